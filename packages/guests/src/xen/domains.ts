@@ -11,6 +11,7 @@ import { Refusal } from "../qemu/refusal.ts";
 import { Domain, type DomainToken } from "./domain.ts";
 import { leaveConsole } from "./domain-console.ts";
 import { blankDisk, sweepDevices } from "./domain-disk.ts";
+import { imageDisk } from "./image-disk.ts";
 import { domainName, domainUuid } from "./domain-names.ts";
 import { DomainWatch } from "./domain-watch.ts";
 import type { DomainKind, DomainPlan } from "./domain-config.ts";
@@ -19,6 +20,8 @@ import { XlError, type Xl } from "./xl.ts";
 
 const MIB = 1024 * 1024;
 const DISK = "disk.raw";
+/** The boot loader of disk images, which is the distribution's. */
+const LOADER_MIB = 4;
 
 export interface DomainJob {
   /** The lease's id, hex. */
@@ -32,6 +35,8 @@ export interface DomainJob {
 interface DomainsOptions {
   xl: Xl;
   kind: DomainKind;
+  /** What boots a disk image by its own kernel; null where there is none. */
+  loader: string | null;
   /** For the domains of leases. */
   folder: string;
   log(what: string, facts: Record<string, unknown>): void;
@@ -42,10 +47,22 @@ interface Making {
   signal: AbortSignal | undefined;
 }
 
-/** What of a specification no domain is here, in words for its customer; null when one can be it. */
-export function domainProblem({ vm, firmware, devices, tpm, screen, network, engine }: VmSpec): string | null {
+/**
+ * What of a specification no domain is here, in words for its customer; null when one can be it. `loader`: whether images can boot their own
+ * kernels.
+ */
+export function domainProblem({ vm, firmware, devices, tpm, screen, network, engine }: VmSpec, loader: string | null): string | null {
+  const disk = vm.kind === "disk" ? vm : null;
   const checks: readonly (readonly [isRight: boolean, why: string])[] = [
-    [vm.kind === "kernel", "this server's domains boot a kernel of yours: order --kernel FILE --initrd FILE"],
+    [
+      vm.kind === "kernel" || disk !== null,
+      "this server's domains boot a kernel or a disk image of yours: order --kernel FILE or --vm FILE",
+    ],
+    [disk === null || loader !== null, "this server has no boot loader for disk images (grub-xen-host): order --kernel FILE --initrd FILE"],
+    [disk === null || disk.image !== null, "a Xen domain boots from a disk image here, not from a medium: order --vm FILE"],
+    [disk === null || disk.iso === null, "a Xen domain has no medium here: order it without --iso"],
+    [disk === null || disk.seed.length === 0, "a Xen domain has no seed here: order it without --user, --ssh-key and --user-data"],
+    [(disk?.image?.url ?? null) === null, "this server's domains boot images that are sent: give --vm a file"],
     [firmware === "bios", "a Xen domain has no UEFI firmware here: order it without --uefi"],
     [devices === "virtio", "a Xen domain has no emulated devices here: order it without --windows"],
     [!tpm, "a Xen domain has no TPM here: order it without --tpm"],
@@ -111,37 +128,41 @@ export class Domains {
 
   /** Everything up to the guest's first instruction. Throws Refusal where it is not the host that is at fault. */
   async prepare({ name: lease, spec, blobFile, signal }: DomainJob): Promise<Domain> {
-    const problem = domainProblem(spec);
-    if (problem !== null || spec.vm.kind !== "kernel") throw new Refusal("job", problem ?? "a domain boots a kernel");
+    const problem = domainProblem(spec, this.#options.loader);
+    if (problem !== null) throw new Refusal("job", problem);
     const name = domainName(lease);
     const folder = path.join(this.#options.folder, name);
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { mode: 0o700 });
     try {
-      const { kernel, initrd } = spec.vm;
-      const sizes = await this.#looked(spec, blobFile);
-      await held(blobFile(kernel), path.join(folder, "kernel"));
-      if (initrd !== null) await held(blobFile(initrd), path.join(folder, "ramdisk"));
-      if (spec.diskMib > 0) await blankDisk(path.join(folder, DISK), spec.diskMib);
+      const kernelMib = await this.#laidOut({ name: lease, spec, blobFile, ...(signal ? { signal } : {}) }, folder);
       const { outputMibMax } = spec;
       const token = { folder, name, uuid: domainUuid(this.#mark, name), outputMibMax, boot: await bootOfHost() };
-      return await this.#made(token, this.#planOf(token, spec), { kernelMib: sizes.kernelMib, signal });
+      return await this.#made(token, this.#planOf(token, spec), { kernelMib, signal });
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
     }
   }
 
-  /** Throws Refusal where the files cannot be what they are said to be. */
-  async #looked({ vm, memoryMib }: VmSpec, blobFile: DomainJob["blobFile"]): Promise<{ kernelMib: number }> {
-    if (vm.kind !== "kernel") throw new Refusal("job", "a domain boots a kernel");
-    const kernelBytes = (await stat(blobFile(vm.kernel))).size;
-    const initrdBytes = vm.initrd === null ? 0 : (await stat(blobFile(vm.initrd))).size;
+  /** The domain's files in its folder; what xl reads of them, in MiB. Throws Refusal where they cannot be what they are said to be. */
+  async #laidOut({ name: lease, spec, blobFile, signal }: DomainJob, folder: string): Promise<number> {
+    const { vm, diskMib, memoryMib } = spec;
+    const file = path.join(folder, DISK);
+    if (vm.kind === "disk" && vm.image !== null)
+      await imageDisk({ image: blobFile(vm.image.digest), format: vm.image.format, diskMib, folder, file, lease, signal });
+    if (vm.kind !== "kernel") return LOADER_MIB;
+    const { kernel, initrd } = vm;
+    const kernelBytes = (await stat(blobFile(kernel))).size;
+    const initrdBytes = initrd === null ? 0 : (await stat(blobFile(initrd))).size;
     const small = kernelSizeProblem(kernelBytes, initrdBytes, memoryMib);
     if (small !== null) throw new Refusal("job", small);
-    const notOne = kernelProblem(await headOf(blobFile(vm.kernel)));
+    const notOne = kernelProblem(await headOf(blobFile(kernel)));
     if (notOne !== null) throw new Refusal("bytes", notOne);
-    return { kernelMib: Math.ceil((kernelBytes + initrdBytes) / MIB) };
+    await held(blobFile(kernel), path.join(folder, "kernel"));
+    if (initrd !== null) await held(blobFile(initrd), path.join(folder, "ramdisk"));
+    if (diskMib > 0) await blankDisk(file, diskMib);
+    return Math.ceil((kernelBytes + initrdBytes) / MIB);
   }
 
   /**
@@ -170,7 +191,7 @@ export class Domains {
   #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec): DomainPlan {
     return {
       ...{ kind: this.#options.kind, name, uuid, vcpu, memoryMib },
-      kernel: path.join(folder, "kernel"),
+      kernel: vm.kind === "kernel" ? path.join(folder, "kernel") : (this.#options.loader ?? ""),
       ramdisk: vm.kind === "kernel" && vm.initrd !== null ? path.join(folder, "ramdisk") : null,
       commandLine: vm.kind === "kernel" ? vm.append : "",
       disk: diskMib > 0 ? path.join(folder, DISK) : null,

@@ -2,7 +2,7 @@
  * What this machine can do with Xen: tried, not believed. Every part says in words what is missing and what to start or install. Who
  * controls the inputs: the owner's machine.
  */
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { access, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { isOurs } from "./domain-names.ts";
@@ -16,6 +16,8 @@ export interface XenHost {
   xl: Xl;
   kind: DomainKind;
   info: XenInfo;
+  /** What boots a disk image by its own kernel; null where there is none. */
+  loader: string | null;
   /** For domains of leases, those that run already included. */
   roomMib: number;
   /** As offers and results name it. */
@@ -81,6 +83,18 @@ async function tried(xl: Xl, kind: DomainKind): Promise<void> {
   }
 }
 
+/** GRUB for each kind of domain, of Debian's grub-xen-host: it runs in the domain, and reads the guest's own disk there. */
+const LOADERS: Readonly<Record<DomainKind, string>> = {
+  pvh: "/usr/lib/grub-xen/grub-i386-xen_pvh.bin",
+  pv: "/usr/lib/grub-xen/grub-x86_64-xen.bin",
+};
+
+const loaderOf = (kind: DomainKind): Promise<string | null> =>
+  access(LOADERS[kind]).then(
+    () => LOADERS[kind],
+    () => null,
+  );
+
 export async function openXenHost(kind: DomainKind, xl: Xl = new Xl()): Promise<XenHostState> {
   if (!(await isDom0())) return { ok: false, why: "this system is not dom0 of a Xen host" };
   const info = await xl.info().catch((error: unknown) => messageOf(error));
@@ -91,7 +105,7 @@ export async function openXenHost(kind: DomainKind, xl: Xl = new Xl()): Promise<
     await tried(xl, kind);
     const running = (await xl.list()).filter(({ name }) => isOurs(name));
     const roomMib = running.reduce((sum, { memoryMib }) => sum + memoryMib, info.freeMib);
-    return { ok: true, host: { xl, kind, info, roomMib, engine: `xen-${info.version}-${kind}` } };
+    return { ok: true, host: { xl, kind, info, roomMib, loader: await loaderOf(kind), engine: `xen-${info.version}-${kind}` } };
   } catch (error) {
     return { ok: false, why: `a domain (${kind}) was tried: ${messageOf(error)}` };
   }

@@ -23,13 +23,14 @@ export function domainWorkProblem(
   crypto: Crypto,
   { po: { resources }, order }: Ordered,
   { spec, inputs, blobs }: MachineJob,
+  loader: string | null,
 ): string | null {
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
   const wrong = firstProblem([
     [ifCanonical(() => vmJobHashOf(crypto, spec)) === order.jobHash, "the machine is not the one that was ordered"],
     [ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs, "the inputs are not the ones that were ordered"],
-    [inputs.entries.length === 0 && inputs.mounts.length === 0, "a domain that boots a kernel takes its inputs from its RAM disk"],
+    [inputs.entries.length === 0 && inputs.mounts.length === 0, "a domain takes its inputs from its RAM disk or its disk"],
     [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
     [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
     [spec.egress === "none" && order.egress === "none", "a Xen domain has no network here"],
@@ -41,5 +42,5 @@ export function domainWorkProblem(
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
     [bytes <= (resources.diskMib + resources.memoryMib) * MIB, "images and inputs are larger than the lease"],
   ]);
-  return wrong ?? domainProblem(spec) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
+  return wrong ?? domainProblem(spec, loader) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
 }

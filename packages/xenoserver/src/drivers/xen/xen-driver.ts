@@ -36,9 +36,9 @@ export async function createXenDriver({ host, folder, inUse, crypto, log }: XenD
     assurances,
     can: { console, network, breakpoints },
   } = DRIVERS.xen;
-  const { xl, kind, engine } = host;
+  const { xl, kind, engine, loader } = host;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const domains = new Domains({ xl, kind, log, folder: path.join(folder, "domains") });
+  const domains = new Domains({ xl, kind, loader, log, folder: path.join(folder, "domains") });
   await domains.open(inUse);
   return {
     name: "xen",
@@ -49,7 +49,7 @@ export async function createXenDriver({ host, folder, inUse, crypto, log }: XenD
     holds: [],
     offered: () => ({ sandbox: "strong", vmEngine: engine }),
     problemWith: (work, ordered) =>
-      work.kind === "machine" ? domainWorkProblem(crypto, ordered, work.vm) : "a machine was ordered, not a WebAssembly job",
+      work.kind === "machine" ? domainWorkProblem(crypto, ordered, work.vm, loader) : "a machine was ordered, not a WebAssembly job",
     neededBlobs: async (work) => neededForDomain(machineOf(work)),
     isSegment: () => false,
     async prepare(job) {
