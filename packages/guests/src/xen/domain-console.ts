@@ -1,6 +1,6 @@
 /**
- * A domain's console: what it prints goes into a file of its folder by a process that outlives the daemon (dd(1), which writes what it
- * reads at once and stops at the bound), what its customer types goes the other way. xenconsoled keeps up to a mebibyte while nobody
+ * A domain's console: what it prints goes into a file of its folder by a process that outlives the daemon (cat(1), which writes what
+ * it reads at once, and which the kernel stops at the bound), what its customer types goes the other way. xenconsoled keeps up to a mebibyte while nobody
  * reads, and forgets the oldest. Who controls the inputs: the guest, every byte and how many; the customer, what is typed.
  */
 import { spawn } from "node:child_process";
@@ -14,7 +14,6 @@ import { codeOf } from "../thrown.ts";
 export const CONSOLE_LOG = "console.log";
 const KEEPER = "console.json";
 const MIB = 1024 * 1024;
-const PIECE_BYTES = 65_536;
 /** Between two tries at a terminal that is full. */
 const FULL_MS = 50;
 const FULL_TRIES = 40;
@@ -50,13 +49,14 @@ export async function keepConsole(folder: string, tty: string, outputMibMax: num
   const before = await keeperIn(folder);
   if (before?.tty === tty) return;
   if (before) process.kill(before.id.pid, "SIGKILL");
-  const left = boundOf(outputMibMax) - (await printedBytes(folder));
-  if (left <= 0) return;
-  const words = [`if=${tty}`, `of=${logOf(folder)}`, `bs=${PIECE_BYTES}`, `count=${left}`];
-  const child = spawn("dd", [...words, "iflag=count_bytes,noctty", "oflag=append", "conv=notrunc", "status=none"], {
-    ...{ detached: true, stdio: "ignore", cwd: "/", env: { PATH: "/usr/bin:/bin" } },
+  const bound = boundOf(outputMibMax);
+  if ((await printedBytes(folder)) >= bound) return;
+  const from = await open(tty, constants.O_RDONLY | constants.O_NOCTTY);
+  const log = await open(logOf(folder), "a", 0o600);
+  const child = spawn("prlimit", [`--fsize=${bound}`, "cat"], {
+    ...{ detached: true, stdio: [from.fd, log.fd, "ignore"], cwd: "/", env: { PATH: "/usr/bin:/bin" } },
   });
-  const pid = await spawned(child);
+  const pid = await spawned(child).finally(() => Promise.all([from.close(), log.close()]));
   child.unref();
   const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
   await writeFile(path.join(folder, KEEPER), JSON.stringify({ id, tty } satisfies Kept), { mode: 0o600 });

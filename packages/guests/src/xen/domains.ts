@@ -48,17 +48,14 @@ interface Making {
 }
 
 /**
- * What of a specification no domain is here, in words for its customer; null when one can be it. `loader`: whether images can boot their own
- * kernels.
+ * What of a specification no domain is here, in words for its customer; null when one can be it. `loader`: what boots images by their own
+ * kernels; null where nothing does.
  */
 export function domainProblem({ vm, firmware, devices, tpm, screen, network, engine }: VmSpec, loader: string | null): string | null {
   const disk = vm.kind === "disk" ? vm : null;
   const checks: readonly (readonly [isRight: boolean, why: string])[] = [
-    [
-      vm.kind === "kernel" || disk !== null,
-      "this server's domains boot a kernel or a disk image of yours: order --kernel FILE or --vm FILE",
-    ],
-    [disk === null || loader !== null, "this server has no boot loader for disk images (grub-xen-host): order --kernel FILE --initrd FILE"],
+    [vm.kind === "kernel" || disk !== null, "its domains boot a kernel or a disk image of yours: order --kernel FILE or --vm FILE"],
+    [disk === null || loader !== null, "this server boots no disk images (it has no grub-xen-host): order --kernel FILE --initrd FILE"],
     [disk === null || disk.image !== null, "a Xen domain boots from a disk image here, not from a medium: order --vm FILE"],
     [disk === null || disk.iso === null, "a Xen domain has no medium here: order it without --iso"],
     [disk === null || disk.seed.length === 0, "a Xen domain has no seed here: order it without --user, --ssh-key and --user-data"],
