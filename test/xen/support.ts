@@ -1,12 +1,12 @@
 /** Domains for the suites in this folder, which run with XENO_XEN=1. */
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe } from "vitest";
-import { fileBlob, type BuiltVm, type Wanted } from "@xenoservers/sdk";
+import { bytesBlob, fileBlob, type BuiltVm, type Wanted } from "@xenoservers/sdk";
 import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
-import { machine, wantedFor } from "../vm/support.ts";
+import { machine, once, run, wantedFor } from "../vm/support.ts";
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
-import { once } from "../vm/support.ts";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { dom0Files } from "./dom0-host.ts";
 
 const wantedHere = process.env["XENO_XEN"] === "1";
@@ -49,6 +49,30 @@ export async function domainOf(
   const blobs = [await fileBlob(kernel), await fileBlob(initrd)];
   const vm = { kind: "kernel", kernel: blobs[0]!.digest, initrd: blobs[1]!.digest, append } as const;
   return machine({ vm, blobs, memoryMib: 128, diskMib, outputMibMax, driver: "xen" });
+}
+
+/** An unmodified disk: a partition with GRUB's settings, a kernel and its RAM disk, as a distribution leaves them; qcow2. */
+export async function diskOf(script: string): Promise<BuiltVm> {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-boot-disk-"));
+  try {
+    const boot = path.join(folder, "root/boot");
+    await mkdir(path.join(boot, "grub"), { recursive: true });
+    await cp(path.join(await dom0Files(), "bzImage"), path.join(boot, "vmlinuz"));
+    await cp(await ramdisk(script), path.join(boot, "initrd"));
+    const menu = `echo "GRUB is here"\nlinux /boot/vmlinuz ${QUIET}\ninitrd /boot/initrd\nboot\n`;
+    await writeFile(path.join(boot, "grub/grub.cfg"), menu);
+    await run("mke2fs", ["-q", "-F", "-t", "ext4", "-O", "^metadata_csum", "-d", "root", "part.img", "22M"], { cwd: folder });
+    await run("truncate", ["-s", "24M", "disk.img"], { cwd: folder });
+    await run("sh", ["-c", "printf 'label: dos\\nstart=2048, type=83, bootable\\n' | sfdisk -q disk.img"], { cwd: folder });
+    await run("dd", ["if=part.img", "of=disk.img", "bs=1M", "seek=1", "conv=notrunc", "status=none"], { cwd: folder });
+    await run("qemu-img", ["convert", "-O", "qcow2", "disk.img", "disk.qcow2"], { cwd: folder });
+    const bytes = await readFile(path.join(folder, "disk.qcow2"));
+    const blob = bytesBlob(bytes);
+    const vm = { kind: "disk", image: { digest: blob.digest, format: "qcow2", url: null }, iso: null, seed: [] } as const;
+    return await machine({ vm: { ...vm, seed: [] }, blobs: [blob], memoryMib: 160, diskMib: 32, driver: "xen" });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 export const wantedOnXen = (job: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> =>

@@ -15,7 +15,7 @@ import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "..
 import { run } from "../vm/support.ts";
 import type { SystemdHost } from "../vm/systemd-host.ts";
 import { startDom0 } from "./dom0-host.ts";
-import { domain, domainOf, onXen, wantedOnXen } from "./support.ts";
+import { diskOf, domain, domainOf, onXen, wantedOnXen } from "./support.ts";
 
 const XENO = "/opt/xeno/packages/cli/bin/xeno";
 const DATA = "/srv/xeno";
@@ -130,6 +130,15 @@ onXen("domains through the market", () => {
         "if grep -q marked /dev/xvda; then echo found $(head -c 6 /dev/xvda); poweroff -f; fi; printf marked >/dev/xvda; sync; echo first; reboot -f";
       const { stdout, lease } = await (await rent(await domain(script, { diskMib: 16 }))).end();
       expect(stdout).toMatch(/first[^]*found marked/);
+      expect(lease.end).toMatchObject({ reason: "completed", blame: "nobody" });
+      await nothingIsLeft();
+    });
+
+    it("boots an unmodified disk image by its own GRUB", async () => {
+      const job = await diskOf("echo from the disk, $(head -c 4096 /dev/xvda | tail -c 2 | wc -c) bytes; poweroff -f");
+      const { stdout, lease } = await (await rent(job)).end();
+      expect(stdout).toContain("GRUB is here");
+      expect(stdout).toContain("from the disk, 2 bytes");
       expect(lease.end).toMatchObject({ reason: "completed", blame: "nobody" });
       await nothingIsLeft();
     });

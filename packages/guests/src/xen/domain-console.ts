@@ -1,7 +1,7 @@
 /**
- * A domain's console: what it prints goes into a file of its folder by a process that outlives the daemon (cat(1), which writes what
- * it reads at once, and which the kernel stops at the bound), what its customer types goes the other way. xenconsoled keeps up to a mebibyte while nobody
- * reads, and forgets the oldest. Who controls the inputs: the guest, every byte and how many; the customer, what is typed.
+ * A domain's console: what it prints goes into a file of its folder by a process that outlives the daemon (cat(1), which writes what it
+ * reads at once, and which the kernel stops at the bound), what its customer types goes the other way. xenconsoled keeps up to a mebibyte
+ * while nobody reads, and forgets the oldest. Who controls the inputs: the guest, every byte and how many; the customer, what is typed.
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:fs";
@@ -17,6 +17,7 @@ const MIB = 1024 * 1024;
 /** Between two tries at a terminal that is full. */
 const FULL_MS = 50;
 const FULL_TRIES = 40;
+const GONE_MS = 10;
 
 interface Kept {
   id: ProcessId;
@@ -44,11 +45,21 @@ async function keeperIn(folder: string): Promise<Kept | null> {
   return (await isAlive(kept.id)) ? kept : null;
 }
 
+/** Gone, so that it is not taken for one that keeps the next terminal, which may have the same name. */
+async function ended({ id }: Kept): Promise<void> {
+  try {
+    process.kill(id.pid, "SIGKILL");
+  } catch (error) {
+    if (codeOf(error) !== "ESRCH") throw error;
+  }
+  while (await isAlive(id)) await new Promise((resolve) => setTimeout(resolve, GONE_MS));
+}
+
 /** From now on what the domain prints is kept, unless it is already. */
 export async function keepConsole(folder: string, tty: string, outputMibMax: number): Promise<void> {
   const before = await keeperIn(folder);
   if (before?.tty === tty) return;
-  if (before) process.kill(before.id.pid, "SIGKILL");
+  if (before) await ended(before);
   const bound = boundOf(outputMibMax);
   if ((await printedBytes(folder)) >= bound) return;
   const from = await open(tty, constants.O_RDONLY | constants.O_NOCTTY);
@@ -65,7 +76,7 @@ export async function keepConsole(folder: string, tty: string, outputMibMax: num
 /** Nothing of it is kept any more. */
 export async function leaveConsole(folder: string): Promise<void> {
   const kept = await keeperIn(folder);
-  if (kept) process.kill(kept.id.pid, "SIGKILL");
+  if (kept) await ended(kept);
 }
 
 /** Types on the console. Throws where the guest does not read. */

@@ -10,7 +10,7 @@ import { rm, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { guestTextEnd, readGuestFile } from "../guest-files.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
-import { messageOf } from "../thrown.ts";
+import { codeOf, messageOf } from "../thrown.ts";
 import { CONSOLE_LOG, boundOf, keepConsole, leaveConsole, printedBytes, typeOn } from "./domain-console.ts";
 import { asDevice, diskIsOpen } from "./domain-disk.ts";
 import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
@@ -51,6 +51,11 @@ interface DomainParts {
 
 const PROGRESS = ["prepared", "begun", "restarting"] as const;
 type Progress = (typeof PROGRESS)[number];
+
+function isAbsent(error: unknown): false {
+  if (codeOf(error) === "ENOENT") return false;
+  throw error;
+}
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -148,7 +153,9 @@ export class Domain {
   async #keep(id: number): Promise<void> {
     for (const deadline = Date.now() + CONSOLE_MS; ; await pause(POLL_MS)) {
       const tty = await this.#parts.xl.console(id);
-      if (tty !== null) return keepConsole(this.token.folder, tty, this.token.outputMibMax);
+      const { folder, outputMibMax } = this.token;
+      // one that is gone by now has another in its place, or its domain has ended
+      if (tty !== null && (await keepConsole(folder, tty, outputMibMax).then(() => true, isAbsent))) return;
       if (Date.now() > deadline) throw new Error("xenconsoled opens no console for the domain: is it running?");
     }
   }

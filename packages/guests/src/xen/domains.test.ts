@@ -5,9 +5,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { VmSpec } from "@xenoservers/protocol";
+import { until } from "../../../../test/until.ts";
 import type { Domain } from "./domain.ts";
 import { Domains, domainProblem } from "./domains.ts";
 import { domainName, domainUuid } from "./domain-names.ts";
+import { openTerminal } from "./terminal.fixture.ts";
 import { Toolstack } from "./toolstack.fixture.ts";
 import { trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
@@ -102,11 +104,15 @@ describe("a server's domains", () => {
     const { token } = await prepare();
     toolstack.domains.length = 0;
     await writeFile(path.join(token.folder, "progress"), "restarting");
-    toolstack.tty = "/dev/pts/999999999"; // which nothing prints to
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
     const found = await domains.adopt(token, SPEC);
+    terminal.print("hello again");
+    await until(async () => Buffer.from(await found.read(0)).toString() === "hello again");
     expect(toolstack.domains).toMatchObject([{ name: NAME, uuid: token["uuid"], paused: false }]);
     await found.stop(0);
     expect(await found.ended).toEqual({ kind: "stopped" });
+    terminal.close();
     expect(toolstack.domains).toEqual([]);
   });
 
