@@ -35,7 +35,7 @@ const UNITS = [
 /** Files whose every test is one that a person does not wait for (test/thorough.ts). */
 const THOROUGH = process.env["XENO_THOROUGH"] === "1" ? [] : ["**/*.thorough.test.ts"];
 // what needs the npm registry or Debian's packages has configurations of its own
-const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,apt,world,pack}/**", ...THOROUGH];
+const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,xen,apt,world,pack}/**", ...THOROUGH];
 
 export default defineConfig({
   test: {

@@ -9,7 +9,12 @@ const READS = /^export (?:async )?(?:function\*?|const) ((?:parse|read|decode|un
 const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   "reads what this program wrote into a folder of its own": [
     ...["sdk/src/node/contexts.ts#readContexts", "sdk/src/node/kept-job.ts#readKeptJob", "sdk/src/node/kept-job.ts#readKeptVm"],
-    ...["guests/src/json.ts#parseOwn", "guests/src/qemu/machine/written-end.ts#readEnd", "xenoserver/src/lease/kept-work.ts#readKeptWork"],
+    ...[
+      "guests/src/json.ts#parseOwn",
+      "guests/src/qemu/machine/written-end.ts#readEnd",
+      "guests/src/xen/domain-end.ts#readDomainEnd",
+      "xenoserver/src/lease/kept-work.ts#readKeptWork",
+    ],
     ...["xenocorp/src/broker-keys.ts#readBrokerKeys", "xenocorp/src/store/settings.ts#readSetting", "xenocorp/src/desk/fees.ts#readFees"],
     ...["xenocorp/src/archive/archive-files.ts#unpackedLine", "xenocorp/src/archive/row-files.ts#readRowsIn"], // by the digests in its database
     ...["xenoserver/src/drivers/qemu/egress-log.ts#readEgressLog", "xenoserver/src/host/machine-identity.ts#readIdentity"],

@@ -7,13 +7,17 @@ import path from "node:path";
 import { expect, it } from "vitest";
 import { DRIVERS, DRIVER_NAMES } from "@xenoservers/market";
 
-/** Where drivers go by their names. */
-const HOMES = ["packages/market/src/drivers.ts", "packages/xenoserver/src/drivers/", "packages/xenoserver/src/host/drivers.ts"];
+/** Where drivers go by their names; an owner's settings have a section for one. */
+const HOMES = [
+  ...["packages/market/src/drivers.ts", "packages/xenoserver/src/drivers/", "packages/xenoserver/src/host/drivers.ts"],
+  "packages/xenoserver/src/host/config-schema.ts",
+];
 
 /** Elsewhere such a word stands as data, once. */
 const AS_DATA: Readonly<Record<string, string>> = {
   "packages/sdk/src/job.ts": "the builder of WebAssembly jobs says what runs them",
   "packages/sdk/src/vm.ts": "the builder of virtual machines says what runs them",
+  "packages/xenoserver/src/host/reread.ts": "an owner's settings have a section of that name",
   "packages/guests/src/qemu/machine/box.ts": "a process is called so, and is no driver",
 };
 

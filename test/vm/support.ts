@@ -83,12 +83,15 @@ export async function initrd(script: string, modules: readonly string[] = []): P
 export const NETWORK_MODULES = ["virtio_pci", "virtio_net"] as const;
 export const QUIET = "console=ttyS0 quiet panic=-1";
 
-/** What a script beside this file makes in an empty folder, kept under the script's own digest: another script makes another file. */
-async function madeBy(script: string, name: string): Promise<string> {
-  const file = path.join(import.meta.dirname, script);
-  const digest = createHash("sha256")
-    .update(await readFile(file))
-    .digest("hex");
+/**
+ * What a script beside this file makes in an empty folder, kept under the digest of the script and of what it reads beside itself: others
+ * make another file.
+ */
+export async function madeBy(script: string, name: string, reads: readonly string[] = []): Promise<string> {
+  const file = path.resolve(import.meta.dirname, script);
+  const hash = createHash("sha256");
+  for (const each of [file, ...reads]) hash.update(await readFile(each));
+  const digest = hash.digest("hex");
   return once(`${digest.slice(0, 16)}-${name}`, async (part) => {
     const work = await mkdtemp(path.join(tmpdir(), "xeno-made-"));
     try {

@@ -102,7 +102,7 @@ interface Status {
 const text = (base64 = ""): string => Buffer.from(base64, "base64").toString();
 
 /** One at a time: the agent answers in turn. */
-async function ranBy(agent: GuestAgent, script: string): Promise<Ran> {
+export async function ranBy(agent: GuestAgent, script: string): Promise<Ran> {
   const begun = await agent.ask("guest-exec", { path: "/bin/sh", arg: ["-c", script], "capture-output": true });
   const { pid } = begun as { pid: number };
   let status: Status = { exited: false };

@@ -23,3 +23,7 @@ export { parseRanges, publicAddresses, type AddressRule } from "./qemu/network/a
 export { findKernel } from "./qemu/images/stock.ts";
 export { measureVmScore, openQemuHost, overheadMib, type HostState, type QemuHost } from "./qemu/machine/host.ts";
 export { NANOSECONDS_PER_INSTRUCTION, VM_OVERHEAD_MIB } from "./qemu/machine/plan.ts";
+export { Domains, domainProblem, type DomainJob } from "./xen/domains.ts";
+export type { Domain, DomainToken } from "./xen/domain.ts";
+export { DOMAIN_KINDS, type DomainKind } from "./xen/domain-config.ts";
+export { isDom0, openXenHost, type XenHost, type XenHostState } from "./xen/xen-host.ts";

@@ -28,11 +28,13 @@ interface DriverFacts {
   /** How a server calls such guests when it starts and says whether it has them; null where every server has. */
   announcedAs: string | null;
   can: DriverAbilities;
+  /** What a Linux that boots there calls the console that its customer sees; null where nothing boots. */
+  consoleDevice: "ttyS0" | "hvc0" | null;
   assurances: readonly Assurance[];
   /** The field of an offer that names the engine its guests run under. */
   engineIn: "engine" | "vmEngine";
-  /** Under which of them two honest servers give the same result; the first is what a referee runs the job under. */
-  alikeUnder: readonly [Assurance, ...Assurance[]];
+  /** Under which of them two honest servers give the same result; the first is what a referee runs the job under; of none nobody judges. */
+  alikeUnder: readonly Assurance[];
 }
 
 const ROWS = {
@@ -41,6 +43,7 @@ const ROWS = {
     guest: "a WebAssembly job",
     announcedAs: null,
     can: { console: false, network: false, breakpoints: true, acceleration: false, modules: true, exactLimits: true, boots: false },
+    consoleDevice: null,
     assurances: ["isolated", "replicated"],
     engineIn: "engine",
     alikeUnder: ["isolated", "replicated"],
@@ -50,9 +53,20 @@ const ROWS = {
     guest: "a virtual machine",
     announcedAs: "machines",
     can: { console: true, network: true, breakpoints: false, acceleration: true, modules: false, exactLimits: false, boots: true },
+    consoleDevice: "ttyS0",
     assurances: ["isolated", "deterministic-vm"],
     engineIn: "vmEngine",
     alikeUnder: ["deterministic-vm"],
+  },
+  /** Domains of a Xen host, made by its own toolstack. */
+  xen: {
+    guest: "a Xen domain",
+    announcedAs: "domains",
+    can: { console: true, network: false, breakpoints: false, acceleration: false, modules: false, exactLimits: false, boots: true },
+    consoleDevice: "hvc0",
+    assurances: ["isolated"],
+    engineIn: "vmEngine",
+    alikeUnder: [],
   },
 } as const satisfies Record<string, DriverFacts>;
 
@@ -71,3 +85,9 @@ export type DriverThatCan<A extends keyof DriverAbilities> = { [D in Driver]: (t
 
 /** Whether two honest servers give the same result, so that another's can say something of it. */
 export const runsAlike = (driver: Driver, assurance: Assurance): boolean => DRIVERS[driver].alikeUnder.includes(assurance);
+
+/** Of which an order for a machine names one. */
+export type MachineDriver = DriverThatCan<"boots">;
+export const MACHINE_DRIVERS: readonly MachineDriver[] = DRIVER_NAMES.filter(
+  (driver): driver is MachineDriver => DRIVERS[driver].can.boots,
+);

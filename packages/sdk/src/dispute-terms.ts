@@ -8,6 +8,7 @@ import {
   SEGMENT_DISPUTE_FUEL_MIN,
   disputeDepositNanos,
   fuelToRun,
+  invariant,
   minNanos,
   objectionDepositNanos,
   priceVectorOf,
@@ -58,8 +59,9 @@ interface RefereeOrder {
 
 /** What a referee runs the job under: with stake, where the job was ordered so and the referee has some, else as everyone can. */
 export function refereeAssurances({ driver, assurance }: Payload<"order">): readonly Assurance[] {
-  const [plain] = DRIVERS[driver].alikeUnder;
-  return DRIVERS[driver].alikeUnder.includes(assurance) && assurance !== plain ? [assurance, plain] : [plain];
+  const { alikeUnder } = DRIVERS[driver];
+  const plain = alikeUnder.slice(0, 1);
+  return alikeUnder.includes(assurance) && !plain.includes(assurance) ? [assurance, ...plain] : plain;
 }
 
 /** The order for the referee's run: the same limits, on that one server; of a segment, no more than its own fuel. */
@@ -89,6 +91,7 @@ export function refereeOrder({ order, referee, budgetNanos, job, judges, assuran
 async function offerOfReferee(client: MarketClient, of: Omit<RefereeOrder, "assurance">): Promise<Quoted | RefusedError> {
   try {
     const [plain] = DRIVERS[of.order.driver].alikeUnder;
+    invariant(plain !== undefined, "what no two servers run alike was refused before");
     return await quoteFor(client, refereeOrder({ ...of, assurance: plain }));
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;

@@ -1,5 +1,5 @@
 /** A virtual machine as its customer has it, turned into digests: what the order commits to and what travels in the channel. */
-import type { Driver } from "@xenoservers/market";
+import type { MachineDriver } from "@xenoservers/market";
 import { canonicalBytes, toHex, vmInputsProblem, vmJobHashOf, vmSpecProblem, zVmSpec, type VmSpec } from "@xenoservers/protocol";
 import { zInputTree, type ChannelHeader, type InputTree } from "@xenoservers/protocol/channel";
 import { systemCrypto } from "@xenoservers/protocol/system";
@@ -7,8 +7,8 @@ import { inputTreeOf, type JobInput } from "./job.ts";
 import type { Blob } from "./blob.ts";
 import { InputError } from "./errors.ts";
 
-/** What runs it. */
-export const VM_DRIVER = "qemu" satisfies Driver;
+/** What runs it where its order names nothing else that does. */
+export const VM_DRIVER: MachineDriver = "qemu";
 
 /** What QEMU itself takes of a lease's memory, at most; the lease orders it beside the guest's own. */
 export const VM_OVERHEAD_MIB = { kvm: 64, any: 192 } as const;
@@ -16,6 +16,8 @@ export const VM_OVERHEAD_MIB = { kvm: 64, any: 192 } as const;
 export interface VmInput extends Omit<VmSpec, "inputs" | "seed" | "clockBaseMs" | "fuelMax"> {
   fuelMax: bigint;
   mounts: JobInput["mounts"];
+  /** Absent: VM_DRIVER. */
+  driver?: MachineDriver;
   /** Every blob that the specification names and that is sent from here. */
   blobs: readonly Blob[];
   seed?: Uint8Array;
@@ -32,16 +34,16 @@ interface VmParts {
 }
 
 export interface BuiltVm extends VmParts {
-  driver: typeof VM_DRIVER;
+  driver: MachineDriver;
   /** It has no part that could be run alone. */
   segment: null;
   /** How it travels in the channel. */
   message: ChannelHeader;
 }
 
-export function builtVm(parts: VmParts): BuiltVm {
+export function builtVm(parts: VmParts, driver = VM_DRIVER): BuiltVm {
   const { spec, inputs, sizes } = parts;
-  return { ...parts, driver: VM_DRIVER, segment: null, message: { t: "vm", spec, inputs, blobs: sizes } };
+  return { ...parts, driver, segment: null, message: { t: "vm", spec, inputs, blobs: sizes } };
 }
 
 /** The machine is one that no server can run: in words, before anything is ordered. */
@@ -59,7 +61,7 @@ function vmProblem({ spec, inputs }: Pick<BuiltVm, "spec" | "inputs">): string |
 }
 
 /** A machine as it is said, whether or not a server can run it. */
-export function assembleVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machine }: VmInput): BuiltVm {
+export function assembleVm({ mounts, blobs, fuelMax, seed, clockBaseMs, driver, ...machine }: VmInput): BuiltVm {
   const all = new Map(blobs.map((blob) => [blob.digest, blob]));
   const inputs = inputTreeOf(mounts, all);
   const spec: VmSpec = {
@@ -70,7 +72,7 @@ export function assembleVm({ mounts, blobs, fuelMax, seed, clockBaseMs, ...machi
     clockBaseMs: clockBaseMs ?? Date.now(),
   };
   const sizes = blobs.map(({ digest, size }) => ({ digest, size }));
-  return builtVm({ spec, jobHash: vmJobHashOf(systemCrypto, spec), inputs, blobs: all, sizes });
+  return builtVm({ spec, jobHash: vmJobHashOf(systemCrypto, spec), inputs, blobs: all, sizes }, driver);
 }
 
 /** Throws VmProblem. */

@@ -1,5 +1,5 @@
 /** Everything that can be said of a run, read already: what the command line and `market.run` both come to. */
-import type { Assurance, Condition, PaymentTerms } from "@xenoservers/market";
+import type { Assurance, Condition, MachineDriver, PaymentTerms } from "@xenoservers/market";
 import type { ImageFormat } from "@xenoservers/protocol";
 
 /** What holds where nothing else is said, as people write it. */
@@ -63,4 +63,5 @@ export interface WorkOptions {
   egress: string;
   egressMax: string;
   accel: "kvm" | "any";
+  driver: MachineDriver;
 }

@@ -8,8 +8,9 @@ import { MACHINE_TARGETS } from "./machines.ts";
 import { SCREEN_TARGETS } from "./screens.ts";
 import { SERVER_TARGETS } from "./servers.ts";
 import { WORD_TARGETS } from "./words.ts";
+import { XEN_TARGETS } from "./xen.ts";
 
 export const TARGETS: readonly Target[] = [
   ...[...DOCUMENT_TARGETS, ...LOG_TARGETS, ...WORD_TARGETS],
-  ...[...CHANNEL_TARGETS, ...GUEST_TARGETS, ...MACHINE_TARGETS, ...SCREEN_TARGETS, ...SERVER_TARGETS],
+  ...[...CHANNEL_TARGETS, ...GUEST_TARGETS, ...MACHINE_TARGETS, ...SCREEN_TARGETS, ...SERVER_TARGETS, ...XEN_TARGETS],
 ];

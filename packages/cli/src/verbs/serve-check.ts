@@ -30,7 +30,8 @@ async function inspect(folder: string, configFile: string, within: string) {
   const perHour = costPerHourNanos("on-result", given, priceOf(config)) * BigInt(given.vcpu);
   const strangersAllowed = sandbox.strength === "strong" || config.policy.allow_weak_sandbox;
   const { cpuScore, resources: most, diskFreeMib, drivers } = test;
-  const machines = drivers.some(({ name, present }) => present && isDriver(name) && DRIVERS[name].can.boots);
+  const can = (what: "boots" | "modules"): boolean =>
+    drivers.some(({ name, present }) => present && isDriver(name) && DRIVERS[name].can[what]);
   const facts = {
     folder,
     cpuScore,
@@ -52,9 +53,9 @@ async function inspect(folder: string, configFile: string, within: string) {
         ["driver", "present", "note"],
         drivers.map(({ name, present, reason }) => [name, present ? "yes" : "no", reason]),
       ),
-    () => print(sandboxLine(sandbox)),
+    () => print(can("modules") ? sandboxLine(sandbox) : "sandbox   none here: each guest is a domain of the hypervisor's"),
     ...drivers.filter(({ present }) => present).map((driver) => () => print(heldLine(driver))),
-    () => print(strangersLine(strangersAllowed, machines)),
+    () => print(strangersLine(strangersAllowed, { modules: can("modules"), machines: can("boots") })),
     () => print(networkLine(config.policy)),
     () => print(diskLine(config)),
     () => print(`earning   at most ${money(perHour)} per hour when everything is rented all the time, before the broker's fee`),
@@ -87,7 +88,8 @@ const HELD = "empty root, no network, no host processes, no capabilities, few ca
 /** As the offer says it. */
 const heldLine = ({ name, holds }: { name: string; holds: readonly string[] }): string => `held by   ${name}: ${heldText(holds)}`;
 
-function strangersLine(allowed: boolean, machines: boolean): string {
+function strangersLine(allowed: boolean, { modules, machines }: { modules: boolean; machines: boolean }): string {
+  if (!modules) return "strangers can run domains of their own and reach nothing else of this machine";
   if (!allowed) return "strangers are refused: the sandbox is weak (policy.allow_weak_sandbox = true would change that)";
   return `strangers can run WebAssembly in it${machines ? ", machines in boxes of their own," : ""} and reach nothing else of this machine`;
 }

@@ -2,10 +2,11 @@
  * A run as it is asked for, read strictly: what is not known, of the wrong type or out of its range is refused before anything is looked
  * for, signed or sent. Who controls the inputs: the program that calls, or whoever it has them from.
  */
-import { ASSURANCES, PAYMENT_TERMS, WAITING_MS_MAX } from "@xenoservers/market";
+import { ASSURANCES, MACHINE_DRIVERS, PAYMENT_TERMS, WAITING_MS_MAX } from "@xenoservers/market";
 import { InputError } from "../errors.ts";
 import { LEASE_ID, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
 import { WORK_DEFAULTS, type WorkOptions } from "../work-options.ts";
+import { VM_DRIVER } from "../vm.ts";
 import type { RunInput } from "./run-input.ts";
 
 const isText = (value: unknown): boolean => typeof value === "string" && !value.includes("\0");
@@ -87,6 +88,7 @@ const KINDS: { readonly [K in keyof Required<RunInput>]: Kind } = {
   egress: TEXT,
   egressMax: TEXT,
   accel: oneOf("kvm", "any"),
+  driver: oneOf(...MACHINE_DRIVERS),
   signal: [(value) => value instanceof AbortSignal, "an AbortSignal"],
   onState: CALL,
   onSent: CALL,
@@ -162,6 +164,7 @@ export function workOptionsOf(input: RunInput): WorkOptions {
     ...{ screen: input.screen ?? false, hostname: orNull(input.hostname), user: orNull(input.user), sshKey: orNull(input.sshKey) },
     ...{ userData: orNull(input.userData), network: input.network ?? false, egress: input.egress ?? "none" },
     ...{ egressMax: input.egressMax ?? WORK_DEFAULTS.egressMax, accel: input.accel ?? "kvm" },
+    driver: input.driver ?? VM_DRIVER,
   };
 }
 

@@ -2,7 +2,7 @@
  * What `market.run` and `market.quote` take: names and words are those of `xeno run`. Who controls the inputs: the program that calls, or
  * whoever it has them from.
  */
-import type { Assurance, PaymentTerms } from "@xenoservers/market";
+import type { Assurance, MachineDriver, PaymentTerms } from "@xenoservers/market";
 import type { ImageFormat } from "@xenoservers/protocol";
 import type { UploadProgress } from "../session/upload.ts";
 
@@ -112,6 +112,8 @@ interface Machine {
   egressMax?: string;
   /** "any": servers that emulate machines in software too. */
   accel?: "kvm" | "any";
+  /** What runs the machine: QEMU's machines unless it is said. */
+  driver?: MachineDriver;
 }
 
 /** What is told meanwhile. */

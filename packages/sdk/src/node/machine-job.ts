@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { access, open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { FETCH_CONDITION } from "@xenoservers/market";
+import { DRIVERS, FETCH_CONDITION, type MachineDriver } from "@xenoservers/market";
 import {
   IMAGE_HEADER_BYTES,
   SCREEN_LABEL,
@@ -32,7 +32,7 @@ import { parseReference } from "../oci/reference.ts";
 import type { Wanted } from "../order.ts";
 import { bytesBlob, type Blob, type SourceEntry } from "../blob.ts";
 import { fileBlob, readTree } from "../tree.ts";
-import { VM_DRIVER, VM_OVERHEAD_MIB, buildVm, type BuiltVm } from "../vm.ts";
+import { VM_OVERHEAD_MIB, buildVm, type BuiltVm } from "../vm.ts";
 import { home } from "./home.ts";
 import { pruneKept } from "./kept-room.ts";
 import { inWords, inWordsOf, lookFirst, type Looking } from "./image-address.ts";
@@ -52,6 +52,7 @@ type AskedOfGuest = "tpm" | "screen" | "hostname" | "user" | "sshKey" | "userDat
 export interface VmOptions extends ProcessOptions, Pick<RunInput, Asked | AskedOfGuest> {
   egressMax: string;
   accel: "kvm" | "any";
+  driver: MachineDriver;
 }
 
 /** Options that both kinds of job share. */
@@ -230,7 +231,12 @@ async function kernelBoot(options: VmOptions, memoryMib: number, disk: number | 
   refuseFor(kernelProblem(await kernel.read(0, Math.min(kernel.size, KERNEL_HEAD_BYTES))));
   refuseFor(kernelSizeProblem(kernel.size, initrd?.size ?? 0, memoryMib));
   return {
-    boot: { kind: "kernel", kernel: kernel.digest, initrd: initrd?.digest ?? null, append: options.append ?? "console=ttyS0" },
+    boot: {
+      kind: "kernel",
+      kernel: kernel.digest,
+      initrd: initrd?.digest ?? null,
+      append: options.append ?? `console=${DRIVERS[options.driver].consoleDevice}`,
+    },
     blobs: [kernel, ...(initrd ? [initrd] : [])],
     says: [`kernel   ${path.basename(options.kernel!)} (sha256:${kernel.digest.slice(0, 12)}…)`],
     diskMib: disk ?? 0,
@@ -355,13 +361,13 @@ export async function parseVm(file: string | undefined, args: string[], options:
     egress,
   };
   const build: ParsedVm["build"] = (vmEngine, fuelMax) =>
-    buildVm({ ...machine, engine: shared.deterministic ? vmEngine : null, mounts, blobs, fuelMax });
+    buildVm({ ...machine, driver: options.driver, engine: shared.deterministic ? vmEngine : null, mounts, blobs, fuelMax });
   build("any", 1n); // what no server can run is refused before anybody is asked for a price
   return {
     says,
     shared: folders,
     resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel] + screenMibOf(machine), diskMib },
-    ordered: { driver: VM_DRIVER, accel: options.accel, egress, egressMibMax },
+    ordered: { driver: options.driver, accel: options.accel, egress, egressMibMax },
     conditions: [
       ...(isFetched(boot) ? [FETCH_CONDITION] : []),
       ...(machine.screen === true ? [{ key: `label.${SCREEN_LABEL.name}`, op: "=" as const, value: SCREEN_LABEL.value }] : []),

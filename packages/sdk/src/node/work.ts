@@ -72,10 +72,10 @@ function vmOptionsOf(input: WorkOptions, feedsImage: boolean): VmOptions {
     stopSignal,
     stopGrace,
   } = input;
-  const { network, egress, egressMax, accel } = input;
+  const { network, egress, egressMax, accel, driver } = input;
   const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm, screen };
   const held = { workdir, stdin: feedsImage, tty, stopSignal, stopGrace };
-  return given({ ...boots, ...held, hostname, user, sshKey, userData, network, egress, egressMax, accel });
+  return given({ ...boots, ...held, hostname, user, sshKey, userData, network, egress, egressMax, accel, driver });
 }
 
 function wantedOf(input: WorkOptions, machine: ParsedVm | null): Wanted {

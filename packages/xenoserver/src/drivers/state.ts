@@ -1,4 +1,4 @@
-import type { Hold } from "@xenoservers/market";
+import type { Hold, Resources } from "@xenoservers/market";
 
 /** Whether a driver can run here, for the owner: what is missing stands in words. */
 export interface DriverState {
@@ -9,4 +9,6 @@ export interface DriverState {
   holds: readonly Hold[];
   /** Its guests' disks lie on the host's. */
   usesHostDisk: boolean;
+  /** What its guests have in all, where that is not of what this system itself has. */
+  room?: Pick<Resources, "vcpu" | "memoryMib">;
 }

@@ -4,7 +4,7 @@
  * the inputs: the owner of the machine.
  */
 import { parseMib, parseMoney } from "@xenoservers/market";
-import { MAIL_PORTS } from "@xenoservers/guests";
+import { DOMAIN_KINDS, MAIL_PORTS } from "@xenoservers/guests";
 import { zFeeBasisPoints, zParty } from "@xenoservers/protocol";
 import { z } from "zod";
 import { rangesProblem } from "./config-values.ts";
@@ -129,6 +129,11 @@ const SECTIONS = {
     customer_snapshots_gib: gib().default(20),
     customer_snapshots_hours: number(0.01, 8_760, " (hours)").default(72),
   },
+  xen: {
+    /** In dom0 of a Xen host: offer domains, and nothing but them. */
+    enabled: flag().default(true),
+    guests: z.enum(DOMAIN_KINDS, saying('write "pvh" or "pv"')).default("pvh"),
+  },
   disk: {
     /** Kept of ended leases for who may ask for it: all together, and each customer's. */
     kept_gib: gib().default(20),
@@ -159,6 +164,7 @@ export const zConfig = z.strictObject({
   capacity: z.strictObject(SECTIONS.capacity).prefault({}),
   policy: z.strictObject(SECTIONS.policy).prefault({}),
   vm: z.strictObject(SECTIONS.vm).prefault({}),
+  xen: z.strictObject(SECTIONS.xen).prefault({}),
   disk: zDisk.prefault({}),
   labels: z
     .record(z.string().regex(/^[a-z0-9-]{1,32}$/, LABEL_NAME), z.string(LABEL).regex(/^[A-Za-z0-9._:-]{1,64}$/, LABEL))

@@ -1,6 +1,6 @@
 /** Every driver that this machine has, opened; what is missing stands in its state. A new driver is opened here. */
 import path from "node:path";
-import { measureVmScore, openQemuHost, type HostState, type QemuHost } from "@xenoservers/guests";
+import { isDom0, measureVmScore, openQemuHost, openXenHost, type HostState, type QemuHost, type XenHostState } from "@xenoservers/guests";
 import type { Crypto } from "@xenoservers/protocol";
 import type { GuestDriver } from "../drivers/driver.ts";
 import { machineGuests } from "../drivers/qemu/machine-guests.ts";
@@ -11,6 +11,8 @@ import { createWasmDriver } from "../drivers/wasm/wasm-driver.ts";
 import { wasmGuests } from "../drivers/wasm/wasm-guests.ts";
 import type { OwnWasmDriver } from "../drivers/wasm/wasm-job.ts";
 import { wasmState } from "../drivers/wasm/wasm-state.ts";
+import { createXenDriver } from "../drivers/xen/xen-driver.ts";
+import { xenState } from "../drivers/xen/xen-state.ts";
 import type { ServerConfig } from "./config.ts";
 
 export interface OpenDriversOptions {
@@ -57,11 +59,24 @@ function openVms(host: QemuHost, { folder, inUse, config: { policy, vm }, log, n
 const qemuHost = async ({ vm }: ServerConfig, cache: string): Promise<HostState> =>
   vm.enabled ? openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
 
+const xenHost = async ({ xen }: ServerConfig): Promise<XenHostState> => {
+  if (!xen.enabled && (await isDom0())) return { ok: false, why: "xen.enabled is false in xenoserver.toml" };
+  return openXenHost(xen.guests);
+};
+
+/** In dom0 nothing of a customer's runs but in domains: whoever breaks out of anything else there has the whole host. */
+const NOT_IN_DOM0 = "this system is dom0, where only domains run strangers' work (xen.enabled = false changes that)";
+
 /** What this machine would offer, for its owner to see: nothing stays open. */
 export async function inspectDrivers({ folder, cache, config }: Pick<OpenDriversOptions, "folder" | "cache" | "config">) {
+  const xen = await xenHost(config);
+  if (xen.ok) {
+    const sandbox = { strength: "strong", why: "", without: "" } as const;
+    return { sandbox, states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)] };
+  }
   const { sandbox, close } = await createWasmDriver({ folder, cache, poolSize: 0, inUse: [] });
   await close();
-  const states: readonly DriverState[] = [wasmState(sandbox), qemuState(await qemuHost(config, cache))];
+  const states: readonly DriverState[] = [wasmState(sandbox), qemuState(await qemuHost(config, cache)), xenState(xen)];
   return { sandbox, states };
 }
 
@@ -74,15 +89,33 @@ const afterRoom = (machines: GuestDriver, wasm: OwnWasmDriver): GuestDriver => (
   },
 });
 
+const notInDom0 = (name: string): DriverState => ({ name, present: false, usesHostDisk: false, holds: [], reason: NOT_IN_DOM0 });
+
+/** Of a host that runs Xen: domains, and nothing beside them. */
+async function openDomains(
+  { crypto, folder, inUse, log }: OpenDriversOptions,
+  xen: Extract<XenHostState, { ok: true }>,
+): Promise<OpenDrivers> {
+  const domains = await createXenDriver({ host: xen.host, folder: path.join(folder, "xen"), inUse, crypto, log });
+  return {
+    drivers: [domains],
+    states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)],
+    vms: null,
+    measure: async () => false,
+  };
+}
+
 export async function openDrivers(options: OpenDriversOptions): Promise<OpenDrivers> {
   const { crypto, folder, cache, config, inUse, wrapDriver } = options;
+  const xen = await xenHost(config);
+  if (xen.ok) return openDomains(options, xen);
   const wasm = await createWasmDriver({ folder, cache, poolSize: config.pool, warm: config.warm, inUse });
   const own = wasmGuests(crypto, wasm);
   const qemu = await qemuHost(config, cache);
   const vms = qemu.ok ? await openVms(qemu.host, options) : null;
   return {
     drivers: [wrapDriver?.(own) ?? own, ...(vms ? [afterRoom(machineGuests(crypto, vms), wasm)] : [])],
-    states: [wasmState(wasm.sandbox), qemuState(qemu)],
+    states: [wasmState(wasm.sandbox), qemuState(qemu), ...((await isDom0()) ? [xenState(xen)] : [])],
     vms,
     async measure(cpuScore, signal) {
       if (!qemu.ok || !vms) return false;

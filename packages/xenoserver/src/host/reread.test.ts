@@ -47,6 +47,8 @@ const OTHER: Readonly<Record<string, string>> = {
   "vm.snapshots": "1",
   "vm.customer_snapshots_gib": "1",
   "vm.customer_snapshots_hours": "1",
+  "xen.enabled": "false",
+  "xen.guests": '"pv"',
   "disk.kept_gib": "6",
   "disk.kept_customer_gib": "1",
   "disk.left_free_gib": "2",
@@ -58,6 +60,7 @@ const OTHER: Readonly<Record<string, string>> = {
 const LATER = new Set([
   ...["pool", "warm", "policy.egress_ports", "policy.egress_allow", "policy.egress_gib_month", "policy.egress_mbit", "policy.fetch_images"],
   ...["vm.enabled", "vm.disk_iops", "vm.image_cache_gib", "vm.snapshots", "vm.customer_snapshots_gib", "vm.customer_snapshots_hours"],
+  ...["xen.enabled", "xen.guests"],
 ]);
 
 it("knows of every key whether it takes effect at once or at the next start, and names it", async () => {

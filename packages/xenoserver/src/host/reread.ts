@@ -18,17 +18,17 @@ export interface Reread {
 }
 
 export function planReread(before: ServerConfig, after: ServerConfig): Reread {
-  const sections = ["price", "capacity", "policy", "vm", "disk", "labels"] as const;
+  const sections = ["price", "capacity", "policy", "vm", "xen", "disk", "labels"] as const;
   const all = [
     ...sections.flatMap((section) => differing(before[section], after[section]).map((key) => `${section}.${key}`)),
     ...(["pool", "warm", "drain_seconds"] as const).filter((key) => before[key] !== after[key]),
   ];
   const fixed = new Set<string>(["pool", "warm", ...FIXED_POLICY.map((key) => `policy.${key}`)]);
-  const isFixed = (key: string): boolean => fixed.has(key) || key.startsWith("vm.");
+  const isFixed = (key: string): boolean => fixed.has(key) || /^(?:vm|xen)\./.test(key);
   const { egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images } = before.policy;
   const policy = { ...after.policy, egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images };
   return {
-    config: { ...after, policy, vm: before.vm, pool: before.pool, warm: before.warm },
+    config: { ...after, policy, vm: before.vm, xen: before.xen, pool: before.pool, warm: before.warm },
     changed: all.filter((key) => !isFixed(key)),
     later: all.filter(isFixed),
   };

@@ -1,5 +1,5 @@
-import { REPLICAS_MAX } from "@xenoservers/market";
-import { conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
+import { MACHINE_DRIVERS, REPLICAS_MAX } from "@xenoservers/market";
+import { VM_DRIVER, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
 import { countTo, durationFrom, parseBatch, parseLabel, parseLeases } from "../parse.ts";
 import { choice, choiceOr, flag, inputOf, json, many, maybe, negation, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
 
@@ -71,7 +71,7 @@ const machine = {
   iso: text("--iso <file>", "an installer's medium"),
   kernel: text("--kernel <file>", "boot a Linux kernel"),
   initrd: text("--initrd <file>", "with this initial RAM disk"),
-  append: text("--append <words>", "the kernel's command line (default console=ttyS0)"),
+  append: text("--append <words>", "the kernel's command line (default: its console, by its driver)"),
   machine: choice("--machine <type>", "default pc, of disk images q35", ["pc", "q35", "microvm"]),
   uefi: flag("--uefi", "UEFI firmware in place of BIOS"),
   tpm: flag("--tpm", "a TPM 2.0"),
@@ -85,6 +85,7 @@ const machine = {
   egress: textOr("--egress <names>", "names the guest may reach, or public; where the owner allows it", "none"),
   egressMax: textOr("--egress-max <size>", "most it may send and receive", "1G"),
   accel: choiceOr("--accel <how>", "any: servers that emulate machines in software too", ["kvm", "any"], "kvm"),
+  driver: choiceOr("--driver <name>", "what runs the machine: QEMU, or a Xen host's own domains", MACHINE_DRIVERS, VM_DRIVER),
 };
 
 export const quoteInput = inputOf(what, { ...job, ...machine });

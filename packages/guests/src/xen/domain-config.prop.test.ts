@@ -1,0 +1,71 @@
+/** What a customer writes is a value, and never a setting: by a reader of xl.cfg(5)'s grammar that shares nothing with what writes it. */
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { domainConfig, quoted, type DomainPlan } from "./domain-config.ts";
+
+/** Keys and values as xl reads them (libxlu_cfg_l.l): a string ends at the first quote without a backslash before it. */
+function settingsOf(config: string): Map<string, string | number | string[]> {
+  const settings = new Map<string, string | number | string[]>();
+  const string = /"((?:[^"\\\n]|\\.)*)"/y;
+  let at = 0;
+  const take = (pattern: RegExp): RegExpExecArray => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(config);
+    if (!found) throw new Error(`not xl's grammar at ${at}: ${config.slice(at, at + 40)}`);
+    at = pattern.lastIndex;
+    return found;
+  };
+  const text = (): string => take(string)[1]!.replaceAll(/\\(.)/gs, "$1");
+  while (at < config.length) {
+    const key = take(/([a-z][a-z0-9_]*)=/y)[1]!;
+    if (settings.has(key)) throw new Error(`${key} stands twice`);
+    if (config[at] === "[") {
+      at++;
+      settings.set(key, [text()]);
+      take(/\]/y);
+    } else settings.set(key, config[at] === '"' ? text() : Number(take(/\d+/y)[0]));
+    take(/\n/y);
+  }
+  return settings;
+}
+
+const KEYS = [
+  ...["name", "uuid", "type", "kernel", "ramdisk", "cmdline", "memory", "maxmem", "vcpus", "maxvcpus", "cpu_weight", "cap"],
+  ...["max_grant_frames", "max_maptrack_frames", "max_grant_version", "max_event_channels", "passthrough"],
+  ...["on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset", "disk"],
+];
+/** As orders allow a kernel's command line, and as paths may be. */
+const line = fc
+  .oneof(fc.string({ unit: "binary" }), fc.string({ unit: fc.constantFrom('"', "\\", "'", "[", "]", "=", ",", "#", "n", " ", "kernel=") }))
+  .filter((text) => !/\p{Cc}/u.test(text));
+const plan: fc.Arbitrary<DomainPlan> = fc.record({
+  kind: fc.constantFrom("pvh", "pv"),
+  name: fc.constant("xeno-0123"),
+  uuid: fc.uuid(),
+  kernel: line,
+  ramdisk: fc.option(line),
+  commandLine: line,
+  memoryMib: fc.integer({ min: 32, max: 1_048_576 }),
+  vcpu: fc.integer({ min: 1, max: 64 }),
+  disk: fc.constant(null),
+});
+
+it("holds every value as it was, under its own key and no other", () => {
+  fc.assert(
+    fc.property(plan, fc.constantFrom(null, "/dev/loop3"), (given, device) => {
+      const settings = settingsOf(domainConfig(given, device));
+      expect(settings.has("disk")).toBe(device !== null);
+      expect([...settings.keys()].filter((key) => !KEYS.includes(key))).toEqual([]);
+      expect(settings.get("cmdline")).toBe(given.commandLine);
+      expect(settings.get("kernel")).toBe(given.kernel);
+      expect(settings.get("ramdisk")).toBe(given.ramdisk ?? undefined);
+      expect([settings.get("memory"), settings.get("maxmem")]).toEqual([given.memoryMib, given.memoryMib]);
+      expect([settings.get("cpu_weight"), settings.get("cap")]).toEqual([256 * given.vcpu, 100 * given.vcpu]);
+      expect(settings.get("max_maptrack_frames")).toBe(0);
+    }),
+  );
+});
+
+it.each(["\n", "\0", "\t", "\x7f", "\x85"])("takes no control character: %j", (character) => {
+  expect(() => quoted(`a${character}b`)).toThrow("control characters");
+});

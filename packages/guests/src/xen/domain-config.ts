@@ -1,0 +1,71 @@
+/**
+ * From what a domain is to be to the text of its xl.cfg(5). Pure. One rule keeps what a customer wrote from becoming a setting: every value
+ * is a number, or a string in double quotes whose quotes and backslashes are escaped and which holds no control character. Escapes by
+ * number are not used: xl 4.17 refuses `\x22` and leaves `\042` out without a word. Who controls the inputs: the customer (the command
+ * line; sizes within the lease), the owner (paths, the kind of domain).
+ */
+
+/** How a domain meets the hypervisor: with hardware's page tables and no emulated devices, or by Xen's own calls alone. */
+export const DOMAIN_KINDS = ["pvh", "pv"] as const;
+export type DomainKind = (typeof DOMAIN_KINDS)[number];
+
+export interface DomainPlan {
+  kind: DomainKind;
+  /** Both are made of the lease's id, by `domainName` and `domainUuid`. */
+  name: string;
+  uuid: string;
+  kernel: string;
+  ramdisk: string | null;
+  commandLine: string;
+  memoryMib: number;
+  vcpu: number;
+  /** The file of its first disk. */
+  disk: string | null;
+}
+
+/** Credit2's usual weight, for each vCPU: shares of the processor are as the vCPUs that were sold. */
+const WEIGHT_PER_VCPU = 256;
+/** In hundredths of one processor: no more than was sold, also where others are idle. */
+const CAP_PER_VCPU = 100;
+/** Rings of one console, disk and network card take a fraction of either. */
+const GRANT_FRAMES_MAX = 64;
+const EVENT_CHANNELS_MAX = 255;
+
+/** A value as xl reads it. Throws where no string of xl's can hold it. */
+export function quoted(text: string): string {
+  if (/\p{Cc}/u.test(text)) throw new Error("a domain's settings hold no control characters");
+  return `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
+}
+
+/** What happens where the domain ends by itself: it stays as it is until its end was read. */
+const KEPT = ["on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset"] as const;
+
+/**
+ * A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. `device`: a block device of dom0's
+ * that is its disk.
+ */
+export function domainConfig(plan: Omit<DomainPlan, "disk">, device: string | null): string {
+  const { kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu } = plan;
+  const settings: readonly (readonly [key: string, value: string | number])[] = [
+    ["name", quoted(name)],
+    ["uuid", quoted(uuid)],
+    ["type", quoted(kind)],
+    ["kernel", quoted(kernel)],
+    ...(ramdisk === null ? [] : [["ramdisk", quoted(ramdisk)] as const]),
+    ["cmdline", quoted(commandLine)],
+    ["memory", memoryMib],
+    ["maxmem", memoryMib],
+    ["vcpus", vcpu],
+    ["maxvcpus", vcpu],
+    ["cpu_weight", vcpu * WEIGHT_PER_VCPU],
+    ["cap", vcpu * CAP_PER_VCPU],
+    ["max_grant_frames", GRANT_FRAMES_MAX],
+    ["max_maptrack_frames", 0],
+    ["max_grant_version", 1],
+    ["max_event_channels", EVENT_CHANNELS_MAX],
+    ["passthrough", quoted("disabled")],
+    ...KEPT.map((key) => [key, quoted("preserve")] as const),
+    ...(device === null ? [] : [["disk", `[${quoted(`format=raw,vdev=xvda,access=rw,backendtype=phy,target=${device}`)}]`] as const]),
+  ];
+  return settings.map(([key, value]) => `${key}=${value}\n`).join("");
+}

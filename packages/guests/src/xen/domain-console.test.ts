@@ -1,0 +1,57 @@
+/** A console beside a pseudo-terminal of this machine: all of it is kept, whoever else ends, and no more than was ordered. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { until } from "../../../../test/until.ts";
+import { boundOf, keepConsole, leaveConsole, printedBytes, typeOn, CONSOLE_LOG } from "./domain-console.ts";
+import { openTerminal, type Terminal } from "./terminal.fixture.ts";
+
+describe("a domain's console", () => {
+  let folder: string;
+  let terminal: Terminal;
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-console-"));
+    terminal = await openTerminal();
+  });
+  afterEach(async () => {
+    await leaveConsole(folder);
+    terminal.close();
+    await rm(folder, { recursive: true });
+  });
+  const log = (): Promise<string> => readFile(path.join(folder, CONSOLE_LOG), "latin1");
+  const isLogged = (text: string): Promise<void> => until(async () => (await log().catch(() => "")) === text);
+
+  it("is kept line by line, however many there are, and goes on with another keeper", async () => {
+    await keepConsole(folder, terminal.tty, 1);
+    let all = "";
+    for (let i = 0; i < 40; i++) {
+      terminal.print(`line ${i}\n`);
+      await isLogged((all += `line ${i}\n`));
+    }
+    await keepConsole(folder, terminal.tty, 1); // there is one
+    await leaveConsole(folder); // and the next is not taken for it
+    terminal.print("while nobody listens\n");
+    await keepConsole(folder, terminal.tty, 1);
+    await isLogged(`${all}while nobody listens\n`);
+  });
+
+  it("is kept no further than was ordered, by the kernel", async () => {
+    await keepConsole(folder, terminal.tty, 1);
+    terminal.print("x".repeat(2 * 1024 * 1024));
+    await until(async () => (await printedBytes(folder)) === boundOf(1));
+    await keepConsole(folder, terminal.tty, 1);
+    expect(await printedBytes(folder)).toBe(1024 * 1024 + 1);
+  });
+
+  it("is typed on", async () => {
+    await typeOn(terminal.tty, Buffer.from("ls\r"));
+    await until(() => terminal.typed === "ls\r");
+  });
+
+  it("that nobody reads is said to be one", async () => {
+    terminal.stop(true);
+    await expect(typeOn(terminal.tty, Buffer.alloc(64 * 1024, "x"))).rejects.toThrow("does not read its console");
+    terminal.stop(false);
+  });
+});

@@ -1,0 +1,100 @@
+/**
+ * A domain's console: what it prints goes into a file of its folder by a process that outlives the daemon (cat(1), which writes what it
+ * reads at once, and which the kernel stops at the bound), what its customer types goes the other way. xenconsoled keeps up to a mebibyte
+ * while nobody reads, and forgets the oldest. Who controls the inputs: the guest, every byte and how many; the customer, what is typed.
+ */
+import { spawn } from "node:child_process";
+import { constants } from "node:fs";
+import { open, readFile, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { isRecord, parseOwn } from "../json.ts";
+import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../pool.ts";
+import { codeOf } from "../thrown.ts";
+
+export const CONSOLE_LOG = "console.log";
+const KEEPER = "console.json";
+const MIB = 1024 * 1024;
+/** Between two tries at a terminal that is full. */
+const FULL_MS = 50;
+const FULL_TRIES = 40;
+const GONE_MS = 10;
+
+interface Kept {
+  id: ProcessId;
+  tty: string;
+}
+const isKept = (value: unknown): value is Kept => isRecord(value) && isProcessId(value["id"]) && typeof value["tty"] === "string";
+
+const logOf = (folder: string): string => path.join(folder, CONSOLE_LOG);
+
+/** Bytes that the domain has printed. */
+export const printedBytes = (folder: string): Promise<number> =>
+  stat(logOf(folder)).then(
+    ({ size }) => size,
+    () => 0,
+  );
+
+/** One byte more than it may print is kept, which says that it did. */
+export const boundOf = (outputMibMax: number): number => outputMibMax * MIB + 1;
+
+async function keeperIn(folder: string): Promise<Kept | null> {
+  const file = path.join(folder, KEEPER);
+  const text = await readFile(file, "utf8").catch(() => null);
+  if (text === null) return null;
+  const kept = parseOwn(file, text, isKept);
+  return (await isAlive(kept.id)) ? kept : null;
+}
+
+/** Gone, so that it is not taken for one that keeps the next terminal, which may have the same name. */
+async function ended({ id }: Kept): Promise<void> {
+  try {
+    process.kill(id.pid, "SIGKILL");
+  } catch (error) {
+    if (codeOf(error) !== "ESRCH") throw error;
+  }
+  while (await isAlive(id)) await new Promise((resolve) => setTimeout(resolve, GONE_MS));
+}
+
+/** From now on what the domain prints is kept, unless it is already. */
+export async function keepConsole(folder: string, tty: string, outputMibMax: number): Promise<void> {
+  const before = await keeperIn(folder);
+  if (before?.tty === tty) return;
+  if (before) await ended(before);
+  const bound = boundOf(outputMibMax);
+  if ((await printedBytes(folder)) >= bound) return;
+  const from = await open(tty, constants.O_RDONLY | constants.O_NOCTTY);
+  const log = await open(logOf(folder), "a", 0o600);
+  const child = spawn("prlimit", [`--fsize=${bound}`, "cat"], {
+    ...{ detached: true, stdio: [from.fd, log.fd, "ignore"], cwd: "/", env: { PATH: "/usr/bin:/bin" } },
+  });
+  const pid = await spawned(child).finally(() => Promise.all([from.close(), log.close()]));
+  child.unref();
+  const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
+  await writeFile(path.join(folder, KEEPER), JSON.stringify({ id, tty } satisfies Kept), { mode: 0o600 });
+}
+
+/** Nothing of it is kept any more. */
+export async function leaveConsole(folder: string): Promise<void> {
+  const kept = await keeperIn(folder);
+  if (kept) await ended(kept);
+}
+
+/** Types on the console. Throws where the guest does not read. */
+export async function typeOn(tty: string, bytes: Uint8Array): Promise<void> {
+  const handle = await open(tty, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
+  try {
+    for (let at = 0, tries = 0; at < bytes.length;) {
+      try {
+        const { bytesWritten } = await handle.write(bytes, at);
+        at += bytesWritten;
+        tries = 0;
+      } catch (error) {
+        if (codeOf(error) !== "EAGAIN") throw error;
+        if (++tries > FULL_TRIES) throw new Error("the guest does not read its console", { cause: error });
+        await new Promise((resolve) => setTimeout(resolve, FULL_MS));
+      }
+    }
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,336 @@
+/**
+ * A lease's domain from its first instruction to its end. The daemon can be killed and find it again: a domain that ended stays listed,
+ * with why, until that was read here.
+ *
+ *   prepared -> begun -> (restarting -> begun)* -> ended: end.json is written, then the domain is destroyed
+ *
+ * Who controls the inputs: the guest (what it prints, how it ends), whoever administers the host, who may destroy it.
+ */
+import { rm, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { guestTextEnd, readGuestFile } from "../guest-files.ts";
+import { bootOfHost } from "../qemu/machine/gone.ts";
+import { codeOf, messageOf } from "../thrown.ts";
+import { CONSOLE_LOG, boundOf, keepConsole, leaveConsole, printedBytes, typeOn } from "./domain-console.ts";
+import { asDevice, diskIsOpen } from "./domain-disk.ts";
+import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
+import { domainConfig, type DomainPlan } from "./domain-config.ts";
+import type { DomainWatch } from "./domain-watch.ts";
+import type { ListedDomain } from "./listing.ts";
+import type { Xl } from "./xl.ts";
+
+const MIB = 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+const PANIC_BYTES = 16 * 1024;
+/** How often what it prints is looked for, and what it printed last may be on its way. */
+const POLL_MS = 250;
+const QUIET_POLLS = 3;
+const LAST_POLLS_MAX = 40;
+/** Starting a domain takes dom0's time, which its guest does not pay for. */
+const RESTART_MS = 10_000;
+/** How long a kernel that was asked to power down may take. */
+const POWERDOWN_MS = 10_000;
+const CONSOLE_MS = 30_000;
+
+/** What finds the domain again. */
+export interface DomainToken {
+  folder: string;
+  name: string;
+  uuid: string;
+  outputMibMax: number;
+  /** The host's, as it was made. */
+  boot: string;
+  [key: string]: string | number;
+}
+
+interface DomainParts {
+  xl: Xl;
+  watch: DomainWatch;
+  log(what: string, facts: Record<string, unknown>): void;
+}
+
+const PROGRESS = ["prepared", "begun", "restarting"] as const;
+type Progress = (typeof PROGRESS)[number];
+
+function isAbsent(error: unknown): false {
+  if (codeOf(error) === "ENOENT") return false;
+  throw error;
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Domain {
+  readonly token: DomainToken;
+  readonly ended: Promise<DomainEnd>;
+  readonly #parts: DomainParts;
+  readonly #plan: DomainPlan;
+  readonly #kernelMib: number;
+  #finish!: (end: DomainEnd) => void;
+  #over = false;
+  #ending = false;
+  #stopping = false;
+  #begunAt = 0;
+  #printed = 0;
+  #changed: () => void = () => {};
+  #unfollow: () => void = () => {};
+  #timer: NodeJS.Timeout | null = null;
+
+  /** `kernelMib`: of the files that xl reads to make it. */
+  constructor(parts: DomainParts, token: DomainToken, plan: DomainPlan, kernelMib: number) {
+    this.#parts = parts;
+    this.token = token;
+    this.#plan = plan;
+    this.#kernelMib = kernelMib;
+    this.ended = new Promise((resolve) => (this.#finish = resolve));
+  }
+
+  get #progressFile(): string {
+    return path.join(this.token.folder, "progress");
+  }
+
+  async #progress(): Promise<Progress> {
+    const text = await readFile(this.#progressFile, "utf8").catch(() => "prepared");
+    return PROGRESS.find((each) => each === text) ?? "prepared";
+  }
+
+  #reached(progress: Progress): Promise<void> {
+    return writeFile(this.#progressFile, progress, { mode: 0o600 });
+  }
+
+  /** As it is now; null where it is not, or is going. */
+  async #found(): Promise<ListedDomain | null> {
+    const found = (await this.#parts.xl.list()).find(({ uuid }) => uuid === this.token.uuid);
+    return found && !found.dying ? found : null;
+  }
+
+  /** The domain's number, which is another one after each restart. Throws where it is gone. */
+  async #id(): Promise<number> {
+    const found = await this.#found();
+    if (!found || found.shutdown !== null) throw new Error("the domain has ended");
+    return found.id;
+  }
+
+  /** Makes it, paused. Nothing of it is left where that fails. */
+  async make(signal?: AbortSignal): Promise<void> {
+    const { xl } = this.#parts;
+    const config = path.join(this.token.folder, "domain.cfg");
+    const made = async (device: string | null): Promise<void> => {
+      await writeFile(config, domainConfig(this.#plan, device), { mode: 0o600 });
+      await xl.create(config, { kernelMib: this.#kernelMib, signal });
+      if (device !== null) await diskIsOpen(await this.#id());
+    };
+    try {
+      await (this.#plan.disk === null ? made(null) : asDevice(this.#plan.disk, made));
+    } catch (error) {
+      await this.unmake();
+      throw error;
+    }
+  }
+
+  /** Nothing of it is left in the hypervisor, as far as that can be told. */
+  async unmake(): Promise<void> {
+    await this.#destroy().catch((error: unknown) => this.#failed("could not be destroyed", error));
+  }
+
+  #failed(what: string, error: unknown): void {
+    this.#parts.log(`a domain ${what}`, { name: this.token.name, error: messageOf(error) });
+  }
+
+  async begin(): Promise<void> {
+    await this.#reached("begun");
+    await this.#start();
+    this.#follow();
+  }
+
+  /** Its console is kept before it says anything. */
+  async #start(): Promise<void> {
+    const id = await this.#id();
+    await this.#keep(id);
+    this.#begunAt = Date.now();
+    await this.#parts.xl.unpause(id);
+  }
+
+  async #keep(id: number): Promise<void> {
+    for (const deadline = Date.now() + CONSOLE_MS; ; await pause(POLL_MS)) {
+      const tty = await this.#parts.xl.console(id);
+      const { folder, outputMibMax } = this.token;
+      // one that is gone by now has another in its place, or its domain has ended
+      if (tty !== null && (await keepConsole(folder, tty, outputMibMax).then(() => true, isAbsent))) return;
+      if (Date.now() > deadline) throw new Error("xenconsoled opens no console for the domain: is it running?");
+    }
+  }
+
+  /** Takes it up where an earlier daemon left it. */
+  async goOn(): Promise<void> {
+    const written = await readDomainEnd(this.token.folder);
+    if (written) {
+      await this.#destroy();
+      return this.#told(written);
+    }
+    const progress = await this.#progress();
+    const found = await this.#found();
+    if (progress === "restarting" && !found) return this.#restart();
+    if (!found) return this.#end(await this.#endOfGone());
+    if (progress === "prepared") return this.begin();
+    if (found.shutdown === null) await this.#keep(found.id);
+    this.#follow();
+  }
+
+  async #endOfGone(): Promise<DomainEnd> {
+    if (this.token.boot !== (await bootOfHost())) return { kind: "host", detail: "the domain's host was restarted" };
+    return { kind: "crashed", detail: "the domain was gone, and Xen keeps no word of why" };
+  }
+
+  #follow(): void {
+    if (this.#over) return;
+    this.#unfollow = this.#parts.watch.follow(this.token.uuid, (found) => void this.#look(found));
+    this.#timer = setInterval(() => void this.#hear().catch((error: unknown) => this.#failed("was not heard", error)), POLL_MS);
+  }
+
+  #unwatch(): void {
+    this.#unfollow();
+    if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  async #hear(): Promise<void> {
+    const printed = await printedBytes(this.token.folder);
+    if (this.#over || printed === this.#printed) return;
+    this.#printed = printed;
+    this.#changed();
+    if (printed < boundOf(this.token.outputMibMax)) return;
+    await this.#end({ kind: "output-limit", detail: `it printed more than ${this.token.outputMibMax} MiB` });
+  }
+
+  async #look(found: ListedDomain | null): Promise<void> {
+    if (this.#over || this.#ending || (found && found.shutdown === null && !found.dying)) return;
+    try {
+      if (!found || found.shutdown === null) return await this.#end(await this.#endOfGone());
+      if (this.#stopping) return await this.#end({ kind: "stopped" });
+      await this.#lastWords();
+      const end = endOfShutdown(found.shutdown, await guestTextEnd(this.token.folder, CONSOLE_LOG, PANIC_BYTES));
+      if (end) return await this.#end(end);
+      this.#unwatch();
+      await this.#restart();
+    } catch (error) {
+      await this.#end({ kind: "host", detail: messageOf(error) });
+    }
+  }
+
+  /** Until what it printed last has come. */
+  async #lastWords(): Promise<void> {
+    for (let before = -1, quiet = 0, polls = 0; quiet < QUIET_POLLS && polls < LAST_POLLS_MAX; polls++) {
+      const now = await printedBytes(this.token.folder);
+      quiet = now === before ? quiet + 1 : 0;
+      before = now;
+      await pause(POLL_MS);
+    }
+  }
+
+  /** A kernel that restarts gets a new domain under the old name, with the disk as it left it. */
+  async #restart(): Promise<void> {
+    await this.#reached("restarting");
+    await this.#destroy();
+    await pause(Math.max(0, this.#begunAt + RESTART_MS - Date.now()));
+    if (this.#over || this.#ending) return;
+    await this.make();
+    await this.begin();
+  }
+
+  /** What was sold for the time it ran goes; what it printed stays. Written down first: a daemon that comes later says the same. */
+  async #end(end: DomainEnd): Promise<void> {
+    if (this.#over || this.#ending) return;
+    this.#ending = true;
+    this.#unwatch();
+    await writeDomainEnd(this.token.folder, end).catch((error: unknown) => this.#failed("has an end that could not be kept", error));
+    await this.#tellUse(end);
+    await this.unmake();
+    this.#told(end);
+  }
+
+  /** For the host's own books: what the domain had of it. */
+  async #tellUse({ kind }: DomainEnd): Promise<void> {
+    const { xl, log } = this.#parts;
+    const used = (await xl.usage().catch(() => [])).find(({ name }) => name === this.token.name);
+    log("a domain ended", { kind, ...(used ?? { name: this.token.name }) });
+  }
+
+  #told(end: DomainEnd): void {
+    this.#over = true;
+    this.#unwatch();
+    this.#changed();
+    this.#finish(end);
+  }
+
+  async #destroy(): Promise<void> {
+    for (const { uuid, id } of await this.#parts.xl.list()) if (uuid === this.token.uuid) await this.#parts.xl.destroy(id).catch(() => {});
+    await leaveConsole(this.token.folder);
+    if (await this.#found()) throw new Error(`the domain ${this.token.name} could not be destroyed`);
+    if (this.#plan.disk !== null && (this.#over || this.#ending)) await rm(this.#plan.disk, { force: true });
+  }
+
+  /** Called whenever there may be new output. */
+  onChange(changed: () => void): void {
+    this.#changed = changed;
+  }
+
+  read(offset: number): Promise<Uint8Array> {
+    return readGuestFile(
+      this.token.folder,
+      CONSOLE_LOG,
+      offset,
+      Math.min(CHUNK_BYTES, Math.max(0, this.token.outputMibMax * MIB - offset)),
+    );
+  }
+
+  async type(bytes: Uint8Array): Promise<void> {
+    const tty = await this.#parts.xl.console(await this.#id());
+    if (tty === null) throw new Error("the domain has no console");
+    await typeOn(tty, bytes);
+  }
+
+  async pause(): Promise<void> {
+    await this.#parts.xl.pause(await this.#id());
+  }
+
+  async resume(): Promise<void> {
+    const found = await this.#found();
+    if (!found || found.shutdown !== null) throw new Error("the domain has ended");
+    if (found.paused) await this.#parts.xl.unpause(found.id);
+  }
+
+  /** `withinMs`: how long it may take to power down by itself; 0: no time. */
+  async stop(withinMs: number): Promise<void> {
+    if (this.#over) return;
+    this.#stopping = true;
+    const asked = Math.min(withinMs, POWERDOWN_MS);
+    if (asked > 0) {
+      const id = await this.#id().catch(() => null);
+      if (id !== null) await this.#parts.xl.askToEnd(id).catch(() => {}); // its kernel may know nothing of that
+      await Promise.race([this.ended, pause(asked)]);
+    }
+    await this.#end({ kind: "stopped" });
+  }
+
+  /** Asks its kernel to start again; the domain follows. */
+  async reboot(): Promise<void> {
+    await this.#parts.xl.askToRestart(await this.#id());
+  }
+
+  async kill(): Promise<void> {
+    await this.#end({ kind: "host", detail: "the domain was ended" });
+  }
+
+  /** Stops following it; the domain runs on. */
+  release(): void {
+    this.#over = true;
+    this.#unwatch();
+  }
+
+  async dispose(): Promise<void> {
+    this.#ending = true;
+    this.#unwatch();
+    await this.#destroy();
+    await rm(this.token.folder, { recursive: true, force: true });
+  }
+}

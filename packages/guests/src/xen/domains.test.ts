@@ -1,0 +1,161 @@
+/** A server's domains beside a toolstack that only keeps state: whose they are, how they end, and what a daemon that comes later finds. */
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { VmSpec } from "@xenoservers/protocol";
+import { until } from "../../../../test/until.ts";
+import type { Domain } from "./domain.ts";
+import { Domains, domainProblem } from "./domains.ts";
+import { domainName, domainUuid } from "./domain-names.ts";
+import { openTerminal } from "./terminal.fixture.ts";
+import { Toolstack } from "./toolstack.fixture.ts";
+import { trialKernel } from "./trial-kernel.ts";
+import { Xl } from "./xl.ts";
+
+const LEASE = "ab".repeat(32);
+const NAME = domainName(LEASE);
+const [KERNEL, RAMDISK] = ["11".repeat(32), "22".repeat(32)];
+const SPEC: VmSpec = {
+  vm: { kind: "kernel", kernel: KERNEL, initrd: RAMDISK, append: "console=hvc0" },
+  ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 64, diskMib: 0, outputMibMax: 1 },
+  ...{ network: false, egress: "none", inputs: KERNEL, engine: null, fuelMax: "1", seed: KERNEL, clockBaseMs: 0 },
+};
+
+describe("a server's domains", () => {
+  let folder: string;
+  let toolstack: Toolstack;
+  let domains: Domains;
+  const opened: Domains[] = [];
+  const log: string[] = [];
+
+  /** As the next daemon would. */
+  async function open(inUse: readonly string[] = []): Promise<Domains> {
+    const all = new Domains({
+      ...{ xl: new Xl(toolstack.run), kind: "pvh", loader: null, folder: path.join(folder, "domains") },
+      log: (what) => void log.push(what),
+    });
+    opened.push(all);
+    await all.open(inUse);
+    return all;
+  }
+  const prepare = (over: Partial<VmSpec> = {}): Promise<Domain> =>
+    domains.prepare({ name: LEASE, spec: { ...SPEC, ...over }, blobFile: (digest) => path.join(folder, digest) });
+
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-domains-"));
+    await writeFile(path.join(folder, KERNEL), trialKernel());
+    await writeFile(path.join(folder, RAMDISK), "ramdisk");
+    toolstack = new Toolstack();
+    domains = await open();
+  });
+  afterEach(async () => {
+    for (const all of opened.splice(0)) all.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it("are made paused, and nothing of one is left when it is not begun", async () => {
+    const domain = await prepare();
+    expect(toolstack.domains).toMatchObject([{ name: NAME, paused: true }]);
+    expect(toolstack.domains[0]!.config).toContain('type="pvh"');
+    await domain.dispose();
+    expect(toolstack.domains).toEqual([]);
+    expect(await readdir(path.join(folder, "domains"))).toEqual(["mark"]);
+  });
+
+  it("are the only ones that are destroyed when a daemon opens, but for those of leases", async () => {
+    const mark = await readFile(path.join(folder, "domains", "mark"), "utf8");
+    const stray = domainName("cd".repeat(32));
+    toolstack.add(stray, domainUuid(mark, stray));
+    toolstack.add(domainName("ef".repeat(32)), randomUUID());
+    toolstack.add("web", domainUuid("another server", "web"));
+    const domain = await prepare();
+    await open([domain.token.folder]);
+    expect(toolstack.domains.map(({ name }) => name)).toEqual([domainName("ef".repeat(32)), "web", NAME]);
+    expect(log).toContain("a domain of no lease was destroyed");
+  });
+
+  it.each([
+    ["poweroff", { kind: "shutdown", isReset: false }],
+    ["crash", { kind: "panic", detail: "" }],
+    ["suspend", { kind: "panic" }],
+  ] as const)("that ended while no daemon ran have ended by %s", async (reason, end) => {
+    const domain = await prepare();
+    await writeFile(path.join(domain.token.folder, "progress"), "begun");
+    toolstack.end(NAME, reason);
+    const found = await domains.adopt(domain.token, SPEC);
+    expect(await found.ended).toMatchObject(end);
+    expect(toolstack.domains).toEqual([]);
+    // and the daemon after that one says the same
+    expect(await (await domains.adopt(domain.token, SPEC)).ended).toMatchObject(end);
+  });
+
+  it("that are gone without a word are nobody's doing, and their host's where it was restarted", async () => {
+    const { token } = await prepare();
+    toolstack.domains.length = 0;
+    await writeFile(path.join(token.folder, "progress"), "begun");
+    expect(await (await domains.adopt({ ...token, boot: "another" }, SPEC)).ended).toMatchObject({ kind: "host" });
+    await rm(path.join(token.folder, "end.json"));
+    expect(await (await domains.adopt(token, SPEC)).ended).toMatchObject({ kind: "crashed" });
+  });
+
+  it("that were restarting when their daemon was killed are made again", async () => {
+    const { token } = await prepare();
+    toolstack.domains.length = 0;
+    await writeFile(path.join(token.folder, "progress"), "restarting");
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
+    const found = await domains.adopt(token, SPEC);
+    terminal.print("hello again");
+    await until(async () => Buffer.from(await found.read(0)).toString() === "hello again");
+    expect(toolstack.domains).toMatchObject([{ name: NAME, uuid: token["uuid"], paused: false }]);
+    await found.stop(0);
+    expect(await found.ended).toEqual({ kind: "stopped" });
+    terminal.close();
+    expect(toolstack.domains).toEqual([]);
+  });
+
+  it("that end while they are followed are destroyed, by their UUID alone", async () => {
+    const domain = await prepare();
+    await writeFile(path.join(domain.token.folder, "progress"), "begun");
+    toolstack.add(NAME, randomUUID()); // of the same name, and somebody else's
+    toolstack.end(NAME, "crash");
+    const found = await domains.adopt(domain.token, SPEC);
+    await found.ended;
+    expect(toolstack.domains).toHaveLength(1);
+    expect(toolstack.domains[0]!.uuid).not.toBe(domain.token["uuid"]);
+  });
+
+  it("that Xen does not make are the customer's doing only where a kernel of ours is made in their place", async () => {
+    toolstack.refuses = (config) => (config.includes("/kernel") ? "xc: error: panic: xc_dom_core.c: not an ELF binary" : null);
+    await expect(prepare()).rejects.toMatchObject({ name: "Refusal", fault: "bytes", message: expect.stringContaining("not an ELF") });
+    toolstack.refuses = () => "libxl: error: not enough memory";
+    await expect(prepare()).rejects.toMatchObject({ name: "XlError", message: expect.stringContaining("not enough memory") });
+    expect(toolstack.domains).toEqual([]);
+    expect(await readdir(path.join(folder, "domains"))).toEqual(["mark"]);
+  });
+
+  it("are not made of what is no kernel, or does not fit", async () => {
+    await writeFile(path.join(folder, KERNEL), "#!/bin/sh\n".repeat(1_000));
+    await expect(prepare()).rejects.toMatchObject({ name: "Refusal", fault: "bytes" });
+    await writeFile(path.join(folder, RAMDISK), Buffer.alloc(64 * 1024 * 1024));
+    await expect(prepare()).rejects.toMatchObject({ name: "Refusal", fault: "job" });
+    expect(toolstack.calls.filter((call) => call.startsWith("xl create"))).toEqual([]);
+  });
+
+  it.each<[string, Partial<VmSpec>]>([
+    ["--kernel FILE", { vm: { kind: "snapshot", snapshot: KERNEL } }],
+    ["grub-xen-host", { vm: { kind: "disk", image: { digest: KERNEL, format: "raw", url: null }, iso: null, seed: [] } }],
+    ["--uefi", { firmware: "uefi" }],
+    ["--windows", { devices: "emulated" }],
+    ["--tpm", { tpm: true }],
+    ["--screen", { screen: true }],
+    ["--network", { network: true }],
+    ["deterministic-vm", { engine: "qemu" }],
+  ])("are refused in words that say what to change: %s", async (words, over) => {
+    expect(domainProblem(SPEC, null)).toBeNull();
+    expect(domainProblem({ ...SPEC, ...over }, null)).toContain(words);
+    await expect(prepare(over)).rejects.toMatchObject({ name: "Refusal", fault: "job" });
+  });
+});

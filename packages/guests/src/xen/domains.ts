@@ -1,0 +1,217 @@
+/**
+ * The domains of one server: made for leases, found again after a restart. Whatever bears this server's mark and belongs to no lease is
+ * destroyed when it opens. Who controls the inputs: the customer (specification, files).
+ */
+import { randomUUID } from "node:crypto";
+import { copyFile, link, mkdir, open, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { KERNEL_HEAD_BYTES, kernelProblem, kernelSizeProblem, type VmSpec } from "@xenoservers/protocol";
+import { bootOfHost } from "../qemu/machine/gone.ts";
+import { Refusal } from "../qemu/refusal.ts";
+import { Domain, type DomainToken } from "./domain.ts";
+import { leaveConsole } from "./domain-console.ts";
+import { blankDisk, sweepDevices } from "./domain-disk.ts";
+import { imageDisk } from "./image-disk.ts";
+import { domainName, domainUuid } from "./domain-names.ts";
+import { DomainWatch } from "./domain-watch.ts";
+import type { DomainKind, DomainPlan } from "./domain-config.ts";
+import { trialKernel } from "./trial-kernel.ts";
+import { XlError, type Xl } from "./xl.ts";
+
+const MIB = 1024 * 1024;
+const DISK = "disk.raw";
+/** The boot loader of disk images, which is the distribution's. */
+const LOADER_MIB = 4;
+
+export interface DomainJob {
+  /** The lease's id, hex. */
+  name: string;
+  spec: VmSpec;
+  blobFile(digest: string): string;
+  /** Aborted where nobody wants it any more. */
+  signal?: AbortSignal;
+}
+
+interface DomainsOptions {
+  xl: Xl;
+  kind: DomainKind;
+  /** What boots a disk image by its own kernel; null where there is none. */
+  loader: string | null;
+  /** For the domains of leases. */
+  folder: string;
+  log(what: string, facts: Record<string, unknown>): void;
+}
+
+interface Making {
+  kernelMib: number;
+  signal: AbortSignal | undefined;
+}
+
+/**
+ * What of a specification no domain is here, in words for its customer; null when one can be it. `loader`: what boots images by their own
+ * kernels; null where nothing does.
+ */
+export function domainProblem({ vm, firmware, devices, tpm, screen, network, engine }: VmSpec, loader: string | null): string | null {
+  const disk = vm.kind === "disk" ? vm : null;
+  const checks: readonly (readonly [isRight: boolean, why: string])[] = [
+    [vm.kind === "kernel" || disk !== null, "its domains boot a kernel or a disk image of yours: order --kernel FILE or --vm FILE"],
+    [disk === null || loader !== null, "this server boots no disk images (it has no grub-xen-host): order --kernel FILE --initrd FILE"],
+    [disk === null || disk.image !== null, "a Xen domain boots from a disk image here, not from a medium: order --vm FILE"],
+    [disk === null || disk.iso === null, "a Xen domain has no medium here: order it without --iso"],
+    [disk === null || disk.seed.length === 0, "a Xen domain has no seed here: order it without --user, --ssh-key and --user-data"],
+    [(disk?.image?.url ?? null) === null, "this server's domains boot images that are sent: give --vm a file"],
+    [firmware === "bios", "a Xen domain has no UEFI firmware here: order it without --uefi"],
+    [devices === "virtio", "a Xen domain has no emulated devices here: order it without --windows"],
+    [!tpm, "a Xen domain has no TPM here: order it without --tpm"],
+    [screen !== true, "a Xen domain has no screen here: order it without --screen"],
+    [!network, "a Xen domain has no network here: order it without --network, --ssh and --egress"],
+    [engine === null, "a Xen domain does not run alike everywhere: order --driver qemu for deterministic-vm"],
+  ];
+  return checks.find(([isRight]) => !isRight)?.[1] ?? null;
+}
+
+async function headOf(file: string): Promise<Uint8Array> {
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(KERNEL_HEAD_BYTES), 0, KERNEL_HEAD_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A link of the domain's own outlives whoever kept the file. */
+const held = (file: string, own: string): Promise<string> =>
+  link(file, own)
+    .catch(() => copyFile(file, own))
+    .then(() => own);
+
+export class Domains {
+  readonly #options: DomainsOptions;
+  readonly #watch: DomainWatch;
+  #mark = "";
+
+  constructor(options: DomainsOptions) {
+    this.#options = options;
+    this.#watch = new DomainWatch(options.xl, (why) => options.log("the toolstack does not say which domains there are", { error: why }));
+  }
+
+  /** Lets go of domains that no lease uses: `inUse` are the folders of those that do. */
+  async open(inUse: readonly string[]): Promise<void> {
+    const { folder, xl, log } = this.#options;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    this.#mark = await this.#ownMark();
+    const used = new Set(inUse.map((each) => path.basename(each)));
+    for (const { name, uuid, id } of await xl.list())
+      if (name !== "" && uuid === domainUuid(this.#mark, name) && !used.has(name)) {
+        log("a domain of no lease was destroyed", { name });
+        await xl.destroy(id);
+      }
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      if (!entry.isDirectory() || used.has(entry.name)) continue;
+      await leaveConsole(path.join(folder, entry.name));
+      await rm(path.join(folder, entry.name), { recursive: true, force: true });
+    }
+    await sweepDevices(folder);
+  }
+
+  async #ownMark(): Promise<string> {
+    const file = path.join(this.#options.folder, "mark");
+    await writeFile(file, randomUUID(), { flag: "wx", mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    return readFile(file, "utf8");
+  }
+
+  /** Everything up to the guest's first instruction. Throws Refusal where it is not the host that is at fault. */
+  async prepare({ name: lease, spec, blobFile, signal }: DomainJob): Promise<Domain> {
+    const problem = domainProblem(spec, this.#options.loader);
+    if (problem !== null) throw new Refusal("job", problem);
+    const name = domainName(lease);
+    const folder = path.join(this.#options.folder, name);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { mode: 0o700 });
+    try {
+      const kernelMib = await this.#laidOut({ name: lease, spec, blobFile, ...(signal ? { signal } : {}) }, folder);
+      const { outputMibMax } = spec;
+      const token = { folder, name, uuid: domainUuid(this.#mark, name), outputMibMax, boot: await bootOfHost() };
+      return await this.#made(token, this.#planOf(token, spec), { kernelMib, signal });
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** The domain's files in its folder; what xl reads of them, in MiB. Throws Refusal where they cannot be what they are said to be. */
+  async #laidOut({ name: lease, spec, blobFile, signal }: DomainJob, folder: string): Promise<number> {
+    const { vm, diskMib, memoryMib } = spec;
+    const file = path.join(folder, DISK);
+    if (vm.kind === "disk" && vm.image !== null)
+      await imageDisk({ image: blobFile(vm.image.digest), format: vm.image.format, diskMib, folder, file, lease, signal });
+    if (vm.kind !== "kernel") return LOADER_MIB;
+    const { kernel, initrd } = vm;
+    const kernelBytes = (await stat(blobFile(kernel))).size;
+    const initrdBytes = initrd === null ? 0 : (await stat(blobFile(initrd))).size;
+    const small = kernelSizeProblem(kernelBytes, initrdBytes, memoryMib);
+    if (small !== null) throw new Refusal("job", small);
+    const notOne = kernelProblem(await headOf(blobFile(kernel)));
+    if (notOne !== null) throw new Refusal("bytes", notOne);
+    await held(blobFile(kernel), path.join(folder, "kernel"));
+    if (initrd !== null) await held(blobFile(initrd), path.join(folder, "ramdisk"));
+    if (diskMib > 0) await blankDisk(file, diskMib);
+    return Math.ceil((kernelBytes + initrdBytes) / MIB);
+  }
+
+  /**
+   * Xen itself says whether it takes a kernel. Where it makes twice no domain of the customer's files, and does make one of that size
+   * without them, it is they that are at fault; else the host is. Throws Refusal in the first case.
+   */
+  async #made(token: DomainToken, plan: DomainPlan, { kernelMib, signal }: Making): Promise<Domain> {
+    const domain = this.#domain(token, plan, kernelMib);
+    try {
+      await domain.make(signal);
+      return domain;
+    } catch (error) {
+      if (!(error instanceof XlError)) throw error;
+      signal?.throwIfAborted();
+      const again = await domain.make(signal).catch((second: unknown) => second);
+      if (again === undefined) return domain;
+      const kernel = path.join(token.folder, "trial");
+      await writeFile(kernel, trialKernel(), { mode: 0o600 });
+      const control = this.#domain(token, { ...plan, kernel, ramdisk: null, commandLine: "" }, 1);
+      if (await control.make(signal).catch((failed: unknown) => failed)) throw error;
+      await control.unmake();
+      throw new Refusal("bytes", `Xen makes no domain of these files: ${error.message}`, { cause: error });
+    }
+  }
+
+  #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec): DomainPlan {
+    return {
+      ...{ kind: this.#options.kind, name, uuid, vcpu, memoryMib },
+      kernel: vm.kind === "kernel" ? path.join(folder, "kernel") : (this.#options.loader ?? ""),
+      ramdisk: vm.kind === "kernel" && vm.initrd !== null ? path.join(folder, "ramdisk") : null,
+      commandLine: vm.kind === "kernel" ? vm.append : "",
+      disk: diskMib > 0 ? path.join(folder, DISK) : null,
+    };
+  }
+
+  #domain(token: DomainToken, plan: DomainPlan, kernelMib: number): Domain {
+    const { xl, log } = this.#options;
+    return new Domain({ xl, watch: this.#watch, log }, token, plan, kernelMib);
+  }
+
+  /** A domain of an earlier daemon; one that is gone has ended. */
+  async adopt(token: DomainToken, spec: VmSpec): Promise<Domain> {
+    const kernelBytes = await stat(path.join(token.folder, "kernel")).then(
+      ({ size }) => size,
+      () => 0,
+    );
+    const domain = this.#domain(token, this.#planOf(token, spec), Math.ceil(kernelBytes / MIB));
+    await domain.goOn();
+    return domain;
+  }
+
+  close(): void {
+    this.#watch.close();
+  }
+}

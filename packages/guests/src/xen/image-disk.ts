@@ -1,0 +1,77 @@
+/**
+ * A customer's disk image as a domain's own raw disk: of a raw image a copy, which shares its blocks where the file system can, of a qcow2
+ * what qemu-img writes of it, in a box. Who controls the inputs: the customer, every byte of the image.
+ */
+import { execFile } from "node:child_process";
+import { chmod, constants, open, rename, truncate } from "node:fs/promises";
+import { promisify } from "node:util";
+import type { ImageFormat } from "@xenoservers/protocol";
+import { isRecord } from "../json.ts";
+import { checkImage } from "../qemu/images/image.ts";
+import { uidOf } from "../qemu/machine/box.ts";
+import { inOwnBox } from "../qemu/machine/own-box.ts";
+import { boxFolder, boxPath, giveToBox, makeVmFolder } from "../qemu/machine/vm.ts";
+import { Refusal } from "../qemu/refusal.ts";
+
+const run = promisify(execFile);
+const MIB = 1024 * 1024;
+const COPY_MS = 30 * 60_000;
+/** Of what reads one disk and writes another, its tables and what is under way. */
+const CONVERT_MIB = 512;
+const CONVERTED = "disk.raw";
+
+interface ImageDisk {
+  image: string;
+  format: ImageFormat;
+  diskMib: number;
+  /** The domain's; `file` lies in it. */
+  folder: string;
+  file: string;
+  /** Decides whom the box runs as; hex. */
+  lease: string;
+  signal?: AbortSignal | undefined;
+}
+
+/** What qemu-img says of an image that it cannot read; null where it is this host's disk that fails, or nothing was said. */
+function damageIn(error: unknown): string | null {
+  const said = isRecord(error) && typeof error["stderr"] === "string" ? error["stderr"].trim().split("\n").at(-1)! : "";
+  return said.startsWith("qemu-img:") && !/No space left|Disk quota/.test(said) ? said.slice(0, 200) : null;
+}
+
+async function converted({ image, diskMib, folder, file, lease, signal }: ImageDisk): Promise<void> {
+  await makeVmFolder(folder);
+  const uid = uidOf(lease);
+  await giveToBox(boxFolder(folder), uid);
+  const source = { driver: "qcow2", backing: null, file: { driver: "file", filename: "/img/disk", locking: "off" } };
+  const work = { folder: boxFolder(folder), files: [{ host: image, name: "disk" }], fileMibMax: diskMib + 64, uid, memoryMib: CONVERT_MIB };
+  const words = ["qemu-img", "convert", "-q", "-O", "raw", `json:${JSON.stringify(source)}`, `/w/${CONVERTED}`];
+  const bounds = { timeout: COPY_MS, killSignal: "SIGKILL", ...(signal ? { signal } : {}) } as const;
+  await inOwnBox(work, words, async ([program, ...args]) => {
+    await run(program, args, bounds).catch((error: unknown) => {
+      const damage = damageIn(error);
+      throw damage === null ? error : new Refusal("bytes", `the image is corrupt: ${damage}`, { cause: error });
+    });
+  });
+  await rename(boxPath(folder, CONVERTED), file);
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    if (!(await handle.stat()).isFile()) throw new Error("what came out of the box is no file");
+    await handle.chown(process.getuid!(), process.getgid!());
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Throws Refusal where the image is at fault. */
+export async function imageDisk(disk: ImageDisk): Promise<void> {
+  const { image, format, diskMib, file, signal } = disk;
+  const checked = await checkImage(image, format, diskMib);
+  if (!checked.ok) throw new Refusal(checked.fault, checked.why);
+  if (format === "qcow2") await converted(disk);
+  else {
+    const bounds = { timeout: COPY_MS, killSignal: "SIGKILL", ...(signal ? { signal } : {}) } as const;
+    await run("cp", ["--reflink=auto", "--sparse=always", "--", image, file], bounds);
+  }
+  await chmod(file, 0o600);
+  await truncate(file, diskMib * MIB);
+}

@@ -1,0 +1,77 @@
+/** A toolstack that keeps state and runs no domain: for tests of what this program does with what `xl` says. */
+import { readFile } from "node:fs/promises";
+import { SHUTDOWN_REASONS, type ShutdownReason } from "./listing.ts";
+
+interface Made {
+  id: number;
+  name: string;
+  uuid: string;
+  paused: boolean;
+  shutdown: ShutdownReason | null;
+  config: string;
+}
+
+const HEADING =
+  "Name                                        ID   Mem VCPUs\tState\tTime(s)   UUID                            Reason-Code\tSecurity Label";
+
+export class Toolstack {
+  readonly domains: Made[] = [];
+  /** What each call was, in order. */
+  readonly calls: string[] = [];
+  /** Of each domain's console. */
+  tty: string | null = null;
+  /** Why a configuration makes no domain; null: it does. */
+  refuses: (config: string) => string | null = () => null;
+  #last = 0;
+
+  add(name: string, uuid: string): Made {
+    const made: Made = { id: ++this.#last, name, uuid, paused: true, shutdown: null, config: "" };
+    this.domains.push(made);
+    return made;
+  }
+
+  /** Its kernel tells the hypervisor. */
+  end(name: string, reason: ShutdownReason): void {
+    this.domains.find((each) => each.name === name)!.shutdown = reason;
+  }
+
+  /** In place of running the program. */
+  readonly run = async (program: string, args: readonly string[]): Promise<string> => {
+    const [command = "", ...rest] = args;
+    this.calls.push([program, ...args].join(" "));
+    if (program === "xenstore-read") return this.#read(command);
+    if (program === "xentop") throw new Error("not here");
+    if (command === "list") return this.#listed();
+    if (command === "create") return this.#create(await readFile(rest.at(-1)!, "utf8"));
+    const at = this.domains.findIndex(({ id }) => String(id) === rest[0]);
+    const domain = this.domains[at];
+    if (!domain) throw Object.assign(new Error("failed"), { stderr: `${rest[0]} is an invalid domain identifier (rc=-6)\n` });
+    if (command === "destroy") this.domains.splice(at, 1);
+    if (command === "pause" || command === "unpause") domain.paused = command === "pause";
+    if (command === "shutdown") domain.shutdown = "poweroff";
+    if (command === "reboot") domain.shutdown = "reboot";
+    return "";
+  };
+
+  #read(file: string): string {
+    if (this.tty === null || !/^\/local\/domain\/\d+\/console\/tty$/.test(file)) throw new Error("couldn't read path");
+    return `${this.tty}\n`;
+  }
+
+  #create(config: string): string {
+    const value = (key: string): string => new RegExp(`^${key}="(.*)"$`, "m").exec(config)?.[1] ?? "";
+    const why = this.refuses(config);
+    if (why !== null) throw Object.assign(new Error("failed"), { stderr: `${why}\n` });
+    this.add(value("name"), value("uuid")).config = config;
+    return "";
+  }
+
+  #listed(): string {
+    const lines = this.domains.map(({ id, name, uuid, paused, shutdown }) => {
+      const state = `--${paused ? "p" : "-"}${shutdown === null ? "-" : "s"}--`;
+      const reason = shutdown === null ? "-" : SHUTDOWN_REASONS.indexOf(shutdown).toString(16);
+      return `${name.padEnd(40)} ${id}   128     1     ${state}       4.4 ${uuid}        ${reason}                -`;
+    });
+    return `${[HEADING, "Domain-0   0  1024  1  r-----  61.3 00000000-0000-0000-0000-000000000000  -  -", ...lines].join("\n")}\n`;
+  }
+}

@@ -1,0 +1,37 @@
+/** What is asked of the toolstack, and what of its answers is believed. */
+import { describe, expect, it } from "vitest";
+import { Toolstack } from "./toolstack.fixture.ts";
+import { Xl } from "./xl.ts";
+
+describe("xl", () => {
+  it.each(["/etc/passwd", "/dev/pts/1/../../sda", "/dev/pts/x", "/dev/pts/1 /dev/sda", ""])("has no console at %j", async (tty) => {
+    const toolstack = new Toolstack();
+    toolstack.tty = tty;
+    expect(await new Xl(toolstack.run).console(1)).toBeNull();
+    toolstack.tty = "/dev/pts/7";
+    expect(await new Xl(toolstack.run).console(1)).toBe("/dev/pts/7");
+  });
+
+  it("that fails says in one line why, whichever program it was", async () => {
+    const xl = new Xl(new Toolstack().run);
+    await expect(xl.pause(9)).rejects.toMatchObject({ name: "XlError", message: "xl pause: 9 is an invalid domain identifier (rc=-6)" });
+  });
+
+  it("is given room for what a kernel unpacks to, and ends where nobody wants its domain any more", async () => {
+    const given: { timeoutMs: number; dataMibMax: number; signal?: AbortSignal }[] = [];
+    const left = new AbortController();
+    const xl = new Xl(async (_program, _args, bounds) => {
+      given.push(bounds);
+      left.abort(new Error("nobody wants it"));
+      throw new Error("ended");
+    });
+    await expect(xl.create("/f/domain.cfg", { kernelMib: 40, signal: left.signal })).rejects.toThrow("ended");
+    expect(given).toMatchObject([{ dataMibMax: 552, signal: left.signal }]);
+  });
+
+  it("is not there on most machines, which is said by its name", async () => {
+    await expect(new Xl((program) => Promise.reject(new Error(`spawn ${program} ENOENT`))).info()).rejects.toThrow(
+      "xl info: Error: spawn xl ENOENT",
+    );
+  });
+});

@@ -1,0 +1,80 @@
+/** Domains of a Xen host under the contract of all drivers. Who controls the inputs: the customer (specification, files). */
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { DRIVERS, invariant } from "@xenoservers/market";
+import type { Crypto } from "@xenoservers/protocol";
+import { Domains, type DomainJob, type DomainToken, type XenHost } from "@xenoservers/guests";
+import type { GuestDriver, GuestJob } from "../driver.ts";
+import { refusedOr } from "../qemu/vm-ends.ts";
+import type { MachineJob, Work } from "../work.ts";
+import { runningDomain } from "./domain-guest.ts";
+import { domainWorkProblem, neededForDomain } from "./domain-work.ts";
+
+interface XenDriverOptions {
+  host: XenHost;
+  folder: string;
+  /** Folders of domains that leases of an earlier daemon still use. */
+  inUse: readonly string[];
+  crypto: Crypto;
+  log(what: string, facts: Record<string, unknown>): void;
+}
+
+const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
+
+function machineOf(work: Work): MachineJob {
+  invariant(work.kind === "machine", "work of another kind was refused when it came");
+  return work.vm;
+}
+
+const jobOf = ({ lease, work, blobFile, signal }: GuestJob): DomainJob => ({
+  ...{ name: lease, spec: machineOf(work).spec, blobFile },
+  ...(signal ? { signal } : {}),
+});
+
+export async function createXenDriver({ host, folder, inUse, crypto, log }: XenDriverOptions): Promise<GuestDriver> {
+  const {
+    assurances,
+    can: { console, network, breakpoints },
+  } = DRIVERS.xen;
+  const { xl, kind, engine, loader } = host;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const domains = new Domains({ xl, kind, loader, log, folder: path.join(folder, "domains") });
+  await domains.open(inUse);
+  return {
+    name: "xen",
+    engine,
+    sandbox: { strength: "strong", why: "" },
+    capabilities: { console, network, breakpoints, snapshots: false, screens: false, images: false, filesInMemory: false },
+    assurances,
+    holds: [],
+    offered: () => ({ sandbox: "strong", vmEngine: engine }),
+    problemWith: (work, ordered) =>
+      work.kind === "machine" ? domainWorkProblem(crypto, ordered, work.vm, loader) : "a machine was ordered, not a WebAssembly job",
+    neededBlobs: async (work) => neededForDomain(machineOf(work)),
+    isSegment: () => false,
+    async prepare(job) {
+      const domain = await domains.prepare(jobOf(job)).catch((error: unknown) => {
+        throw refusedOr(error);
+      });
+      return {
+        token: domain.token,
+        async begin() {
+          try {
+            const guest = runningDomain(domain, job.fuelMax, monotonicMs);
+            await domain.begin();
+            return guest;
+          } catch (error) {
+            await domain.dispose();
+            throw error;
+          }
+        },
+        discard: () => domain.dispose(),
+      };
+    },
+    adopt: async (token, job) =>
+      runningDomain(await domains.adopt(token as DomainToken, machineOf(job.work).spec), job.fuelMax, monotonicMs),
+    monotonicMs,
+    makeRoom: async () => {},
+    close: async () => domains.close(),
+  };
+}

@@ -1,0 +1,12 @@
+import type { XenHostState } from "@xenoservers/guests";
+import type { DriverState } from "../state.ts";
+
+/** How domains run here, or why they do not. */
+export function xenState(xen: XenHostState): DriverState {
+  const state = { name: "xen", usesHostDisk: xen.ok, holds: [] };
+  if (!xen.ok) return { ...state, present: false, reason: xen.why };
+  const { info, kind, roomMib } = xen.host;
+  const notes = [`Xen ${info.version}, ${kind} domains`, `${info.freeMib} of ${info.memoryMib} MiB free`, `shares by ${info.scheduler}`];
+  if (xen.host.loader === null) notes.push("no disk images: apt install grub-xen-host");
+  return { ...state, present: true, reason: notes.join("; "), room: { vcpu: info.cpus, memoryMib: roomMib } };
+}

@@ -1,0 +1,53 @@
+/** What Xen's toolstack prints in dom0: its own words, among names that whoever makes domains chose. */
+import { parseListing } from "../../../packages/guests/src/xen/listing.ts";
+import { parseUsage } from "../../../packages/guests/src/xen/usage.ts";
+import { parseInfo } from "../../../packages/guests/src/xen/xen-info.ts";
+import { bentLine } from "../mutate/text.ts";
+import { byThrowing, bytesOf, demand, textOf, type Target } from "../target.ts";
+
+const LISTED = [
+  "Name                                        ID   Mem VCPUs\tState\tTime(s)   UUID                            Reason-Code\tSecurity Label",
+  "Domain-0                                     0  1024     1     r-----      61.3 00000000-0000-0000-0000-000000000000        -                -",
+  "xeno-aaaa                                    1   128     1     ---sc-      28.0 2fdc2492-eb2c-11f1-8556-525400123456        3                -",
+].join("\n");
+const USED = [
+  "      NAME  STATE   CPU(sec) CPU(%)     MEM(k) MEM(%)  MAXMEM(k) MAXMEM(%) VCPUS NETS NETTX(k) NETRX(k) VBDS   VBD_OO   VBD_RD   VBD_WR  VBD_RSECT  VBD_WSECT SSID",
+  "  Domain-0 -----r         30    0.0    1048576   25.0    1048576      25.0     1    0        0        0    0        0        0        0          0          0    0",
+].join("\n");
+const INFO = [
+  ...[
+    "nr_cpus                : 1",
+    "virt_caps              : pv hvm hap",
+    "total_memory           : 4095",
+    "free_memory            : 3028",
+  ],
+  ...["xen_version            : 4.17.7", "xen_scheduler          : credit2"],
+].join("\n");
+
+const toolstack: Target = {
+  name: "toolstack",
+  covers: ["guests/src/xen/listing.ts#parseListing", "guests/src/xen/usage.ts#parseUsage", "guests/src/xen/xen-info.ts#parseInfo"],
+  corpus: async () => [LISTED, USED, INFO].map(bytesOf),
+  mutate: bentLine,
+  play(input) {
+    const text = textOf(input);
+    const outcomes = [
+      byThrowing(() => {
+        for (const { id, uuid, memoryMib, shutdown } of parseListing(text)) {
+          demand(Number.isInteger(id) && Number.isInteger(memoryMib) && uuid.length === 36, "a domain is listed by what is no number");
+          demand(shutdown === null || typeof shutdown === "string", "a domain ended for no reason that there is");
+        }
+      }, Error),
+      byThrowing(() => {
+        for (const used of parseUsage(text)) demand(Number.isInteger(used.cpuSeconds), "a domain's use is no number");
+      }, Error),
+      byThrowing(() => {
+        const { cpus, freeMib } = parseInfo(text);
+        demand(Number.isSafeInteger(cpus) && Number.isSafeInteger(freeMib), "a host's size is no number");
+      }, Error),
+    ];
+    return outcomes.find((outcome) => outcome === "accepted") ?? "Error";
+  },
+};
+
+export const XEN_TARGETS: readonly Target[] = [toolstack];

@@ -1,0 +1,79 @@
+/** Domains for the suites in this folder, which run with XENO_XEN=1. */
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe } from "vitest";
+import { bytesBlob, fileBlob, type BuiltVm, type Wanted } from "@xenoservers/sdk";
+import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
+import { machine, once, run, wantedFor } from "../vm/support.ts";
+import { createHash } from "node:crypto";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { dom0Files } from "./dom0-host.ts";
+
+const wantedHere = process.env["XENO_XEN"] === "1";
+if (!wantedHere) console.warn("SKIPPED: suites on a real Xen need Debian's packages and most of a core; npm run test:xen runs them");
+
+/** A suite that is skipped, loudly and counted, unless Xen is wanted; with XENO_XEN=1 what is missing is a failure. */
+export const onXen = (name: string, suite: () => void): void => void describe.skipIf(!wantedHere)(name, suite);
+
+const HEAD = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+insmod /xen-blkfront.ko
+`;
+
+async function ramdisk(script: string): Promise<string> {
+  const bytes = cpio([
+    { path: "init", mode: MODE.program, data: Buffer.from(`${HEAD}${script}\n`) },
+    { path: "bin/busybox", mode: MODE.program, data: await readFile("/bin/busybox") },
+    { path: "xen-blkfront.ko", mode: MODE.file, data: await readFile(path.join(await dom0Files(), "xen-blkfront.ko")) },
+  ]);
+  return once(`ramdisk-${createHash("sha256").update(bytes).digest("hex")}`, (part) => writeFile(part, bytes));
+}
+
+/** A domain of dom0's own kernel, whose init runs a BusyBox script. */
+export async function domain(script: string, { append = QUIET, diskMib = 0, outputMibMax = 4 } = {}): Promise<BuiltVm> {
+  return domainOf(path.join(await dom0Files(), "bzImage"), await ramdisk(script), { append, diskMib, outputMibMax });
+}
+
+const QUIET = "console=hvc0 quiet panic=-1";
+
+/** Of any files. */
+export async function domainOf(
+  kernel: string,
+  initrd: string,
+  { append, diskMib, outputMibMax } = { append: QUIET, diskMib: 0, outputMibMax: 4 },
+): Promise<BuiltVm> {
+  const blobs = [await fileBlob(kernel), await fileBlob(initrd)];
+  const vm = { kind: "kernel", kernel: blobs[0]!.digest, initrd: blobs[1]!.digest, append } as const;
+  return machine({ vm, blobs, memoryMib: 128, diskMib, outputMibMax, driver: "xen" });
+}
+
+/** An unmodified disk: a partition with GRUB's settings, a kernel and its RAM disk, as a distribution leaves them; qcow2. */
+export async function diskOf(script: string): Promise<BuiltVm> {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-boot-disk-"));
+  try {
+    const boot = path.join(folder, "root/boot");
+    await mkdir(path.join(boot, "grub"), { recursive: true });
+    await cp(path.join(await dom0Files(), "bzImage"), path.join(boot, "vmlinuz"));
+    await cp(await ramdisk(script), path.join(boot, "initrd"));
+    const menu = `echo "GRUB is here"\nlinux /boot/vmlinuz ${QUIET}\ninitrd /boot/initrd\nboot\n`;
+    await writeFile(path.join(boot, "grub/grub.cfg"), menu);
+    await run("mke2fs", ["-q", "-F", "-t", "ext4", "-O", "^metadata_csum", "-d", "root", "part.img", "22M"], { cwd: folder });
+    await run("truncate", ["-s", "24M", "disk.img"], { cwd: folder });
+    await run("sh", ["-c", "printf 'label: dos\\nstart=2048, type=83, bootable\\n' | sfdisk -q disk.img"], { cwd: folder });
+    await run("dd", ["if=part.img", "of=disk.img", "bs=1M", "seek=1", "conv=notrunc", "status=none"], { cwd: folder });
+    await run("qemu-img", ["convert", "-O", "qcow2", "disk.img", "disk.qcow2"], { cwd: folder });
+    const bytes = await readFile(path.join(folder, "disk.qcow2"));
+    const blob = bytesBlob(bytes);
+    const vm = { kind: "disk", image: { digest: blob.digest, format: "qcow2", url: null }, iso: null, seed: [] } as const;
+    return await machine({ vm: { ...vm, seed: [] }, blobs: [blob], memoryMib: 160, diskMib: 32, driver: "xen" });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+export const wantedOnXen = (job: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> =>
+  wantedFor(job, { driver: "xen", accel: "any", ...over });

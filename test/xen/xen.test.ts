@@ -1,0 +1,176 @@
+/**
+ * Domains through the market on a real Xen hypervisor: this project's own server runs in dom0, a broker and a customer outside. Emulated,
+ * so there is one host and one guest at a time.
+ */
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { BuiltVm } from "@xenoservers/sdk";
+import { domainConfig } from "../../packages/guests/src/xen/domain-config.ts";
+import { domainUuid } from "../../packages/guests/src/xen/domain-names.ts";
+import { TRIAL_MEMORY_MIB, trialKernel } from "../../packages/guests/src/xen/trial-kernel.ts";
+import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "../process/market.ts";
+import { run } from "../vm/support.ts";
+import type { SystemdHost } from "../vm/systemd-host.ts";
+import { startDom0 } from "./dom0-host.ts";
+import { diskOf, domain, domainOf, onXen, wantedOnXen } from "./support.ts";
+
+const XENO = "/opt/xeno/packages/cli/bin/xeno";
+const DATA = "/srv/xeno";
+const LOG = "/srv/xeno.log";
+const tomlOf = (kind: string): string => `drain_seconds = 1\\n[xen]\\nguests = "${kind}"\\n[disk]\\nleft_free_gib = 0\\n`;
+
+onXen("domains through the market", () => {
+  let market: TestMarket;
+  let host: SystemdHost;
+  let folder: string;
+
+  /** Throws where it fails. */
+  async function sh(script: string): Promise<string> {
+    const { code, stdout, stderr } = await host.sh(script);
+    if (code !== 0) throw new Error(`${script}: ${stdout}${stderr}`);
+    return stdout.trim();
+  }
+  const count = async (words: string): Promise<number> => Number(await sh(`grep -c '${words}' ${LOG} || true`));
+  const domains = (): Promise<string> => sh("xl list | awk 'NR > 2 {print $1}'");
+  const nothingIsLeft = async (): Promise<void> => {
+    await until(async () => (await domains()) === "");
+    await until(async () => (await sh("losetup --list")) === "");
+  };
+
+  /** Starts the server, and waits until it is listed once more. */
+  async function serve(kind: string): Promise<void> {
+    const before = await count('"listed"');
+    await sh(`printf '${tomlOf(kind)}' >${DATA}/xenoserver.toml
+      HOME=/root setsid ${XENO} serve --data ${DATA} >>${LOG} 2>&1 & echo $! >/run/xeno.pid`);
+    await until(async () => (await count('"listed"')) > before);
+  }
+  const kill = (): Promise<string> =>
+    sh("kill -KILL -$(cat /run/xeno.pid); while kill -0 $(cat /run/xeno.pid) 2>/dev/null; do sleep 1; done");
+  const rent = (job: BuiltVm) => orderAndFollow(market.customer, job, wantedOnXen(job));
+  const type = (words: string): Promise<string> =>
+    sh(`printf '${words}\\r' >$(xenstore-read /local/domain/$(xl domid $(xl list | awk 'NR == 3 {print $1}'))/console/tty)`);
+
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-dom0-"));
+    market = await startMarket();
+    await market.daemon.close(); // its one server is the one in dom0
+    host = await startDom0(Number(new URL(market.customer.url).port));
+    const at = path.join(folder, "server");
+    await enrolIn(at, market.owner);
+    const { stdout: packed } = await run("sh", ["-c", 'tar -C "$1" -cf - . | base64 -w0', "sh", at]);
+    await sh(`mkdir -p ${DATA} && echo ${packed} | base64 -d | tar -xC ${DATA}; touch ${LOG}`);
+  });
+  afterAll(async () => {
+    if (process.env["XENO_XEN_LOG"]) console.log((await host?.sh(`cat ${LOG}`).catch(() => null))?.stdout);
+    await host?.close();
+    await market?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  describe.each(["pvh", "pv"] as const)("%s", (kind) => {
+    beforeAll(() => serve(kind));
+    afterAll(kill);
+
+    it("boots a customer's kernel, shows its console, bills its time and leaves nothing", async () => {
+      const append = `console=hvc0 quiet panic=-1 x="a b\\"] kernel="/etc/shadow`;
+      const job = await domain("echo hello from $(uname -s), $(cat /sys/hypervisor/type), $(cat /proc/cmdline); poweroff -f", { append });
+      const { stdout, lease } = await (await rent(job)).end();
+      expect(stdout).toContain(`hello from Linux, xen, ${append}`);
+      expect(lease.end).toMatchObject({ reason: "completed", exitCode: 0, blame: "nobody" });
+      expect(BigInt(lease.end!.dueNanos)).toBeGreaterThan(0n);
+      await nothingIsLeft();
+    });
+  });
+
+  describe("a server of PV domains", () => {
+    beforeAll(() => serve("pv"));
+    afterAll(kill);
+
+    it("finds its domain again after it was killed, hears what is typed, and says a panic as the guest's", async () => {
+      const going = await rent(
+        await domain("echo ready; while read line; do echo heard $line; [ $line = crash ] && echo c >/proc/sysrq-trigger; done"),
+      );
+      await until(() => going.seen.stdout.includes("ready"));
+      const before = await domains();
+      expect(before).toMatch(/^xeno-[0-9a-f]{24}$/);
+      await kill();
+      expect(await domains()).toBe(before);
+      await type("while nobody follows");
+      await stray();
+      await serve("pv");
+      expect((await domains()).split("\n").toSorted()).toEqual([before, "xeno-somebody-elses"].toSorted());
+      await sh("xl destroy xeno-somebody-elses");
+      await type("crash");
+      const { stdout, lease } = await going.end();
+      expect(stdout.match(/heard [a-z ]+/g)).toEqual(["heard while nobody follows", "heard crash"]);
+      expect(lease.end).toMatchObject({ reason: "guest-panic", blame: "customer" });
+      await nothingIsLeft();
+    });
+
+    /** Two domains that no lease has: one bears the server's mark, the other only a name like its own. */
+    async function stray(): Promise<void> {
+      const mark = await sh(`cat ${DATA}/xen/domains/mark`);
+      const name = `xeno-${randomBytes(12).toString("hex")}`;
+      const other = "xeno-somebody-elses";
+      const plan = { kind: "pv", kernel: "/run/trial", ramdisk: null, commandLine: "", memoryMib: TRIAL_MEMORY_MIB, vcpu: 1 } as const;
+      const made = [
+        domainConfig({ ...plan, name, uuid: domainUuid(mark, name) }, null),
+        domainConfig({ ...plan, name: other, uuid: randomUUID() }, null),
+      ];
+      await sh(`echo ${trialKernel().toString("base64")} | base64 -d >/run/trial`);
+      for (const config of made)
+        await sh(`echo ${Buffer.from(config).toString("base64")} | base64 -d >/run/stray.cfg && xl create -e -p -q /run/stray.cfg`);
+    }
+
+    it("goes on after a restart inside, with the disk as it was left", async () => {
+      const script =
+        "if grep -q marked /dev/xvda; then echo found $(head -c 6 /dev/xvda); poweroff -f; fi; printf marked >/dev/xvda; sync; echo first; reboot -f";
+      const { stdout, lease } = await (await rent(await domain(script, { diskMib: 16 }))).end();
+      expect(stdout).toMatch(/first[^]*found marked/);
+      expect(lease.end).toMatchObject({ reason: "completed", blame: "nobody" });
+      await nothingIsLeft();
+    });
+
+    it("boots an unmodified disk image by its own GRUB", async () => {
+      const job = await diskOf("echo from the disk, $(head -c 4096 /dev/xvda | tail -c 2 | wc -c) bytes; poweroff -f");
+      const { stdout, lease } = await (await rent(job)).end();
+      expect(stdout).toContain("GRUB is here");
+      expect(stdout).toContain("from the disk, 2 bytes");
+      expect(lease.end).toMatchObject({ reason: "completed", blame: "nobody" });
+      await nothingIsLeft();
+    });
+
+    it("ends a flood of its console at what was ordered", async () => {
+      const { stdout, lease } = await (await rent(await domain("yes flood", { outputMibMax: 1 }))).end();
+      expect(lease.end).toMatchObject({ reason: "output-limit", blame: "customer" });
+      expect(stdout.length).toBeLessThanOrEqual(1024 * 1024);
+      await nothingIsLeft();
+    });
+
+    it("stands still while it is paused, and ends when it is stopped", async () => {
+      const going = await rent(await domain("i=0; while :; do i=$((i+1)); echo tick $i; sleep 1; done"));
+      await until(() => going.seen.stdout.includes("tick 1"));
+      const { lease } = going.session;
+      const { party } = market.customer.identity;
+      await going.session.machine.ask("pause");
+      await until(async () => (await sh("xl list | awk 'NR > 2 {print $5}'")).includes("p"));
+      await going.session.machine.ask("resume");
+      const before = going.seen.stdout.length;
+      await until(() => going.seen.stdout.length > before);
+      await market.customer.act("stop", { lease, party, reason: "enough" });
+      expect((await going.end()).lease.end).toMatchObject({ reason: "customer-stop", blame: "customer" });
+      await nothingIsLeft();
+    });
+
+    it("says that it is the customer's files that Xen makes no domain of", async () => {
+      const broken = path.join(folder, "kernel");
+      await writeFile(broken, Buffer.concat([Buffer.from("\x7fELF\x02\x01\x01", "latin1"), randomBytes(65_536)]));
+      const { lease } = await (await rent(await domainOf(broken, broken))).end();
+      expect(lease.end).toMatchObject({ reason: "image-refused", blame: "customer" });
+      await nothingIsLeft();
+    });
+  });
+});

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+/** Suites on a real Xen hypervisor, one after the other: all of it is emulated, and slow. */
+export default defineConfig({
+  test: {
+    include: ["test/xen/**/*.test.ts"],
+    globalSetup: ["test/shared.ts"],
+    testTimeout: 900_000,
+    hookTimeout: 1_800_000,
+    teardownTimeout: 60_000,
+    maxWorkers: 1,
+    pool: "forks",
+  },
+});
