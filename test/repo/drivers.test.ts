@@ -17,7 +17,6 @@ const HOMES = [
 const AS_DATA: Readonly<Record<string, string>> = {
   "packages/sdk/src/job.ts": "the builder of WebAssembly jobs says what runs them",
   "packages/sdk/src/vm.ts": "the builder of virtual machines says what runs them",
-  "packages/xenoserver/src/host/reread.ts": "an owner's settings have a section of that name",
   "packages/guests/src/qemu/machine/box.ts": "a process is called so, and is no driver",
 };
 

@@ -34,6 +34,11 @@ const LAWFUL: Lawful[] = [
       why: "a run of minutes that somebody asked for ends then, with what it has played",
     },
   })),
+  aTimer(
+    "test/xapi/domain.ts",
+    1,
+    "a machine that stands in for a real one sleeps as it was asked to; what is asserted depends on none of it",
+  ),
   aTimer("test/process/clock.ts", 1, "a clock for the programs of a market; tests move it on"),
   aTimer("test/flood/row.ts", 1, "a stranger who was cut off comes again"),
   aTimer("test/flood/resident.ts", 1, "a process is sampled: a sample more or less proves more or less, and nothing false"),

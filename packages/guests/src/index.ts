@@ -15,6 +15,7 @@ export { type SnapshotSource } from "./qemu/snapshots/snapshot.ts";
 export { bytesBelow } from "./qemu/images/cache.ts";
 export { ImageStore } from "./qemu/images/images.ts";
 export { Refusal, type Fault } from "./qemu/refusal.ts";
+export { TooMuch, readTree } from "./qemu/oci/returned-tree.ts";
 export { QmpError } from "./qemu/machine/qmp.ts";
 export { Control } from "./qemu/machine/control.ts";
 export { Gate, MAIL_PORTS, type Connection } from "./qemu/network/gate.ts";

@@ -68,6 +68,16 @@ const ROWS = {
     engineIn: "vmEngine",
     alikeUnder: [],
   },
+  /** Virtual machines on an owner's XCP-ng or XenServer pool. */
+  xapi: {
+    guest: "a virtual machine on a pool of hosts",
+    announcedAs: "pool",
+    can: { console: true, network: false, breakpoints: false, acceleration: false, modules: false, exactLimits: false, boots: true },
+    consoleDevice: "hvc0",
+    assurances: ["isolated"],
+    engineIn: "vmEngine",
+    alikeUnder: [],
+  },
 } as const satisfies Record<string, DriverFacts>;
 
 export type Driver = keyof typeof ROWS;

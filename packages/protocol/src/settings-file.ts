@@ -48,7 +48,8 @@ const FOUND_CHARS_MAX = 60;
 /** What stands in the file at this place. */
 function foundAt(value: unknown, path: readonly PropertyKey[]): string {
   const found = path.reduce<unknown>((at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined), value);
-  const text = typeof found === "bigint" ? String(found) : (JSON.stringify(found) ?? "nothing");
+  // an address may hold a password where it should hold none
+  const text = (typeof found === "bigint" ? String(found) : (JSON.stringify(found) ?? "nothing")).replace(/\/\/[^/@"]*@/g, "//…@");
   return text.length > FOUND_CHARS_MAX ? `${text.slice(0, FOUND_CHARS_MAX)}…` : text;
 }
 

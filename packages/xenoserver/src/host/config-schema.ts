@@ -7,7 +7,7 @@ import { parseMib, parseMoney } from "@xenoservers/market";
 import { DOMAIN_KINDS, MAIL_PORTS } from "@xenoservers/guests";
 import { zFeeBasisPoints, zParty } from "@xenoservers/protocol";
 import { z } from "zod";
-import { rangesProblem } from "./config-values.ts";
+import { isPoolUrl, rangesProblem } from "./config-values.ts";
 import { HOURS_LIKE, hoursIn, isTimeZone } from "./hours.ts";
 
 const MEMORY_MIB_MIN = 64;
@@ -83,6 +83,12 @@ const gib = () => number(0, GIB_MAX, " (GiB)");
 
 const KEPT_CUSTOMER_GIB = 5;
 
+const zPoolUrl = z
+  .string(saying('write the address of a host of the pool, such as "https://10.0.0.2"'))
+  .refine(isPoolUrl, saying('write the address of a host of the pool, such as "https://10.0.0.2", without a name or a password in it'));
+const FINGERPRINTS = "write the SHA-256 fingerprint of each host's certificate: openssl x509 -noout -fingerprint -sha256";
+const zFingerprint = z.string(saying(FINGERPRINTS)).regex(/^([0-9a-f]{2}:?){31}[0-9a-f]{2}$/i, saying(FINGERPRINTS));
+
 const SECTIONS = {
   price: {
     fuel_hour: zAmount.default(20_000_000n),
@@ -134,6 +140,24 @@ const SECTIONS = {
     enabled: flag().default(true),
     guests: z.enum(DOMAIN_KINDS, saying('write "pvh" or "pv"')).default("pvh"),
   },
+  xapi: {
+    /** A pool's address, https://HOST: with it, this server leases the pool's machines, and nothing of the machine it runs on. */
+    url: zPoolUrl.optional(),
+    user: z.string(saying("write the user that this server logs in as")).max(128).default("root"),
+    /** Read by its owner alone (0600). */
+    password_file: z.string(saying("write the name of the file that holds the password")).optional(),
+    /** SHA-256 of each host's certificate. */
+    fingerprints: z.array(zFingerprint, saying(FINGERPRINTS)).max(256, saying("write at most 256 fingerprints")).default([]),
+    /** uuid or name of the storage repository for images and machines: no other is used. */
+    sr: z.string(saying("write the uuid or the name of a storage repository")).optional(),
+    /** How disks boot: as machines of their own, or by pygrub, with a text console. */
+    boot: z.enum(["hvm", "pv"], saying('write "hvm" or "pv"')).default("hvm"),
+    /** Customers' images kept as templates; no customer may have more than half. */
+    image_gib: gib().default(50),
+    /** Customers' own snapshots, all together; no customer may have more than half. */
+    snapshots_gib: gib().default(0),
+    snapshots_hours: number(0.01, 8_760, " (hours)").default(72),
+  },
   disk: {
     /** Kept of ended leases for who may ask for it: all together, and each customer's. */
     kept_gib: gib().default(20),
@@ -154,6 +178,13 @@ const zDisk = z
     kept_customer_gib: kept_customer_gib ?? Math.min(KEPT_CUSTOMER_GIB, disk.kept_gib),
   }));
 
+const zXapi = z.strictObject(SECTIONS.xapi).superRefine(({ url, password_file, sr, fingerprints }, context) => {
+  if (url === undefined) return;
+  const missing: Record<string, boolean> = { password_file: password_file === undefined, sr: sr === undefined };
+  for (const [key, isMissing] of Object.entries({ ...missing, fingerprints: fingerprints.length === 0 }))
+    if (isMissing) context.addIssue({ code: "custom", path: [key], message: "a pool needs it (docs/xcp-ng.md)" });
+});
+
 /** An offer has at most 16 (protocol's zLabels), and one is what the server says itself. */
 const LABELS_OF_OWNER_MAX = 15;
 const LABEL_NAME = saying("a label's name has at most 32 small letters, digits and -");
@@ -165,6 +196,7 @@ export const zConfig = z.strictObject({
   policy: z.strictObject(SECTIONS.policy).prefault({}),
   vm: z.strictObject(SECTIONS.vm).prefault({}),
   xen: z.strictObject(SECTIONS.xen).prefault({}),
+  xapi: zXapi.prefault({}),
   disk: zDisk.prefault({}),
   labels: z
     .record(z.string().regex(/^[a-z0-9-]{1,32}$/, LABEL_NAME), z.string(LABEL).regex(/^[A-Za-z0-9._:-]{1,64}$/, LABEL))
@@ -175,6 +207,11 @@ export const zConfig = z.strictObject({
   drain_seconds: whole(0, 86_400).default(30),
 });
 export type ServerConfig = z.infer<typeof zConfig>;
+
+/** What is written as [section]. */
+export const SECTION_NAMES = [...Object.keys(SECTIONS), "labels"].filter(
+  (name): name is keyof typeof SECTIONS | "labels" => name in zConfig.shape,
+);
 
 /** Every key that there is, with its section. */
 export const CONFIG_KEYS: readonly string[] = [

@@ -33,3 +33,10 @@ export function rangesProblem(texts: readonly string[]): string | null {
   }
   return null;
 }
+
+/** Of a host of a pool: nothing but where it is, for an address is logged. */
+export function isPoolUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, pathname, search, hash } = new URL(text);
+  return protocol === "https:" && username === "" && password === "" && pathname === "/" && search === "" && hash === "";
+}

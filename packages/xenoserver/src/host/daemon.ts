@@ -14,6 +14,7 @@ import type { Listing } from "../listing.ts";
 import { XenoServer, type ServerOptions } from "../server.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
 import { Counting } from "./counting.ts";
+import { isOther } from "../drivers/xapi/pool-capacity.ts";
 import { capacityOf, isListedAt, priceOf, type ServerConfig } from "./config.ts";
 import type { GuestDriver } from "../drivers/driver.ts";
 import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
@@ -128,6 +129,13 @@ function ownersWishes(server: XenoServer, settings: Settings, applied: Applied):
   };
 }
 
+/** What a pool can give is less when a host leaves, and more when one comes: the offer says so. */
+function follow(test: SelfTest, capacity: SelfTest["resources"], relist: () => Promise<void>, log: DaemonOptions["log"]): void {
+  if (!isOther(test.resources, capacity)) return;
+  test.resources = capacity;
+  relist().catch((error: Error) => log("what the pool can give now could not be listed", { why: error.message }));
+}
+
 async function startCounted(options: DaemonOptions, counting: Counting, served: MetricsServer | null): Promise<Daemon> {
   const {
     folder,
@@ -144,12 +152,13 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
   const settings = await openSettings(configFile);
   const journal = await openJournal(folder);
   const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
-  const { drivers, states, vms, measure } = await openDrivers({
+  const { drivers, states, vms, pool, measure } = await openDrivers({
     ...{ crypto: nodeCrypto, folder, cache, config: settings.now, inUse, log },
     ...(network ? { network } : {}),
     ...(wrapDriver ? { wrapDriver } : {}),
   });
   const test = await selfTest(folder, states);
+  if (pool) test.resources = pool.capacity();
   const applied = { test, folder, drivers };
   const { pins, owner, url } = identity;
   const signer = createSigner(Buffer.from(identity.seed, "hex"));
@@ -163,7 +172,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     ...givenBy(settings.now, applied),
     draining: await isDrained(folder),
     onHeard: () => counting.heard(),
-    listed: () => isListedAt(settings.now, new Date()),
+    listed: () => isListedAt(settings.now, new Date()) && test.resources.vcpu > 0,
     market: () => api.market(),
     receipt: (lease) => api.receipt(lease),
     sealPart: (lease, part, bytes) => api.sealPart(lease, part, bytes),
@@ -173,6 +182,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
   });
   counting.of = { server, vms, freeBytes: () => freeBytesOf(folder) };
   await server.start();
+  pool?.onCapacity(() => follow(test, pool.capacity(), () => server.change(givenBy(settings.now, applied)), log));
   const closing = new AbortController();
   const measured = measure(test.cpuScore, closing.signal)
     .then(async (done) => {

@@ -13,6 +13,9 @@ import type { OwnWasmDriver } from "../drivers/wasm/wasm-job.ts";
 import { wasmState } from "../drivers/wasm/wasm-state.ts";
 import { createXenDriver } from "../drivers/xen/xen-driver.ts";
 import { xenState } from "../drivers/xen/xen-state.ts";
+import { openPoolOf } from "../drivers/xapi/open-pool.ts";
+import type { XapiDriver } from "../drivers/xapi/xapi-driver.ts";
+import { xapiState } from "../drivers/xapi/xapi-state.ts";
 import type { ServerConfig } from "./config.ts";
 
 export interface OpenDriversOptions {
@@ -35,6 +38,8 @@ interface OpenDrivers {
   states: readonly DriverState[];
   /** Null where no virtual machine can run. */
   vms: VmDriver | null;
+  /** What can be given, where it is not this machine's own to give: it changes as the pool does. */
+  pool: Pick<XapiDriver, "capacity" | "onCapacity"> | null;
   /** Measures what takes a while; whether there was anything to measure. */
   measure(cpuScore: number, signal: AbortSignal): Promise<boolean>;
 }
@@ -76,7 +81,10 @@ export async function inspectDrivers({ folder, cache, config }: Pick<OpenDrivers
   }
   const { sandbox, close } = await createWasmDriver({ folder, cache, poolSize: 0, inUse: [] });
   await close();
-  const states: readonly DriverState[] = [wasmState(sandbox), qemuState(await qemuHost(config, cache)), xenState(xen)];
+  const states: readonly DriverState[] = [
+    ...[wasmState(sandbox), qemuState(await qemuHost(config, cache)), xenState(xen)],
+    ...notOpened(config),
+  ];
   return { sandbox, states };
 }
 
@@ -89,6 +97,10 @@ const afterRoom = (machines: GuestDriver, wasm: OwnWasmDriver): GuestDriver => (
   },
 });
 
+/** A pool is not asked while its owner only looks: what it has is listed when the server starts. */
+const notOpened = ({ xapi: { url } }: ServerConfig): DriverState[] =>
+  url === undefined ? [] : [xapiState({ ok: false, why: `the pool at ${url} will be leased, and nothing of this machine` })];
+
 const notInDom0 = (name: string): DriverState => ({ name, present: false, usesHostDisk: false, holds: [], reason: NOT_IN_DOM0 });
 
 /** Of a host that runs Xen: domains, and nothing beside them. */
@@ -100,12 +112,24 @@ async function openDomains(
   return {
     drivers: [domains],
     states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)],
-    vms: null,
+    ...{ vms: null, pool: null },
+    measure: async () => false,
+  };
+}
+
+/** A pool alone: what this machine has is what the daemon needs, and two sources of room in one offer would be sold as one. */
+async function openPoolAlone(options: OpenDriversOptions): Promise<OpenDrivers> {
+  const { driver, name, hosts } = await openPoolOf(options);
+  return {
+    drivers: [options.wrapDriver?.(driver) ?? driver],
+    states: [xapiState({ ok: true, pool: name, hosts, engine: driver.engine })],
+    ...{ vms: null, pool: driver },
     measure: async () => false,
   };
 }
 
 export async function openDrivers(options: OpenDriversOptions): Promise<OpenDrivers> {
+  if (options.config.xapi.url !== undefined) return openPoolAlone(options);
   const { crypto, folder, cache, config, inUse, wrapDriver } = options;
   const xen = await xenHost(config);
   if (xen.ok) return openDomains(options, xen);
@@ -116,7 +140,7 @@ export async function openDrivers(options: OpenDriversOptions): Promise<OpenDriv
   return {
     drivers: [wrapDriver?.(own) ?? own, ...(vms ? [afterRoom(machineGuests(crypto, vms), wasm)] : [])],
     states: [wasmState(wasm.sandbox), qemuState(qemu), ...((await isDom0()) ? [xenState(xen)] : [])],
-    vms,
+    ...{ vms, pool: null },
     async measure(cpuScore, signal) {
       if (!qemu.ok || !vms) return false;
       vms.score = (await measureVmScore(qemu.host, cache, cpuScore, signal)) ?? 0;

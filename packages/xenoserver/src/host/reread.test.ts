@@ -49,6 +49,15 @@ const OTHER: Readonly<Record<string, string>> = {
   "vm.customer_snapshots_hours": "1",
   "xen.enabled": "false",
   "xen.guests": '"pv"',
+  "xapi.url": '"https://10.0.0.2"',
+  "xapi.user": '"xeno"',
+  "xapi.password_file": '"/etc/xeno/pool"',
+  "xapi.fingerprints": `["${"ab".repeat(32)}"]`,
+  "xapi.sr": '"local"',
+  "xapi.boot": '"pv"',
+  "xapi.image_gib": "1",
+  "xapi.snapshots_gib": "1",
+  "xapi.snapshots_hours": "1",
   "disk.kept_gib": "6",
   "disk.kept_customer_gib": "1",
   "disk.left_free_gib": "2",
@@ -61,7 +70,13 @@ const LATER = new Set([
   ...["pool", "warm", "policy.egress_ports", "policy.egress_allow", "policy.egress_gib_month", "policy.egress_mbit", "policy.fetch_images"],
   ...["vm.enabled", "vm.disk_iops", "vm.image_cache_gib", "vm.snapshots", "vm.customer_snapshots_gib", "vm.customer_snapshots_hours"],
   ...["xen.enabled", "xen.guests"],
+  ...CONFIG_KEYS.filter((key) => key.startsWith("xapi.")),
 ]);
+
+/** What a key needs beside it. */
+const WITH: Readonly<Record<string, string>> = {
+  "xapi.url": `password_file = "/etc/xeno/pool"\nsr = "local"\nfingerprints = ["${"ab".repeat(32)}"]\n`,
+};
 
 it("knows of every key whether it takes effect at once or at the next start, and names it", async () => {
   const sections = new Set(CONFIG_KEYS.filter((key) => key.includes(".")).map((key) => key.split(".")[0]!));
@@ -70,15 +85,17 @@ it("knows of every key whether it takes effect at once or at the next start, and
       .filter((key) => key !== "labels.region")
       .toSorted(),
   ).toEqual(CONFIG_KEYS.filter((key) => !sections.has(key) && key !== "labels").toSorted());
-  const before = await config("");
   for (const [key, value] of Object.entries(OTHER)) {
     const [section, name] = key.split(".");
-    const after = await config(name ? `[${section}]\n${name} = ${value}\n` : `${key} = ${value}\n`);
+    const beside = WITH[key] ?? "";
+    const before = await config(beside === "" ? "" : `[${section}]\n${beside}`);
+    const after = await config(name ? `[${section}]\n${beside}${name} = ${value}\n` : `${key} = ${value}\n`);
     const { config: now, changed, later } = planReread(before, after);
     const isLater = LATER.has(key);
     expect([key, changed, later]).toEqual([key, isLater ? [] : [key], isLater ? [key] : []]);
     expect(now).toEqual(isLater ? before : after);
   }
+  const before = await config("");
   expect(planReread(before, before)).toEqual({ config: before, changed: [], later: [] });
 });
 

@@ -3,7 +3,7 @@
  * named. Who controls the inputs: the owner of the machine.
  */
 import { differing } from "@xenoservers/protocol/settings-file";
-import type { ServerConfig } from "./config-schema.ts";
+import { SECTION_NAMES, type ServerConfig } from "./config-schema.ts";
 
 /** Workers, machines and their gates are made with these. */
 const FIXED_POLICY = ["egress_ports", "egress_allow", "egress_gib_month", "egress_mbit", "fetch_images"] as const;
@@ -18,17 +18,16 @@ export interface Reread {
 }
 
 export function planReread(before: ServerConfig, after: ServerConfig): Reread {
-  const sections = ["price", "capacity", "policy", "vm", "xen", "disk", "labels"] as const;
   const all = [
-    ...sections.flatMap((section) => differing(before[section], after[section]).map((key) => `${section}.${key}`)),
+    ...SECTION_NAMES.flatMap((section) => differing(before[section], after[section]).map((key) => `${section}.${key}`)),
     ...(["pool", "warm", "drain_seconds"] as const).filter((key) => before[key] !== after[key]),
   ];
   const fixed = new Set<string>(["pool", "warm", ...FIXED_POLICY.map((key) => `policy.${key}`)]);
-  const isFixed = (key: string): boolean => fixed.has(key) || /^(?:vm|xen)\./.test(key);
+  const isFixed = (key: string): boolean => fixed.has(key) || /^(?:vm|xen|xapi)\./.test(key);
   const { egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images } = before.policy;
   const policy = { ...after.policy, egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images };
   return {
-    config: { ...after, policy, vm: before.vm, xen: before.xen, pool: before.pool, warm: before.warm },
+    config: { ...after, policy, vm: before.vm, xen: before.xen, xapi: before.xapi, pool: before.pool, warm: before.warm },
     changed: all.filter((key) => !isFixed(key)),
     later: all.filter(isFixed),
   };

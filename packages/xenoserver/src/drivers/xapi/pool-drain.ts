@@ -1,0 +1,74 @@
+/**
+ * A host that its owner takes out of service (`xe host-disable`) is emptied of this server's machines: each moves live to a host that has
+ * room, one at a time, and its lease goes on. Where none has, it stays, and its owner is told once. Who controls the inputs: the pool.
+ */
+import type { PoolLog } from "./pool-mirror.ts";
+import type { Pool } from "./pool.ts";
+import type { Vm } from "./xapi-records.ts";
+
+export class PoolDrain {
+  readonly #pool: Pool;
+  readonly #log: PoolLog;
+  /** Machines that did not move, from where: tried again when their host was in service meanwhile. */
+  readonly #stayed = new Map<string, string>();
+  #under: Promise<void> | null = null;
+  #stop: () => void = () => {};
+
+  constructor(pool: Pool, log: PoolLog) {
+    this.#pool = pool;
+    this.#log = log;
+  }
+
+  start(): void {
+    const look = (): void => void (this.#under ??= this.#drain().finally(() => (this.#under = null)));
+    this.#stop = this.#pool.mirror.onChange(look);
+    look();
+  }
+
+  #isDraining(host: string): boolean {
+    const { mirror } = this.#pool;
+    const found = mirror.of("host").get(host);
+    return found !== undefined && !found.enabled && mirror.of("host_metrics").get(found.metrics)?.live === true;
+  }
+
+  /** The next that has to go. */
+  #next(): [ref: string, vm: Vm] | null {
+    const { mirror } = this.#pool;
+    for (const [ref, from] of this.#stayed) if (!this.#isDraining(from)) this.#stayed.delete(ref);
+    for (const [ref, vm] of mirror.of("vm")) {
+      const isHere = vm.power_state === "Running" && this.#pool.leaseOf(vm) !== null && this.#isDraining(vm.resident_on);
+      if (isHere && !this.#stayed.has(ref)) return [ref, vm];
+    }
+    return null;
+  }
+
+  /** In service, and with the most memory free, if that is enough. */
+  #roomFor({ memory_static_max: bytes }: Vm): string | null {
+    const { mirror } = this.#pool;
+    const hosts = [...mirror.of("host")].flatMap(([ref, host]) => {
+      const { live = false, memory_free: free = 0 } = mirror.of("host_metrics").get(host.metrics) ?? {};
+      return live && host.enabled && free >= bytes ? [{ ref, free }] : [];
+    });
+    return hosts.sort((a, b) => b.free - a.free)[0]?.ref ?? null;
+  }
+
+  async #drain(): Promise<void> {
+    for (let next = this.#next(); next; next = this.#next()) {
+      const [ref, vm] = next;
+      this.#stayed.set(ref, vm.resident_on);
+      const to = this.#roomFor(vm);
+      try {
+        if (to === null) throw new Error("no other host has room for it");
+        await this.#pool.mirror.run("VM.pool_migrate", ref, to, { live: "true" });
+        this.#log("a machine has moved to another host", { machine: vm.name_label });
+      } catch (error) {
+        this.#log("a machine stays on a host that is out of service", { machine: vm.name_label, why: (error as Error).message });
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop();
+    await this.#under;
+  }
+}

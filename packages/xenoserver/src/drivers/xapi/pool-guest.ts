@@ -1,0 +1,265 @@
+/**
+ * A lease's machine on a pool, under the contract of all guests: followed by the pool's events, found again by its uuid, and ended with
+ * what it hands back. Who controls the inputs: the guest (its end, console and result disk), the pool.
+ */
+import { rename, rm, writeFile, readFile } from "node:fs/promises";
+import path from "node:path";
+import type { Duplex } from "node:stream";
+import { z } from "zod";
+import type { VmSpec } from "@xenoservers/protocol";
+import type { GuestControls, GuestEnding, GuestToken, RunningGuest } from "../driver.ts";
+import { ConsoleText, openConsole, readFrom } from "./pool-console.ts";
+import { readResult, type Returned } from "./pool-result.ts";
+import type { Pool } from "./pool.ts";
+import type { Vm } from "./xapi-records.ts";
+
+const MIB = 1024 * 1024;
+const CONSOLE = "console";
+const FILES = "files";
+const ENDED = "ended.json";
+const DIGEST = /^[0-9a-f]{64}$/;
+
+export interface Placed {
+  pool: Pool;
+  /** This lease's own folder on this server. */
+  folder: string;
+  lease: string;
+  spec: VmSpec;
+  /** The machine, and the disk that it may hand something back on. */
+  vm: string;
+  result: { vdi: string; mib: number } | null;
+  token: GuestToken;
+  now(): number;
+  snapshot(): ReturnType<GuestControls["snapshot"]>;
+}
+
+const zEnded = z.object({
+  ending: z.custom<GuestEnding>((value) => typeof value === "object" && value !== null && "kind" in value),
+  stdout: z.object({ digest: z.string().regex(DIGEST), size: z.number() }).nullable(),
+});
+type Ended = z.infer<typeof zEnded>;
+
+const bigints = (_: string, value: unknown): unknown => (typeof value === "bigint" ? `${value}n` : value);
+const asBigints = (_: string, value: unknown): unknown =>
+  typeof value === "string" && /^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value;
+
+/** What an ended guest left, where it is all here. */
+export async function endedIn(folder: string): Promise<Ended | null> {
+  const text = await readFile(path.join(folder, ENDED), "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return null;
+    throw error;
+  });
+  return text === null ? null : zEnded.parse(JSON.parse(text, asBigints));
+}
+
+type Asked = "stopped" | "killed" | "output-limit" | null;
+
+const failed = (detail: string, endedMonotonicMs: number): GuestEnding => ({ kind: "host-failure", detail, endedMonotonicMs });
+
+function resultOf(asked: Asked, crashed: boolean, returned: Returned, endedMonotonicMs: number): GuestEnding {
+  const none = { fuel: 0n, fuelInAll: 0n, memoryHash: null, roots: null, stateRoot: null, endedMonotonicMs, detail: "" };
+  const withNothing = { kind: "result" as const, ...none, exitCode: null, tree: [] };
+  if (asked === "stopped" || asked === "output-limit") return { ...withNothing, reason: asked };
+  if (crashed) return { ...withNothing, reason: "guest-panic" };
+  if (returned.problem?.kind === "too-much") return { ...withNothing, reason: "output-limit", detail: returned.problem.why };
+  const { exitCode, tree, problem } = returned;
+  return { kind: "result", ...none, reason: "completed", exitCode, tree, detail: problem?.why ?? "" };
+}
+
+export class PoolGuest {
+  readonly ended: Promise<GuestEnding>;
+  readonly #of: Placed;
+  readonly #console: ConsoleText;
+  readonly #changed = new Set<() => void>();
+  readonly #leaving = new AbortController();
+  #end: (ending: GuestEnding) => void = () => {};
+  #asked: Asked = null;
+  #stdout: Ended["stdout"] = null;
+  /** Where it runs, so that a host that has gone is not taken for its own end. */
+  #host: string | null = null;
+
+  constructor(of: Placed) {
+    this.#of = of;
+    const { pool, vm, folder, spec } = of;
+    this.ended = new Promise((resolve) => (this.#end = resolve));
+    this.#console = new ConsoleText(
+      { pool, vm, file: path.join(folder, CONSOLE), bytesMax: spec.outputMibMax * MIB },
+      { changed: () => this.#tell(), full: () => void this.#over("output-limit").catch(() => {}) },
+    );
+  }
+
+  #tell(): void {
+    for (const changed of this.#changed) changed();
+  }
+
+  async follow(): Promise<void> {
+    await this.#console.follow();
+    void this.#watch();
+  }
+
+  async #watch(): Promise<void> {
+    const { mirror } = this.#of.pool;
+    try {
+      const last = await mirror.until(() => this.#lastWord(), this.#leaving.signal);
+      await this.#conclude(last);
+    } catch (error) {
+      if (!this.#leaving.signal.aborted) this.#finish(failed((error as Error).message, this.#of.now()), null);
+    }
+  }
+
+  /** Null while it goes on. */
+  #lastWord(): "halted" | "gone" | "host-gone" | null {
+    const { pool, vm } = this.#of;
+    const machine = pool.mirror.of("vm").get(vm);
+    if (!machine) return "gone";
+    const hosts = pool.mirror.of("host");
+    if (hosts.has(machine.resident_on)) this.#host = machine.resident_on;
+    const host = this.#host === null ? undefined : hosts.get(this.#host);
+    const isLive = host === undefined ? this.#host === null : (pool.mirror.of("host_metrics").get(host.metrics)?.live ?? false);
+    if (machine.power_state !== "Halted") return isLive ? null : "host-gone";
+    return isLive ? "halted" : "host-gone";
+  }
+
+  async #conclude(last: "halted" | "gone" | "host-gone"): Promise<void> {
+    const { pool, result, folder, now, vm } = this.#of;
+    const at = now();
+    await this.#console.close(last === "halted");
+    if (this.#asked === "killed") return this.#finish(failed("the machine was ended", at), null);
+    if (last === "gone") return this.#finish(failed("the pool has the machine no more", at), null);
+    if (last === "host-gone") return this.#finish(failed("the host that ran the machine has left the pool", at), null);
+    const crashed = await this.#hasCrashed(vm);
+    const returned: Returned =
+      result === null || this.#asked !== null || crashed
+        ? { exitCode: 0, tree: [], stdout: null, problem: null }
+        : await readResult(pool.session, result.vdi, result.mib, path.join(folder, FILES));
+    const ending = resultOf(this.#asked, crashed, returned, at);
+    this.#finish(ending, returned.stdout && (await this.#goesOn(returned.stdout.digest)) ? returned.stdout : null);
+  }
+
+  /** Whether what was handed back begins with all that the console has shown: then it is shown whole, and else the console's text stays. */
+  async #goesOn(digest: string): Promise<boolean> {
+    const [shown, whole] = [path.join(this.#of.folder, CONSOLE), path.join(this.#of.folder, FILES, digest)];
+    for (let at = 0; ;) {
+      const text = await readFrom(shown, at);
+      if (text.length === 0) return true;
+      if (Buffer.compare(text, await readFrom(whole, at, text.length)) !== 0) return false;
+      at += text.length;
+    }
+  }
+
+  /** What the pool's own messages say of it: a crash leaves a machine as halted as an end does. */
+  async #hasCrashed(vm: string): Promise<boolean> {
+    const { session, mirror } = this.#of.pool;
+    const uuid = mirror.of("vm").get(vm)?.uuid;
+    const messages = await session.call(
+      z.record(z.string(), z.object({ name: z.string(), obj_uuid: z.string() })),
+      "message.get_all_records",
+    );
+    return Object.values(messages).some(({ name, obj_uuid: of }) => name === "VM_CRASHED" && of === uuid);
+  }
+
+  #finish(ending: GuestEnding, stdout: Ended["stdout"]): void {
+    this.#stdout = stdout;
+    const file = path.join(this.#of.folder, ENDED);
+    const part = `${file}.part`;
+    void writeFile(part, JSON.stringify({ ending, stdout }, bigints), { mode: 0o600 })
+      .then(() => rename(part, file))
+      .catch(() => {}) // adopted again, it is concluded again
+      .then(() => {
+        this.#end(ending);
+        this.#tell();
+        return this.#leavePool();
+      });
+  }
+
+  /** All that may be asked of it is here: its room in the pool is another lease's. What cannot be removed now goes with the rest of it. */
+  async #leavePool(): Promise<void> {
+    await this.#of.pool.removeLease(this.#of.lease).catch(() => {});
+  }
+
+  /** Ended before this daemon came. */
+  found({ ending, stdout }: Ended): void {
+    this.#stdout = stdout;
+    this.#end(ending);
+    void this.#leavePool();
+  }
+
+  async #over(asked: Exclude<Asked, null>): Promise<void> {
+    this.#asked ??= asked;
+    const { pool, vm } = this.#of;
+    await pool.bring(vm, ["Halted"], "VM.hard_shutdown");
+  }
+
+  async #stop(withinMs: number): Promise<void> {
+    const { pool, vm } = this.#of;
+    this.#asked ??= "stopped";
+    const machine = pool.mirror.of("vm").get(vm);
+    if (withinMs > 0 && machine?.allowed_operations.includes("clean_shutdown") === true) {
+      const asked = pool.mirror.run("VM.clean_shutdown", vm).catch(() => {}); // one that will not is ended
+      await Promise.race([asked, this.ended, pool.wait(withinMs)]);
+    }
+    await this.#over("stopped");
+  }
+
+  async #readStream(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array> {
+    if (stream === "stderr") return new Uint8Array(0);
+    if (this.#stdout) return this.#readOutput(this.#stdout.digest, offset, this.#stdout.size - offset);
+    return readFrom(path.join(this.#of.folder, CONSOLE), offset);
+  }
+
+  async #readOutput(digest: string, offset: number, length: number): Promise<Uint8Array> {
+    if (!DIGEST.test(digest) || length <= 0) return new Uint8Array(0);
+    return readFrom(path.join(this.#of.folder, FILES, digest), offset, length);
+  }
+
+  async #dispose(): Promise<void> {
+    const { pool, lease, folder } = this.#of;
+    this.#leaving.abort();
+    await this.#console.close(false);
+    await pool.removeLease(lease);
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  running(): RunningGuest {
+    const { pool, vm, token } = this.#of;
+    return {
+      token,
+      ended: this.ended,
+      onChange: (changed) => void this.#changed.add(changed),
+      readStream: (stream, offset) => this.#readStream(stream, offset),
+      readOutput: (digest, offset, length) => this.#readOutput(digest, offset, length),
+      stop: (withinMs) => this.#stop(withinMs),
+      pause: () => pool.bring(vm, ["Paused"], "VM.pause"),
+      resume: () => pool.bring(vm, ["Running"], "VM.unpause"),
+      kill: () => this.#over("killed"),
+      release: () => {
+        this.#leaving.abort();
+        void this.#console.close(false);
+      },
+      dispose: () => this.#dispose(),
+      controls: this.#controls(),
+    };
+  }
+
+  #controls(): GuestControls {
+    const { pool, vm, spec, snapshot } = this.#of;
+    const none = (what: string) => (): Promise<never> => Promise.reject(new Error(`a machine on a pool of hosts has no ${what}`));
+    return {
+      input: (bytes) => this.#console.write(bytes),
+      stdin: null,
+      resize: () => {},
+      open: none("network: nothing can be connected to in it"),
+      shell: none("shell of ours: use its console (xeno attach)"),
+      screen: (): Promise<Duplex> =>
+        spec.screen === true ? openConsole(pool, vm, "rfb") : Promise.reject(new Error("the machine was ordered without a screen")),
+      agent: none("agent that is asked from outside"),
+      reboot: async () => void (await pool.mirror.run("VM.hard_reboot", vm)),
+      snapshot,
+    };
+  }
+}
+
+/** Whether the pool has it: by the uuid that its token names. */
+export async function vmOf(pool: Pool, uuid: string): Promise<[ref: string, vm: Vm] | null> {
+  return (await pool.vms()).find(([, vm]) => vm.uuid === uuid && pool.isOwn(vm)) ?? null;
+}

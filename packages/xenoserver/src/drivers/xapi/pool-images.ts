@@ -1,0 +1,165 @@
+/**
+ * Templates, one for each image of each customer: its bytes travel to the pool once, and every lease is a clone of it. Another customer
+ * who knows the digest has not got the image by it. They have the room that the owner gives them, of which a customer has half at most;
+ * the least used go first, which leaves their clones as they are. Who controls the inputs: the customer (the bytes); the pool.
+ */
+import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
+import { z } from "zod";
+import { IMAGE, MARK, READY, TAG, type Pool } from "./pool.ts";
+import { Unanswered } from "./xapi-error.ts";
+import { zNothing, zRefOut, type Vm } from "./xapi-records.ts";
+
+const GIB = 1024 ** 3;
+const MIB = 1024 ** 2;
+const SHARE = 0.5;
+const USED = "xenoserver-used";
+const SIZE = "xenoserver-bytes";
+
+export interface Image {
+  customer: string;
+  digest: string;
+  /** The file that holds it, a plain disk. */
+  file: string;
+  bytes: number;
+}
+
+interface Kept {
+  ref: string;
+  key: string;
+  bytes: number;
+  used: number;
+}
+
+const keyOf = ({ customer, digest }: Pick<Image, "customer" | "digest">): string => `${customer}/${digest}`;
+
+/** Everything that XAPI wants to be told of a machine; what a lease's machine is comes with its clone. */
+const TEMPLATE = {
+  ...{ user_version: 1, is_a_template: true, affinity: "OpaqueRef:NULL", PCI_bus: "", recommendations: "", xenstore_data: {} },
+  ...{ memory_static_max: 134_217_728, memory_dynamic_max: 134_217_728, memory_target: 134_217_728 },
+  ...{ memory_dynamic_min: 134_217_728, memory_static_min: 134_217_728 },
+  ...{ VCPUs_params: {}, VCPUs_max: 1, VCPUs_at_startup: 1 },
+  // a machine that ends has ended, and one that crashes is no machine any more
+  ...{ actions_after_shutdown: "destroy", actions_after_reboot: "restart", actions_after_crash: "destroy" },
+  ...{ PV_bootloader: "", PV_kernel: "", PV_ramdisk: "", PV_args: "", PV_bootloader_args: "", PV_legacy_args: "" },
+  ...{ HVM_boot_policy: "", HVM_boot_params: {}, platform: { acpi: "1", apic: "true", pae: "true", nx: "true", viridian: "false" } },
+  ...{ ha_always_run: false, ha_restart_priority: "", suspend_SR: "OpaqueRef:NULL", blocked_operations: {} },
+};
+
+export class PoolImages {
+  readonly #pool: Pool;
+  readonly #bytesMax: number;
+  readonly #now: () => number;
+  readonly #making = new Map<string, Promise<string>>();
+
+  constructor(pool: Pool, gib: number, now: () => number) {
+    this.#pool = pool;
+    this.#bytesMax = gib * GIB;
+    this.#now = now;
+  }
+
+  async #kept(): Promise<Kept[]> {
+    const isKept = (vm: Vm): boolean =>
+      this.#pool.isOwn(vm) && vm.is_a_template && !vm.is_a_snapshot && vm.other_config[READY] !== undefined;
+    return (await this.#pool.vms()).flatMap(([ref, vm]) => {
+      const { [IMAGE]: key = "", [SIZE]: bytes = "0", [USED]: used = "0" } = vm.other_config;
+      return isKept(vm) ? [{ ref, key, bytes: Number(bytes), used: Number(used) }] : [];
+    });
+  }
+
+  async has(customer: string, digest: string): Promise<boolean> {
+    return (await this.#kept()).some(({ key }) => key === keyOf({ customer, digest }));
+  }
+
+  /** The image's template, made where it is not there; one at a time for whoever asks. */
+  template(image: Image, signal?: AbortSignal): Promise<string> {
+    const key = keyOf(image);
+    const under = this.#making.get(key) ?? this.#find(image, signal).finally(() => this.#making.delete(key));
+    this.#making.set(key, under);
+    return under;
+  }
+
+  async #find(image: Image, signal?: AbortSignal): Promise<string> {
+    const found = (await this.#kept()).find(({ key }) => key === keyOf(image));
+    const ref = found?.ref ?? (await this.#make(image, signal));
+    await this.#pool.note(ref, USED, String(this.#now()));
+    return ref;
+  }
+
+  async #make(image: Image, signal?: AbortSignal): Promise<string> {
+    const { session, mark } = this.#pool;
+    const bytes = Math.ceil(image.bytes / MIB) * MIB;
+    const name = `xeno-image-${image.digest.slice(0, 16)}`;
+    const vdi = await this.#pool.create(name, bytes, { [IMAGE]: keyOf(image) });
+    let vm: string | null = null;
+    try {
+      await session.put(
+        `/import_raw_vdi?vdi=${encodeURIComponent(vdi)}&format=raw`,
+        image.bytes,
+        () => createReadStream(image.file),
+        signal,
+      );
+      const config = { [MARK]: mark, [IMAGE]: keyOf(image), [SIZE]: String(bytes) };
+      vm = await session.call(zRefOut, "VM.create", {
+        ...TEMPLATE,
+        ...{ name_label: name, name_description: "an image of a customer of this xenoserver", tags: [TAG], other_config: config },
+      });
+      await this.#pool.attach(vm, vdi, 0, "RW", true);
+      await this.#pool.note(vm, READY, "1");
+      return vm;
+    } catch (error) {
+      // what cannot be removed now is found when the daemon starts again: it is not ready
+      if (vm !== null) await this.#pool.removeVm(vm).catch(() => {});
+      await this.#pool.removeDisk(vdi).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** A clone for a lease; one that was half done when nobody answered is removed first. */
+  async clone(template: string, name: string, lease: string): Promise<string> {
+    for (let tries = 0; ; tries++)
+      try {
+        return await this.#pool.mirror.run("VM.clone", template, name);
+      } catch (error) {
+        if (!(error instanceof Unanswered) || tries > 1) throw error;
+        await this.#pool.removeLease(lease);
+      }
+  }
+
+  /** Lets go of what is over the owner's bound, or a customer's half of it, the least used first. */
+  async prune(bytesMax = this.#bytesMax): Promise<void> {
+    const kept = (await this.#kept()).sort((a, b) => b.used - a.used);
+    const of = new Map<string, number>();
+    let all = 0;
+    for (const { ref, key, bytes } of kept) {
+      const [customer = ""] = key.split("/");
+      const own = (of.get(customer) ?? 0) + bytes;
+      if (all + bytes > bytesMax || own > bytesMax * SHARE) {
+        await this.#pool.removeVm(ref);
+        continue;
+      }
+      all += bytes;
+      of.set(customer, own);
+    }
+  }
+
+  /** A disk of the lease's own, filled with bytes. */
+  async disk(name: string, bytes: number, config: Record<string, string>): Promise<string> {
+    return this.#pool.create(name, Math.ceil(bytes / MIB) * MIB, config);
+  }
+
+  /** Its bytes are this server's own making. */
+  async fill(vdi: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await this.#pool.session.put(
+      `/import_raw_vdi?vdi=${encodeURIComponent(vdi)}&format=raw`,
+      bytes.length,
+      () => Readable.from([bytes]),
+      signal,
+    );
+  }
+
+  async resize(vdi: string, mib: number): Promise<void> {
+    const size = await this.#pool.session.call(z.union([z.number(), z.string().transform(Number)]), "VDI.get_virtual_size", vdi);
+    if (size < mib * MIB) await this.#pool.session.call(zNothing, "VDI.resize", vdi, mib * MIB);
+  }
+}

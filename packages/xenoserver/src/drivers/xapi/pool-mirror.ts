@@ -1,0 +1,139 @@
+/**
+ * The pool's objects as its own events tell them (event.from), and who waits for something of them. Where events were lost, or the master's
+ * database is another, everything is read again from the beginning. Who controls the inputs: the pool.
+ */
+import type { z } from "zod";
+import type { PoolSession } from "./pool-session.ts";
+import { CLASSES, RECORDS, isClass, zEvents, zNothing, zRefOut, type Class, type RecordOf } from "./xapi-records.ts";
+import { Unanswered, XapiError, isCode } from "./xapi-error.ts";
+
+/** A float by its form too: a whole number is another type to XAPI. */
+const WAIT_SECONDS = 30.1;
+const AGAIN_MS = 1_000;
+const FROM_THE_BEGINNING = "";
+const LOST = ["EVENTS_LOST", "EVENT_FROM_TOKEN_PARSE_FAILURE", "SESSION_NOT_REGISTERED"];
+const PENDING = ["pending", "cancelling"];
+
+export type PoolLog = (what: string, facts: Record<string, unknown>) => void;
+
+type Tables = { [C in Class]: Map<string, RecordOf<C>> };
+const emptyTables = (): Tables => ({
+  ...{ vm: new Map(), host: new Map(), host_metrics: new Map(), sr: new Map(), pool: new Map() },
+  ...{ vdi: new Map(), vbd: new Map(), task: new Map(), console: new Map() },
+});
+
+function put<C extends Class>(table: Map<string, RecordOf<C>>, schema: z.ZodType<RecordOf<C>>, ref: string, snapshot: unknown): void {
+  const record = schema.safeParse(snapshot);
+  if (record.success) table.set(ref, record.data);
+}
+
+export class PoolMirror {
+  readonly #session: PoolSession;
+  readonly #wait: (ms: number) => Promise<void>;
+  readonly #log: PoolLog;
+  readonly #closing = new AbortController();
+  readonly #told = new Set<() => void>();
+  #tables = emptyTables();
+  #token = FROM_THE_BEGINNING;
+  /** How often everything was read. */
+  #readings = 0;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(session: PoolSession, wait: (ms: number) => Promise<void>, log: PoolLog) {
+    this.#session = session;
+    this.#wait = wait;
+    this.#log = log;
+  }
+
+  /** Returns when all that the pool has is known. Throws what the pool says where it lets nobody in. */
+  async start(): Promise<void> {
+    await this.#session.call(zNothing, "pool.get_all"); // whoever is the master is found by it
+    await this.#read();
+    this.#loop = this.#follow();
+  }
+
+  of<C extends Class>(name: C): ReadonlyMap<string, RecordOf<C>> {
+    return this.#tables[name];
+  }
+
+  onChange(told: () => void): () => void {
+    this.#told.add(told);
+    return () => this.#told.delete(told);
+  }
+
+  /** Once `look` finds something; looked at after every change. */
+  until<T>(look: () => T | null, signal?: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stop = this.onChange(() => turn());
+      const over = (): void => {
+        stop();
+        signal?.removeEventListener("abort", aborted);
+        this.#closing.signal.removeEventListener("abort", aborted);
+      };
+      const aborted = (): void => {
+        over();
+        reject(signal?.aborted === true ? signal.reason : new Error("the connection to the pool is closed"));
+      };
+      const turn = (): void => {
+        const found = look();
+        if (found === null) return;
+        over();
+        resolve(found);
+      };
+      signal?.addEventListener("abort", aborted);
+      this.#closing.signal.addEventListener("abort", aborted);
+      if (signal?.aborted === true || this.#closing.signal.aborted) aborted();
+      else turn();
+    });
+  }
+
+  /** One that may take long, as a task: what it came to. Throws XapiError, or Unanswered where nobody knows. */
+  async run(method: string, ...params: readonly unknown[]): Promise<string> {
+    const before = this.#readings;
+    const ref = await this.#session.call(zRefOut, `Async.${method}`, ...params);
+    const task = await this.until(() => {
+      const found = this.#tables.task.get(ref);
+      if (found) return PENDING.includes(found.status) ? null : found;
+      return this.#readings > before ? "gone" : null;
+    });
+    if (task === "gone") throw new Unanswered(method);
+    await this.#session.call(zNothing, "task.destroy", ref).catch(() => {}); // the pool forgets it by itself
+    const [code, ...facts] = task.error_info;
+    if (task.status !== "success") throw new XapiError(method, code ?? task.status, facts);
+    return /^<value>(.*)<\/value>$/s.exec(task.result)?.[1] ?? task.result;
+  }
+
+  async #read(): Promise<void> {
+    const isWhole = this.#token === FROM_THE_BEGINNING;
+    const answer = await this.#session.callOnce(this.#closing.signal, zEvents, "event.from", CLASSES, this.#token, WAIT_SECONDS);
+    const tables = isWhole ? emptyTables() : this.#tables;
+    for (const { class: name, operation, ref, snapshot } of answer.events) {
+      const known = name.toLowerCase();
+      if (!isClass(known)) continue;
+      if (operation === "del") tables[known].delete(ref);
+      else put(tables[known], RECORDS[known], ref, snapshot);
+    }
+    this.#tables = tables;
+    this.#token = answer.token;
+    if (isWhole) this.#readings++;
+    this.#session.knows([...tables.host.values()].map(({ address }) => address));
+    for (const told of [...this.#told]) told();
+  }
+
+  async #follow(): Promise<void> {
+    while (!this.#closing.signal.aborted)
+      try {
+        await this.#read();
+      } catch (error) {
+        if (this.#closing.signal.aborted) return;
+        this.#token = FROM_THE_BEGINNING;
+        this.#log("events of the pool were lost: all of it is read again", { why: (error as Error).message });
+        if (!isCode(error, ...LOST)) await this.#wait(AGAIN_MS);
+      }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#loop;
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * One session with a pool, through whichever host is its master. A session that ran out is renewed, a master that moved is followed, and a
+ * call that nobody answered is repeated only where doing it twice is doing it once. Who controls the inputs: the pool.
+ */
+import type { Duplex, Readable } from "node:stream";
+import type { z } from "zod";
+import type { PoolConnection } from "./pool-connection.ts";
+import { zNothing } from "./xapi-records.ts";
+import { Unanswered, Unreached, XapiError, isCode } from "./xapi-error.ts";
+
+const API_VERSION = "2.0";
+/** A pool whose master restarts is away for minutes. */
+const TRIES_MAX = 120;
+const RETRY_MS = 1_000;
+/** Where the call was not done, by its codes. */
+const MOVED = "HOST_IS_SLAVE";
+const STALE = "SESSION_INVALID";
+const NOT_YET = ["HOST_STILL_BOOTING", "INTERNAL_ERROR_MASTER_STARTING"];
+
+interface PoolLogin {
+  /** The host that the owner named. */
+  host: string;
+  user: string;
+  /** Read anew for each log-in: an owner may change it. */
+  password(): Promise<string>;
+}
+
+interface Session {
+  address: string;
+  ref: string;
+}
+
+/** Doing it twice is doing it once. */
+const isRepeatable = (method: string): boolean => /\.(?:get_|set_|remove_from_)/.test(method);
+
+export class PoolSession {
+  readonly #connection: PoolConnection;
+  readonly #login: PoolLogin;
+  readonly #wait: (ms: number) => Promise<void>;
+  /** Where the master was last; the hosts of the pool follow. */
+  #addresses: string[];
+  #session: Promise<Session> | null = null;
+  #closed = false;
+
+  constructor(connection: PoolConnection, login: PoolLogin, wait: (ms: number) => Promise<void>) {
+    this.#connection = connection;
+    this.#login = login;
+    this.#wait = wait;
+    this.#addresses = [login.host];
+  }
+
+  /** Hosts that may be the master when the one that is has gone. */
+  knows(addresses: readonly string[]): void {
+    const [master = this.#login.host] = this.#addresses;
+    this.#addresses = [...new Set([master, this.#login.host, ...addresses])];
+  }
+
+  #forget(session: Promise<Session>): void {
+    if (this.#session === session) this.#session = null;
+  }
+
+  /** The next host is asked first. */
+  #turn(): void {
+    const [first, ...others] = this.#addresses;
+    if (first !== undefined) this.#addresses = [...others, first];
+  }
+
+  async #open(): Promise<Session> {
+    const { user, password } = this.#login;
+    const [address = this.#login.host] = this.#addresses;
+    const ref = await this.#connection.rpc(address, "session.login_with_password", [user, await password(), API_VERSION, "xenoserver"]);
+    if (typeof ref !== "string") throw new Unanswered("session.login_with_password");
+    return { address, ref };
+  }
+
+  /** Whether the call may be made again, after what was thrown; what it means for where it is made is done. */
+  async #mayRepeat(error: unknown, session: Promise<Session>, method: string): Promise<boolean> {
+    if (isCode(error, STALE)) {
+      this.#forget(session);
+      return true;
+    }
+    if (error instanceof XapiError && error.code === MOVED) {
+      const [master] = error.facts;
+      this.#forget(session);
+      if (master !== undefined) this.#addresses = [...new Set([master, ...this.#addresses])];
+      return true;
+    }
+    const isLost =
+      error instanceof Unreached || (error instanceof Unanswered && (isRepeatable(method) || error.method.startsWith("session.")));
+    if (!isLost && !isCode(error, ...NOT_YET)) return false;
+    this.#forget(session);
+    if (isLost) this.#turn();
+    await this.#wait(RETRY_MS);
+    return true;
+  }
+
+  /** Throws XapiError with the pool's refusal, Unanswered where it may have been done. */
+  async call<S extends z.ZodType>(schema: S, method: string, ...params: readonly unknown[]): Promise<z.output<S>> {
+    let last: unknown = new Unreached("the connection to the pool is closed");
+    for (let tries = 0; tries < TRIES_MAX && !this.#closed; tries++) {
+      const session = (this.#session ??= this.#open());
+      try {
+        return await this.#ask(session, schema, method, params);
+      } catch (error) {
+        last = error;
+        if (!(await this.#mayRepeat(error, session, method))) throw error;
+      }
+    }
+    throw last;
+  }
+
+  /** Once, by the session that there is, until `signal`: whoever asks begins anew where it fails. */
+  async callOnce<S extends z.ZodType>(signal: AbortSignal, schema: S, method: string, ...params: unknown[]): Promise<z.output<S>> {
+    const session = (this.#session ??= this.#open());
+    try {
+      return await this.#ask(session, schema, method, params, signal);
+    } catch (error) {
+      this.#forget(session);
+      throw error;
+    }
+  }
+
+  async #ask<S extends z.ZodType>(
+    session: Promise<Session>,
+    schema: S,
+    method: string,
+    params: readonly unknown[],
+    signal?: AbortSignal,
+  ): Promise<z.output<S>> {
+    const { address, ref } = await session;
+    return schema.parse(await this.#connection.rpc(address, method, [ref, ...params], signal));
+  }
+
+  /** `path` asks for it by its own words; the session is added here. */
+  async #pathOf(path: string): Promise<{ address: string; path: string }> {
+    // one that ran out shows in a call, and in nothing that comes back of a disk or a console
+    await this.call(zNothing, "pool.get_all");
+    const { address, ref } = await (this.#session ??= this.#open());
+    return { address, path: `${path}&session_id=${encodeURIComponent(ref)}` };
+  }
+
+  async put(path: string, bytes: number, open: () => Readable, signal?: AbortSignal): Promise<void> {
+    const at = await this.#pathOf(path);
+    await this.#connection.put(at.address, at.path, bytes, open, signal);
+  }
+
+  async get(path: string, signal?: AbortSignal): Promise<Readable> {
+    const at = await this.#pathOf(path);
+    return this.#connection.get(at.address, at.path, signal);
+  }
+
+  /** On the host that runs the machine. */
+  async tunnel(address: string, path: string): Promise<Duplex> {
+    return this.#connection.tunnel(address, (await this.#pathOf(path)).path);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const session = await this.#session?.catch(() => null);
+    if (session) await this.#connection.rpc(session.address, "session.logout", [session.ref]).catch(() => {}); // it runs out by itself
+  }
+}

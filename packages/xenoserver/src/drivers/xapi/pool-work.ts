@@ -1,0 +1,63 @@
+/** A machine against what was ordered, and against what a pool can boot. Who controls the inputs: the customer, every byte. */
+import {
+  blobsOfVm,
+  ifCanonical,
+  screenMibOf,
+  vmInputsProblem,
+  vmJobHashOf,
+  vmSpecProblem,
+  type Crypto,
+  type VmSpec,
+} from "@xenoservers/protocol";
+import { digestOf, firstProblem } from "../checks.ts";
+import type { Ordered } from "../driver.ts";
+import type { MachineJob } from "../work.ts";
+
+const MIB = 1024 * 1024;
+/** What Xen and the machine's device model take beside the guest's memory. */
+const XEN_OVERHEAD_MIB = 64;
+/** The seed's disk, at most, and that on which a machine may hand something back: beside the disk that was ordered. */
+const SEED_MIB = 16;
+const RESULT_MIB_MAX = 256;
+
+/** What each lease may take of the storage beside its own disk. */
+export const BESIDE_MIB = SEED_MIB + RESULT_MIB_MAX;
+
+/** How large the disk is on which the machine may hand something back: an archive of what was ordered, within the pool's bound. */
+export const resultMib = ({ outputMibMax }: Pick<VmSpec, "outputMibMax">): number => Math.min(outputMibMax + 1, RESULT_MIB_MAX);
+
+/** Why a pool boots no such machine, in words; null where it does. */
+function poolProblem({ vm, machine, tpm, network, engine }: VmSpec): string | null {
+  return firstProblem([
+    [
+      vm.kind === "disk" || vm.kind === "snapshot",
+      "this server is a pool of hosts: it boots disk images (--vm), no kernels and no OCI images",
+    ],
+    [vm.kind !== "disk" || (vm.image !== null && vm.iso === null), "a pool boots a disk image, not an installer's medium"],
+    [vm.kind !== "disk" || vm.image?.format === "raw", "a pool takes plain disks: qemu-img convert -O raw IMAGE DISK, and --format raw"],
+    [vm.kind !== "disk" || vm.image?.url === null, "a pool fetches no images: send the image itself"],
+    [machine !== "microvm", "a pool's machines are whole PCs: order --machine pc or q35"],
+    [!tpm, "a pool's machines have no TPM here"],
+    [!network, "a pool's machines have no network card here: nothing of ours would stand between them and their owner's network"],
+    [engine === null, "a pool's machines are not deterministic"],
+  ]);
+}
+
+/** Why the machine is not the one that this lease is for, in words; null when it is. */
+export function poolWorkProblem(crypto: Crypto, { po: { resources }, order }: Ordered, { spec, inputs, blobs }: MachineJob): string | null {
+  const sent = new Set(blobs.map(({ digest }) => digest));
+  const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
+  const ownMib = XEN_OVERHEAD_MIB + screenMibOf(spec);
+  const wrong = firstProblem([
+    [ifCanonical(() => vmJobHashOf(crypto, spec)) === order.jobHash, "the machine is not the one that was ordered"],
+    [ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs, "the inputs are not the ones that were ordered"],
+    [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
+    [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
+    [spec.egress === "none" && order.egress === "none", "a pool's machines reach nothing"],
+    [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
+    [spec.memoryMib + ownMib <= resources.memoryMib, `the lease's memory must hold the guest's and ${ownMib} MiB for Xen itself`],
+    [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
+    [bytes <= (spec.diskMib + SEED_MIB) * MIB, "the image is larger than the machine's disk"],
+  ]);
+  return wrong ?? poolProblem(spec) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
+}

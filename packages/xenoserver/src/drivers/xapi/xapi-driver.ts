@@ -1,0 +1,264 @@
+/** Machines on an owner's pool of hosts, under the contract of all drivers. Who controls the inputs: the customer (the work), the pool. */
+import { mkdir, readFile, rm } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { DRIVERS, invariant, type Resources } from "@xenoservers/market";
+import { seedProblem, type Crypto, type VmSpec } from "@xenoservers/protocol";
+import type { GuestDriver, GuestJob, GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
+import { RefusedJob, RefusedWork } from "../refused.ts";
+import type { MachineJob, Work } from "../work.ts";
+import { PoolGuest, endedIn, vmOf, type Placed } from "./pool-guest.ts";
+import type { PoolImages } from "./pool-images.ts";
+import type { PoolSnapshots } from "./pool-snapshots.ts";
+import { poolWorkProblem, resultMib } from "./pool-work.ts";
+import { LEASE, TAG, leaseName, type Pool } from "./pool.ts";
+import { seedDisk } from "./seed-disk.ts";
+import { NO_REF, zNothing } from "./xapi-records.ts";
+
+const MIB = 1024 * 1024;
+const SEED_PLACE = 1;
+const RESULT_PLACE = 2;
+const CAP_PERCENT = 100;
+const BEGUN = "xenoserver-begun";
+
+export type Boot = "hvm" | "pv";
+
+interface XapiDriverOptions {
+  pool: Pool;
+  images: PoolImages;
+  snapshots: PoolSnapshots;
+  crypto: Crypto;
+  folder: string;
+  /** How a disk boots: a machine of its own (hvm), or by the pool's pygrub, which gives it a text console (pv). */
+  boot: Boot;
+  engine: string;
+  now(): number;
+  close(): Promise<void>;
+}
+
+export interface XapiDriver extends GuestDriver {
+  /** What the pool can give now. */
+  capacity(): Resources;
+  onCapacity(told: () => void): void;
+}
+
+function machineOf(work: Work): MachineJob {
+  invariant(work.kind === "machine", "work of another kind was refused when it came");
+  return work.vm;
+}
+
+/** Never more than was sold, and never less: the memory is all there from the beginning. */
+async function size({ session }: Pool, vm: string, { memoryMib, vcpu }: VmSpec): Promise<void> {
+  const bytes = memoryMib * MIB;
+  await session.call(zNothing, "VM.set_memory_limits", vm, bytes, bytes, bytes, bytes);
+  await session.call(zNothing, "VM.set_VCPUs_max", vm, vcpu);
+  await session.call(zNothing, "VM.set_VCPUs_at_startup", vm, vcpu);
+  await session.call(zNothing, "VM.set_VCPUs_params", vm, { weight: "256", cap: String(vcpu * CAP_PERCENT) });
+}
+
+async function bootBy({ session }: Pool, vm: string, boot: Boot, { firmware }: VmSpec): Promise<void> {
+  const isPv = boot === "pv";
+  await session.call(zNothing, "VM.set_PV_bootloader", vm, isPv ? "pygrub" : "");
+  await session.call(zNothing, "VM.set_HVM_boot_policy", vm, isPv ? "" : "BIOS order");
+  await session.call(zNothing, "VM.set_HVM_boot_params", vm, isPv ? {} : { order: "c", firmware });
+}
+
+class Maker {
+  readonly #options: XapiDriverOptions;
+
+  constructor(options: XapiDriverOptions) {
+    this.#options = options;
+  }
+
+  folderOf(lease: string): string {
+    return path.join(this.#options.folder, "leases", lease);
+  }
+
+  async prepare(job: GuestJob): Promise<PreparedGuest> {
+    const { lease } = job;
+    const folder = this.folderOf(lease);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const discard = async (): Promise<void> => {
+      await this.#options.pool.removeLease(lease);
+      await rm(folder, { recursive: true, force: true });
+    };
+    try {
+      const placed = await this.#make(job, folder);
+      job.signal?.throwIfAborted();
+      return { token: placed.token, discard, begin: () => this.#begin(placed, discard) };
+    } catch (error) {
+      await discard();
+      throw error;
+    }
+  }
+
+  async #make(job: GuestJob, folder: string): Promise<Placed> {
+    const { pool, boot } = this.#options;
+    const { spec } = machineOf(job.work);
+    const vm = spec.vm.kind === "snapshot" ? await this.#forked(job, spec.vm.snapshot) : await this.#cloned(job);
+    await this.#mark(vm, job.lease);
+    if (spec.vm.kind !== "snapshot") {
+      await size(pool, vm, spec);
+      await bootBy(pool, vm, boot, spec);
+      await this.#addDisks(vm, job);
+    }
+    const result = await this.#resultOf(vm, job);
+    const uuid = await pool.session.call(z.string(), "VM.get_uuid", vm);
+    return this.#placed(vm, job, { folder, vm: uuid, lease: job.lease }, result);
+  }
+
+  #placed(vm: string, job: GuestJob, token: GuestToken, result: Placed["result"]): Placed {
+    const { pool, now, snapshots } = this.#options;
+    const { spec } = machineOf(job.work);
+    return {
+      ...{ pool, folder: this.folderOf(job.lease), lease: job.lease, spec, vm, result, token, now },
+      snapshot: async () => snapshots.take(vm, { customer: job.order.party, spec: await this.#specOf(job) }),
+    };
+  }
+
+  /** Of a machine that began with a snapshot itself, that one's. */
+  async #specOf({ order, work }: GuestJob): Promise<VmSpec> {
+    const { spec } = machineOf(work);
+    if (spec.vm.kind !== "snapshot") return spec;
+    const found = await this.#options.snapshots.find(order.party, spec.vm.snapshot);
+    if (!found) throw new Error("the snapshot that this machine began with is gone");
+    return found.spec;
+  }
+
+  async #cloned(job: GuestJob): Promise<string> {
+    const { images } = this.#options;
+    const { spec, blobs } = machineOf(job.work);
+    invariant(spec.vm.kind === "disk" && spec.vm.image !== null, "machines without a disk were refused when they came");
+    const { digest } = spec.vm.image;
+    const bytes = blobs.find((blob) => blob.digest === digest)?.size ?? 0;
+    const image = { customer: job.order.party, digest, file: job.blobFile(digest), bytes };
+    const vm = await images.clone(await images.template(image, job.signal), leaseName(job.lease), job.lease);
+    await images.prune();
+    return vm;
+  }
+
+  async #forked(job: GuestJob, id: string): Promise<string> {
+    const { snapshots, images } = this.#options;
+    const found = await snapshots.find(job.order.party, id);
+    if (!found) throw new RefusedJob("this server does not have that snapshot of yours, or not any more");
+    const { spec } = machineOf(job.work);
+    const same = (["firmware", "screen", "vcpu", "memoryMib", "diskMib"] as const).every((key) => spec[key] === found.spec[key]);
+    if (!same) throw new RefusedJob("the machine that was ordered is not the one that the snapshot was taken of");
+    return images.clone(found.ref, leaseName(job.lease), job.lease);
+  }
+
+  /** A clone has its template's marks: it becomes a machine of this lease, and of nothing else. */
+  async #mark(vm: string, lease: string): Promise<void> {
+    const { pool } = this.#options;
+    const { session } = pool;
+    await pool.note(vm, LEASE, lease);
+    await session.call(zNothing, "VM.add_tags", vm, `${TAG}-lease:${lease.slice(0, 16)}`);
+    await session.call(zNothing, "VM.set_is_a_template", vm, false);
+  }
+
+  async #addDisks(vm: string, job: GuestJob): Promise<void> {
+    const { pool, images } = this.#options;
+    const { spec } = machineOf(job.work);
+    const [own] = await this.#disksOf(vm);
+    if (own) await images.resize(own, spec.diskMib);
+    if (spec.vm.kind === "disk" && spec.vm.seed.length > 0) {
+      const files = await Promise.all(
+        spec.vm.seed.map(async ({ name, digest }) => ({ name, bytes: await readFile(job.blobFile(digest)) })),
+      );
+      const problem = seedProblem(files.reduce((sum, { bytes }) => sum + bytes.length, 0));
+      if (problem !== null) throw new RefusedWork("job-refused", problem);
+      const seed = seedDisk(files);
+      const vdi = await images.disk(`xeno-seed-${job.lease.slice(0, 16)}`, seed.length, { [LEASE]: job.lease });
+      await images.fill(vdi, seed, job.signal);
+      await pool.attach(vm, vdi, SEED_PLACE, "RO", false);
+    }
+    const mib = resultMib(spec);
+    const vdi = await images.disk(`xeno-result-${job.lease.slice(0, 16)}`, mib * MIB, { [LEASE]: job.lease });
+    await pool.attach(vm, vdi, RESULT_PLACE, "RW", false);
+  }
+
+  /** By their places. */
+  async #disksOf(vm: string): Promise<(string | undefined)[]> {
+    const { session } = this.#options.pool;
+    const zVbd = z.object({ VDI: z.string(), userdevice: z.string() });
+    const disks: (string | undefined)[] = [];
+    for (const ref of await session.call(z.array(z.string()), "VM.get_VBDs", vm)) {
+      const { VDI, userdevice } = await session.call(zVbd, "VBD.get_record", ref);
+      const place = Number(userdevice);
+      if (VDI !== NO_REF && Number.isInteger(place) && place >= 0 && place <= RESULT_PLACE) disks[place] = VDI;
+    }
+    return disks;
+  }
+
+  async #resultOf(vm: string, job: GuestJob): Promise<Placed["result"]> {
+    const vdi = (await this.#disksOf(vm))[RESULT_PLACE];
+    return vdi === undefined ? null : { vdi, mib: resultMib(await this.#specOf(job)) };
+  }
+
+  async #begin(placed: Placed, discard: () => Promise<void>): Promise<RunningGuest> {
+    const { pool } = this.#options;
+    try {
+      const isSuspended = placed.spec.vm.kind === "snapshot";
+      await pool.bring(placed.vm, ["Running"], isSuspended ? "VM.resume" : "VM.start", false, false);
+      // what the mirror says from here on is what became of it, were it over already
+      await pool.note(placed.vm, BEGUN, String(placed.now()));
+      await pool.mirror.until(() => (pool.mirror.of("vm").get(placed.vm)?.other_config[BEGUN] === undefined ? null : true));
+      const guest = new PoolGuest(placed);
+      await guest.follow();
+      return guest.running();
+    } catch (error) {
+      await discard();
+      throw error;
+    }
+  }
+
+  async adopt(token: GuestToken, job: GuestJob): Promise<RunningGuest> {
+    const { pool } = this.#options;
+    const before = await endedIn(this.folderOf(job.lease));
+    const found = before ? null : await vmOf(pool, String(token["vm"]));
+    const vm = found?.[0] ?? NO_REF;
+    const guest = new PoolGuest(this.#placed(vm, job, token, found ? await this.#resultOf(vm, job) : null));
+    if (before) guest.found(before);
+    else {
+      await mkdir(this.folderOf(job.lease), { recursive: true, mode: 0o700 });
+      await guest.follow();
+    }
+    return guest.running();
+  }
+}
+
+export function xapiGuests(options: XapiDriverOptions): XapiDriver {
+  const { pool, images, crypto, engine, now } = options;
+  const maker = new Maker(options);
+  const {
+    assurances,
+    can: { console, network, breakpoints },
+  } = DRIVERS.xapi;
+  return {
+    name: "xapi",
+    engine,
+    sandbox: { strength: "strong", why: "" },
+    capabilities: { console, network, breakpoints, snapshots: true, screens: true, images: false, filesInMemory: false },
+    assurances,
+    holds: [],
+    offered: () => ({ vmEngine: engine, sandbox: "strong" }),
+    problemWith: (work, ordered) =>
+      work.kind === "machine" ? poolWorkProblem(crypto, ordered, work.vm) : "a machine was ordered, not a WebAssembly job",
+    neededBlobs: async (work, { order }) => {
+      const { spec, blobs } = machineOf(work);
+      if (spec.vm.kind !== "disk") return [];
+      const { image, seed } = spec.vm;
+      const isThere = image !== null && (await images.has(order.party, image.digest));
+      const wanted = new Set([...(image && !isThere ? [image.digest] : []), ...seed.map(({ digest }) => digest)]);
+      return blobs.filter(({ digest }) => wanted.has(digest));
+    },
+    isSegment: () => false,
+    prepare: (job) => maker.prepare(job),
+    adopt: (token, job) => maker.adopt(token, job),
+    monotonicMs: now,
+    makeRoom: () => images.prune(0),
+    close: () => options.close(),
+    capacity: () => pool.capacity(),
+    onCapacity: (told) => void pool.mirror.onChange(told),
+  };
+}

@@ -1,0 +1,32 @@
+/** What goes wrong between this server and a pool. No message holds what was sent: a password, or a session, is among it. */
+
+/** The pool has answered, with one of XAPI's own codes. */
+export class XapiError extends Error {
+  override name = "XapiError";
+  readonly code: string;
+  readonly facts: readonly string[];
+
+  constructor(method: string, code: string, facts: readonly string[]) {
+    // what a log-in was refused with names whom it was refused
+    super(`${method}: ${code}${facts.length === 0 || method.startsWith("session.") ? "" : ` (${facts.join(", ").slice(0, 200)})`}`);
+    this.code = code;
+    this.facts = facts;
+  }
+}
+
+/** Nobody answered, and nobody knows whether it was done. */
+export class Unanswered extends Error {
+  override name = "Unanswered";
+  readonly method: string;
+  constructor(method: string, options?: ErrorOptions) {
+    super(`${method}: the pool did not answer`, options);
+    this.method = method;
+  }
+}
+
+/** Nothing was sent: nobody there, or somebody else. */
+export class Unreached extends Error {
+  override name = "Unreached";
+}
+
+export const isCode = (error: unknown, ...codes: readonly string[]): boolean => error instanceof XapiError && codes.includes(error.code);

@@ -1,0 +1,247 @@
+/**
+ * A twin of XCP-ng's pool: XAPI's JSON-RPC, disks and consoles over HTTPS on loopback, one address for each host, over a database that it
+ * keeps. It has a pool's bad days as tricks: sessions that run out, a master that moves in the midst of a call, events that are lost,
+ * clones that are left half done, hosts that go. It shares no code with the driver.
+ */
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { callsOf, type World } from "./calls.ts";
+import { selfSigned, type Certificate } from "./certificate.ts";
+import type { Domain } from "./domain.ts";
+import { Failure, Records, type Fields } from "./records.ts";
+
+const GIB = 1024 ** 3;
+export const USER = "xeno";
+export const PASSWORD = "correct horse battery staple";
+
+interface Host {
+  ref: string;
+  address: string;
+  server: Server;
+  certificate: Certificate;
+}
+
+type Trick = (method: string, params: readonly unknown[]) => "drop-before" | "drop-after" | null;
+
+export class Twin {
+  readonly db = new Records();
+  readonly hosts: Host[] = [];
+  readonly sr: string;
+  readonly world: World;
+  /** Every call that came, without its session. */
+  readonly calls: { host: string; method: string; params: readonly unknown[] }[] = [];
+  /** Whether a call's connection is cut, before it is done or after. */
+  trick: Trick = () => null;
+  /** Where disks are to be sent; null: here. */
+  redirectsTo: string | null = null;
+  readonly #sessions = new Set<string>();
+  readonly #pool: string;
+  readonly #sockets = new Set<Duplex>();
+  readonly #call: ReturnType<typeof callsOf>;
+  #over = Promise.withResolvers<void>();
+  #master = 0;
+  #closed = false;
+  port = 0;
+
+  private constructor() {
+    this.sr = this.db.add("sr", { name_label: "xeno", physical_size: 100 * GIB, physical_utilisation: 0 });
+    this.#pool = this.db.add("pool", { name_label: "pool", master: "OpaqueRef:NULL" });
+    this.world = {
+      ...{ db: this.db, disks: new Map<string, Buffer>(), domains: new Map<string, Domain>(), brokenClone: null, port: 0 },
+      addressOf: (host) => this.hosts.find(({ ref }) => ref === host)?.address ?? "",
+    };
+    this.#call = callsOf(this.world);
+  }
+
+  static async open(hosts = 2): Promise<Twin> {
+    const twin = new Twin();
+    for (let i = 0; i < hosts; i++) await twin.#addHost(`127.0.0.${i + 1}`);
+    twin.db.set(twin.#pool, { master: twin.hosts[0]!.ref });
+    return twin;
+  }
+
+  async #addHost(address: string): Promise<void> {
+    const certificate = selfSigned(address);
+    const server = createServer({ key: certificate.key, cert: certificate.cert });
+    const metrics = this.db.add("host_metrics", { live: true, memory_total: 16 * GIB, memory_free: 8 * GIB });
+    const about = { address, metrics, name_label: address, enabled: true, cpu_info: { cpu_count: "4" } };
+    const ref = this.db.add("host", { ...about, software_version: { product_brand: "XCP-ng", product_version: "8.3.0" } });
+    const host = { ref, address, server, certificate };
+    server.on("request", (request, response) => void this.#answer(host, request, response));
+    server.on("connect", (request: IncomingMessage, socket: Duplex) => this.#console(host, request, socket));
+    server.on("secureConnection", (socket) => {
+      if (this.#closed) return void socket.destroy();
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket)).on("error", () => {});
+    });
+    server.listen(this.port, address);
+    await once(server, "listening");
+    this.port = (server.address() as AddressInfo).port;
+    this.hosts.push(host);
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${this.port}`;
+  }
+
+  get fingerprints(): string[] {
+    return this.hosts.map(({ certificate }) => certificate.fingerprint);
+  }
+
+  get master(): Host {
+    return this.hosts[this.#master]!;
+  }
+
+  // --- tricks ---------------------------------------------------------------------------------------------------------------------------
+
+  expireSessions(): void {
+    this.#sessions.clear();
+  }
+
+  /** Another host is the master from now on; what was under way is cut off, and tasks and tokens are of another database. */
+  moveMaster(by = 1, cutsOff = true): void {
+    this.#master = (this.#master + by) % this.hosts.length;
+    this.#sessions.clear();
+    for (const [task] of this.db.all("task")) this.db.remove(task);
+    this.db.set(this.#pool, { master: this.master.ref });
+    this.db.forget();
+    if (cutsOff) for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** It burns down with what runs on it. */
+  loseHost(index: number): void {
+    const { ref } = this.hosts[index]!;
+    this.db.set(String(this.db.get(ref)["metrics"]), { live: false, memory_free: 0 });
+  }
+
+  domainOf(lease: string): Domain {
+    const found = this.db.all("vm").find(([ref, vm]) => String(vm["name_label"]).endsWith(lease) && this.world.domains.has(ref));
+    if (!found) throw new Error(`no machine of ${lease} runs`);
+    return this.world.domains.get(found[0])!;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#over.resolve();
+    for (const domain of this.world.domains.values()) domain.end("destroyed");
+    for (const socket of this.#sockets) socket.destroy();
+    await Promise.all(this.hosts.map(({ server }) => new Promise((resolve) => server.close(resolve))));
+  }
+
+  // --- the wire -------------------------------------------------------------------------------------------------------------------------
+
+  async #answer(host: Host, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", "https://pool");
+    try {
+      if (url.pathname === "/jsonrpc") return await this.#rpc(host, request, response);
+      if (!this.#sessions.has(url.searchParams.get("session_id") ?? "")) return void response.writeHead(401).end();
+      if (this.redirectsTo !== null && host.address !== this.redirectsTo) {
+        response.writeHead(302, { location: `https://${this.redirectsTo}${request.url}`, connection: "close" });
+        return void response.end();
+      }
+      const vdi = url.searchParams.get("vdi") ?? "";
+      const disk = this.world.disks.get(vdi);
+      if (!disk) return void response.writeHead(404).end();
+      if (url.pathname === "/export_raw_vdi") return void response.writeHead(200).end(disk);
+      await this.#import(vdi, disk, request);
+      response.writeHead(200).end();
+    } catch {
+      response.destroy();
+    }
+  }
+
+  async #import(vdi: string, disk: Buffer, request: IncomingMessage): Promise<void> {
+    let at = 0;
+    for await (const chunk of request as AsyncIterable<Buffer>) at += chunk.copy(disk, at);
+    this.db.set(vdi, { physical_utilisation: at });
+  }
+
+  async #rpc(host: Host, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+    const { method, params } = JSON.parse(Buffer.concat(chunks).toString()) as { method: string; params: unknown[] };
+    if (method !== "event.from")
+      this.calls.push({ host: host.address, method, params: params.slice(method.startsWith("session.") ? 0 : 1) });
+    const cut = this.trick(method, params.slice(1));
+    if (cut === "drop-before") return void request.socket.destroy();
+    const answer = await this.#outcome(host, method, params);
+    if (cut === "drop-after") return void request.socket.destroy();
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ jsonrpc: "2.0", id: 1, ...answer }));
+  }
+
+  async #outcome(host: Host, method: string, params: unknown[]): Promise<Fields> {
+    try {
+      return { result: await this.#done(host, method, params) };
+    } catch (error) {
+      if (!(error instanceof Failure)) return { error: { code: 1, message: "INTERNAL_ERROR", data: [String(error)] } };
+      return { error: { code: 1, message: error.code, data: error.facts } };
+    }
+  }
+
+  async #done(host: Host, method: string, params: unknown[]): Promise<unknown> {
+    if (host !== this.master) throw new Failure("HOST_IS_SLAVE", this.master.address);
+    if (method === "session.login_with_password") return this.#login(params);
+    const [session = "", ...rest] = params as string[];
+    if (method === "session.logout") return this.#sessions.delete(session) ? "" : "";
+    if (!this.#sessions.has(session)) throw new Failure("SESSION_INVALID", session);
+    if (method === "event.from") return this.#events(rest as unknown as [string[], string, number]);
+    if (method === "task.destroy") return void (this.db.has(String(rest[0])) && this.db.remove(String(rest[0])));
+    if (method.startsWith("Async.")) return this.#task(method.slice("Async.".length), rest);
+    return this.#call(method, rest);
+  }
+
+  #login([user, password]: unknown[]): string {
+    if (user !== USER || password !== PASSWORD) throw new Failure("SESSION_AUTHENTICATION_FAILED", String(user), "Authentication failure");
+    const session = `OpaqueRef:${randomUUID()}`;
+    this.#sessions.add(session);
+    return session;
+  }
+
+  async #events([classes, token, seconds]: [string[], string, number]): Promise<Fields> {
+    // a whole number is no float to XAPI
+    if (Number.isInteger(seconds)) throw new Failure("FIELD_TYPE_ERROR", "timeout");
+    for (let found = this.db.since(token, classes); ; found = this.db.since(token, classes)) {
+      if (token === "" || found.events.length > 0) return { ...found, valid_ref_counts: {} };
+      let over = false;
+      await this.db.changed(this.#over.promise.then(() => void (over = true)));
+      if (over) throw new Failure("SESSION_INVALID", "");
+    }
+  }
+
+  /** A task is there before it is done, and tells of its end by events alone. */
+  #task(method: string, params: readonly unknown[]): string {
+    const task = this.db.add("task", { status: "pending", result: "", error_info: [], name_label: method });
+    setImmediate(() => {
+      if (!this.db.has(task)) return;
+      try {
+        const result = this.#call(method, params);
+        this.db.set(task, { status: "success", result: result === "" ? "" : `<value>${String(result)}</value>` });
+      } catch (error) {
+        const info = error instanceof Failure ? [error.code, ...error.facts] : ["INTERNAL_ERROR", String(error)];
+        if (this.db.has(task)) this.db.set(task, { status: "failure", error_info: info });
+      }
+    });
+    return task;
+  }
+
+  /** As XAPI: of a machine that runs on this very host, and of nothing else. */
+  #console(host: Host, request: IncomingMessage, socket: Duplex): void {
+    const url = new URL(request.url ?? "/", "https://pool");
+    const ref = url.searchParams.get("ref") ?? "";
+    const refused = (status: string): void => void socket.end(`HTTP/1.1 ${status}\r\n\r\n`);
+    if (!this.#sessions.has(url.searchParams.get("session_id") ?? "")) return refused("401 Unauthorised");
+    if (this.db.classOf(ref) !== "console") return refused("404 Not Found");
+    const { VM: vm, protocol } = this.db.get(ref);
+    const machine = this.db.get(String(vm));
+    if (machine["power_state"] !== "Running" || machine["resident_on"] !== host.ref) return refused("404 Not Found");
+    socket.on("error", () => {});
+    socket.write("HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nCache-Control: no-cache, no-store\r\n\r\n");
+    if (protocol === "rfb") return void socket.write("RFB 003.003\n");
+    const domain = this.world.domains.get(String(vm))?.open();
+    domain?.pipe(socket).pipe(domain);
+  }
+}
