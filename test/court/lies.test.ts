@@ -7,7 +7,7 @@ import { Court } from "./cases.ts";
 import { courtModules, jobOf, run, segmentOf, traced } from "./jobs.ts";
 import { OPEN } from "./open.ts";
 
-const LIES = cases(80, 1_000);
+const LIES = cases(150, 1_000);
 let court: Court;
 
 beforeAll(async () => {

@@ -23,13 +23,14 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["engine/src/wasi/file-bytes.ts#readBytes", "guests/src/guest-files.ts#readGuestFile", "guests/src/qemu/machine/vm.ts#readVmStream"],
     ...["guests/src/worker/files.ts#readWhole", "sdk/src/tree.ts#readAt", "xenocorp/src/http/body.ts#readBody"],
     ...["xenoserver/src/host/config.ts#readServerConfig", "protocol/src/files.ts#readIfThere"],
-    "protocol/src/settings-file.ts#readSettings",
+    ...["protocol/src/settings-file.ts#readSettings", "xenoserver/src/drivers/xapi/pool-console.ts#readFrom"],
   ],
   "reads folders and words of whoever runs it": [
     ...["sdk/src/node/program-job.ts#parseJob", "sdk/src/node/machine-job.ts#parseVm", "sdk/src/tree.ts#readTree"],
     ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
     ...["cli/src/input/parse.ts#parseLease", "cli/src/input/parse.ts#parseParty", "cli/src/input/parse.ts#parseServer"],
     ...["cli/src/input/parse.ts#parseBatch", "cli/src/input/parse.ts#parseLabel"],
+    ...["cli/src/input/parse.ts#parseLeases", "cli/src/input/map-array.ts#parseArray"],
     ...["market/src/duration.ts#parseDuration", "sdk/src/oci/registries-conf.ts#readRegistriesConf"],
   ],
   "is played by receipt, evidence and document, which call it or what it calls": [
@@ -37,6 +38,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["protocol/src/documents/signer.ts#verifySigner", "protocol/src/documents/signer.ts#verifyDocument"],
     ...["protocol/src/documents/signer.ts#verifyDocumentOf", "cli/src/proof/verify-archive.ts#verifyArchive"],
   ],
+  "is played by returned-tree, which reads the archive that it brings": ["xenoserver/src/drivers/xapi/pool-result.ts#readResult"],
   "is played by packed-layer, whose streams it writes to a file": ["guests/src/qemu/oci/decompress.ts#unpack"],
   "starts programs of the system, which read the bytes": ["sdk/src/oci/unpackers-here.ts#unpackersHere"],
   "takes values that are typed and checked already": [
