@@ -8,6 +8,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../until.ts";
 import { reading } from "./jobs.ts";
+import { thoroughly } from "../thorough.ts";
 import { Programs, kill9, told } from "./programs.ts";
 import { WASM_ALONE } from "./settings.ts";
 
@@ -125,7 +126,7 @@ describe("a run that reuses", () => {
     expect(shown.stderr).toMatch(new RegExp(`reused {3}what lease ${first.lease.slice(0, 12)} came to`));
   });
 
-  it("is run where words, limits or who is trusted differ, or nobody asks to reuse", async () => {
+  thoroughly("is run where words, limits or who is trusted differ, or nobody asks to reuse", async () => {
     expect((await ran("/in/01.txt")).reused).toBe(false);
     expect((await ran("--reuse", "/in/02.txt")).reused).toBe(false);
     expect((await ran("--reuse", "--where", "region!=nowhere", "/in/01.txt")).reused).toBe(false);
@@ -148,14 +149,14 @@ describe("a run that reuses", () => {
     }
   });
 
-  it("does not take what its customer has objected to, whatever the kept receipt shows", async () => {
+  thoroughly("does not take what its customer has objected to, whatever the kept receipt shows", async () => {
     const { lease, reused } = await again();
     expect(reused).toBe(true);
     await programs.ok("customer", ["lease", "object", lease, "--expected", "0.01", "--reason", "not so", "--yes"]);
     expect((await again()).reused).toBe(false);
   });
 
-  it("is not for machines, and not with what makes no sense beside it", async () => {
+  thoroughly("is not for machines, and not with what makes no sense beside it", async () => {
     for (const words of [["--image", "x:1"], ["--detach"], ["--replicas", "2"]]) {
       const { code, stdout } = await run("--reuse", ...words);
       expect([code, stdout]).toEqual([125, expect.stringContaining("--reuse")]);
@@ -195,7 +196,7 @@ describe("a run after others", () => {
     expect([then.code, then.stdout]).toEqual([0, "2\n"]);
   });
 
-  it("is not ordered where one did not: by the table's code, and at no cost", async () => {
+  thoroughly("is not ordered where one did not: by the table's code, and at no cost", async () => {
     const failed = await fails();
     const before = (await leases()).length;
     const { code, stdout } = await run("--json", "--after", failed.slice(0, 12), programs.at("read.wasm"), "/in/02.txt").done;
