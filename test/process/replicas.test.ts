@@ -123,8 +123,11 @@ it("audits after the owner has signed: every job of a newcomer, and a cheat is c
 });
 
 thoroughly("takes no result again that was drawn for an audit", async () => {
+  await addStaked("unaudited");
   const ran = async () => {
-    const { stdout } = await xeno("run", HELLO, "--audit", "--no-audit", "--reuse", "--json", "--where", `owner=${owners["cheat"]}`);
+    const { stdout } = await xeno(
+      ...["run", PYTHON, "--assurance", "replicated", "--no-audit", "--reuse", "--json", "--where", `owner=${owners["unaudited"]}`],
+    );
     return JSON.parse(stdout) as { lease: string; reused: boolean; audit: { drawn: boolean } };
   };
   const [first, second] = [await ran(), await ran()];
