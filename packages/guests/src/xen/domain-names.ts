@@ -17,11 +17,15 @@ export function domainName(lease: string): string {
 /** Of any server of ours, this one or another. */
 export const isOurs = (name: string): boolean => name.startsWith(PREFIX);
 
-/** A UUID of version 8 (RFC 9562): the hash of both. `mark`: another one in every server's folder. */
+const digitsOf = (text: string): string => createHash("sha256").update(text).digest("hex");
+const markDigits = (mark: string): string => digitsOf(`xenoserver ${mark}`).slice(0, 12);
+
+/** A UUID of version 8 (RFC 9562): the mark, then the name. `mark`: another one in every server's folder. */
 export function domainUuid(mark: string, name: string): string {
-  const hash = createHash("sha256")
-    .update(JSON.stringify(["xenoserver", mark, name]))
-    .digest("hex");
-  const variant = ((Number.parseInt(hash.charAt(16), 16) & 3) | 8).toString(16);
-  return [hash.slice(0, 8), hash.slice(8, 12), `8${hash.slice(13, 16)}`, `${variant}${hash.slice(17, 20)}`, hash.slice(20, 32)].join("-");
+  const [server, hash] = [markDigits(mark), digitsOf(JSON.stringify([mark, name]))];
+  const variant = ((Number.parseInt(hash.charAt(3), 16) & 3) | 8).toString(16);
+  return [server.slice(0, 8), server.slice(8), `8${hash.slice(0, 3)}`, `${variant}${hash.slice(4, 7)}`, hash.slice(7, 19)].join("-");
 }
+
+/** Of this server, whatever it is listed as: one that was half made has no name yet. */
+export const hasMark = (mark: string, uuid: string): boolean => uuid.replace("-", "").startsWith(`${markDigits(mark)}-8`);

@@ -70,10 +70,11 @@ describe("a server's domains", () => {
     toolstack.add(stray, domainUuid(mark, stray));
     toolstack.add(domainName("ef".repeat(32)), randomUUID());
     toolstack.add("web", domainUuid("another server", "web"));
+    toolstack.add("(null)", domainUuid(mark, domainName("12".repeat(32)))); // half made
     const domain = await prepare();
     await open([domain.token.folder]);
     expect(toolstack.domains.map(({ name }) => name)).toEqual([domainName("ef".repeat(32)), "web", NAME]);
-    expect(log).toContain("a domain of no lease was destroyed");
+    expect(log).toContain("a domain of no lease is destroyed");
   });
 
   it.each([

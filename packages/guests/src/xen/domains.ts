@@ -8,11 +8,12 @@ import path from "node:path";
 import { KERNEL_HEAD_BYTES, kernelProblem, kernelSizeProblem, type VmSpec } from "@xenoservers/protocol";
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { Refusal } from "../qemu/refusal.ts";
+import { messageOf } from "../thrown.ts";
 import { Domain, type DomainToken } from "./domain.ts";
 import { leaveConsole } from "./domain-console.ts";
 import { blankDisk, sweepDevices } from "./domain-disk.ts";
 import { imageDisk } from "./image-disk.ts";
-import { domainName, domainUuid } from "./domain-names.ts";
+import { domainName, domainUuid, hasMark } from "./domain-names.ts";
 import { DomainWatch } from "./domain-watch.ts";
 import type { DomainKind, DomainPlan } from "./domain-config.ts";
 import { trialKernel } from "./trial-kernel.ts";
@@ -102,10 +103,12 @@ export class Domains {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     this.#mark = await this.#ownMark();
     const used = new Set(inUse.map((each) => path.basename(each)));
+    const kept = new Set([...used].map((name) => domainUuid(this.#mark, name)));
     for (const { name, uuid, id } of await xl.list())
-      if (name !== "" && uuid === domainUuid(this.#mark, name) && !used.has(name)) {
-        log("a domain of no lease was destroyed", { name });
-        await xl.destroy(id);
+      if (hasMark(this.#mark, uuid) && !kept.has(uuid)) {
+        log("a domain of no lease is destroyed", { name });
+        // one that cannot be is dying, and holds nobody up
+        await xl.destroy(id).catch((error: unknown) => log("a domain could not be destroyed", { name, error: messageOf(error) }));
       }
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       if (!entry.isDirectory() || used.has(entry.name)) continue;

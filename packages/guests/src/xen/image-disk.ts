@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import { chmod, constants, open, rename, truncate } from "node:fs/promises";
 import { promisify } from "node:util";
 import type { ImageFormat } from "@xenoservers/protocol";
-import { isRecord } from "../json.ts";
+import { checkInside } from "../qemu/images/disks.ts";
 import { checkImage } from "../qemu/images/image.ts";
 import { uidOf } from "../qemu/machine/box.ts";
 import { inOwnBox } from "../qemu/machine/own-box.ts";
@@ -32,26 +32,19 @@ interface ImageDisk {
   signal?: AbortSignal | undefined;
 }
 
-/** What qemu-img says of an image that it cannot read; null where it is this host's disk that fails, or nothing was said. */
-function damageIn(error: unknown): string | null {
-  const said = isRecord(error) && typeof error["stderr"] === "string" ? error["stderr"].trim().split("\n").at(-1)! : "";
-  return said.startsWith("qemu-img:") && !/No space left|Disk quota/.test(said) ? said.slice(0, 200) : null;
-}
-
 async function converted({ image, diskMib, folder, file, lease, signal }: ImageDisk): Promise<void> {
   await makeVmFolder(folder);
   const uid = uidOf(lease);
   await giveToBox(boxFolder(folder), uid);
+  await chmod(image, 0o444); // for the box's user, in folders that nobody else can enter
   const source = { driver: "qcow2", backing: null, file: { driver: "file", filename: "/img/disk", locking: "off" } };
-  const work = { folder: boxFolder(folder), files: [{ host: image, name: "disk" }], fileMibMax: diskMib + 64, uid, memoryMib: CONVERT_MIB };
-  const words = ["qemu-img", "convert", "-q", "-O", "raw", `json:${JSON.stringify(source)}`, `/w/${CONVERTED}`];
+  const from = `json:${JSON.stringify(source)}`;
+  const work = { folder: boxFolder(folder), files: [{ host: image, name: "disk" }], uid, memoryMib: CONVERT_MIB };
+  await inOwnBox({ ...work, fileMibMax: 1 }, ["qemu-img", "check", "-q", from], (command) => checkInside(command, signal));
+  const words = ["qemu-img", "convert", "-q", "-O", "raw", from, `/w/${CONVERTED}`];
   const bounds = { timeout: COPY_MS, killSignal: "SIGKILL", ...(signal ? { signal } : {}) } as const;
-  await inOwnBox(work, words, async ([program, ...args]) => {
-    await run(program, args, bounds).catch((error: unknown) => {
-      const damage = damageIn(error);
-      throw damage === null ? error : new Refusal("bytes", `the image is corrupt: ${damage}`, { cause: error });
-    });
-  });
+  // of what was found whole, nothing that goes wrong now is the customer's
+  await inOwnBox({ ...work, fileMibMax: diskMib + 64 }, words, ([program, ...args]) => run(program, args, bounds));
   await rename(boxPath(folder, CONVERTED), file);
   const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
