@@ -68,6 +68,16 @@ it("xl info says what the host has", () => {
   expect(() => parseInfo(INFO.replace("3028", "many"))).toThrow("free_memory");
 });
 
+it("xentop -f says whole names, however long", () => {
+  const name = "xeno-e435dca53151e8357a0b4665";
+  const lines = USED.trimEnd().split("\n").slice(0, 2);
+  const line = `${name} ----p-          0    0.0      16384    0.4      17408       0.4     1    0        0        0    0        0        0        0          0          0    0`;
+  expect(parseUsage(`${[...lines.map((each) => `                   ${each}`), line].join("\n")}\n`)[1]).toMatchObject({
+    name,
+    memoryKib: 16_384,
+  });
+});
+
 it("xentop says what each domain has used, in its last round", () => {
   expect(parseUsage(`${USED.replace("     6 ", "     5 ")}${USED}`)[1]).toEqual({
     ...{ name: "xeno-aaaa", cpuSeconds: 6, memoryKib: 131_136, sentKib: 0, receivedKib: 0, reads: 0, writes: 0 },

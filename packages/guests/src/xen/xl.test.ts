@@ -12,6 +12,12 @@ describe("xl", () => {
     expect(await new Xl(toolstack.run).console(1)).toBe("/dev/pts/7");
   });
 
+  it("is asked for whole names: without that xentop cuts them to ten characters, and finds no domain of ours", async () => {
+    const toolstack = new Toolstack();
+    await expect(new Xl(toolstack.run).usage()).rejects.toThrow("xentop");
+    expect(toolstack.calls).toEqual(["xentop -b -f -i 1"]);
+  });
+
   it("that fails says in one line why, whichever program it was", async () => {
     const xl = new Xl(new Toolstack().run);
     await expect(xl.pause(9)).rejects.toMatchObject({ name: "XlError", message: "xl pause: 9 is an invalid domain identifier (rc=-6)" });

@@ -70,7 +70,7 @@ export class Xl {
   }
 
   async usage(): Promise<DomainUsage[]> {
-    return parseUsage(await this.#ask("xentop", ["-b", "-i", "1"]));
+    return parseUsage(await this.#ask("xentop", ["-b", "-f", "-i", "1"]));
   }
 
   /** Made, and paused before its first instruction. No process of xl's stays behind: what ends is read from the list. */
