@@ -7,7 +7,7 @@ const STEPS: ReadonlyMap<string, string> = new Map(
     clock: "its clock is off: its owner has to set it",
     cooling: "rests after orders that it missed: wait some minutes",
     "not-yours": "--on mine leaves out the servers of others",
-    driver: "runs no work of this kind: machines and images need an owner with QEMU",
+    driver: "runs no work of this kind: machines and images need a server with the order's driver (--driver)",
     emulated: "has no KVM: --accel any takes machines that are emulated in software, slower",
     egress: "its owner allows less of a network than --egress asks for",
     assurance: "does not offer this --assurance",

@@ -4,7 +4,7 @@ import type { MarketInfo } from "@xenoservers/protocol/link";
 import { type MarketClient, type Quoted, type Wanted, driverOf, mib, shortId, spendableIn } from "@xenoservers/sdk";
 import { heldText } from "./held.ts";
 import { worstLines } from "./terms-lines.ts";
-import { say, yellow } from "./terminal.ts";
+import { yellow } from "./terminal.ts";
 import { duration, gigaFuel, money, when } from "./ui.ts";
 
 export interface Shown {
@@ -57,20 +57,29 @@ function holdLine({ quote }: Quoted, wanted: Wanted, shown: Shown, currency: str
 const COUNTED_MAX = 1_000_000n;
 const countedTo = (count: bigint): number => Number(count < COUNTED_MAX ? count : COUNTED_MAX);
 
+const WORST = /^worst +/;
 function worstLine({ worstNanos, walletAfterNanos, atOnce }: Shown, currency: string): string {
   const wallet = walletAfterNanos === null ? "" : `; wallet after that ${money(walletAfterNanos, currency)}`;
   const many = atOnce === null ? "" : atOnce === 0 ? "; there is not enough for one" : `; enough for ${atOnce} of these at once`;
   return `worst    ${money(worstNanos, currency)}${wallet}${many}`;
 }
 
-/** Shows the first, what else the broker may draw, and what all of it can cost. */
-export async function showQuote(
+interface QuoteLines {
+  shown: Shown;
+  /** Server, price and terms, and among them the one line that each run changes: what is left then. */
+  lines: readonly string[];
+  worst: string;
+  /** All of that in one line, for whoever has seen the terms. */
+  brief: string;
+}
+
+/** The first, what else the broker may draw, and what all of it can cost. */
+export async function quoteLines(
   client: MarketClient,
   quotes: readonly [Quoted, ...Quoted[]],
   wanted: Wanted,
   currency: string,
-  quiet: boolean,
-): Promise<Shown> {
+): Promise<QuoteLines> {
   const market = await client.market();
   const [first, ...more] = quotes;
   const { offer, quote, isBusy } = first;
@@ -91,22 +100,29 @@ export async function showQuote(
     ifServerVanishes: ifServerVanishes(wanted.terms),
     feeBasisPoints: market.feeBasisPoints,
   };
-  if (quiet) return shown;
   const { vcpu, memoryMib, diskMib } = wanted.resources;
   const room = isBusy ? "  (no room now)" : "";
   const size = `${vcpu} vCPU, ${mib(memoryMib)} memory, ${mib(diskMib)} disk`;
-  say(`server   ${shortId(offer.server)}  ${size}  ${money(shown.ratePerHourNanos, currency)}/h  sandbox ${offer.sandbox}${room}`);
-  say(`held by  ${heldText(offer.holds[driver] ?? [])} (by the owner's word)`);
-  if (DRIVERS[driver].can.acceleration) say(machineLine(offer, wanted));
-  for (const { offer: other } of more)
-    say(`     or  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`);
-  if (replicas > 1) say(`replicas ${replicas} of these ${quotes.length} owners, drawn by the broker; all of them in one hold`);
-  say(holdLine(first, wanted, shown, currency));
-  say(worstLine(shown, currency));
-  say(feeLine(market));
-  say(`trust    ${shown.trust}`);
-  say(`terms    ${wanted.terms}; if the server vanishes you pay ${shown.ifServerVanishes}`);
-  const worst = { terms: wanted.terms, holdNanos, cancellationNanos: quote.cancellationNanos, price: priceVectorOf(offer.price) };
-  for (const line of worstLines(worst, currency)) say(line);
-  return shown;
+  const atRate = `${money(shown.ratePerHourNanos, currency)}/h`;
+  const ending = { terms: wanted.terms, holdNanos, cancellationNanos: quote.cancellationNanos, price: priceVectorOf(offer.price) };
+  const worst = worstLine(shown, currency);
+  return {
+    ...{ shown, worst },
+    lines: [
+      `server   ${shortId(offer.server)}  ${size}  ${atRate}  sandbox ${offer.sandbox}${room}`,
+      `held by  ${heldText(offer.holds[driver] ?? [])} (by the owner's word)`,
+      ...(DRIVERS[driver].can.acceleration ? [machineLine(offer, wanted)] : []),
+      ...more.map(
+        ({ offer: other }) => `     or  ${shortId(other.server)} of another owner  ${money(other.priceNanosPerHour, currency)}/h`,
+      ),
+      ...(replicas > 1 ? [`replicas ${replicas} of these ${quotes.length} owners, drawn by the broker; all of them in one hold`] : []),
+      holdLine(first, wanted, shown, currency),
+      worst,
+      feeLine(market),
+      `trust    ${shown.trust}`,
+      `terms    ${wanted.terms}; if the server vanishes you pay ${shown.ifServerVanishes}`,
+      ...worstLines(ending, currency),
+    ],
+    brief: `quote    on terms that you know (-v shows them): ${shortId(offer.server)} at ${atRate}, at worst ${worst.replace(WORST, "")}`,
+  };
 }

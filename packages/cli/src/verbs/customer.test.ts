@@ -117,6 +117,25 @@ describe("run", () => {
     expect(kinds()).toEqual([]);
   });
 
+  it("says in one line what it costs on terms that were shown before, and all of it where that is asked for", async () => {
+    expect(await xeno("quote", job(), "--max-fuel", "7")).toBe(0);
+    expect(await xeno("quote", job(), "--max-fuel", "7")).toBe(0);
+    expect(typed.said.stderr).toMatch(/hold .*\nworst .*\nfee /);
+    // what this broker answers to an order ends the run
+    await xeno("run", job(), "--max-fuel", "7");
+    expect(typed.said.stderr).toMatch(/^quote {4}on terms that you know \(-v shows them\): s_\w+ at .*\/h, at worst .*wallet after that/m);
+    expect(typed.said.stderr).not.toMatch(/^(?:hold|terms|fee) /m);
+    const others = [
+      ["-v", job(), "--max-fuel", "7"],
+      ["--dry-run", job(), "--max-fuel", "7"],
+      [job(), "--max-fuel", "8"],
+    ];
+    for (const words of others) {
+      await xeno("run", ...words);
+      expect(typed.said.stderr, words.join(" ")).toMatch(/^hold .*\nworst .*\nfee /m);
+    }
+  });
+
   it("is quoted for who may only look, and says for how many the money of that account is enough", async () => {
     await saveContext("reader", context({ role: "ci", scopes: ["read"] }));
     expect(await xeno("quote", job(), "--account", "ci", "--json")).toBe(0);

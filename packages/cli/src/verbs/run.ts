@@ -73,7 +73,7 @@ export async function run(input: RunInput): Promise<void> {
   if (!looks && !input.detach && !input.dryRun)
     throw new UserError("this key may order and not look: add --detach, or use a token with --scopes spend,control,read");
   if (looks && waits(input)) work.wanted.waitMs = input.for;
-  const prepared = await prepare(input, work);
+  const prepared = await prepare(input, work, { isBrief: !input.verbose && !input.dryRun });
   if (input.dryRun) {
     if (input.json) printJson({ quote: prepared.shown });
     return;

@@ -99,6 +99,7 @@ export const runInput = inputOf(what, {
   stopOnExit: flag("--stop-on-exit", "told to end, it stops the lease and its cost, also where the job runs (default where CI is set)"),
   leaveOnExit: negation("--no-stop-on-exit", "told to end, it leaves a job that runs to run on"),
   dryRun: flag("--dry-run", "show the quote only"),
+  verbose: flag("-v, --verbose", "the whole quote, also on terms that were shown before"),
   wait: flag("--wait", "where the market is full, wait for room (on a terminal that is so anyway)"),
   noWait: negation("--no-wait", "be refused at once"),
   for: valueOr("--for <duration>", "how long at most", "10m", durationFrom(WAIT_MS_MIN, "1s")),
