@@ -118,7 +118,11 @@ it("refuses another log of the same size, and keeps what convicts the broker any
   expect([unknown.code, unknown.stdout]).toEqual([1, expect.stringContaining("by keys that the file itself brings")]);
   expect(unknown.stdout).not.toContain("proved ");
   const changed = path.join(market.folder, "changed.json");
-  await writeFile(changed, (await readFile(file, "utf8")).replace("13131313", "14141414").replace(/ExMT/, "ExMU"));
+  const evidence = JSON.parse(await readFile(file, "utf8")) as { first: string; second: string };
+  const root = Buffer.from("13".repeat(32), "hex").toString("base64");
+  const other = Buffer.from(`14${"13".repeat(31)}`, "hex").toString("base64");
+  expect(evidence.second).toContain(root);
+  await writeFile(changed, JSON.stringify({ ...evidence, second: evidence.second.replace(root, other) }));
   expect((await xeno("nobody", "verify", changed, ...byOperator)).code).toBe(1);
   // and this log is not cosigned any more, whatever the broker shows now
   expect(await look()).toMatchObject({ code: 125, stderr: expect.stringContaining("not cosigned any more") });
