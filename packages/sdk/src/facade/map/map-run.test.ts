@@ -109,6 +109,7 @@ describe("a map", () => {
     expect(() => mapSettingsOf({ budget: 0n })).toThrow(/budget/);
     expect(() => placed({}, {})).toThrow(/texts or numbers/);
     expect(placed({ args: ["-x", "{}={}"] }, 3).args).toEqual(["-x", "3=3"]);
+    expect(placed({ args: ["{}"] }, "a$$b$&").args).toEqual(["a$$b$&"]);
   });
 });
 
