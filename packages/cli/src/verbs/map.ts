@@ -22,6 +22,7 @@ import { encodedStreams } from "../output/encoded.ts";
 import { onSignals } from "../output/interrupt.ts";
 import { leave } from "../output/leave.ts";
 import { MapLine, leftText } from "../output/map-lines.ts";
+import { tagged } from "../output/tagged.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT } from "../output/exit.ts";
 import { UserError, countOf } from "../output/ui.ts";
@@ -96,15 +97,6 @@ async function asked({ file: typed, words, out, array, null: isNulled }: MapInpu
   }
   return { file, args, inputs };
 }
-
-const tagged = (name: string, bytes: Uint8Array): Buffer =>
-  Buffer.concat(
-    [
-      ...Buffer.from(bytes)
-        .toString("latin1")
-        .matchAll(/[^\n]*\n|[^\n]+$/g),
-    ].flatMap(([line]) => [Buffer.from(`${name}\t`), Buffer.from(line, "latin1")]),
-  );
 
 function jsonOf({ index, input, ok, isEarlier, isReused, result, ...more }: Mapped<string>): Record<string, unknown> {
   const error = "error" in more && result === null ? { code: codeOf(more.error), says: more.error.message } : null;
