@@ -94,8 +94,8 @@ export async function start(): Promise<Figure[]> {
     pool.expect({ path: pythonJob.modulePath });
     const [hosted, hostedPeer] = [await onWaiting(pythonJob, [script]), await fresh(python.file, folder, "/app/hello.py")];
     const size = { memoryMibMax: 256, diskMibMax: 64, outputMibMax: 1, vcpu: 1 };
-    const warm = await onWaiting({}, [bytes], { customer: "bench", module: "empty", size });
-    const warmPython = await onWaiting(pythonJob, [script], { customer: "bench python", module: "python", size });
+    const warm = await onWaiting({}, [bytes], { customer: "bench", key: "k", module: "empty", size });
+    const warmPython = await onWaiting(pythonJob, [script], { customer: "bench python", key: "k", module: "python", size });
     return [
       report(
         "empty job on a waiting guest, handed over → result",

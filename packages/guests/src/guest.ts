@@ -60,6 +60,8 @@ export class Guest {
   /** Where what it hands in lies. */
   #folder: string;
   #kept: Kept;
+  /** Under way where the process has its files. */
+  readonly #reads = new Set<Promise<Uint8Array>>();
   #over = false;
   #stopping = false;
   /** It was told something from outside, or was to be ended: whatever comes late must not meet a later job. */
@@ -106,12 +108,21 @@ export class Guest {
   }
 
   read(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array> {
-    return readGuestFile(this.#folder, stream satisfies HandedIn, offset, CHUNK_BYTES);
+    return this.#noted(readGuestFile(this.#folder, stream satisfies HandedIn, offset, CHUNK_BYTES));
   }
 
   /** A part of a file that it left, or of a state, by its digest; empty before it has handed in. */
   readKept(digest: string, offset: number, length: number): Promise<Uint8Array> {
-    return this.#kept.read(digest, offset, length);
+    return this.#noted(this.#kept.read(digest, offset, length));
+  }
+
+  async #noted(read: Promise<Uint8Array>): Promise<Uint8Array> {
+    this.#reads.add(read);
+    try {
+      return await read;
+    } finally {
+      this.#reads.delete(read);
+    }
   }
 
   async #check(): Promise<void> {
@@ -172,7 +183,7 @@ export class Guest {
     const isWell = end.kind === "finished" && WELL.includes(end.result.ending);
     if (isWell && apart && goOn && !this.#isTold && isSmall(this.#folder)) {
       this.#isFree = true;
-      this.#afterwards = this.#setFree(apart, goOn);
+      this.#afterwards = this.#setFree(apart, goOn).catch(() => {}); // the pool ends what cannot go on
     } else if (!this.#isFree) this.#afterwards = this.#letGo();
     this.#finish(end);
   }
@@ -198,6 +209,8 @@ export class Guest {
     }
     this.#folder = apart;
     this.#kept = new Kept(apart);
+    // one that began before would find files that were emptied, and be taken for all that the job left
+    await Promise.allSettled(this.#reads);
     await goOn();
   }
 

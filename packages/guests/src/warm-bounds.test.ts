@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { WarmWorkers, type Lane, type WarmWorker } from "./warm.ts";
 
-const laneOf = (customer: string, vcpu = 1): Lane => ({
+const laneOf = (customer: string, vcpu = 1, key = "k"): Lane => ({
   customer,
+  key,
   module: "m",
   size: { memoryMibMax: 64, diskMibMax: 1, outputMibMax: 1, vcpu },
 });
@@ -34,6 +35,31 @@ it("has so many at most, of one customer half, and ends those that wait longest"
   expect(ended).toEqual(["a1", "a2"]);
   await warm.close();
   expect(ended.toSorted()).toEqual(["a1", "a2", "a3", "b1", "c1", "d1"]);
+});
+
+it("counts a customer's processes together, whatever keys it has made itself", async () => {
+  const warm = ofMost(4);
+  await warm.wait(worker("other's", "b"), 1);
+  for (const key of ["1", "2", "3", "4"]) await warm.wait(worker(key, "a", { lane: laneOf("a", 1, key) }), 1);
+  expect(ended).toEqual(["1", "2"]);
+  expect(warm.take(laneOf("a", 1, "1"))).toBe(null);
+  expect(warm.take(laneOf("a", 1, "3"))?.name).toBe("3");
+  expect(warm.take(laneOf("b"))?.name).toBe("other's");
+});
+
+it("keeps nobody from its room by one that cannot be ended, nor the others from their end", async () => {
+  const warm = new WarmWorkers<Named>(
+    4,
+    async ({ name }) => {
+      ended.push(name);
+      if (name === "stuck") throw new Error("stuck");
+    },
+    memory,
+  );
+  for (const name of ["stuck", "a"]) await warm.wait(worker(name, name), 1);
+  host.free = 1_000;
+  await warm.makeRoom(0);
+  expect(ended).toEqual(["stuck", "a"]);
 });
 
 it("gives one to its own customer and size alone, first of all one that has the module", async () => {

@@ -52,6 +52,7 @@ const digest = (bytes: Uint8Array | string) => createHash("sha256").update(bytes
 const SIZE = { memoryMibMax: 64, diskMibMax: 16, outputMibMax: 1 };
 const laneOf = (customer: string, module: string, over: Partial<Lane["size"]> = {}): Lane => ({
   customer,
+  key: "k",
   module,
   size: { ...SIZE, vcpu: 1, ...over },
 });

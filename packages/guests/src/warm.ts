@@ -21,6 +21,8 @@ const FREE_MIB_MIN = 1_024;
 /** Whose jobs, and of what size: nothing else is served by the same process. */
 export interface Lane {
   customer: string;
+  /** Of that customer, who may have any number of them: only who has it can bring a job of this lane. */
+  key: string;
   size: Omit<BoundedJob, "breakpoints"> & { vcpu: number };
   /** Digest of the module that comes next: one that has it is taken first. */
   module: string;
@@ -36,6 +38,7 @@ export interface WarmWorker {
 
 const isOne = (a: Lane, b: Lane): boolean =>
   a.customer === b.customer &&
+  a.key === b.key &&
   a.size.vcpu === b.size.vcpu &&
   a.size.memoryMibMax === b.size.memoryMibMax &&
   a.size.diskMibMax === b.size.diskMibMax &&
@@ -117,7 +120,8 @@ export class WarmWorkers<W extends WarmWorker> {
   async #all(): Promise<void> {
     const all = [...this.#waiting.keys()];
     for (const worker of all) this.#leave(worker);
-    await Promise.all(all.map((worker) => this.#end(worker)));
+    // one that cannot be ended keeps nobody from what comes, nor the others from their end
+    await Promise.allSettled(all.map((worker) => this.#end(worker)));
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { argsAndInputs, assertApart, filesMeant, namesFrom, takesInputs } from "./map-words.ts";
+import { argsAndInputs, argsFor, assertApart, filesMeant, namesFrom, takesInputs } from "./map-words.ts";
 import { mapInput } from "./verbs/map.ts";
 
 function read(...argv: string[]) {
@@ -30,6 +30,11 @@ describe("the words behind map", () => {
   ])("%j", (argv, expected) => {
     expect(read(...argv)).toMatchObject({ file: "s.py", ...expected });
   });
+});
+
+it("puts a name for each {} as it is, or behind the arguments", () => {
+  expect(argsFor(["-f", "{}={}"], "/in/a$$b$&.csv")).toEqual(["-f", "/in/a$$b$&.csv=/in/a$$b$&.csv"]);
+  expect(argsFor(["-v"], "/in/a")).toEqual(["-v", "/in/a"]);
 });
 
 describe("the files that are meant", () => {

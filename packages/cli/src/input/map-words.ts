@@ -30,6 +30,11 @@ export function argsAndInputs(words: readonly string[]): { args: string[]; input
   return at < 0 ? { args: [], inputs: [...words] } : { args: words.slice(0, at), inputs: words.slice(at + 1) };
 }
 
+export const PLACE = "{}";
+/** As GNU parallel has it: the input in place of each `{}`, or behind the arguments. */
+export const argsFor = (args: readonly string[], input: string): string[] =>
+  args.some((each) => each.includes(PLACE)) ? args.map((each) => each.replaceAll(PLACE, () => input)) : [...args, input];
+
 const kindOf = async (name: string): Promise<string | null> => {
   const found = await stat(name).catch(() => null);
   return found && (found.isFile() ? "file" : found.isDirectory() ? "folder" : "other");

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { mapText } from "./map-lines.ts";
+import { leftText, mapText } from "./map-lines.ts";
 
 const some = {
   ...{ all: 40, done: 10, failed: 1, running: 4, earlier: 2, costNanos: 50_000_000n, estimateNanos: 200_000_000n },
@@ -13,4 +13,10 @@ it("says how far it is, what it has cost, and what is to come while something is
   expect(mapText({ ...some, done: 40, earlier: 0, running: 0, perSecond: 2, leftMs: 0 }, "credits")).toBe(
     "map      40/40 done, 1 failed, 0 running, 2.0/s, cost 0.0500 credits",
   );
+});
+
+it("says what goes on, where there is something to go on with", () => {
+  expect(leftText(0, 0, "xeno map")).toBe(null);
+  expect(leftText(2, 1, "xeno map")).toMatch(/^2 inputs left undone.*: xeno map$/);
+  expect(leftText(0, 1, "xeno map")).toMatch(/^1 input came to no result here.*not paid again: xeno map$/);
 });

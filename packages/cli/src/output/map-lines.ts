@@ -1,7 +1,7 @@
 /** How far a map has come, in one line; on a terminal it stands, in a log it comes every now and then. */
 import type { MapProgress } from "@xenoservers/sdk";
 import { dim, say, sayOver } from "./terminal.ts";
-import { duration, money } from "./ui.ts";
+import { countOf, duration, money } from "./ui.ts";
 
 const EVERY_MS_IN_LOGS = 10_000;
 
@@ -18,6 +18,16 @@ export function mapText(progress: MapProgress, currency: string): string {
     ...(leftMs === null || done === all ? [] : [`${duration(leftMs)} left`]),
   ];
   return `map      ${parts.join(", ")}`;
+}
+
+/**
+ * What of a map `command` goes on with; null: nothing. `unknown`: inputs that came to no result here, although something may have been
+ * ordered for them.
+ */
+export function leftText(undone: number, unknown: number, command: string): string | null {
+  if (undone > 0) return `${countOf(undone, "input")} left undone: the budget is used up; go on with a larger one: ${command}`;
+  if (unknown === 0) return null;
+  return `${countOf(unknown, "input")} came to no result here; what was ordered is followed, and not paid again: ${command}`;
 }
 
 export class MapLine {

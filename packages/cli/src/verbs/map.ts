@@ -15,13 +15,14 @@ import {
   type RunInput,
 } from "@xenoservers/sdk";
 import { watched } from "../input/client.ts";
-import { BETWEEN, argsAndInputs, assertApart, filesMeant, nameIn, namesFrom } from "../input/map-words.ts";
+import { BETWEEN, PLACE, argsAndInputs, argsFor, assertApart, filesMeant, nameIn, namesFrom } from "../input/map-words.ts";
 import { programOf } from "../input/program.ts";
 import type { MapInput } from "../input/verbs/map.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { onSignals } from "../output/interrupt.ts";
 import { leave } from "../output/leave.ts";
-import { MapLine } from "../output/map-lines.ts";
+import { MapLine, leftText } from "../output/map-lines.ts";
+import { tagged } from "../output/tagged.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT } from "../output/exit.ts";
 import { UserError, countOf } from "../output/ui.ts";
@@ -34,12 +35,6 @@ interface Asked {
   args: string[];
   /** Files, or numbers. */
   inputs: string[];
-}
-
-const PLACE = "{}";
-/** As GNU parallel has it: the input in place of each `{}`, or behind the arguments. */
-function argsFor(args: readonly string[], input: string): string[] {
-  return args.some((each) => each.includes(PLACE)) ? args.map((each) => each.replaceAll(PLACE, input)) : [...args, input];
 }
 
 /** What one job is given: a file, where it lies; or a number, as it is. */
@@ -102,15 +97,6 @@ async function asked({ file: typed, words, out, array, null: isNulled }: MapInpu
   }
   return { file, args, inputs };
 }
-
-const tagged = (name: string, bytes: Uint8Array): Buffer =>
-  Buffer.concat(
-    [
-      ...Buffer.from(bytes)
-        .toString("latin1")
-        .matchAll(/[^\n]*\n|[^\n]+$/g),
-    ].flatMap(([line]) => [Buffer.from(`${name}\t`), Buffer.from(line, "latin1")]),
-  );
 
 function jsonOf({ index, input, ok, isEarlier, isReused, result, ...more }: Mapped<string>): Record<string, unknown> {
   const error = "error" in more && result === null ? { code: codeOf(more.error), says: more.error.message } : null;
@@ -182,11 +168,12 @@ export async function map(input: MapInput): Promise<void> {
     onProgress: (progress) => line.show(progress),
   });
   let failed = 0;
-  let undone = 0;
+  let [undone, unknown] = [0, 0];
   try {
     for await (const each of results) {
       if (!each.ok) failed++;
       if (!each.ok && each.error instanceof LeftUndoneError) undone++;
+      else if (each.result === null) unknown++;
       await show(each, input, line);
     }
   } catch (error) {
@@ -200,8 +187,8 @@ export async function map(input: MapInput): Promise<void> {
   }
   line.end();
   if (failed > 0) process.exitCode = FAILED;
-  if (undone > 0)
-    say(`${countOf(undone, "input")} left undone: the budget is used up; go on with a larger one: ${commandFor(input, name)}`);
+  const left = leftText(undone, unknown, commandFor(input, name));
+  if (left !== null) say(left);
   // a name that nobody has chosen nobody comes back to
   else if (input.resume === null) await dropMap(name);
 }

@@ -1,6 +1,6 @@
 /** Many jobs as one, on a market of paper: order, bounds, failures, and what a later call takes, follows and pays. */
 import { describe, expect, it } from "vitest";
-import { NotStartedError, RefusedError } from "../../errors.ts";
+import { InputError, NotStartedError, RefusedError } from "../../errors.ts";
 import { refuse } from "@xenoservers/protocol";
 import { MapRun } from "./map-run.ts";
 import { mapSettingsOf, placed, type MapOptions, type MapProgress, type Mapped } from "./options.ts";
@@ -109,6 +109,7 @@ describe("a map", () => {
     expect(() => mapSettingsOf({ budget: 0n })).toThrow(/budget/);
     expect(() => placed({}, {})).toThrow(/texts or numbers/);
     expect(placed({ args: ["-x", "{}={}"] }, 3).args).toEqual(["-x", "3=3"]);
+    expect(placed({ args: ["{}"] }, "a$$b$&").args).toEqual(["a$$b$&"]);
   });
 });
 
@@ -169,6 +170,36 @@ describe("another try", () => {
     ways.breaks = () => (++broken === 1 ? new NotStartedError("no server took it") : null);
     expect(words(await run(ways, ["a"], { retries: 2 }).all)).toEqual(["a"]);
     expect(ways.ordered).toEqual(["a", "a"]);
+  });
+
+  it.each(["overloaded", "bad_input"] as const)("pays for no job again whose lease was refused to be looked at (%s)", async (code) => {
+    const ways = new PaperWays();
+    let asked = 0;
+    ways.checks = async () => {
+      if (++asked === 1) throw code === "bad_input" ? new InputError("its folder has gone") : new RefusedError(refuse(code));
+    };
+    const told: MapProgress[] = [];
+    const options = { resume: "n", budget: 21n, parallel: 1, retries: 1, onProgress: (progress: MapProgress) => told.push(progress) };
+    const first = await run(ways, ["a", "b"], options).all;
+    expect(words(first)).toEqual([code === "bad_input" ? "!-" : "a", "b"]);
+    expect(words(await run(ways, ["a", "b"], options).all)).toEqual(["a", "b"]);
+    expect(ways.ordered).toEqual(["a", "b"]);
+    expect(told.at(-1)).toMatchObject({ costNanos: 2n });
+  });
+
+  it("follows an order that was taken, and not answered", async () => {
+    const ways = new PaperWays();
+    const { plan } = ways;
+    ways.plan = async (input) => {
+      const made = await plan(input);
+      const order: typeof made.order = async (how) => {
+        await made.order(how);
+        throw new RefusedError(refuse("overloaded"));
+      };
+      return { ...made, order };
+    };
+    expect(words(await run(ways, ["a"], { retries: 1 }).all)).toEqual(["a"]);
+    expect(ways.ordered).toEqual(["a"]);
   });
 
   it("does not follow a program that failed by itself", async () => {

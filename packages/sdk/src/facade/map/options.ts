@@ -122,5 +122,5 @@ export function placed(template: RunInput, input: unknown): RunInput {
   const text = String(input);
   const args = template.args ?? [];
   const has = args.some((each) => each.includes(PLACE));
-  return { ...template, args: has ? args.map((each) => each.replaceAll(PLACE, text)) : [...args, text] };
+  return { ...template, args: has ? args.map((each) => each.replaceAll(PLACE, () => text)) : [...args, text] };
 }

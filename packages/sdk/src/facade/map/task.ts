@@ -37,6 +37,10 @@ export class MapTask {
   readonly #entry: JournalEntry;
   /** What of the budget is held for it. */
   #heldNanos = 0n;
+  /** As what its order was counted when nothing was held for it any more; null: it was not. */
+  #countedNanos: bigint | null = null;
+  /** The order that this call has signed last: no earlier one's. */
+  #signed: string | null = null;
 
   constructor(shared: MapShared, plan: MapPlan, entry: JournalEntry) {
     this.#shared = shared;
@@ -79,16 +83,16 @@ export class MapTask {
   }
 
   async #try(ended: (reason: EndReason) => void): Promise<Ran> {
-    const earlier = await this.#underWay();
-    if (earlier !== null) this.#heldNanos = BigInt(this.#entry.holdNanos);
     try {
+      const earlier = await this.#underWay();
+      const isEarlier = earlier !== null && this.#entry.order !== this.#signed;
       const job = earlier === null ? await this.#order() : await this.#plan.follow(earlier);
       this.#entry.lease = job.lease;
       void job.ended.then(ended);
       await this.#shared.journal.save();
       const result = await this.#followed(job);
       await this.#paid(result);
-      return { result, isEarlier: earlier !== null };
+      return { result, isEarlier };
     } catch (error) {
       if (!this.#isOff) await this.#failed(error);
       throw error;
@@ -98,15 +102,23 @@ export class MapTask {
     }
   }
 
-  /** Of the order that an earlier call has signed, which lease it came to. */
+  /** Of the order that an earlier call or try has signed, which lease it came to. */
   async #underWay(): Promise<string | null> {
     const { order } = this.#entry;
     if (order === null) return null;
-    const lease = await this.#shared.ways.leaseOf(order);
-    if (lease !== null) return lease;
-    this.#shared.budget.settle(BigInt(this.#entry.holdNanos), 0n);
+    this.#holdAgain();
+    this.#entry.lease = await this.#shared.ways.leaseOf(order);
+    if (this.#entry.lease !== null) return this.#entry.lease;
+    this.#settle(0n);
     await this.#forget();
     return null;
+  }
+
+  /** What its order may cost is held since an earlier call, or was counted when this one could not follow it. */
+  #holdAgain(): void {
+    const heldNanos = BigInt(this.#entry.holdNanos);
+    if (this.#countedNanos !== null) this.#shared.budget.settle(-heldNanos, -this.#countedNanos);
+    [this.#heldNanos, this.#countedNanos] = [heldNanos, null];
   }
 
   async #order(): Promise<Job> {
@@ -115,11 +127,12 @@ export class MapTask {
     const batch = await this.#shared.batchOf(account);
     if (!(await budget.hold(budgetNanos)))
       throw new LeftUndoneError("the budget for all is used up: what is left of it is less than one job may cost");
-    this.#heldNanos = budgetNanos;
+    [this.#heldNanos, this.#countedNanos] = [budgetNanos, null];
     if (off.aborted) throw new LeftUndoneError("it was not ordered: the map was called off");
     return this.#plan.order({
       ...{ holdNanos: budgetNanos, batch, signal: off },
       onSigned: async (order) => {
+        this.#signed = order;
         Object.assign(this.#entry, { order, lease: null, holdNanos: budgetNanos.toString() });
         await journal.save();
       },
@@ -156,14 +169,29 @@ export class MapTask {
   /** What comes to no result: an order that costs nothing is forgotten, another stays in the journal, to be followed by a later call. */
   async #failed(error: unknown): Promise<void> {
     const { journal, ways } = this.#shared;
-    const isFree = error instanceof MarketError && (error.money === "none" || error.code === "not_started" || this.#entry.order === null);
-    if (isFree) {
+    if (await this.#isFree(error)) {
       this.#settle(0n);
       return this.#forget();
     }
     const due = this.#entry.lease === null ? null : await ways.dueOf(this.#entry.lease).catch(() => null);
     if (due !== null) this.#settle(due);
     await journal.save();
+  }
+
+  /** A refusal costs nothing by itself: what came while a lease was followed, or brought here, says nothing of what the lease costs. */
+  async #isFree(error: unknown): Promise<boolean> {
+    const { order, lease } = this.#entry;
+    if (order === null) return true;
+    if (!(error instanceof MarketError)) return false;
+    if (error.code === "not_started") return true;
+    if (lease !== null || error.money !== "none") return false;
+    try {
+      // what was refused may have been a question about an order that was taken
+      this.#entry.lease = await this.#shared.ways.leaseOf(order);
+    } catch {
+      return false;
+    }
+    return this.#entry.lease === null;
   }
 
   async #forget(): Promise<void> {
@@ -175,7 +203,7 @@ export class MapTask {
   #settle(paidNanos: bigint): void {
     if (this.#heldNanos === 0n) return;
     this.#shared.budget.settle(this.#heldNanos, paidNanos);
-    this.#heldNanos = 0n;
+    [this.#heldNanos, this.#countedNanos] = [0n, paidNanos];
   }
 }
 

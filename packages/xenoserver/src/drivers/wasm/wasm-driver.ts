@@ -103,10 +103,10 @@ const workerJobOf = (
 });
 
 /** Jobs that one process may serve, one after the other: never one whose result is to judge. */
-const laneOf = ({ sharedBy, spec, vcpu, breakpoints }: PreparedJob): Lane | null => {
+const laneOf = ({ customer, sharedBy, spec, vcpu, breakpoints }: PreparedJob): Lane | null => {
   if (breakpoints !== null || sharedBy === undefined) return null;
   const { memoryMibMax, diskMibMax, outputMibMax, module } = spec;
-  return { customer: sharedBy, size: { memoryMibMax, diskMibMax, outputMibMax, vcpu }, module };
+  return { customer, key: sharedBy, size: { memoryMibMax, diskMibMax, outputMibMax, vcpu }, module };
 };
 
 /** What does not hold guests here although the sandbox may be strong, in words. */
@@ -172,6 +172,7 @@ export async function createWasmDriver({ folder, cache, modules: kept, poolSize,
       };
       try {
         for (const digest of files) await place(job.blobFile(digest), inside(digest));
+        await writeFile(path.join(worker.folder, "lease"), job.lease);
       } catch (error) {
         await discard();
         throw error;
@@ -184,7 +185,6 @@ export async function createWasmDriver({ folder, cache, modules: kept, poolSize,
         comesWithEngine: runtime !== undefined,
         keepPrepared: known === null && !runtime && !breakpoints,
       });
-      await writeFile(path.join(worker.folder, "lease"), job.lease);
       const token: GuestToken = { folder: worker.apart, pid: worker.id.pid, startTicks: worker.id.startTicks };
       return {
         token,

@@ -23,7 +23,7 @@ function preparedJobOf({ lease, po, order, work, fuelMax, runMsMax, trace, blobF
   return {
     ...{ lease, customer: order.party, spec, inputs, vcpu: po.resources.vcpu, runMsMax, blobFile },
     // a key of its own is another's: nobody else can bring a job under it
-    ...(order.judges === null ? { sharedBy: `${order.party} ${order.channelKey}` } : {}),
+    ...(order.judges === null ? { sharedBy: order.channelKey } : {}),
     // a segment and a second run end where the first run did, by itself or by its limit, whatever is paid for this one
     fuelMax: again ? minNanos(BigInt(spec.fuelMax), BigInt(again.upTo ?? spec.fuelMax)) : fuelMax,
     breakpoints: breakpointsOf(job, trace),

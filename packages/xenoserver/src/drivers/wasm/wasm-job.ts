@@ -21,7 +21,7 @@ export interface PreparedJob {
    * For disputes, in the build with breakpoints: the whole job with the roots of its states, or one segment of it. Null for a plain run.
    */
   breakpoints: { kind: "trace"; step: string } | (Segment & { kind: "segment"; pieces: readonly { digest: string }[] }) | null;
-  /** Whose other jobs its process may serve, before and after it; absent: none. */
+  /** Under which key of its customer's its process may serve other jobs, before and after it; absent: none. */
   sharedBy?: string;
   /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
   blobFile(digest: string): string;
