@@ -13,6 +13,7 @@ import path from "node:path";
 import { guestTextEnd, readGuestFile } from "../guest-files.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { codeOf, messageOf } from "../thrown.ts";
+import { writeOwn } from "../write-own.ts";
 import { CONSOLE_LOG, boundOf, keepConsole, leaveConsole, printedBytes, typeOn } from "./domain-console.ts";
 import { asDevice, diskIsOpen } from "./domain-disk.ts";
 import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
@@ -99,7 +100,7 @@ export class Domain {
   }
 
   #reached(progress: Progress): Promise<void> {
-    return writeFile(this.#progressFile, progress, { mode: 0o600 });
+    return writeOwn(this.#progressFile, progress);
   }
 
   /** As it is now; null where it is not, or is going. */
@@ -165,8 +166,17 @@ export class Domain {
     }
   }
 
-  /** Takes it up where an earlier daemon left it. */
+  /** Takes it up where an earlier daemon left it. What cannot be taken up has ended, at its host's fault: nobody waits for it. */
   async goOn(): Promise<void> {
+    try {
+      await this.#takeUp();
+    } catch (error) {
+      this.#failed("could not be taken up", error);
+      await this.#end({ kind: "host", detail: "the domain could not be taken up again" });
+    }
+  }
+
+  async #takeUp(): Promise<void> {
     const written = await readDomainEnd(this.token.folder);
     if (written) {
       this.#ending = true;

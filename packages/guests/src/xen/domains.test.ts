@@ -101,6 +101,21 @@ describe("a server's domains", () => {
     expect(await (await domains.adopt(token, SPEC)).ended).toMatchObject({ kind: "crashed" });
   });
 
+  it("that cannot be taken up have ended, at their host's fault, and are gone", async () => {
+    const { token } = await prepare();
+    await writeFile(path.join(token.folder, "end.json"), "");
+    expect(await (await domains.adopt(token, SPEC)).ended).toMatchObject({
+      kind: "host",
+      detail: "the domain could not be taken up again",
+    });
+    expect(toolstack.domains).toEqual([]);
+  });
+
+  it("are nobody's where the mark that they are known by was lost: no server opens with an empty one", async () => {
+    await writeFile(path.join(folder, "domains", "mark"), "");
+    await expect(open()).rejects.toThrow("cannot be known by it");
+  });
+
   it("that were restarting when their daemon was killed are made again", async () => {
     const { token } = await prepare();
     toolstack.domains.length = 0;
