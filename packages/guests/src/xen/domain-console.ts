@@ -5,11 +5,12 @@
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:fs";
-import { open, readFile, stat, writeFile } from "node:fs/promises";
+import { open, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { isRecord, parseOwn } from "../json.ts";
 import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../pool.ts";
 import { codeOf } from "../thrown.ts";
+import { writeOwn } from "../write-own.ts";
 
 export const CONSOLE_LOG = "console.log";
 const KEEPER = "console.json";
@@ -70,7 +71,7 @@ export async function keepConsole(folder: string, tty: string, outputMibMax: num
   const pid = await spawned(child).finally(() => Promise.all([from.close(), log.close()]));
   child.unref();
   const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
-  await writeFile(path.join(folder, KEEPER), JSON.stringify({ id, tty } satisfies Kept), { mode: 0o600 });
+  await writeOwn(path.join(folder, KEEPER), JSON.stringify({ id, tty } satisfies Kept));
 }
 
 /** Nothing of it is kept any more. */

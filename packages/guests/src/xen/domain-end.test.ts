@@ -1,5 +1,5 @@
 /** How domains end: each reason has one who brought it about, and what is written down is read again. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -35,6 +35,15 @@ describe("a domain's end", () => {
   ])("is read as it was written: $kind", async (end) => {
     await writeDomainEnd(folder, end);
     expect(await readDomainEnd(folder)).toEqual(end);
+  });
+
+  it("stays as it was until another is there whole: a full disk leaves no half of one", async () => {
+    await writeDomainEnd(folder, { kind: "hang" });
+    const before = await open(path.join(folder, "end.json"));
+    await writeDomainEnd(folder, { kind: "stopped" });
+    expect(await before.readFile("utf8")).toBe('{"kind":"hang"}');
+    await before.close();
+    expect(await readDomainEnd(folder)).toEqual({ kind: "stopped" });
   });
 
   it.each(['{"kind":"panic"}', '{"kind":"job"}', '{"kind":"toString"}', "[]", "nothing"])("is not guessed from %s", async (text) => {

@@ -1,9 +1,10 @@
 /** How a domain ended, by what its kernel told the hypervisor; and as it stands in a file of its folder for the daemons that come later. */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { isRecord, parseOwn } from "../json.ts";
 import type { MachineEnd } from "../qemu/machine/machine-end.ts";
 import { panicLine } from "../qemu/machine/panic-line.ts";
+import { writeOwn } from "../write-own.ts";
 import type { ShutdownReason } from "./listing.ts";
 
 export type DomainEnd = Exclude<MachineEnd, { kind: "job" | "deterministic" | "memory-limit" | "no-room" }>;
@@ -39,8 +40,7 @@ function isEnd(value: unknown): value is DomainEnd {
   return !SAY_WHY.includes(value["kind"]) || typeof value["detail"] === "string";
 }
 
-export const writeDomainEnd = (folder: string, end: DomainEnd): Promise<void> =>
-  writeFile(fileOf(folder), JSON.stringify(end), { mode: 0o600 });
+export const writeDomainEnd = (folder: string, end: DomainEnd): Promise<void> => writeOwn(fileOf(folder), JSON.stringify(end));
 
 /** Null where none was written. */
 export async function readDomainEnd(folder: string): Promise<DomainEnd | null> {

@@ -4,6 +4,8 @@
  *
  *   prepared -> begun -> (restarting -> begun)* -> ended: end.json is written, then the domain is destroyed
  *
+ * It has begun once it runs: one that was made, and stands still because its daemon was killed just then, is begun by the next.
+ *
  * Who controls the inputs: the guest (what it prints, how it ends), whoever administers the host, who may destroy it.
  */
 import { rm, readFile, writeFile } from "node:fs/promises";
@@ -11,6 +13,7 @@ import path from "node:path";
 import { guestTextEnd, readGuestFile } from "../guest-files.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { codeOf, messageOf } from "../thrown.ts";
+import { writeOwn } from "../write-own.ts";
 import { CONSOLE_LOG, boundOf, keepConsole, leaveConsole, printedBytes, typeOn } from "./domain-console.ts";
 import { asDevice, diskIsOpen } from "./domain-disk.ts";
 import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
@@ -67,7 +70,10 @@ export class Domain {
   readonly #kernelMib: number;
   #finish!: (end: DomainEnd) => void;
   #over = false;
+  /** What is left of it goes. */
   #ending = false;
+  /** Its end was seen, and is being read. */
+  #settling = false;
   #stopping = false;
   #begunAt = 0;
   #printed = 0;
@@ -94,7 +100,7 @@ export class Domain {
   }
 
   #reached(progress: Progress): Promise<void> {
-    return writeFile(this.#progressFile, progress, { mode: 0o600 });
+    return writeOwn(this.#progressFile, progress);
   }
 
   /** As it is now; null where it is not, or is going. */
@@ -137,8 +143,8 @@ export class Domain {
   }
 
   async begin(): Promise<void> {
-    await this.#reached("begun");
     await this.#start();
+    await this.#reached("begun");
     this.#follow();
   }
 
@@ -160,10 +166,20 @@ export class Domain {
     }
   }
 
-  /** Takes it up where an earlier daemon left it. */
+  /** Takes it up where an earlier daemon left it. What cannot be taken up has ended, at its host's fault: nobody waits for it. */
   async goOn(): Promise<void> {
+    try {
+      await this.#takeUp();
+    } catch (error) {
+      this.#failed("could not be taken up", error);
+      await this.#end({ kind: "host", detail: "the domain could not be taken up again" });
+    }
+  }
+
+  async #takeUp(): Promise<void> {
     const written = await readDomainEnd(this.token.folder);
     if (written) {
+      this.#ending = true;
       await this.#destroy();
       return this.#told(written);
     }
@@ -171,7 +187,8 @@ export class Domain {
     const found = await this.#found();
     if (progress === "restarting" && !found) return this.#restart();
     if (!found) return this.#end(await this.#endOfGone());
-    if (progress === "prepared") return this.begin();
+    if (progress !== "begun" && found.paused) return this.begin();
+    if (progress === "prepared") await this.#reached("begun");
     if (found.shutdown === null) await this.#keep(found.id);
     this.#follow();
   }
@@ -203,7 +220,8 @@ export class Domain {
   }
 
   async #look(found: ListedDomain | null): Promise<void> {
-    if (this.#over || this.#ending || (found && found.shutdown === null && !found.dying)) return;
+    if (this.#over || this.#ending || this.#settling || (found && found.shutdown === null && !found.dying)) return;
+    this.#settling = true;
     try {
       if (!found || found.shutdown === null) return await this.#end(await this.#endOfGone());
       if (this.#stopping) return await this.#end({ kind: "stopped" });
@@ -214,6 +232,8 @@ export class Domain {
       await this.#restart();
     } catch (error) {
       await this.#end({ kind: "host", detail: messageOf(error) });
+    } finally {
+      this.#settling = false;
     }
   }
 
@@ -234,6 +254,8 @@ export class Domain {
     await pause(Math.max(0, this.#begunAt + RESTART_MS - Date.now()));
     if (this.#over || this.#ending) return;
     await this.make();
+    // stopped meanwhile, or left to the next daemon, which makes it again
+    if (this.#over || this.#ending) return this.unmake();
     await this.begin();
   }
 
@@ -266,7 +288,7 @@ export class Domain {
     for (const { uuid, id } of await this.#parts.xl.list()) if (uuid === this.token.uuid) await this.#parts.xl.destroy(id).catch(() => {});
     await leaveConsole(this.token.folder);
     if (await this.#found()) throw new Error(`the domain ${this.token.name} could not be destroyed`);
-    if (this.#plan.disk !== null && (this.#over || this.#ending)) await rm(this.#plan.disk, { force: true });
+    if (this.#plan.disk !== null && this.#ending) await rm(this.#plan.disk, { force: true });
   }
 
   /** Called whenever there may be new output. */

@@ -31,17 +31,17 @@ describe("a server's domains", () => {
   const log: string[] = [];
 
   /** As the next daemon would. */
-  async function open(inUse: readonly string[] = []): Promise<Domains> {
+  async function open(inUse: readonly string[] = [], run = toolstack.run): Promise<Domains> {
     const all = new Domains({
-      ...{ xl: new Xl(toolstack.run), kind: "pvh", loader: null, folder: path.join(folder, "domains") },
+      ...{ xl: new Xl(run), kind: "pvh", loader: null, folder: path.join(folder, "domains") },
       log: (what) => void log.push(what),
     });
     opened.push(all);
     await all.open(inUse);
     return all;
   }
-  const prepare = (over: Partial<VmSpec> = {}): Promise<Domain> =>
-    domains.prepare({ name: LEASE, spec: { ...SPEC, ...over }, blobFile: (digest) => path.join(folder, digest) });
+  const prepare = (over: Partial<VmSpec> = {}, lease = LEASE): Promise<Domain> =>
+    domains.prepare({ name: lease, spec: { ...SPEC, ...over }, blobFile: (digest) => path.join(folder, digest) });
 
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-domains-"));
@@ -101,6 +101,21 @@ describe("a server's domains", () => {
     expect(await (await domains.adopt(token, SPEC)).ended).toMatchObject({ kind: "crashed" });
   });
 
+  it("that cannot be taken up have ended, at their host's fault, and are gone", async () => {
+    const { token } = await prepare();
+    await writeFile(path.join(token.folder, "end.json"), "");
+    expect(await (await domains.adopt(token, SPEC)).ended).toMatchObject({
+      kind: "host",
+      detail: "the domain could not be taken up again",
+    });
+    expect(toolstack.domains).toEqual([]);
+  });
+
+  it("are nobody's where the mark that they are known by was lost: no server opens with an empty one", async () => {
+    await writeFile(path.join(folder, "domains", "mark"), "");
+    await expect(open()).rejects.toThrow("cannot be known by it");
+  });
+
   it("that were restarting when their daemon was killed are made again", async () => {
     const { token } = await prepare();
     toolstack.domains.length = 0;
@@ -115,6 +130,96 @@ describe("a server's domains", () => {
     expect(await found.ended).toEqual({ kind: "stopped" });
     terminal.close();
     expect(toolstack.domains).toEqual([]);
+  });
+
+  it("that were made again, and not begun, when their daemon was killed are begun", async () => {
+    const { token } = await prepare();
+    await writeFile(path.join(token.folder, "progress"), "restarting");
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
+    const found = await domains.adopt(token, SPEC);
+    await until(async () => toolstack.domains[0]?.paused === false);
+    expect(await readFile(path.join(token.folder, "progress"), "utf8")).toBe("begun");
+    await found.kill();
+    terminal.close();
+  });
+
+  it("have begun only once they run: a daemon that was killed before finds them to be begun", async () => {
+    const domain = await prepare();
+    const beginning = domain.begin(); // nobody opens its console yet
+    await until(async () => toolstack.calls.some((call) => call.startsWith("xenstore-read")));
+    expect(await readFile(path.join(domain.token.folder, "progress"), "utf8").catch(() => "prepared")).toBe("prepared");
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
+    await beginning;
+    expect(await readFile(path.join(domain.token.folder, "progress"), "utf8")).toBe("begun");
+    await domain.kill();
+    terminal.close();
+  });
+
+  describe("that restart", () => {
+    const OTHER = "cd".repeat(32);
+    const made: string[] = [];
+    let letGo: () => void;
+    let called: (command: string) => void;
+    let slow: Domains;
+    const rebooted = async (lease: string, over: Partial<VmSpec> = {}): Promise<Domain> => {
+      const { token } = await prepare({}, lease);
+      await writeFile(path.join(token.folder, "progress"), "begun");
+      if (over.diskMib !== undefined) await writeFile(path.join(token.folder, "disk.raw"), "what its guest wrote");
+      toolstack.end(token.name, "reboot");
+      return slow.adopt(token, { ...SPEC, ...over });
+    };
+
+    beforeEach(async () => {
+      made.length = 0;
+      called = () => {};
+      const gate = new Promise<void>((resolve) => (letGo = resolve));
+      slow = await open([], async (program, args) => {
+        const [command = ""] = args;
+        called(command);
+        if (command === "create") {
+          made.push(path.basename(path.dirname(args.at(-1)!)));
+          await gate;
+        }
+        return toolstack.run(program, args);
+      });
+    });
+
+    it("are made once, however often they are looked at", async () => {
+      const first = await rebooted(LEASE);
+      const second = await rebooted(OTHER); // at which both are looked at
+      await until(async () => made.includes(domainName(OTHER)));
+      expect(made.filter((name) => name === NAME)).toHaveLength(1);
+      await Promise.all([first.kill(), second.kill()]);
+      letGo();
+    });
+
+    it("and are stopped as they are made do not run", async () => {
+      const domain = await rebooted(LEASE);
+      const terminal = await openTerminal();
+      toolstack.tty = terminal.tty;
+      await until(async () => made.length === 1);
+      await domain.stop(0);
+      expect(await domain.ended).toEqual({ kind: "stopped" });
+      const before = toolstack.calls.length;
+      letGo();
+      await until(async () => toolstack.calls.slice(before).some((call) => call.startsWith("xl create")));
+      await until(async () => toolstack.domains.length === 0);
+      terminal.close();
+    });
+
+    it("keep their disk where the daemon leaves them as it is destroyed", async () => {
+      let lists = 0;
+      const domain = await rebooted(LEASE, { diskMib: 1 });
+      called = (command) => {
+        if (command === "destroy") domain.release();
+        if (toolstack.domains.length === 0 && command === "list") lists++;
+      };
+      await until(async () => lists > 0);
+      await open([domain.token.folder]);
+      expect(await readFile(path.join(domain.token.folder, "disk.raw"), "utf8")).toBe("what its guest wrote");
+    });
   });
 
   it("that end while they are followed are destroyed, by their UUID alone", async () => {

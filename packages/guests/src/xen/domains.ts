@@ -9,6 +9,7 @@ import { KERNEL_HEAD_BYTES, kernelProblem, kernelSizeProblem, type VmSpec } from
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { Refusal } from "../qemu/refusal.ts";
 import { messageOf } from "../thrown.ts";
+import { writeOwn } from "../write-own.ts";
 import { Domain, type DomainToken } from "./domain.ts";
 import { leaveConsole } from "./domain-console.ts";
 import { blankDisk, sweepDevices } from "./domain-disk.ts";
@@ -21,6 +22,7 @@ import { XlError, type Xl } from "./xl.ts";
 
 const MIB = 1024 * 1024;
 const DISK = "disk.raw";
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** The boot loader of disk images, which is the distribution's. */
 const LOADER_MIB = 4;
 
@@ -120,10 +122,15 @@ export class Domains {
 
   async #ownMark(): Promise<string> {
     const file = path.join(this.#options.folder, "mark");
-    await writeFile(file, randomUUID(), { flag: "wx", mode: 0o600 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error;
+    const read = () => readFile(file, "utf8");
+    const mark = await read().catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      await writeOwn(file, randomUUID());
+      return read();
     });
-    return readFile(file, "utf8");
+    // one that is empty would be another server's too
+    if (!UUID.test(mark)) throw new Error(`${file} is not what was written there: this server's domains cannot be known by it`);
+    return mark;
   }
 
   /** Everything up to the guest's first instruction. Throws Refusal where it is not the host that is at fault. */

@@ -64,18 +64,30 @@ function openVms(host: QemuHost, { folder, inUse, config: { policy, vm }, log, n
 const qemuHost = async ({ vm }: ServerConfig, cache: string): Promise<HostState> =>
   vm.enabled ? openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
 
-const xenHost = async ({ xen }: ServerConfig): Promise<XenHostState> => {
-  if (!xen.enabled && (await isDom0())) return { ok: false, why: "xen.enabled is false in xenoserver.toml" };
-  return openXenHost(xen.guests);
+const xenHost = async ({ xen }: ServerConfig): Promise<ForStrangers> => {
+  const inDom0 = await isDom0();
+  if (!xen.enabled && inDom0) return { is: "machine", xen: { ok: false, why: "xen.enabled is false in xenoserver.toml" } };
+  return forStrangers(await openXenHost(xen.guests), inDom0);
 };
 
 /** In dom0 nothing of a customer's runs but in domains: whoever breaks out of anything else there has the whole host. */
 const NOT_IN_DOM0 = "this system is dom0, where only domains run strangers' work (xen.enabled = false changes that)";
 
+type ForStrangers =
+  | { is: "domains"; xen: Extract<XenHostState, { ok: true }> }
+  | { is: "machine"; xen: XenHostState }
+  | { is: "nothing"; xen: XenHostState; why: string };
+
+/** Where dom0 makes no domains now, nothing takes their place: a daemon of Xen's that does not run yet opens dom0 to nobody. */
+export function forStrangers(xen: XenHostState, inDom0: boolean): ForStrangers {
+  if (xen.ok) return { is: "domains", xen };
+  return inDom0 ? { is: "nothing", xen, why: `${xen.why}; ${NOT_IN_DOM0}` } : { is: "machine", xen };
+}
+
 /** What this machine would offer, for its owner to see: nothing stays open. */
 export async function inspectDrivers({ folder, cache, config }: Pick<OpenDriversOptions, "folder" | "cache" | "config">) {
-  const xen = await xenHost(config);
-  if (xen.ok) {
+  const { is, xen } = await xenHost(config);
+  if (is !== "machine") {
     const sandbox = { strength: "strong", why: "", without: "" } as const;
     return { sandbox, states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)] };
   }
@@ -131,8 +143,10 @@ async function openPoolAlone(options: OpenDriversOptions): Promise<OpenDrivers> 
 export async function openDrivers(options: OpenDriversOptions): Promise<OpenDrivers> {
   if (options.config.xapi.url !== undefined) return openPoolAlone(options);
   const { crypto, folder, cache, config, inUse, wrapDriver } = options;
-  const xen = await xenHost(config);
-  if (xen.ok) return openDomains(options, xen);
+  const found = await xenHost(config);
+  if (found.is === "nothing") throw new Error(found.why);
+  if (found.is === "domains") return openDomains(options, found.xen);
+  const { xen } = found;
   const wasm = await createWasmDriver({ folder, cache, poolSize: config.pool, warm: config.warm, inUse });
   const own = wasmGuests(crypto, wasm);
   const qemu = await qemuHost(config, cache);

@@ -115,7 +115,7 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
     await session.close();
   };
   try {
-    const pool = new Pool({ session, mirror, mark, sr: settings.sr, imageGib: settings.image_gib, wait });
+    const pool = new Pool({ session, mirror, mark, sr: settings.sr, keptGib: settings.image_gib + settings.snapshots_gib, wait });
     const { sr } = pool; // what the owner named is there
     const removed = await pool.removeLeftovers(inUse);
     if (removed.length > 0) log("what nobody's lease is was removed from the pool", { machines: removed });

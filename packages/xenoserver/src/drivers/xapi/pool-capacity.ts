@@ -18,12 +18,12 @@ interface PoolView {
   isOwn(vm: Vm): boolean;
   /** What its disks take already. */
   ownDiskBytes: number;
-  /** Kept for images. */
-  imageBytes: number;
+  /** For images and snapshots. */
+  keptBytes: number;
 }
 
 /** What machines of others take is not this server's to give. */
-export function capacityOfPool({ hosts, metrics, machines, sr, isOwn, ownDiskBytes, imageBytes }: PoolView): Resources {
+export function capacityOfPool({ hosts, metrics, machines, sr, isOwn, ownDiskBytes, keptBytes }: PoolView): Resources {
   if (sr === null) return { vcpu: 0, memoryMib: 0, diskMib: 0 };
   const own = new Map<string, number>();
   for (const vm of machines) {
@@ -36,7 +36,7 @@ export function capacityOfPool({ hosts, metrics, machines, sr, isOwn, ownDiskByt
     vcpu += Number(host.cpu_info["cpu_count"] ?? 0);
     memory += free + (own.get(ref) ?? 0);
   }
-  const disk = sr.physical_size - sr.physical_utilisation + ownDiskBytes - imageBytes;
+  const disk = sr.physical_size - sr.physical_utilisation + ownDiskBytes - keptBytes;
   return {
     vcpu,
     memoryMib: Math.max(0, Math.floor((memory * MEMORY_SHARE) / MIB)),

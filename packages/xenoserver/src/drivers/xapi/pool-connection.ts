@@ -7,7 +7,7 @@ import type { IncomingMessage } from "node:http";
 import { Agent, request, type RequestOptions } from "node:https";
 import { pipeline } from "node:stream/promises";
 import type { Duplex, Readable } from "node:stream";
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { connect } from "node:tls";
 import { Unanswered, Unreached, XapiError } from "./xapi-error.ts";
 import { zReply } from "./xapi-records.ts";
@@ -19,23 +19,30 @@ const REDIRECTS_MAX = 3;
 const IDLE_MS = 120_000;
 /** A connection is closed from here before the pool closes it: what is sent into a closing one may have been done or not. */
 const UNUSED_MS = 1_000;
+/** A host that is out of memory takes connections, and says nothing on them. */
+const HANDSHAKE_MS = 20_000;
 
 /** As openssl prints it, colons and case aside. */
 const plainFingerprint = (text: string): string => text.replaceAll(":", "").toLowerCase();
 
 class PinnedAgent extends Agent {
   readonly #pins: ReadonlySet<string>;
+  readonly #handshakeMs: number;
 
-  constructor(pins: ReadonlySet<string>) {
+  constructor(pins: ReadonlySet<string>, handshakeMs: number) {
     super({ keepAlive: true, maxFreeSockets: 2, timeout: UNUSED_MS, maxCachedSessions: 0 });
     this.#pins = pins;
+    this.#handshakeMs = handshakeMs;
   }
 
   override createConnection(options: RequestOptions, done?: (error: Error | null, stream: Duplex) => void): null {
     const { host, port } = options;
     const socket = connect({ host: host ?? "", port: Number(port), rejectUnauthorized: false });
     const failed = (error: Error): void => done?.(new Unreached(`the pool's host ${host} is not reached`, { cause: error }), socket);
+    const late = setTimeout(() => socket.destroy(new Error("it says nothing")), this.#handshakeMs);
+    socket.once("close", () => clearTimeout(late));
     socket.once("error", failed).once("secureConnect", () => {
+      clearTimeout(late);
       socket.off("error", failed);
       const found = socket.getPeerCertificate().fingerprint256 ?? "";
       if (this.#pins.has(plainFingerprint(found))) return done?.(null, socket);
@@ -68,8 +75,8 @@ export class PoolConnection {
   /** One port for all hosts of a pool. */
   readonly #port: number;
 
-  constructor(port: number, fingerprints: readonly string[]) {
-    this.#agent = new PinnedAgent(new Set(fingerprints.map(plainFingerprint)));
+  constructor(port: number, fingerprints: readonly string[], handshakeMs = HANDSHAKE_MS) {
+    this.#agent = new PinnedAgent(new Set(fingerprints.map(plainFingerprint)), handshakeMs);
     this.#port = port;
   }
 
@@ -124,7 +131,7 @@ export class PoolConnection {
     const asked = this.#ask({ ...at, method: "PUT", headers: { "content-length": bytes, connection: "close" }, signal });
     const answered = new Promise<IncomingMessage>((resolve, reject) => asked.once("response", resolve).once("error", reject));
     asked.flushHeaders();
-    const early = await Promise.race([answered, setTimeout(waitMs, null)]);
+    const early = await Promise.race([answered, pause(waitMs, null)]);
     if (!early) pipeline(open(), asked).catch(() => {}); // what came of it is said by the answer, or by its absence
     const response = await answered;
     const next = redirectOf(response);

@@ -37,7 +37,7 @@ export class PoolDrain {
     for (const [ref, from] of this.#stayed) if (!this.#isDraining(from)) this.#stayed.delete(ref);
     for (const [ref, vm] of mirror.of("vm")) {
       const isHere = vm.power_state === "Running" && this.#pool.leaseOf(vm) !== null && this.#isDraining(vm.resident_on);
-      if (isHere && !this.#stayed.has(ref)) return [ref, vm];
+      if (isHere && this.#stayed.get(ref) !== vm.resident_on) return [ref, vm];
     }
     return null;
   }

@@ -40,8 +40,10 @@ const zEnded = z.object({
 type Ended = z.infer<typeof zEnded>;
 
 const bigints = (_: string, value: unknown): unknown => (typeof value === "bigint" ? `${value}n` : value);
-const asBigints = (_: string, value: unknown): unknown =>
-  typeof value === "string" && /^\d+n$/.test(value) ? BigInt(value.slice(0, -1)) : value;
+/** By their keys: a guest may call a file, and have said, what looks like one. */
+const BIGINTS: readonly string[] = ["fuel", "fuelInAll"] satisfies (keyof Extract<GuestEnding, { kind: "result" }>)[];
+const asBigints = (key: string, value: unknown): unknown =>
+  BIGINTS.includes(key) && typeof value === "string" ? BigInt(value.replace(/n$/, "")) : value;
 
 /** What an ended guest left, where it is all here. */
 export async function endedIn(folder: string): Promise<Ended | null> {

@@ -59,8 +59,13 @@ export class PoolImages {
   }
 
   async #kept(): Promise<Kept[]> {
+    // a lease's clone has all that its template has, and is called as its lease from the beginning
     const isKept = (vm: Vm): boolean =>
-      this.#pool.isOwn(vm) && vm.is_a_template && !vm.is_a_snapshot && vm.other_config[READY] !== undefined;
+      this.#pool.isOwn(vm) &&
+      this.#pool.leaseOf(vm) === null &&
+      vm.is_a_template &&
+      !vm.is_a_snapshot &&
+      vm.other_config[READY] !== undefined;
     return (await this.#pool.vms()).flatMap(([ref, vm]) => {
       const { [IMAGE]: key = "", [SIZE]: bytes = "0", [USED]: used = "0" } = vm.other_config;
       return isKept(vm) ? [{ ref, key, bytes: Number(bytes), used: Number(used) }] : [];
@@ -71,12 +76,17 @@ export class PoolImages {
     return (await this.#kept()).some(({ key }) => key === keyOf({ customer, digest }));
   }
 
-  /** The image's template, made where it is not there; one at a time for whoever asks. */
-  template(image: Image, signal?: AbortSignal): Promise<string> {
+  /** The image's template, made where it is not there; one at a time, and by the next who waits for it where it failed. */
+  async template(image: Image, signal?: AbortSignal): Promise<string> {
     const key = keyOf(image);
-    const under = this.#making.get(key) ?? this.#find(image, signal).finally(() => this.#making.delete(key));
-    this.#making.set(key, under);
-    return under;
+    for (let under = this.#making.get(key); under; under = this.#making.get(key)) {
+      const made = await under.catch(() => null);
+      signal?.throwIfAborted();
+      if (made !== null) return made;
+    }
+    const making = this.#find(image, signal).finally(() => this.#making.delete(key));
+    this.#making.set(key, making);
+    return making;
   }
 
   async #find(image: Image, signal?: AbortSignal): Promise<string> {

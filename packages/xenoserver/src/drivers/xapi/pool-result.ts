@@ -65,6 +65,8 @@ export async function readResult(session: PoolSession, vdi: string, diskMib: num
     if (error instanceof TooMuch) return nothing({ kind: "too-much", why: error.message });
     if (error instanceof Refusal) return nothing({ kind: "damaged", why: "what lies on the machine's result disk is no whole archive" });
     throw error;
+  } finally {
+    await rm(archive, { force: true });
   }
 }
 

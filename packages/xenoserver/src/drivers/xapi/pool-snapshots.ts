@@ -46,7 +46,7 @@ export class PoolSnapshots {
 
   async #kept(): Promise<{ ref: string; about: About }[]> {
     return (await this.#pool.vms()).flatMap(([ref, vm]) => {
-      const about = this.#pool.isOwn(vm) && vm.is_a_snapshot ? aboutOf(vm) : null;
+      const about = this.#pool.isOwn(vm) && this.#pool.leaseOf(vm) === null && vm.is_a_snapshot ? aboutOf(vm) : null;
       return about ? [{ ref, about }] : [];
     });
   }
@@ -77,10 +77,10 @@ export class PoolSnapshots {
     const about: About = { customer, id: randomBytes(32).toString("hex"), spec, until: now() + hours * HOUR_MS };
     const ref = await this.#pool.mirror.run("VM.checkpoint", vm, `xeno-snapshot-${about.id.slice(0, 16)}`);
     const { session } = this.#pool;
-    // it is no machine of the lease any more, and stays when that one goes
-    await session.call(zNothing, "VM.remove_from_other_config", ref, LEASE);
     await this.#pool.note(ref, SNAPSHOT, JSON.stringify(about));
     await this.#pool.note(ref, READY, "1");
+    // it is no machine of the lease from here on, and stays when that one goes; what stopped before goes with it
+    await session.call(zNothing, "VM.remove_from_other_config", ref, LEASE);
     return { snapshot: about.id, spec, until: about.until };
   }
 

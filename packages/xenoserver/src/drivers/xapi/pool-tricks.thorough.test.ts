@@ -1,5 +1,5 @@
 /** A pool's bad days, played by its twin: what must not be lost, done twice, left behind, or touched. */
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, readFile, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { bench, type Bench } from "../../../../../test/xapi/support.ts";
@@ -63,6 +63,31 @@ it("keeps a machine of a lease that is known, ends one that is nobody's, and fin
   expect(await again.ended).toMatchObject({ kind: "result", exitCode: 5 });
   await until(async () => named("xeno-lease-").length === 0);
   expect(at.logged.some((line) => line.startsWith("what nobody's lease is was removed"))).toBe(true);
+});
+
+it("begins a machine that was made, and never ran, when its daemon was killed: nobody says that it has completed", async () => {
+  const { driver: before } = await at.open();
+  const job = await at.job(["print a", "file out/file b", "exit 5"]);
+  const { token } = await before.prepare(job);
+  const { driver } = await at.open([job.lease]);
+  const guest = await driver.adopt(JSON.parse(JSON.stringify(token)) as typeof token, job);
+  expect(await guest.ended).toMatchObject({ kind: "result", reason: "completed", exitCode: 5 });
+  // the archive itself is not kept beside what was in it
+  expect(await readdir(path.join(String(token["folder"]), "files"))).not.toContain("archive");
+});
+
+it("lets go of an image that has no room, and never of a lease's clone of it", async () => {
+  const { driver } = await at.open([], { image_gib: 1 / 1024 });
+  const job = await at.job(["exit 5"]);
+  const guest = await (await driver.prepare(job)).begin();
+  expect(await guest.ended).toMatchObject({ kind: "result", exitCode: 5 });
+  expect(named("xeno-image-")).toEqual([]);
+});
+
+it("gives no lease the room that its owner gave to snapshots", async () => {
+  const { driver: without } = await at.open([], { snapshots_gib: 0 });
+  const { driver } = await at.open([], { snapshots_gib: 1 });
+  expect(driver.capacity().diskMib).toBeLessThan(without.capacity().diskMib);
 });
 
 it("reads everything again where events were lost, and hears of an end that it missed", async () => {

@@ -34,7 +34,8 @@ interface PoolOptions {
   mark: string;
   /** uuid or name of the storage that the owner named. */
   sr: string;
-  imageGib: number;
+  /** The owner's room for images and for snapshots, which no lease has. */
+  keptGib: number;
   wait(ms: number): Promise<void>;
 }
 
@@ -83,7 +84,7 @@ export class Pool {
       sr: this.#srs()[0]?.[1] ?? null,
       isOwn: (vm) => this.leaseOf(vm) !== null,
       ownDiskBytes: own.reduce((sum, { physical_utilisation: bytes }) => sum + bytes, 0),
-      imageBytes: this.#options.imageGib * 1024 ** 3,
+      keptBytes: this.#options.keptGib * 1024 ** 3,
     });
   }
 

@@ -78,18 +78,19 @@ class Maker {
     const { lease } = job;
     const folder = this.folderOf(lease);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const discard = async (): Promise<void> => {
-      await this.#options.pool.removeLease(lease);
-      await rm(folder, { recursive: true, force: true });
-    };
     try {
       const placed = await this.#make(job, folder);
       job.signal?.throwIfAborted();
-      return { token: placed.token, discard, begin: () => this.#begin(placed, discard) };
+      return { token: placed.token, discard: () => this.#discard(lease), begin: () => this.#begin(placed) };
     } catch (error) {
-      await discard();
+      await this.#discard(lease);
       throw error;
     }
+  }
+
+  async #discard(lease: string): Promise<void> {
+    await this.#options.pool.removeLease(lease);
+    await rm(this.folderOf(lease), { recursive: true, force: true });
   }
 
   async #make(job: GuestJob, folder: string): Promise<Placed> {
@@ -152,6 +153,7 @@ class Maker {
     const { pool } = this.#options;
     const { session } = pool;
     await pool.note(vm, LEASE, lease);
+    await session.call(zNothing, "VM.remove_from_other_config", vm, BEGUN);
     await session.call(zNothing, "VM.add_tags", vm, `${TAG}-lease:${lease.slice(0, 16)}`);
     await session.call(zNothing, "VM.set_is_a_template", vm, false);
   }
@@ -195,7 +197,7 @@ class Maker {
     return vdi === undefined ? null : { vdi, mib: resultMib(await this.#specOf(job)) };
   }
 
-  async #begin(placed: Placed, discard: () => Promise<void>): Promise<RunningGuest> {
+  async #begin(placed: Placed): Promise<RunningGuest> {
     const { pool } = this.#options;
     try {
       const isSuspended = placed.spec.vm.kind === "snapshot";
@@ -207,22 +209,29 @@ class Maker {
       await guest.follow();
       return guest.running();
     } catch (error) {
-      await discard();
+      await this.#discard(placed.lease);
       throw error;
     }
   }
 
   async adopt(token: GuestToken, job: GuestJob): Promise<RunningGuest> {
-    const { pool } = this.#options;
-    const before = await endedIn(this.folderOf(job.lease));
-    const found = before ? null : await vmOf(pool, String(token["vm"]));
-    const vm = found?.[0] ?? NO_REF;
-    const guest = new PoolGuest(this.#placed(vm, job, token, found ? await this.#resultOf(vm, job) : null));
-    if (before) guest.found(before);
-    else {
-      await mkdir(this.folderOf(job.lease), { recursive: true, mode: 0o700 });
-      await guest.follow();
+    const folder = this.folderOf(job.lease);
+    const before = await endedIn(folder);
+    const found = before ? null : await vmOf(this.#options.pool, String(token["vm"]));
+    let placed = this.#placed(NO_REF, job, token, null);
+    if (found) {
+      const [vm, { other_config: config }] = found;
+      const whole = this.#placed(vm, job, token, await this.#resultOf(vm, job));
+      // the daemon was killed before it knew that the machine runs: one that never ran looks like one that has ended
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const begun = config[BEGUN] === undefined ? await this.#begin(whole).catch(() => null) : null;
+      if (begun) return begun;
+      if (config[BEGUN] !== undefined) placed = whole; // one that cannot be begun is gone
     }
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const guest = new PoolGuest(placed);
+    if (before) guest.found(before);
+    else await guest.follow();
     return guest.running();
   }
 }

@@ -7,8 +7,9 @@ export class XapiError extends Error {
   readonly facts: readonly string[];
 
   constructor(method: string, code: string, facts: readonly string[]) {
-    // what a log-in was refused with names whom it was refused
-    super(`${method}: ${code}${facts.length === 0 || method.startsWith("session.") ? "" : ` (${facts.join(", ").slice(0, 200)})`}`);
+    // what a log-in was refused with names whom it was refused, what a session was, the session
+    const isUnsaid = facts.length === 0 || method.startsWith("session.") || code.startsWith("SESSION_");
+    super(`${method}: ${code}${isUnsaid ? "" : ` (${facts.join(", ").slice(0, 200)})`}`);
     this.code = code;
     this.facts = facts;
   }

@@ -1,0 +1,92 @@
+/** Parts of the driver of pools that need no pool: what is said of it here is a few calls' answers. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, it } from "vitest";
+import type { VmSpec } from "@xenoservers/protocol";
+import { PoolConnection } from "./pool-connection.ts";
+import { PoolDrain } from "./pool-drain.ts";
+import { endedIn } from "./pool-guest.ts";
+import { PoolImages } from "./pool-images.ts";
+import { PoolSnapshots } from "./pool-snapshots.ts";
+import { LEASE, type Pool } from "./pool.ts";
+import { Unreached, XapiError } from "./xapi-error.ts";
+
+const asPool = (parts: object): Pool => parts as Pool;
+
+it("an image that one lease called off is brought by the other that waits for it", async () => {
+  const first = new AbortController();
+  const put = async (_path: string, _bytes: number, _open: unknown, signal?: AbortSignal): Promise<void> => {
+    if (!signal) return;
+    first.abort(new Error("called off"));
+    throw signal.reason;
+  };
+  const nothing = async (): Promise<void> => {};
+  const pool = asPool({
+    ...{ vms: async () => [], create: async () => "a disk", attach: nothing, note: nothing, removeDisk: nothing, removeVm: nothing },
+    session: { put, call: async () => "a template" },
+  });
+  const images = new PoolImages(pool, 1, () => 0);
+  const image = { customer: "a", digest: "11".repeat(32), file: "disk", bytes: 1 };
+  const both = Promise.allSettled([images.template(image, first.signal), images.template(image)]);
+  expect(await both).toMatchObject([{ status: "rejected" }, { status: "fulfilled", value: "a template" }]);
+});
+
+it("a snapshot is its lease's until it is known whose it is: what stops half-way goes with the lease", async () => {
+  const done: string[] = [];
+  const pool = asPool({
+    ...{ vms: async () => [], mirror: { run: async () => "a snapshot" }, note: async (_: string, key: string) => void done.push(key) },
+    session: { call: async (_: unknown, method: string, _ref: string, key: string) => void done.push(`${method} ${key}`) },
+  });
+  const spec = { memoryMib: 1, diskMib: 1 } as VmSpec;
+  await new PoolSnapshots(pool, { gib: 1, hours: 1, now: () => 0 }).take("a machine", { customer: "a", spec });
+  expect(done.at(-1)).toBe(`VM.remove_from_other_config ${LEASE}`);
+});
+
+it("a machine that has moved moves again where its next host goes out of service too", async () => {
+  const hosts = new Map(["a", "b", "c"].map((name) => [name, { enabled: name !== "a", metrics: name }]));
+  const metrics = new Map(["a", "b", "c"].map((name, at) => [name, { live: true, memory_free: 10 - at }]));
+  const machine = { power_state: "Running", resident_on: "a", memory_static_max: 1, name_label: "m" };
+  const tables: Record<string, ReadonlyMap<string, unknown>> = { host: hosts, host_metrics: metrics, vm: new Map([["m", machine]]) };
+  const moved: string[] = [];
+  let change = (): void => {};
+  const drain = new PoolDrain(
+    asPool({
+      leaseOf: () => "a lease",
+      mirror: {
+        of: (name: string) => tables[name],
+        onChange: (told: () => void) => ((change = told), () => {}),
+        run: async (_method: string, _vm: string, to: string) => void moved.push((machine.resident_on = to)),
+      },
+    }),
+    () => {},
+  );
+  drain.start();
+  await drain.close();
+  hosts.get("b")!.enabled = false;
+  change();
+  await drain.close();
+  expect(moved).toEqual(["b", "c"]);
+});
+
+it("an end that was written down is read as it was, whatever its guest called its files", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-ended-"));
+  const ending = { kind: "result", fuel: "0n", fuelInAll: "12n", detail: "3n", tree: [{ kind: "folder", path: "1n" }] };
+  await writeFile(path.join(folder, "ended.json"), JSON.stringify({ ending, stdout: null }));
+  expect(await endedIn(folder)).toEqual({ ending: { ...ending, fuel: 0n, fuelInAll: 12n }, stdout: null });
+  await rm(folder, { recursive: true });
+});
+
+it("a host that takes a connection and says nothing is given up, so that another is asked", async () => {
+  const silent = createServer((socket) => void socket.resume());
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  const { port } = silent.address() as AddressInfo;
+  await expect(new PoolConnection(port, [], 10).rpc("127.0.0.1", "pool.get_all", [])).rejects.toBeInstanceOf(Unreached);
+  await new Promise((resolve) => silent.close(resolve));
+});
+
+it("no message holds a session, one that is over neither", () => {
+  expect(new XapiError("event.from", "SESSION_INVALID", ["OpaqueRef:secret"]).message).toBe("event.from: SESSION_INVALID");
+  expect(new XapiError("VM.start", "VM_BAD_POWER_STATE", ["a", "b"]).message).toBe("VM.start: VM_BAD_POWER_STATE (a, b)");
+});
