@@ -12,7 +12,7 @@ export interface Shown {
   ratePerHourNanos: string;
   holdNanos: string;
   worstNanos: string;
-  /** Null where this key may not look at the wallet. */
+  /** Null where this key may not look at the wallet, or a batch pays. */
   walletAfterNanos: string | null;
   /** How many of them the money that is there now is enough for; null where this key may not look. */
   atOnce: number | null;
@@ -87,7 +87,9 @@ export async function quoteLines(
   const replicas = wanted.replicas ?? 1;
   const holdNanos = holdOf(quotes, replicas);
   const looks = client.identity.scopes.includes("read");
-  const available = looks ? spendableIn(await client.read("accounts"), wanted.account ?? client.identity.account) : null;
+  // what a batch holds is no wallet's any more
+  const available =
+    looks && wanted.batch === undefined ? spendableIn(await client.read("accounts"), wanted.account ?? client.identity.account) : null;
   const shown: Shown = {
     server: offer.server,
     ratePerHourNanos: quote.ratePerHourNanos.toString(),

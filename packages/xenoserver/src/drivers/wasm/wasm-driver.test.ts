@@ -18,7 +18,7 @@ let folder: string;
 let driver: WasmDriver;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-wasm-driver-"));
-  driver = await createWasmDriver({ folder, cache: path.join(folder, "prepared"), poolSize: 1, warm: 4, inUse: [] });
+  driver = await createWasmDriver({ folder, cache: path.join(folder, "prepared"), poolSize: 1, warm: 8, inUse: [] });
 });
 afterAll(async () => {
   await driver.close();
