@@ -42,14 +42,21 @@ export class NatsServer {
     this.#process = started;
     let said = "";
     started.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
-    await until(() => {
+    // it says that it is ready before the file is written, and the file is there before it is whole
+    await until(async () => {
       if (started.exitCode !== null) throw new Error(`nats-server ended: ${said}`);
-      return said.includes("Server is ready");
+      const port = said.includes("Server is ready") ? await this.#writtenPort(started.pid) : null;
+      this.#port = port ?? this.#port;
+      return port !== null;
     });
-    const written = (await readdir(this.folder)).find((name) => name.endsWith(`_${started.pid}.ports`));
-    if (written === undefined) throw new Error(`nats-server says no port: ${said}`);
-    const { nats } = JSON.parse(await readFile(path.join(this.folder, written), "utf8")) as { nats: string[] };
-    this.#port = Number(new URL(nats[0] ?? "").port);
+  }
+
+  /** Null while it is not written. */
+  async #writtenPort(pid: number | undefined): Promise<number | null> {
+    const written = (await readdir(this.folder)).find((name) => name.endsWith(`_${pid}.ports`));
+    const [, port] =
+      written === undefined ? [] : (/"nats":\s*\[\s*"[^"]*:(\d+)"/.exec(await readFile(path.join(this.folder, written), "utf8")) ?? []);
+    return port === undefined ? null : Number(port);
   }
 
   async kill(): Promise<void> {
