@@ -23,7 +23,8 @@ export interface ListedDomain {
 
 const LINE = new RegExp(
   [
-    /^(?<name>.*?) +(?<id>\d+) +(?<memory>\d+) +(?<vcpus>\d+) +(?<state>[r-][b-][p-][s-][-rscwS][d-]) +(?<time>\d+\.\d) +/,
+    /^(?<name>.*?) +(?<id>\d{1,15}) +(?<memory>\d{1,15}) +(?<vcpus>\d{1,15}) +/,
+    /(?<state>[r-][b-][p-][s-][-rscwS][d-]) +(?<time>\d{1,15}\.\d) +/,
     /(?<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) +(?<reason>-|[0-9a-f]+) +\S+$/,
   ]
     .map(({ source }) => source)

@@ -54,6 +54,7 @@ describe("xl list -v", () => {
     ["a line that is cut", LISTED.slice(0, -40)],
     ["words", "xc: error: Could not obtain handle on privileged command interface\n"],
     ["nothing", ""],
+    ["a size that is no number any more", LISTED.replace("   128 ", ` ${"1".repeat(400)} `)],
   ])("is not read where it holds %s", (_what, text) => {
     expect(() => parseListing(text)).toThrow();
   });
@@ -84,4 +85,5 @@ it("xentop says what each domain has used, in its last round", () => {
   });
   expect(parseUsage(USED.replace("1048576      25.0     1", "no limit       n/a     1"))).toHaveLength(2);
   expect(() => parseUsage(USED.replace("VBD_OO", "VBD"))).toThrow("heading");
+  expect(() => parseUsage(USED.replace("     6 ", ` ${"6".repeat(400)} `))).toThrow("not understood");
 });

@@ -18,8 +18,8 @@ const isHeading = (line: string): boolean => line.trim().split(/ +/).join(" ") =
 /** From its end, for a name may hold anything. */
 const LINE = new RegExp(
   [
-    /^ *(?<name>.*?) [d-][s-][b-][c-][p-][r-] +(?<cpu>\d+) +[\d.]+ +(?<memory>\d+) +[\d.]+ +(?:\d+|no limit) +(?:[\d.]+|n\/a) +/,
-    /\d+ +\d+ +(?<sent>\d+) +(?<received>\d+) +\d+ +\d+ +(?<reads>\d+) +(?<writes>\d+) +\d+ +\d+ +\d+$/,
+    /^ *(?<name>.*?) [d-][s-][b-][c-][p-][r-] +(?<cpu>\d{1,15}) +[\d.]+ +(?<memory>\d{1,15}) +[\d.]+ +(?:\d+|no limit) +(?:[\d.]+|n\/a) +/,
+    /\d+ +\d+ +(?<sent>\d{1,15}) +(?<received>\d{1,15}) +\d+ +\d+ +(?<reads>\d{1,15}) +(?<writes>\d{1,15}) +\d+ +\d+ +\d+$/,
   ]
     .map(({ source }) => source)
     .join(""),
