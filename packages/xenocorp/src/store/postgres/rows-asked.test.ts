@@ -29,3 +29,22 @@ it("asks for each by itself where one cannot be asked for", async () => {
   const [good, bad] = await Promise.allSettled([rows.of("lease", ["1"]), rows.of("order", ["bad"])]);
   expect([good, bad]).toMatchObject([{ value: [{ id: "1" }] }, { reason: { message: "invalid byte sequence" } }]);
 });
+
+it("gives two askers of one row each its own", async () => {
+  const { pool } = answering();
+  const rows = new RowsAsked(pool);
+  const [[first], [second]] = await Promise.all([rows.of("lease", ["1"]), rows.of("lease", ["1"])]);
+  Object.assign(first!.data as object, { changed: true });
+  expect(second!.data).toEqual({});
+});
+
+it("does not ask a database that is lost once more for each", async () => {
+  let asked = 0;
+  const query = async (): Promise<never> => {
+    asked++;
+    throw Object.assign(new Error("the connection has gone"), { code: "ECONNRESET" });
+  };
+  const rows = new RowsAsked({ query } as unknown as Pool);
+  const all = await Promise.allSettled([rows.of("lease", ["1"]), rows.of("lease", ["2"]), rows.of("order", ["3"])]);
+  expect([asked, all.map(({ status }) => status)]).toEqual([1, ["rejected", "rejected", "rejected"]]);
+});

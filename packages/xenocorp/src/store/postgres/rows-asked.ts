@@ -1,8 +1,10 @@
 /**
  * Rows that are asked for in one turn are one question to the database, whatever their kinds. Where that fails each asks by itself, so that
- * what one names spoils nothing for others. Who controls the inputs: anyone (ids, read beforehand as what they must be).
+ * what one names spoils nothing for others; a database that is lost is not asked again for that. Who controls the inputs: anyone (ids, read
+ * beforehand as what they must be).
  */
 import type { Pool } from "pg";
+import { isLost } from "../lost.ts";
 import type { EntityKind } from "../store.ts";
 
 interface EntityRecord {
@@ -43,10 +45,12 @@ export class RowsAsked {
     this.#asked = [];
     try {
       const rows = await this.#rows(asked);
-      for (const { kind, ids, answer } of asked) answer.resolve(ids.flatMap((id) => rows.get(`${kind} ${id}`) ?? []));
+      const given = new Set<EntityRecord>();
+      // whoever asks may change what it gets, which nobody has done before this loop is over
+      const own = (row: EntityRecord): EntityRecord => (given.has(row) ? structuredClone(row) : (given.add(row), row));
+      for (const { kind, ids, answer } of asked) answer.resolve(ids.flatMap((id) => rows.get(`${kind} ${id}`) ?? []).map(own));
     } catch (error) {
-      const [only, another] = asked;
-      if (only && !another) only.answer.reject(error);
+      if (asked.length === 1 || isLost(error)) for (const { answer } of asked) answer.reject(error);
       else for (const one of asked) this.#rows([one]).then((rows) => one.answer.resolve([...rows.values()]), one.answer.reject);
     }
   }
