@@ -3,10 +3,11 @@
  * destroyed when it opens. Who controls the inputs: the customer (specification, files).
  */
 import { randomUUID } from "node:crypto";
-import { copyFile, link, mkdir, open, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { KERNEL_HEAD_BYTES, kernelProblem, kernelSizeProblem, type VmSpec } from "@xenoservers/protocol";
+import { kernelProblem, kernelSizeProblem, type VmSpec } from "@xenoservers/protocol";
 import { bootOfHost } from "../qemu/machine/gone.ts";
+import { headOf } from "../qemu/machine/layout.ts";
 import { Refusal } from "../qemu/refusal.ts";
 import { messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
@@ -71,16 +72,6 @@ export function domainProblem({ vm, firmware, devices, tpm, screen, network, eng
     [engine === null, "a Xen domain does not run alike everywhere: order --driver qemu for deterministic-vm"],
   ];
   return checks.find(([isRight]) => !isRight)?.[1] ?? null;
-}
-
-async function headOf(file: string): Promise<Uint8Array> {
-  const handle = await open(file, "r");
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(KERNEL_HEAD_BYTES), 0, KERNEL_HEAD_BYTES, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
 }
 
 /** A link of the domain's own outlives whoever kept the file. */

@@ -153,7 +153,8 @@ async function layDisk(laying: Laying, vm: Boot<"disk">): Promise<void> {
   planned.seed = "/w/seed";
 }
 
-async function headOf(file: string): Promise<Uint8Array> {
+/** As much of a file as says what kernel it is. */
+export async function headOf(file: string): Promise<Uint8Array> {
   const handle = await open(file, "r");
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(KERNEL_HEAD_BYTES), 0, KERNEL_HEAD_BYTES, 0);
