@@ -4,7 +4,7 @@
  * of the fold).
  */
 import { TERMS, fetchByOf, lastClaimOf } from "@xenoservers/market";
-import type { GuestEnding, GuestJob, PreparedGuest, RunningGuest } from "../drivers/driver.ts";
+import type { GuestEnding, GuestJob, GuestToken, PreparedGuest, RunningGuest } from "../drivers/driver.ts";
 import { endOfRefused } from "../drivers/refused.ts";
 import type { StopReason } from "./journal.ts";
 import type { LeaseClock } from "./lease-clock.ts";
@@ -16,6 +16,9 @@ const limited = (reason: string): boolean => reason === "time-limit" || reason =
 
 /** A guest's clock may be behind the lease's: it is stopped by the lease's limit, not by this one. */
 const RUNS_LONGER = 2;
+
+/** Between two looks for a guest that an earlier daemon began. */
+const FOUND_AGAIN_MS = 1_000;
 
 export class GuestRun {
   readonly #ctx: LeaseContext;
@@ -122,14 +125,33 @@ export class GuestRun {
     }
   }
 
-  /** Finds the guest again that an earlier daemon began. */
+  /**
+   * Finds the guest again that an earlier daemon began; of one that is not found within the market's grace the lease has failed with its
+   * server. What was signed before is handed in without its bytes.
+   */
   async adopt(): Promise<void> {
-    const { record, driver } = this.#ctx;
+    const { record } = this.#ctx;
     const job = this.job();
     if (!record.guest || !job) return;
-    const guest = await driver.adopt(record.guest.token, job);
+    const guest = await this.#found(record.guest.token, job);
     if (record.result) this.#guest = guest;
-    else await this.#follow(guest);
+    else if (guest) await this.#follow(guest);
+    else await this.#ctx.finish(withNothing("server-failed", "the server could not find its guest again after a restart"));
+  }
+
+  /** Null where it cannot be found. What a driver asks (a hypervisor, a pool) may start later than this daemon. */
+  async #found(token: GuestToken, job: GuestJob): Promise<RunningGuest | null> {
+    const { driver, world, facts } = this.#ctx;
+    const until = world.timers.now() + facts.lease.timings.graceMs;
+    for (;;) {
+      try {
+        return await driver.adopt(token, job);
+      } catch (error) {
+        this.#ctx.log("the guest was not found again", { error: String(error) });
+      }
+      if (world.timers.now() >= until || this.#ctx.stage().is === "released") return null;
+      await this.#ctx.sleep(FOUND_AGAIN_MS);
+    }
   }
 
   async #follow(guest: RunningGuest): Promise<void> {

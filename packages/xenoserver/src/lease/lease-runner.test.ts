@@ -17,6 +17,8 @@ let slow: "making" | "prepare" | "begin" | null;
 let goOn: PromiseWithResolvers<void>;
 let arrived: boolean;
 let did: string[];
+/** How often its driver fails to find a guest again. */
+let lost: number;
 /** As its driver says that the guest stands still, or can go on. */
 let stall: (why: string | null) => void;
 /** As QEMU does by itself. */
@@ -44,6 +46,7 @@ function slowly(driver: GuestDriver): GuestDriver {
   };
   return {
     ...driver,
+    adopt: (token, job) => (lost-- > 0 ? Promise.reject(new Error("the toolstack does not answer")) : driver.adopt(token, job)),
     async prepare(job) {
       // as a builder of a layer that hangs
       if (slow === "making")
@@ -83,7 +86,7 @@ const handedIn = <K extends Kind>(kind: K): Payload<K>[] => market.received.flat
 beforeEach(async () => {
   clock = new SimClock(1_800_000_000_000, new Random(1));
   market = new FakeMarket(clock);
-  [slow, goOn, arrived, did] = [null, Promise.withResolvers(), false, []];
+  [slow, goOn, arrived, did, lost] = [null, Promise.withResolvers(), false, [], 0];
   test = new TestServer(market, {}, slowly);
   await test.server.start();
   await until(() => handedIn("offer").length === 1);
@@ -210,6 +213,40 @@ describe("a broker that is not heard", () => {
     away = false;
     await until(() => test.stage(lease) === "over");
     expect(handedIn("result")[0]?.lastClaim).toBe(market.lease(lease).lastClaim?.id);
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+  });
+});
+
+describe("a guest that an earlier daemon began, and that is not found at once", () => {
+  it("is asked for again: a toolstack may start later than the daemon", async () => {
+    const lease = await begin(fakeJob(["run", 60_000, 0, "x"]), { durationMsMax: 120_000 });
+    await until(() => test.stage(lease) === "running");
+    lost = 3;
+    await test.restart();
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+    expect(test.said("the guest was not found again")).toHaveLength(3);
+  });
+
+  it("costs its customer nothing where it is never found, and its room is given back", async () => {
+    const lease = await begin(fakeJob(["run", 60_000, 0, "x"]), { durationMsMax: 120_000 });
+    await until(() => test.stage(lease) === "running");
+    lost = Number.POSITIVE_INFINITY;
+    await test.restart();
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "server-failed", billableMs: 0 });
+    expect(handedIn("result")).toMatchObject([{ detail: "the server could not find its guest again after a restart" }]);
+    expect(test.server.state.capacity.used).toEqual({ vcpu: 0, memoryMib: 0, diskMib: 0 });
+  });
+
+  it("does not keep a signed result from the broker", async () => {
+    market.instead = ({ kind }) => (kind === "result" ? { ok: false, code: "unavailable", facts: {} } : null);
+    const lease = await begin(fakeJob(["run", 1_000, 0, ""]));
+    await until(() => test.stage(lease) === "ended");
+    lost = Number.POSITIVE_INFINITY;
+    await test.restart();
+    market.instead = () => null;
+    await until(() => test.stage(lease) === "over");
     expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
   });
 });
