@@ -5,7 +5,6 @@
  */
 import {
   KINDS,
-  KIND_TABLE,
   canonicalBytes,
   ifCanonical,
   jobHashOf,
@@ -18,6 +17,7 @@ import {
 import { runsAlike, type Condition } from "@xenoservers/market";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
 import type { MarketClient } from "../client.ts";
+import { isDoubt } from "../doubt.ts";
 import { driverOf, type Wanted } from "../order.ts";
 import type { TreeFile } from "../session/result.ts";
 import type { Planned } from "./here.ts";
@@ -55,10 +55,7 @@ function orderedBy({ crypto }: MarketClient, purchase: Payload<"purchase-order">
 }
 
 /** Somebody doubted it, whatever came of that. */
-const isDoubted = ({ documents }: Receipt): boolean =>
-  documents.some(({ kind }) =>
-    KINDS.some((each) => each === kind && KIND_TABLE[each].signers.some((rule) => rule.by === "party" && rule.scope === "dispute")),
-  );
+const isDoubted = ({ documents }: Receipt): boolean => documents.some(({ kind }) => KINDS.some((each) => each === kind && isDoubt(each)));
 
 const isAlone = ({ replicas = 1, segment = false, judges, egress = "none" }: Wants): boolean =>
   replicas === 1 && !segment && judges === undefined && egress === "none";

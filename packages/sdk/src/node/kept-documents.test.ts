@@ -61,6 +61,16 @@ it("is bounded: the oldest go, whatever the broker says of times", async () => {
   expect(await readdir(path.join(data, "signed"))).toHaveLength(4_096);
 });
 
+it("keeps every doubt, however old: what was doubted is not taken for right again", async () => {
+  const doubt = keep(market.sign(carl.signer, "objection", { lease: LEASE, party: carl.party, expectedDueNanos: "0", reason: "" }));
+  const { length } = await readdir(path.join(data, "signed"));
+  for (const name of await readdir(path.join(data, "signed"))) await utimes(path.join(data, "signed", name), 1, 1);
+  for (let i = 0; i < 4_096; i++) await writeFile(path.join(data, "signed", `${i}.json`), "");
+  keep(stop("of another", "8".repeat(64)));
+  expect(length).toBe(1);
+  expect(await kept()).toEqual([doubt]);
+});
+
 it("says what a receipt does not show", () => {
   const shown = stop("shown");
   const stored = { kind: "stop", id: shown.id, envelope: shown.envelope, at: 1, salt: LEASE, leaf: LEASE, index: 0, proof: [] };

@@ -10,12 +10,16 @@ import { parseDocument, zEnvelope, zId, zTime, type Kind, type Receipt } from "@
 import { nameBeside, namesIn } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Filed } from "../client.ts";
+import { isDoubt } from "../doubt.ts";
 import { z } from "zod";
 
-/** Beyond these the oldest files go. */
+/** Beyond these the oldest files go, but for doubts: without one of them, a result that was doubted would be taken for a right one. */
 const FILES_MAX = 4_096;
 /** Larger documents are not kept; those of a lease have a few thousand bytes. */
 const FILE_BYTES_MAX = 64 * 1024;
+
+/** How the name of a doubt's file ends. */
+const DOUBT = ".doubt.json";
 
 const zKept = z.strictObject({ at: zTime, envelope: zEnvelope });
 
@@ -36,7 +40,7 @@ function leaseOf({ document: { kind, payload }, answer }: Filed): string | null 
 
 /** The oldest by this machine's clock: what the broker says of times decides over nothing here. */
 function prune(folder: string): void {
-  const names = readdirSync(folder);
+  const names = readdirSync(folder).filter((name) => !name.endsWith(DOUBT));
   if (names.length <= FILES_MAX) return;
   const files = names.map((name) => path.join(folder, name));
   const aged = files.map((file) => ({ file, writtenAt: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 }));
@@ -52,7 +56,7 @@ export function keepDocument(data: string, filed: Filed): void {
   if (lease === null || text.length > FILE_BYTES_MAX) return;
   const folder = folderIn(data);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const file = path.join(folder, `${lease}.${document.id}.json`);
+  const file = path.join(folder, `${lease}.${document.id}${isDoubt(document.kind) ? DOUBT : ".json"}`);
   const part = nameBeside(file);
   writeFileSync(part, text, { mode: 0o600 });
   renameSync(part, file);

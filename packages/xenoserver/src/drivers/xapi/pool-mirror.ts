@@ -10,6 +10,8 @@ import { Unanswered, XapiError, isCode } from "./xapi-error.ts";
 /** A float by its form too: a whole number is another type to XAPI. */
 const WAIT_SECONDS = 30.1;
 const AGAIN_MS = 1_000;
+/** A pool that lets nobody in may lock the account of who asks too often. */
+const AGAIN_MS_MAX = 60_000;
 const FROM_THE_BEGINNING = "";
 const LOST = ["EVENTS_LOST", "EVENT_FROM_TOKEN_PARSE_FAILURE", "SESSION_NOT_REGISTERED"];
 const PENDING = ["pending", "cancelling"];
@@ -121,14 +123,18 @@ export class PoolMirror {
   }
 
   async #follow(): Promise<void> {
+    let again = AGAIN_MS;
     while (!this.#closing.signal.aborted)
       try {
         await this.#read();
+        again = AGAIN_MS;
       } catch (error) {
         if (this.#closing.signal.aborted) return;
         this.#token = FROM_THE_BEGINNING;
         this.#log("events of the pool were lost: all of it is read again", { why: (error as Error).message });
-        if (!isCode(error, ...LOST)) await this.#wait(AGAIN_MS);
+        if (isCode(error, ...LOST)) continue;
+        await this.#wait(again);
+        again = Math.min(again * 2, AGAIN_MS_MAX);
       }
   }
 

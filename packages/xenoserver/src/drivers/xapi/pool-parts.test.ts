@@ -9,6 +9,8 @@ import { PoolConnection } from "./pool-connection.ts";
 import { PoolDrain } from "./pool-drain.ts";
 import { endedIn } from "./pool-guest.ts";
 import { PoolImages } from "./pool-images.ts";
+import { PoolMirror } from "./pool-mirror.ts";
+import type { PoolSession } from "./pool-session.ts";
 import { PoolSnapshots } from "./pool-snapshots.ts";
 import { LEASE, type Pool } from "./pool.ts";
 import { Unreached, XapiError } from "./xapi-error.ts";
@@ -89,4 +91,31 @@ it("a host that takes a connection and says nothing is given up, so that another
 it("no message holds a session, one that is over neither", () => {
   expect(new XapiError("event.from", "SESSION_INVALID", ["OpaqueRef:secret"]).message).toBe("event.from: SESSION_INVALID");
   expect(new XapiError("VM.start", "VM_BAD_POWER_STATE", ["a", "b"]).message).toBe("VM.start: VM_BAD_POWER_STATE (a, b)");
+});
+
+it("a pool that lets nobody in is asked ever more rarely, and at once again when it does", async () => {
+  const waited: number[] = [];
+  let refusals = 9;
+  const enough = Promise.withResolvers<void>();
+  const session = {
+    call: async () => null,
+    callOnce: async (signal: AbortSignal) => {
+      if (waited.length === 0 && refusals === 9) return refusals-- && { events: [], token: "1" };
+      if (refusals-- > 0) throw new XapiError("session.login_with_password", "SESSION_AUTHENTICATION_FAILED", []);
+      if (refusals === -1) return { events: [], token: "2" };
+      if (refusals === -2) throw new Unreached("away");
+      enough.resolve();
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("closed"))));
+    },
+    knows: () => {},
+  };
+  const mirror = new PoolMirror(
+    session as unknown as PoolSession,
+    async (ms) => void waited.push(ms),
+    () => {},
+  );
+  await mirror.start();
+  await enough.promise;
+  await mirror.close();
+  expect(waited).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 1_000]);
 });
