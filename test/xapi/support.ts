@@ -19,7 +19,8 @@ export interface Bench {
   settings: PoolSettings;
   logged: string[];
   /** Opens the pool as a daemon does that starts: with what its journal knows. */
-  open(inUse?: readonly string[], more?: Partial<PoolSettings>): Promise<OpenedPool>;
+  /** `wait`: as its waits pass. */
+  open(inUse?: readonly string[], more?: Partial<PoolSettings>, wait?: (ms: number) => Promise<void>): Promise<OpenedPool>;
   job(script: readonly string[], more?: Partial<VmInput>, lease?: string): Promise<GuestJob>;
   close(): Promise<void>;
 }
@@ -91,10 +92,10 @@ export async function bench(hosts = 2): Promise<Bench> {
   let last = 0;
   return {
     ...{ twin, folder, settings, logged },
-    async open(inUse = [], more = {}) {
+    async open(inUse = [], more = {}, wait = soon) {
       const pool = await openPool({
         ...{ settings: { ...settings, ...more }, crypto: nodeCrypto, folder: path.join(folder, "xapi"), inUse: new Set(inUse) },
-        ...{ wait: soon, now: () => Date.now(), monotonicMs },
+        ...{ wait, now: () => Date.now(), monotonicMs },
         log: (what, facts) => logged.push(`${what} ${JSON.stringify(facts)}`),
       });
       opened.push(pool);

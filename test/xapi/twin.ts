@@ -15,6 +15,7 @@ import type { Domain } from "./domain.ts";
 import { Failure, Records, type Fields } from "./records.ts";
 
 const GIB = 1024 ** 3;
+const MEMORY_FREE = 8 * GIB;
 export const USER = "xeno";
 export const PASSWORD = "correct horse battery staple";
 
@@ -67,7 +68,7 @@ export class Twin {
   async #addHost(address: string): Promise<void> {
     const certificate = selfSigned(address);
     const server = createServer({ key: certificate.key, cert: certificate.cert });
-    const metrics = this.db.add("host_metrics", { live: true, memory_total: 16 * GIB, memory_free: 8 * GIB });
+    const metrics = this.db.add("host_metrics", { live: true, memory_total: 16 * GIB, memory_free: MEMORY_FREE });
     const about = { address, metrics, name_label: address, enabled: true, cpu_info: { cpu_count: "4" } };
     const ref = this.db.add("host", { ...about, software_version: { product_brand: "XCP-ng", product_version: "8.3.0" } });
     const host = { ref, address, server, certificate };
@@ -112,10 +113,19 @@ export class Twin {
     if (cutsOff) for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** It burns down with what runs on it. */
-  loseHost(index: number): void {
+  /** The master hears them no more. */
+  loseHost(...indexes: number[]): void {
+    for (const index of indexes) this.#setMetrics(index, { live: false, memory_free: 0 });
+  }
+
+  /** It hears them again. */
+  hearHost(...indexes: number[]): void {
+    for (const index of indexes) this.#setMetrics(index, { live: true, memory_free: MEMORY_FREE });
+  }
+
+  #setMetrics(index: number, metrics: Record<string, unknown>): void {
     const { ref } = this.hosts[index]!;
-    this.db.set(String(this.db.get(ref)["metrics"]), { live: false, memory_free: 0 });
+    this.db.set(String(this.db.get(ref)["metrics"]), metrics);
   }
 
   domainOf(lease: string): Domain {

@@ -17,6 +17,8 @@ const MIB = 1024 * 1024;
 const CONSOLE = "console";
 const FILES = "files";
 const ENDED = "ended.json";
+/** Hosts are heard by their master every thirty seconds. */
+const HOST_BACK_MS = 90_000;
 const DIGEST = /^[0-9a-f]{64}$/;
 
 export interface Placed {
@@ -31,6 +33,12 @@ export interface Placed {
   token: GuestToken;
   now(): number;
   snapshot(): ReturnType<GuestControls["snapshot"]>;
+}
+
+/** How it ended, and when that was first seen. */
+interface Last {
+  word: "halted" | "gone" | "host-gone";
+  at: number;
 }
 
 const zEnded = z.object({
@@ -100,17 +108,34 @@ export class PoolGuest {
   }
 
   async #watch(): Promise<void> {
-    const { mirror } = this.#of.pool;
     try {
-      const last = await mirror.until(() => this.#lastWord(), this.#leaving.signal);
-      await this.#conclude(last);
+      await this.#conclude(await this.#last());
     } catch (error) {
       if (!this.#leaving.signal.aborted) this.#finish(failed((error as Error).message, this.#of.now()), null);
     }
   }
 
+  /** Once it is certain. A master that begins anew takes hosts for dead until it hears them: one that is back in time was not away. */
+  async #last(): Promise<Last> {
+    const { pool, now } = this.#of;
+    const { mirror } = pool;
+    for (;;) {
+      const word = await mirror.until(() => this.#lastWord(), this.#leaving.signal);
+      const at = now();
+      if (word !== "unheard") return { word, at };
+      const waited = new AbortController();
+      const heard = mirror.until(
+        () => (this.#lastWord() === "unheard" ? null : true),
+        AbortSignal.any([waited.signal, this.#leaving.signal]),
+      );
+      const isBack = await Promise.race([heard.catch(() => false), pool.wait(HOST_BACK_MS).then(() => false)]);
+      waited.abort();
+      if (!isBack) return { word: "host-gone", at };
+    }
+  }
+
   /** Null while it goes on. */
-  #lastWord(): "halted" | "gone" | "host-gone" | null {
+  #lastWord(): Last["word"] | "unheard" | null {
     const { pool, vm } = this.#of;
     const machine = pool.mirror.of("vm").get(vm);
     if (!machine) return "gone";
@@ -118,13 +143,12 @@ export class PoolGuest {
     if (hosts.has(machine.resident_on)) this.#host = machine.resident_on;
     const host = this.#host === null ? undefined : hosts.get(this.#host);
     const isLive = host === undefined ? this.#host === null : (pool.mirror.of("host_metrics").get(host.metrics)?.live ?? false);
-    if (machine.power_state !== "Halted") return isLive ? null : "host-gone";
-    return isLive ? "halted" : "host-gone";
+    if (isLive) return machine.power_state === "Halted" ? "halted" : null;
+    return machine.power_state === "Halted" || host === undefined ? "host-gone" : "unheard";
   }
 
-  async #conclude(last: "halted" | "gone" | "host-gone"): Promise<void> {
-    const { pool, result, folder, now, vm } = this.#of;
-    const at = now();
+  async #conclude({ word: last, at }: Last): Promise<void> {
+    const { pool, result, folder, vm } = this.#of;
     await this.#console.close(last === "halted");
     if (this.#asked === "killed") return this.#finish(failed("the machine was ended", at), null);
     if (last === "gone") return this.#finish(failed("the pool has the machine no more", at), null);

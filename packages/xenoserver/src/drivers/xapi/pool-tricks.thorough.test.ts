@@ -110,6 +110,24 @@ it("gives less when a host leaves the pool, none of another's memory, and says t
   expect(await guest.ended).toMatchObject({ kind: "host-failure", detail: "the host that ran the machine has left the pool" });
 });
 
+it("goes on where its host was taken for dead for a while", async () => {
+  const { promise: forever } = Promise.withResolvers<void>();
+  const asked: number[] = [];
+  const { driver } = await at.open([], {}, (ms) => {
+    if (ms <= 60_000) return new Promise((resolve) => void setImmediate(resolve));
+    asked.push(ms);
+    return forever;
+  });
+  const job = await at.job([LONG]);
+  const guest = await (await driver.prepare(job)).begin();
+  at.twin.loseHost(0, 1);
+  await until(async () => asked.length === 1);
+  at.twin.hearHost(0, 1);
+  await until(async () => driver.capacity().vcpu === 8);
+  at.twin.domainOf(job.lease).end("halted");
+  expect(await guest.ended).toMatchObject({ kind: "result", reason: "completed" });
+});
+
 it("never says the password, nor a session: not in what is logged, nor in an error", async () => {
   await at.open();
   const wrong = path.join(at.folder, "wrong");
