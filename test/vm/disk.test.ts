@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until, type TestMarket } from "../process/market.ts";
 import { isRight, still } from "./clocks.ts";
@@ -110,6 +111,18 @@ machines("a Debian from its disk image", () => {
     } finally {
       forward.kill("SIGINT");
     }
+  });
+
+  it("hands over what a guest's port answers to a program that has said all", async () => {
+    const server = `use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 7777, Listen => 5) or die; exit if fork;
+      close STDOUT; close STDERR; while (my $c = $s->accept) { local $/; my $d = <$c>; print $c length($d) . " heard"; close $c }`;
+    expect(await cli.xeno("exec", lease, "--", "perl", "-e", server)).toMatchObject({ code: 0 });
+    const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
+    const env = { ...process.env, XENO_HOME: cli.home };
+    const asked = spawn(process.execPath, [program, "forward", lease, "stdio:7777"], { env, stdio: ["pipe", "pipe", "inherit"] });
+    asked.stdin.end(Buffer.alloc(300_000));
+    const [answer] = await Promise.all([text(asked.stdout), once(asked, "exit")]);
+    expect(answer).toBe("300000 heard");
   });
 
   it("is left with no file behind when ssh is told to end", async () => {

@@ -23,6 +23,10 @@ function firstWords({ session, client }: Pick<Held, "session" | "client">): Prom
         done();
         wire.destroy();
       },
+      final(done) {
+        done();
+        wire.destroy();
+      },
     });
     wire.on("error", resolve).once("close", () => resolve(""));
     void client.sleep(TRY_MS).then(() => wire.destroy());

@@ -28,6 +28,7 @@ async function joinStdio({ session }: Held, guest: number): Promise<void> {
   const stream = Duplex.from({ readable: process.stdin, writable: process.stdout });
   const closed = new Promise<void>((resolve) => stream.once("close", resolve));
   stream.on("error", (error) => say(error.message));
+  stream.once("finish", () => stream.destroy()); // the guest has said all: whoever types is not waited for
   await session.machine.open(guest, stream);
   await closed;
 }

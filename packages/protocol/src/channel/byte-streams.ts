@@ -17,6 +17,7 @@ export interface ByteDuplex {
   pause(): unknown;
   /** `done`: they wait here no more. */
   write(bytes: Uint8Array, done: () => void): unknown;
-  end(): unknown;
+  /** `done`: what was written before is written. */
+  end(done?: () => void): unknown;
   destroy(error?: Error): unknown;
 }

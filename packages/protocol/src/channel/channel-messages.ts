@@ -14,7 +14,7 @@
  * Of a virtual machine the job is `vm`; while it runs also:
  *   input + bytes                what a person types on the serial console
  *   open {id, port}              a connection to a port of the guest; data {id} + bytes both ways,
- *                                taken {id, bytes} as they are used, shut {id}
+ *                                (none: there are no more), taken {id, bytes} as they are used, shut {id}
  *   shell {id}                   the same with the guest's own shell: a program, its streams and its end, or files
  *   screen {id}                  the same with its screen (RFC 6143), where one was ordered
  *   stdin {offset, last} + bytes what its program reads: of an image alone, no further than a window beyond

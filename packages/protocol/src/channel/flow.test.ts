@@ -1,5 +1,8 @@
+import { once } from "node:events";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 /** Who does not use what comes stops who sends, whatever is sent; and who does not keep to it is cut. */
 import { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import Noise from "noise-handshake";
 import Cipher from "noise-handshake/cipher.js";
@@ -253,12 +256,8 @@ describe("a tunnel", () => {
       write: (_chunk, _encoding, written) => written(),
     });
     const handed: (() => void)[] = [];
-    const tunnel = new Tunnel(
-      1,
-      stream,
-      () => new Promise<void>((done) => void handed.push(done)),
-      () => {},
-    );
+    const send = (): Promise<void> => new Promise((done) => void handed.push(done));
+    const tunnel = new Tunnel(stream, { id: 1, hasHalves: true, send, closed: () => {} });
     await settled();
     const first = produced;
     await settled();
@@ -274,5 +273,59 @@ describe("a tunnel", () => {
     await settled();
     expect(produced).toBeGreaterThan(stopped);
     tunnel.drop();
+  });
+
+  /** A program of this machine, and one of the guest's that answers once it has heard all: `answer` to what it heard. */
+  async function joined(answer: (heard: string, socket: Socket) => void) {
+    const tunnels: Tunnel[] = [];
+    const closed = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const said: ChannelHeader["t"][] = [];
+    const join = (own: number, stream: Socket): void => {
+      const send = async (header: ChannelHeader, bytes: Uint8Array = new Uint8Array(0)): Promise<void> => {
+        await Promise.resolve(); // as a channel, it says nothing while it is told something
+        said.push(header.t);
+        const other = tunnels[1 - own]!;
+        if (header.t === "data") other.receive(bytes.slice());
+        else if (header.t === "taken") other.taken(header.bytes);
+        else if (header.t === "shut") other.shut(header.why);
+      };
+      tunnels[own] = new Tunnel(stream, { id: 1, hasHalves: true, send, closed: () => closed[own]!.resolve() });
+    };
+    const guest = createServer({ allowHalfOpen: true }, (socket) => {
+      let heard = "";
+      socket.on("data", (bytes) => (heard += String(bytes))).on("error", () => {});
+      socket.once("end", () => answer(heard, socket));
+    });
+    const here = createServer({ allowHalfOpen: true }, (socket) => {
+      join(0, socket);
+      join(1, connect({ port: (guest.address() as AddressInfo).port, host: "127.0.0.1", allowHalfOpen: true }));
+    });
+    for (const server of [guest, here]) await once(server.listen(0, "127.0.0.1"), "listening");
+    const program = connect({ port: (here.address() as AddressInfo).port, host: "127.0.0.1", allowHalfOpen: true });
+    const close = (): void => {
+      for (const tunnel of tunnels) tunnel.drop();
+      for (const server of [guest, here]) server.close();
+      program.destroy();
+    };
+    return { program, said, close, closed: Promise.all(closed.map(({ promise }) => promise)) };
+  }
+
+  it("hands over the answer to a program that has said all and shut its side (kubernetes 74551, moby 27539)", async () => {
+    const { program, closed, close } = await joined((heard, socket) => socket.end(`${heard.length} bytes, ${"x".repeat(300_000)}.`));
+    program.end("y".repeat(200_000));
+    const answer = await text(program);
+    expect([answer.slice(0, 13), answer.length, answer.at(-1)]).toEqual(["200000 bytes,", 300_015, "."]);
+    await closed;
+    close();
+  });
+
+  it("is over with a program that was cut off, whatever the guest keeps open, and is said to be shut once", async () => {
+    const { program, said, closed, close } = await joined(() => {});
+    program.write("to a server that never shuts its side");
+    await once(program, "connect");
+    program.resetAndDestroy();
+    await closed;
+    expect(said.filter((t) => t === "shut")).toHaveLength(1);
+    close();
   });
 });

@@ -1,41 +1,58 @@
 /**
- * Byte streams inside a channel: a connection to a guest's port. Each side sends at most a window ahead of what the other has used. Who
- * controls the inputs: the other end of the channel.
+ * Byte streams inside a channel: a connection to a guest's port, its shell, its screen. Each side sends at most a window ahead of what the
+ * other has used. Of a port, one side's end leaves the other's bytes their way, as TCP does (RFC 9293, section 3.6): it is said by `data`
+ * of no bytes. What is shut takes its place among an end's tunnels until its stream has closed. Who controls the inputs: the other end of
+ * the channel.
  */
 import type { ByteDuplex } from "./byte-streams.ts";
 import { TUNNEL_WINDOW_BYTES, type ChannelHeader } from "./channel-messages.ts";
 
 const PIECE_BYTES_MAX = 60_000;
+const NO_BYTES = new Uint8Array(0);
 
 /** Resolves when the channel has handed it over. */
 type Send = (header: ChannelHeader, body?: Uint8Array) => Promise<void>;
 
+interface TunnelHost {
+  id: number;
+  /** Whether what one side sends may end before what the other does. */
+  hasHalves: boolean;
+  send: Send;
+  /** Its stream has closed: nothing of it is left. */
+  closed(): void;
+}
+
 export class Tunnel {
-  readonly #id: number;
-  readonly #send: Send;
+  readonly #host: TunnelHost;
   readonly #stream: ByteDuplex;
   #ahead = 0;
   /** Pieces that the channel has not handed over. */
   #queued = 0;
   #unused = 0;
   #over = false;
-  readonly #closed: () => void;
+  #otherEnded = false;
 
-  constructor(id: number, stream: ByteDuplex, send: Send, closed: () => void) {
-    this.#id = id;
+  constructor(stream: ByteDuplex, host: TunnelHost) {
     this.#stream = stream;
-    this.#send = send;
-    this.#closed = closed;
+    this.#host = host;
     stream.on("data", (bytes: Uint8Array) => this.#forward(bytes));
-    stream.once("end", () => this.#end(""));
-    stream.once("close", () => this.#end(""));
+    stream.once("end", () => (host.hasHalves ? this.#say(NO_BYTES) : this.#end("")));
+    stream.once("close", () => {
+      this.#end("");
+      host.closed();
+    });
     stream.on("error", (error: Error) => this.#end(error.message.slice(0, 200)));
   }
 
+  #say(bytes: Uint8Array): Promise<void> {
+    return this.#over ? Promise.resolve() : this.#host.send({ t: "data", id: this.#host.id }, bytes);
+  }
+
   #forward(bytes: Uint8Array): void {
+    if (this.#over) return;
     for (let at = 0; at < bytes.length; at += PIECE_BYTES_MAX) {
       this.#queued++;
-      void this.#send({ t: "data", id: this.#id }, bytes.subarray(at, at + PIECE_BYTES_MAX)).then(() => {
+      void this.#say(bytes.subarray(at, at + PIECE_BYTES_MAX)).then(() => {
         this.#queued--;
         this.#flow();
       });
@@ -46,19 +63,28 @@ export class Tunnel {
 
   /** Reads on where the channel and the other side have room. */
   #flow(): void {
+    if (this.#over) return;
     if (this.#queued === 0 && this.#ahead < TUNNEL_WINDOW_BYTES) this.#stream.resume();
     else this.#stream.pause();
   }
 
-  /** Bytes from the other side. One that sends far over the window is cut off. */
+  /** Bytes from the other side. One that sends far over the window, or after its end, is cut off. */
   receive(bytes: Uint8Array): void {
     if (this.#over) return;
+    if (bytes.length === 0) return this.#otherEnds();
     this.#unused += bytes.length;
+    if (this.#otherEnded) return this.#end("more was sent than there was");
     if (this.#unused > 4 * TUNNEL_WINDOW_BYTES) return this.#end("more was sent than was asked for");
     this.#stream.write(bytes, () => {
       this.#unused -= bytes.length;
-      if (!this.#over && bytes.length > 0) void this.#send({ t: "taken", id: this.#id, bytes: bytes.length });
+      if (!this.#over) void this.#host.send({ t: "taken", id: this.#host.id, bytes: bytes.length });
     });
+  }
+
+  #otherEnds(): void {
+    if (this.#otherEnded || !this.#host.hasHalves) return;
+    this.#otherEnded = true;
+    this.#stream.end();
   }
 
   taken(bytes: number): void {
@@ -66,21 +92,20 @@ export class Tunnel {
     this.#flow();
   }
 
-  /** The other side has shut it; with a reason where it could not be opened. */
+  /** The other side has shut it; with a reason where it could not be opened. What came before is still written, and nothing is read. */
   shut(why = ""): void {
     if (this.#over) return;
     this.#over = true;
-    if (why === "") this.#stream.end();
-    else this.#stream.destroy(new Error(why));
-    this.#closed();
+    if (why !== "") return void this.#stream.destroy(new Error(why));
+    this.#stream.pause();
+    this.#stream.end(() => this.#stream.destroy());
   }
 
   #end(why: string): void {
     if (this.#over) return;
     this.#over = true;
-    void this.#send({ t: "shut", id: this.#id, why });
+    void this.#host.send({ t: "shut", id: this.#host.id, why });
     this.#stream.destroy();
-    this.#closed();
   }
 
   /** The channel is gone. */

@@ -87,16 +87,13 @@ export class MachineLink {
   async #join(stream: ByteDuplex, header: (id: number) => ChannelHeader): Promise<void> {
     const channel = await this.#up();
     const id = ++this.#last;
+    const asked = header(id);
+    const closed = (): boolean => this.#tunnels.delete(id);
     this.#tunnels.set(
       id,
-      new Tunnel(
-        id,
-        stream,
-        (header, body) => channel.send(header, body),
-        () => this.#tunnels.delete(id),
-      ),
+      new Tunnel(stream, { id, hasHalves: asked.t === "open", send: (said, body) => channel.send(said, body), closed }),
     );
-    void channel.send(header(id));
+    void channel.send(asked);
   }
 
   /** Rejects with the server's reason. */

@@ -1,4 +1,5 @@
 /** What a customer sends to the program of its guest, and hears of how much that has read. */
+import { once } from "node:events";
 import { Duplex } from "node:stream";
 import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
 import { describe, expect, it } from "vitest";
@@ -100,5 +101,44 @@ describe("a connection into a guest", () => {
     made.resolve(stream);
     await joined;
     expect([stream.destroyed, sent]).toEqual([true, []]);
+  });
+
+  it("counts until nothing is left of it, whoever has shut it: a guest that takes nothing makes no more of them", async () => {
+    const streams: Duplex[] = [];
+    const { channel, sent } = channelOf();
+    const requests = requestsOf(channel, {
+      async open() {
+        streams.push(new Duplex({ read() {}, write() {} }));
+        return streams.at(-1) as never;
+      },
+    });
+    for (let id = 1; id <= 100; id++) {
+      await requests.receive({ t: "open", id, port: 80 }, BYTES);
+      await requests.receive({ t: "data", id }, BYTES);
+      await requests.receive({ t: "shut", id, why: "" }, BYTES);
+    }
+    expect(streams).toHaveLength(64);
+    expect(sent.filter(({ t }) => t === "shut")).toHaveLength(36);
+    requests.close();
+    expect(streams.every(({ destroyed }) => destroyed)).toBe(true);
+  });
+
+  it("makes room when it has gone, and is made once by one name", async () => {
+    const streams: Duplex[] = [];
+    const { channel, sent } = channelOf();
+    const requests = requestsOf(channel, {
+      async open() {
+        streams.push(new Duplex({ read() {}, write: (_, __, done) => done() }));
+        return streams.at(-1) as never;
+      },
+    });
+    const open = { t: "open", id: 1, port: 80 } as const;
+    for (let i = 0; i < 2; i++) await requests.receive(open, BYTES);
+    expect([streams.length, sent.length]).toEqual([1, 1]);
+    await requests.receive({ t: "shut", id: 1, why: "" }, BYTES);
+    await once(streams[0]!, "close");
+    await requests.receive(open, BYTES);
+    expect(streams).toHaveLength(2);
+    requests.close();
   });
 });

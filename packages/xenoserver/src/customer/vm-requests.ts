@@ -54,11 +54,11 @@ export class VmRequests {
       case "resize":
         return this.#host.guest()?.controls?.resize(header.window);
       case "open":
-        return this.#join(header.id, () => this.#controls().open(header.port));
+        return this.#join(header, () => this.#controls().open(header.port));
       case "shell":
-        return this.#join(header.id, () => this.#controls().shell());
+        return this.#join(header, () => this.#controls().shell());
       case "screen":
-        return this.#join(header.id, () => this.#controls().screen());
+        return this.#join(header, () => this.#controls().screen());
       case "data":
         return this.#tunnels.get(header.id)?.receive(body);
       case "taken":
@@ -98,21 +98,17 @@ export class VmRequests {
     this.#isSaying = false;
   }
 
-  async #join(id: number, open: () => Promise<Duplex>): Promise<void> {
+  async #join({ id, t }: Extract<VmHeader, { t: "open" | "shell" | "screen" }>, open: () => Promise<Duplex>): Promise<void> {
     const refuse = (why: string): void => void this.#channel.send({ t: "shut", id, why: why.slice(0, 200) });
     if (this.#tunnels.has(id) || this.#tunnels.size >= TUNNELS_MAX) return refuse(`at most ${TUNNELS_MAX} connections at once`);
     try {
       const stream = await open();
       // whoever left meanwhile shuts nothing any more
       if (this.#isClosed) return void stream.destroy();
+      const closed = (): boolean => this.#tunnels.delete(id);
       this.#tunnels.set(
         id,
-        new Tunnel(
-          id,
-          stream,
-          (header, bytes) => this.#channel.send(header, bytes),
-          () => this.#tunnels.delete(id),
-        ),
+        new Tunnel(stream, { id, hasHalves: t === "open", send: (said, bytes) => this.#channel.send(said, bytes), closed }),
       );
     } catch (error) {
       refuse(whyOf(error));

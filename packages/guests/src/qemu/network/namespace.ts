@@ -76,6 +76,7 @@ export class NetNamespace {
   async connect(port: number): Promise<Socket> {
     const handle = await this.#ask({ kind: "connect", port });
     if (!(handle instanceof Socket)) throw notHanded();
+    handle.allowHalfOpen = true; // what a guest still says to whoever has said all is heard
     return handle;
   }
 

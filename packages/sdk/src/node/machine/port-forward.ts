@@ -19,7 +19,7 @@ export async function forwardPort(
   port: number,
   onProblem: (why: string) => void,
 ): Promise<PortForward> {
-  const server = createServer((socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on("error", (error) => onProblem(error.message));
     void machine.open(guest, socket).catch((error: Error) => socket.destroy(error));
   });
