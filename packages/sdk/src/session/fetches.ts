@@ -31,7 +31,8 @@ interface FetchesHost {
 
 export class Fetches {
   readonly #host: FetchesHost;
-  readonly #underWay = new Map<string, { resolve: (bytes: Uint8Array) => void; reject: (error: Error) => void }>();
+  /** By digest and offset: whoever wants what another waits for already has it with that one. */
+  readonly #underWay = new Map<string, PromiseWithResolvers<Uint8Array>>();
 
   constructor(host: FetchesHost) {
     this.#host = host;
@@ -89,15 +90,22 @@ export class Fetches {
     return bytes;
   }
 
+  #asked(channel: Channel, want: { digest: string; offset: number; length: number }): Promise<Uint8Array> {
+    const key = `${want.digest}/${want.offset}`;
+    const there = this.#underWay.get(key);
+    if (there) return there.promise;
+    const asked = Promise.withResolvers<Uint8Array>();
+    this.#underWay.set(key, asked);
+    void channel.send({ t: "want", ...want });
+    return asked.promise;
+  }
+
   async #part(digest: string, offset: number, length: number): Promise<Uint8Array> {
     for (let attempt = 1; ; attempt++) {
       const channel = this.#host.channel();
       if (channel) {
         try {
-          return await new Promise<Uint8Array>((resolve, reject) => {
-            this.#underWay.set(`${digest}/${offset}`, { resolve, reject });
-            void channel.send({ t: "want", digest, offset, length });
-          });
+          return await this.#asked(channel, { digest, offset, length });
         } catch (error) {
           if (error instanceof MissingAtServer) throw error;
           if (attempt >= LOST_LINKS_MAX) throw new NotDelivered("the link to the server goes down again and again", { cause: error });
