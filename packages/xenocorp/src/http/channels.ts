@@ -40,7 +40,7 @@ interface Ends {
 export class Channels {
   readonly #routes = new Map<string, Ends>();
   /** Channels whose lease is being looked up, with what came meanwhile. */
-  readonly #opening = new Map<string, { customer: ChannelEnd; early: Uint8Array[] }>();
+  readonly #opening = new Map<string, { customer: ChannelEnd; early: Uint8Array[]; isClosed: boolean }>();
 
   get size(): number {
     return this.#routes.size;
@@ -57,15 +57,17 @@ export class Channels {
     if (this.#routes.has(session) || this.#opening.has(session)) return refused("this session is in use");
     const leave = take();
     if (!leave) return refused("too many channels of this party, or in all: close some");
-    const early: Uint8Array[] = [];
-    this.#opening.set(session, { customer: link, early });
+    const opening = { customer: link, early: [] as Uint8Array[], isClosed: false };
+    this.#opening.set(session, opening);
     link.channelsOpening++;
     const server = await find().catch(() => "the broker cannot look it up now");
     link.channelsOpening--;
     this.#opening.delete(session);
     const why = typeof server === "string" ? server : "the server is not connected";
-    if (typeof server === "string" || !server.open || !link.open) {
+    if (typeof server === "string" || !server.open || !link.open || opening.isClosed) {
       leave();
+      if (typeof server !== "string") server.left?.();
+      if (opening.isClosed) return true; // nobody is told of what its own end has closed
       return link.open ? refused(why) : false;
     }
     const ends: Ends = { customer: link, server, leave, unread: { customer: 0, server: 0 } };
@@ -73,7 +75,7 @@ export class Channels {
     link.channels.add(session);
     server.channels.add(session);
     server.tell({ t: "channel-open", lease, session });
-    for (const message of early) this.#pass(ends, "server", message);
+    for (const message of opening.early) this.#pass(ends, "server", message);
     return true;
   }
 
@@ -101,6 +103,8 @@ export class Channels {
   }
 
   close(session: string, by: ChannelEnd, why: string): void {
+    const opening = this.#opening.get(session);
+    if (opening?.customer === by) opening.isClosed = true;
     const ends = this.#routes.get(session);
     if (ends && (ends.customer === by || ends.server === by))
       this.#cut(session, ends, [ends.customer === by ? ends.server : ends.customer], why);

@@ -7,6 +7,7 @@ import { KeyBook, zEnvelope, type Signer } from "@xenoservers/protocol";
 import { channelMessage, type Closing, type FromBroker } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { until } from "../../../../test/until.ts";
+import { Channels, type ChannelEnd } from "./channels.ts";
 import { PLACES } from "./door.ts";
 import type { LinkPipe } from "./link.ts";
 import { World, newId, newSigner, type Party, type Server } from "./world.fixture.ts";
@@ -266,6 +267,39 @@ describe("documents", () => {
     expect(pages.every((page) => JSON.stringify(page).length < 1024 * 1024)).toBe(true);
     expect(pages[0]?.filed.length).toBeGreaterThan(2);
     expect((pages[0]?.filed.length ?? 1) % 2).toBe(0);
+  });
+});
+
+describe("a channel that is closed while its lease is looked up", () => {
+  const end = (more: Partial<ChannelEnd> = {}) => {
+    const told: FromBroker[] = [];
+    const tell = (message: FromBroker): void => void told.push(message);
+    return { open: true, channels: new Set<string>(), channelsOpening: 0, isFull: false, tell, pass() {}, told, ...more };
+  };
+
+  it.each(["by its customer", "with its customer's link"])(
+    "%s never comes to be, and leaves no place taken and no connection to another broker",
+    async (how) => {
+      const channels = new Channels();
+      const left: string[] = [];
+      const [customer, server] = [end(), end({ left: () => void left.push("the other broker") })];
+      const found = Promise.withResolvers<ChannelEnd>();
+      const asked = { find: () => found.promise, take: () => () => void left.push("its place") };
+      const opened = channels.open(customer, { lease: "ab".repeat(32), session: "s" }, asked);
+      if (how === "by its customer") channels.close("s", customer, "");
+      else customer.open = false;
+      found.resolve(server);
+      expect(await opened).toBe(how === "by its customer");
+      expect([left, channels.size, server.told, customer.told]).toEqual([["its place", "the other broker"], 0, [], []]);
+    },
+  );
+
+  it("is closed by nobody else", async () => {
+    const channels = new Channels();
+    const [customer, server, other] = [end(), end(), end()];
+    const opened = channels.open(customer, { lease: "ab".repeat(32), session: "s" }, { find: async () => server, take: () => () => {} });
+    channels.close("s", other, "");
+    expect([await opened, channels.size]).toEqual([true, 1]);
   });
 });
 
