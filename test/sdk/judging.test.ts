@@ -8,6 +8,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { isLive } from "@xenoservers/market";
+import type { Receipt } from "@xenoservers/protocol";
 import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
 import { Market, type KeptJob, type Kept, type ReplicasInput, type Rerun } from "@xenoservers/sdk";
 import { reExecute } from "../../packages/cli/src/proof/re-execute.ts";
@@ -68,6 +69,22 @@ describe("the cookbook", () => {
 
 describe("replicas", () => {
   beforeAll(() => addStaked("cheat", "wrong-output"));
+
+  it("agree by what their own servers signed: what a broker shows for one of them is not taken from another", async () => {
+    const sdk = await Market.connect();
+    const job = await sdk.run({ ...pair(), noAudit: true });
+    const [first = "", second = ""] = job.leases;
+    const { client } = sdk;
+    const read = client.read.bind(client);
+    client.read = (async (...asked: Parameters<typeof read>) => {
+      const answer = (await read(...asked)) as Receipt;
+      if (asked[0] !== "receipt" || answer.lease !== second) return answer;
+      const { documents } = (await read("receipt", { params: { id: first } })) as Receipt;
+      const other = documents.filter(({ kind }) => kind === "result");
+      return { ...answer, documents: [...answer.documents.filter(({ kind }) => kind !== "result"), ...other] };
+    }) as typeof read;
+    await expect(job.result).rejects.toMatchObject({ code: "not_compared", leases: [first, second] });
+  });
 
   it("that agree give one result, which holds, and say what each costs", async () => {
     const sdk = await Market.connect();

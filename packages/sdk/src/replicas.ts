@@ -4,7 +4,7 @@
  * that it signed is here. Who controls the inputs: the servers (output, results), the broker (views, receipts, verdicts).
  */
 import { isAlike } from "@xenoservers/market";
-import { parseDocumentOf, type LeaseView, type Payload, type Receipt } from "@xenoservers/protocol";
+import type { LeaseView, Payload, Receipt } from "@xenoservers/protocol";
 import { resultDifference } from "@xenoservers/verify";
 import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
@@ -15,7 +15,7 @@ import type { BoundOrder } from "./purchase-order.ts";
 import { fetchReceipt } from "./receipt.ts";
 import type { LeaseSession, SessionHandlers } from "./session/lease-session.ts";
 import { openSessions } from "./session/open-session.ts";
-import type { Delivered } from "./session/result.ts";
+import { checkResult, type Delivered } from "./session/result.ts";
 import type { Stream } from "./session/streams.ts";
 import type { Withdrawn } from "./withdrawn.ts";
 
@@ -122,7 +122,7 @@ export class ReplicasRun {
     const { watch, noAudit } = this.#means;
     const results: Result[] = [];
     for (const [slot, lease] of ended.entries()) {
-      const manifest = await this.#manifestOf(lease.id);
+      const manifest = await this.#manifestOf(slot, lease.id);
       watch.onEnded?.(lease);
       if (manifest) results.push({ slot, lease, manifest });
     }
@@ -161,12 +161,14 @@ export class ReplicasRun {
     );
   }
 
-  async #manifestOf(lease: string): Promise<Payload<"result"> | null> {
+  /** What its own server signed for this lease; a broker that shows another's could make any two agree. */
+  async #manifestOf(slot: number, lease: string): Promise<Payload<"result"> | null> {
     const receipt = await fetchReceipt(this.#client, lease, RECEIPT_WITHIN_MS);
     await this.#means.keep(receipt);
+    const bound = this.sessions[slot]?.bound;
     const stored = receipt.documents.find(({ kind }) => kind === "result");
-    const parsed = stored && parseDocumentOf(this.#client.crypto, "result", stored.envelope);
-    return parsed?.ok && isAlike(parsed.document.payload) ? parsed.document.payload : null;
+    const checked = bound && stored && checkResult(bound, stored.envelope);
+    return checked?.ok && isAlike(checked.document.payload) ? checked.document.payload : null;
   }
 
   /** Those that the referee bears out; one run of it judges them all. An audit of what agrees may be left undone. */
