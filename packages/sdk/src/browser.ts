@@ -34,7 +34,9 @@ export { bytesBlob, type Blob, type SourceEntry } from "./blob.ts";
 export { VM_DRIVER, VM_OVERHEAD_MIB, VmProblem, assembleVm, buildVm, builtVm, type BuiltVm, type VmInput } from "./vm.ts";
 export { memoryMibAtStart } from "./module-memory.ts";
 export { PYTHON, moduleSizeOf, runtimeBlob } from "./runtimes.ts";
-export { disputeResults, type TraceHere } from "./dispute.ts";
+export { disputeResults, type Judged, type TraceHere } from "./dispute.ts";
+export { assertAuditDue, auditLease, drawnAudit, dueAudits, followUp, isAuditDue, type Audit } from "./audits.ts";
+export { ReplicasRun, type Compared, type ReplicasWatch } from "./replicas.ts";
 export { appealVerdict } from "./dispute-appeal.ts";
 export type { RefereeRun } from "./dispute-run.ts";
 export { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
@@ -54,4 +56,5 @@ export {
   shortId,
 } from "./words.ts";
 export { WORK_DEFAULTS } from "./work-options.ts";
-export { EarlierFailedError, GivenUpError, JobFailedError, LeftUndoneError, NotStartedError, StalledError } from "./errors.ts";
+export { EarlierFailedError, GivenUpError, JobFailedError, LeftOpenError, LeftUndoneError } from "./errors.ts";
+export { NotComparedError, NotStartedError, StalledError } from "./errors.ts";

@@ -6,7 +6,8 @@ import { REFEREES_MAX, drawReferee, refereeFailed } from "@xenoservers/market";
 import { refuse, segmentHashOf, type LeaseView, type Payload } from "@xenoservers/protocol";
 import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
-import { RefusedError } from "./errors.ts";
+import { AbortedError, RefusedError } from "./errors.ts";
+import { unlessOff } from "./facade/calling-off.ts";
 import { refereeAssurances, refereeOrder } from "./dispute-terms.ts";
 import { placeOrder } from "./placing.ts";
 import type { BoundOrder } from "./purchase-order.ts";
@@ -28,6 +29,8 @@ interface RunWanted {
   /** The same job, or the one segment that decides. */
   job: BuiltWork;
   budgetNanos: bigint;
+  /** Ends the wait, and the referee's run with it. */
+  signal?: AbortSignal;
 }
 
 interface Turn {
@@ -66,12 +69,16 @@ async function orderOn(client: MarketClient, { lease, order, job, budgetNanos }:
   throw new RefusedError(last);
 }
 
-async function ended(client: MarketClient, bound: BoundOrder, job: BuiltWork): Promise<LeaseView> {
+async function ended(client: MarketClient, bound: BoundOrder, job: BuiltWork, signal: AbortSignal | undefined): Promise<LeaseView> {
   const { session, close } = openSession(client, bound, job, {});
   try {
-    const outcome = await Promise.race([session.settled(), session.failed]);
+    const outcome = await unlessOff(signal, Promise.race([session.settled(), session.failed]));
     if (outcome instanceof Error) throw outcome;
     return outcome;
+  } catch (error) {
+    // a referee's run that nobody waits for would be paid all the same
+    if (error instanceof AbortedError) await session.withdraw("its customer has called it off");
+    throw error;
   } finally {
     close();
   }
@@ -110,7 +117,7 @@ export async function refereeRun(client: MarketClient, wanted: RunWanted, first:
       turn = next;
       continue;
     }
-    const over = await ended(client, bound, wanted.job);
+    const over = await ended(client, bound, wanted.job, wanted.signal);
     const why = failureOf(over);
     if (why === null) return { refereeLease: over.id, ...turn, passed };
     passed.push({ referee: turn.referee, why });

@@ -6,7 +6,8 @@ import { traceStep } from "@xenoservers/market";
 import { verifyDocumentOf, type Payload } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
-import { RefusedError } from "./errors.ts";
+import { AbortedError, LeftOpenError, RefusedError } from "./errors.ts";
+import { assertWanted } from "./facade/calling-off.ts";
 import { refereeRun, type RefereeRun } from "./dispute-run.ts";
 import { disputeTerms, documentIn, type DisputeTerms } from "./dispute-terms.ts";
 import type { BuiltJob } from "./job.ts";
@@ -14,7 +15,7 @@ import { fetchBound } from "./purchase-order.ts";
 import { firstDifference, segmentJob, type Trace } from "./segment.ts";
 import { openSession } from "./session/open-session.ts";
 
-interface Judged {
+export interface Judged {
   /** Of the first lease. */
   refereeLease: string;
   /** By lease: who judged it, and in which round. */
@@ -34,10 +35,12 @@ interface Case {
   job: BuiltWork;
   budgetNanos: bigint;
   terms: DisputeTerms;
+  signal: AbortSignal | undefined;
 }
 
 /** Puts the deposit down: a referee is drawn, room is kept on it, and the pay waits. What was doubted before is not doubted again. */
-async function doubt({ client }: Case, lease: string, step: bigint | null): Promise<void> {
+async function doubt({ client, signal }: Case, lease: string, step: bigint | null): Promise<void> {
+  assertWanted(signal);
   const { trace, state } = await client.read("lease", { params: { id: lease } });
   if (trace || state === "final") return;
   await client.act("trace-request", { lease, party: client.identity.party, step: step?.toString() ?? null });
@@ -93,10 +96,11 @@ const joined = (one: Judged, other: Judged): Judged => ({
 
 /** Each lease by the referee that its own settlement draws. */
 async function judgeAll(doubted: Case, leases: readonly string[], job: BuiltWork, segment: Judged["segment"]): Promise<Judged> {
-  const { client, budgetNanos, terms } = doubted;
+  const { client, budgetNanos, terms, signal } = doubted;
   const [verdicts, runs]: [Judged["verdicts"], Judged["runs"]] = [new Map(), new Map()];
   for (const lease of leases) {
-    const run = await refereeRun(client, { lease, order: terms.order, job, budgetNanos });
+    assertWanted(signal);
+    const run = await refereeRun(client, { lease, order: terms.order, job, budgetNanos, ...(signal ? { signal } : {}) });
     runs.set(lease, run);
     verdicts.set(lease, await judge(doubted, lease, run.refereeLease, segment?.index ?? null));
   }
@@ -106,8 +110,9 @@ async function judgeAll(doubted: Case, leases: readonly string[], job: BuiltWork
 const POLL_MS = 200;
 
 /** The server's signed roots; null when it did not answer in time, which costs it its pay, or was asked for others or for none. */
-async function traceFor({ client }: Case, lease: string, step: bigint): Promise<Payload<"trace"> | null> {
+async function traceFor({ client, signal }: Case, lease: string, step: bigint): Promise<Payload<"trace"> | null> {
   for (;;) {
+    assertWanted(signal);
     const { state, trace } = await client.read("lease", { params: { id: lease } });
     const { documents } = await client.read("receipt", { params: { id: lease } });
     const answered = documentIn(client, documents, "trace");
@@ -123,6 +128,13 @@ async function openTrace(client: MarketClient, lease: string, roots: readonly st
   return { roots, read: (digest) => session.fetchWhole(digest), close };
 }
 
+/** Of a trace that nobody needs any more, whenever it comes. */
+const letGo = (trace: Promise<Trace> | undefined): void =>
+  void trace?.then(
+    ({ close }) => close(),
+    () => {},
+  );
+
 /** The referee runs the one segment where traces part; null where that cannot be found, and the whole job has to be run. */
 async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | undefined): Promise<Judged | null> {
   const { client, terms } = doubted;
@@ -134,13 +146,15 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
   // two servers show each other's states; one alone is held against the customer's own, made meanwhile
   const mine = all.length === 1 ? here?.(step, terms.upTo) : undefined;
   mine?.catch(() => {});
-  const asked = await Promise.all(open.map(async (id) => ({ lease: id, trace: await traceFor(doubted, id, step) })));
+  const asked = await Promise.all(open.map(async (id) => ({ lease: id, trace: await traceFor(doubted, id, step) }))).catch(
+    (error: unknown) => {
+      letGo(mine);
+      throw error;
+    },
+  );
   const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
   if (answered.length === 0) {
-    void mine?.then(
-      (trace) => trace.close(),
-      () => {},
-    );
+    letGo(mine);
     return null;
   }
   const servers = await Promise.all(answered.map(({ lease, roots }) => openTrace(client, lease, roots)));
@@ -169,7 +183,7 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
  * Leases of one job whose results are doubted: their pay is frozen, and for each the referee that is drawn for it runs the job (of a long
  * one the segment in which the servers' states part from each other's, or from those found `here`). Costs the referees' price and the
  * deposits of `disputeTerms`, which it checks again; on conviction the pay and the deposits come back at once, and the locked stake
- * follows when its owner may not appeal any more. Throws RefusedError.
+ * follows when its owner may not appeal any more. Throws RefusedError, and LeftOpenError where it is called off after the doubt was signed.
  */
 export async function disputeResults(
   client: MarketClient,
@@ -178,12 +192,20 @@ export async function disputeResults(
   job: BuiltWork,
   budgetNanos: bigint,
   here?: TraceHere,
+  signal?: AbortSignal,
 ): Promise<Judged> {
   const terms = await disputeTerms(client, leases, order, job, budgetNanos, here !== undefined);
-  const doubted: Case = { client, job, budgetNanos, terms };
+  assertWanted(signal);
+  return judged({ client, job, budgetNanos, terms, signal }, leases, here).catch((error: unknown) => {
+    throw error instanceof AbortedError ? new LeftOpenError(leases, error.cause) : error;
+  });
+}
+
+async function judged(doubted: Case, leases: readonly string[], here: TraceHere | undefined): Promise<Judged> {
+  const { job, terms } = doubted;
   if (terms.way === "parts" && hasBreakpoints(job)) {
-    const judged = await disputeSegment(doubted, job, here);
-    if (judged) return judged;
+    const ofPart = await disputeSegment(doubted, job, here);
+    if (ofPart) return ofPart;
   }
   return judgeWhole(doubted, leases);
 }

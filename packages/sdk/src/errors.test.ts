@@ -8,8 +8,10 @@ import {
   InputError,
   JobFailedError,
   KeptError,
+  LeftOpenError,
   LeftUndoneError,
   MarketError,
+  NotComparedError,
   NotStartedError,
   RefusedError,
   SDK_CODES,
@@ -30,6 +32,8 @@ const ERRORS: readonly MarketError[] = [
   new EarlierFailedError("l", "x"),
   new JobFailedError("l", "x"),
   new LeftUndoneError("x"),
+  new LeftOpenError(["l"], null),
+  new NotComparedError(["l"], "x"),
   new StalledError("x"),
 ];
 

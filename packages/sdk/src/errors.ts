@@ -53,6 +53,18 @@ export const SDK_CODES = {
     money: "none",
     next: "look at the lease that the message names, run that again, and name the new one",
   },
+  left_open: {
+    blame: "caller",
+    retryable: true,
+    money: "by-terms",
+    next: "call it again while the lease is disputed: what was put down is not asked for twice; a doubt that nobody goes on with is lost",
+  },
+  not_compared: {
+    blame: "unknown",
+    retryable: true,
+    money: "by-terms",
+    next: "run it again, or look at each of its `leases`: what was signed can be objected to, or disputed",
+  },
   stalled: { blame: "broker", retryable: false, money: "unknown", next: "look at the lease later; its receipt shows who was silent" },
 } as const satisfies Record<string, CodeRow>;
 /** One of them. */
@@ -140,6 +152,28 @@ export class GivenUpError extends MarketError {
 export class NotStartedError extends MarketError {
   override name = "NotStartedError";
   readonly code = "not_started";
+}
+
+/** A doubt was signed, and its own signal ended the call before the market's referee had judged. */
+export class LeftOpenError extends MarketError {
+  override name = "LeftOpenError";
+  readonly code = "left_open";
+  readonly leases: readonly string[];
+  constructor(leases: readonly string[], cause: unknown) {
+    super(`nobody waits any more for the referee's word on ${leases.join(", ")}`, { cause });
+    this.leases = leases;
+  }
+}
+
+/** Replicas that say nothing about each other: too few came to a result, none delivered what it signed, or no result stands. */
+export class NotComparedError extends MarketError {
+  override name = "NotComparedError";
+  readonly code = "not_compared";
+  readonly leases: readonly string[];
+  constructor(leases: readonly string[], message: string) {
+    super(message);
+    this.leases = leases;
+  }
 }
 
 /** The lease, or the time of an order that waited, should long have ended, and nothing signed lets it go on. */

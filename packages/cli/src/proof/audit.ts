@@ -1,63 +1,11 @@
-/**
- * Audits: after the owner has signed its result, the log's round decides whether the referee runs the job too. The settlement says so; the
- * customer's client follows it up. The rate leaves a cheat no expected gain (market/src/audit.ts).
- */
-import { PPM, drawPpm, isAudited, recordPpm, runsAlike } from "@xenoservers/market";
-import type { LeaseView, Payload } from "@xenoservers/protocol";
-import {
-  type BuiltWork,
-  type MarketClient,
-  type Quoted,
-  RefusedError,
-  type Wanted,
-  disputeResults,
-  driverOf,
-  isAuditedRun,
-  shortId,
-} from "@xenoservers/sdk";
+/** Audits as they are put to people: how likely one is and what it costs before the job, what came of it after. */
+import { PPM, isAudited, recordPpm, runsAlike } from "@xenoservers/market";
+import type { LeaseView } from "@xenoservers/protocol";
+import { type Audit, type Quoted, type Wanted, driverOf, isAuditedRun, shortId } from "@xenoservers/sdk";
 import { dim, green, red, yellow } from "../output/terminal.ts";
 import { countOf, money } from "../output/ui.ts";
 
 const PPM_WIDE = BigInt(PPM);
-
-export interface Audit {
-  /** In parts per million. */
-  ratePpm: number;
-  drawn: boolean;
-  /** Why a drawn audit was not done; null where it was, or nothing was drawn. */
-  undone: string | null;
-  /** Of a drawn audit: what the referee found; null when the result was right. */
-  wrong: { why: string; refundNanos: string; slashedNanos: string } | null;
-}
-
-/** What the broker says of the draw; null where the lease is not over, or its result cannot be audited. */
-export function drawnAudit({ auditPpm, stakeNanos, end }: LeaseView): Audit | null {
-  if (!end || end.audited === null) return null;
-  return { ratePpm: drawPpm(auditPpm, BigInt(end.dueNanos), BigInt(stakeNanos)), drawn: end.audited, undone: null, wrong: null };
-}
-
-/** Whether a lease of this customer was drawn, and nobody has followed it up while there is time. */
-export const isAuditDue = ({ customer, state, end }: LeaseView, party: string): boolean =>
-  customer === party && state === "settled" && end?.audited === true;
-
-/** Has the referee run the job of a drawn lease. Where that cannot be done now, the audit says why. */
-export async function followUp(
-  client: MarketClient,
-  drawn: Audit,
-  lease: string,
-  { order, job, budgetNanos }: { order: Payload<"order">; job: BuiltWork; budgetNanos: bigint },
-): Promise<Audit> {
-  try {
-    const { verdicts } = await disputeResults(client, [lease], order, job, budgetNanos);
-    const verdict = verdicts.get(lease) ?? null;
-    const { why = "", refundNanos = "0", slashedNanos = "0" } = verdict ?? {};
-    return { ...drawn, wrong: verdict && { why, refundNanos, slashedNanos } };
-  } catch (error) {
-    if (!(error instanceof RefusedError)) throw error;
-    const { why = error.refusal.code } = error.refusal.facts;
-    return { ...drawn, undone: String(why) };
-  }
-}
 
 const percent = (ppm: number): string => `${Number(((ppm * 100) / PPM).toFixed(2))} %`;
 

@@ -3,59 +3,30 @@
  * result improves its owner's record, a wrong one costs its stake.
  */
 import type { LeaseView } from "@xenoservers/protocol";
-import { type MarketClient, fetchBound, keepReceipt, pagesOf, rebuildJob, shortId } from "@xenoservers/sdk";
+import { type Audited, Market, assertAuditDue, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { AuditInput } from "../input/verbs/lease.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { EXIT } from "../output/exit.ts";
-import { UserError } from "../output/ui.ts";
-import { auditLine, drawnAudit, followUp, isAuditDue, type Audit } from "../proof/audit.ts";
+import { auditLine } from "../proof/audit.ts";
 
-/** All that are due, of so many leases, the newest (null: of all); a referee's own leases are nobody's to audit. */
-export async function dueAudits(client: MarketClient, most: number | null): Promise<LeaseView[]> {
-  const { referees } = await client.market();
-  const due: LeaseView[] = [];
-  for await (const { leases } of pagesOf(client, "leases", {}, most))
-    due.push(...leases.filter((lease) => isAuditDue(lease, client.identity.party) && !referees.includes(lease.server)));
-  return due;
-}
-
-async function namedLeases(client: MarketClient, ids: readonly string[]): Promise<LeaseView[]> {
-  const views = await Promise.all(ids.map((id) => client.read("lease", { params: { id } })));
-  const other = views.find((view) => !isAuditDue(view, client.identity.party));
-  if (other) throw new UserError(`no audit is due of ${shortId(other.id)}: ${whyNot(other)}`);
+/** None is followed up where another is not due. */
+async function namedLeases(market: Market, ids: readonly string[]): Promise<LeaseView[]> {
+  const views = await Promise.all(ids.map((id) => market.lease(id)));
+  for (const view of views) assertAuditDue(view, market.client.identity.party);
   return views;
-}
-
-function whyNot({ state, end }: LeaseView): string {
-  if (!end) return `it is ${state}`;
-  if (end.audited === null) return "its result cannot be audited";
-  return end.audited ? `it is ${state}` : "it was not drawn; xeno dispute asks the referee all the same";
-}
-
-async function auditOne(client: MarketClient, view: LeaseView): Promise<Audit | null> {
-  const drawn = drawnAudit(view);
-  if (drawn === null) return null;
-  const { order } = await fetchBound(client, view.id);
-  const { jobHash, budgetNanos } = order.payload;
-  try {
-    const job = await rebuildJob(jobHash);
-    return await followUp(client, drawn, view.id, { order: order.payload, job, budgetNanos: BigInt(budgetNanos) });
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return { ...drawn, undone: error.message };
-  }
 }
 
 export async function audit({ leases: ids, json }: AuditInput): Promise<void> {
   const { client, context } = await openClient("dispute", "spend", "read");
-  const due = ids.length === 0 ? await dueAudits(client, null) : await namedLeases(client, ids);
+  const market = Market.of(client);
+  const due = ids.length === 0 ? await market.audits() : await namedLeases(market, ids);
   if (due.length === 0 && !json) return say("no audit is due");
-  const audits: { lease: string; audit: Audit | null }[] = [];
+  const audits: Audited[] = [];
   for (const view of due) {
-    const done = await auditOne(client, view);
-    audits.push({ lease: view.id, audit: done });
-    if (done && done.undone === null) await keepReceipt(client, view.id);
+    const followed = await market.audit(view);
+    const { audit: done } = followed;
+    audits.push(followed);
     if (done?.wrong || done?.undone) process.exitCode = EXIT.xeno;
     if (done && !json) print(`${shortId(view.id)}  ${auditLine(done, view.id, context.currency)}`);
   }

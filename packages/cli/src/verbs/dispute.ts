@@ -2,30 +2,14 @@
  * `xeno dispute`: a doubted result before the market's referee. What it takes is said first, and nothing is frozen before a referee can
  * judge.
  */
-import { DRIVERS } from "@xenoservers/market";
-import {
-  type DisputeTerms,
-  type RefereeRun,
-  type TraceHere,
-  disputeResults,
-  disputeTerms,
-  fetchBound,
-  keepReceipt,
-  readKeptJob,
-  rebuildJob,
-  shortId,
-} from "@xenoservers/sdk";
+import { type DisputeTerms, type JobTracer, Market, type RefereeRun, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { DisputeInput } from "../input/verbs/lease.ts";
 import { agree } from "../output/ask.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { money } from "../output/ui.ts";
 
-async function tracer(jobHash: string): Promise<TraceHere> {
-  const { traceHere } = await import("../proof/re-execute.ts");
-  const kept = await readKeptJob(jobHash);
-  return (step, upTo) => traceHere(kept, step, upTo);
-}
+const traceHere: JobTracer = async (...asked) => (await import("../proof/re-execute.ts")).traceHere(...asked);
 
 /** Who may judge, what is put down, and when it is lost. */
 function disputeLines({ way, referee, referees, leases }: DisputeTerms, currency: string): string[] {
@@ -43,33 +27,30 @@ function disputeLines({ way, referee, referees, leases }: DisputeTerms, currency
 }
 
 /** Who judged, in which round, and why not who would have come before. */
-function refereeLines(runs: ReadonlyMap<string, RefereeRun>): string[] {
-  return [...runs.values()].flatMap(({ referee, round, passed }) => [
+function refereeLines({ referee, round, passed }: RefereeRun): string[] {
+  return [
     ...passed.map((before) => `referee  ${shortId(before.referee)} was drawn before: ${before.why}`),
     `referee  ${shortId(referee)} was drawn in round ${round} and ran it`,
-  ]);
+  ];
 }
 
 export async function dispute({ lease: id, budget, yes, json }: DisputeInput): Promise<void> {
   const { client, context } = await openClient("dispute", "spend", "read");
-  const lease = await client.read("lease", { params: { id } });
-  const { order } = await fetchBound(client, lease.id);
-  const job = await rebuildJob(order.payload.jobHash);
-  const here = DRIVERS[job.driver].can.breakpoints ? await tracer(order.payload.jobHash) : undefined;
-  const terms = await disputeTerms(client, [lease.id], order.payload, job, budget, here !== undefined);
-  if (!json) for (const line of disputeLines(terms, context.currency)) say(line);
-  await agree("Put the deposit down and ask the referee?", yes || json);
-  const { refereeLease, runs, segment, verdicts } = await disputeResults(client, [lease.id], order.payload, job, budget, here);
-  const verdict = verdicts.get(lease.id) ?? null;
-  await keepReceipt(client, lease.id);
+  const { lease, refereeLease, run, segment, verdict } = await Market.of(client).dispute(id, {
+    ...{ budget, trace: traceHere },
+    async onTerms(terms) {
+      if (!json) for (const line of disputeLines(terms, context.currency)) say(line);
+      await agree("Put the deposit down and ask the referee?", yes || json);
+    },
+  });
   if (!verdict) process.exitCode = 1;
-  if (json) return printJson({ lease: lease.id, refereeLease, run: runs.get(lease.id) ?? null, segment, verdict });
-  for (const line of refereeLines(runs)) say(line);
+  if (json) return printJson({ lease, refereeLease, run, segment, verdict });
+  if (run) for (const line of refereeLines(run)) say(line);
   if (segment) say(`the referee ran segment ${segment.index} of ${segment.of}`);
-  if (!runs.has(lease.id)) return print("nothing was left to judge: the doubt is over (xeno lease show)");
+  if (!run) return print("nothing was left to judge: the doubt is over (xeno lease show)");
   if (!verdict) return print("the referee came to the same result: the owner keeps its pay, and you paid for the referee's run");
   print(`proved: ${verdict.why}`);
   const stake = `${money(verdict.slashedNanos, context.currency)} of the owner's stake is locked for you until it may not appeal any more`;
   print(`${money(verdict.refundNanos, context.currency)} came back; ${stake}`);
-  say(`check it: xeno verify ${shortId(lease.id)} --re-execute`);
+  say(`check it: xeno verify ${shortId(lease)} --re-execute`);
 }

@@ -3,13 +3,13 @@
  * is checked.
  */
 import { TERMS, holdsCapacity } from "@xenoservers/market";
-import { type Delivered, type MarketClient, type Stream, assertPlaceFor, filesIn, shortId } from "@xenoservers/sdk";
+import { type Delivered, type MarketClient, type Stream, assertPlaceFor, filesIn, isAuditDue, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
 import { taking } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { follow, type Followed } from "../output/follow.ts";
-import { dueLine, isAuditDue } from "../proof/audit.ts";
+import { dueLine } from "../proof/audit.ts";
 import { print, printJson, say, showRaw, yellow } from "../output/terminal.ts";
 import { UserError, countOf } from "../output/ui.ts";
 

@@ -1,11 +1,10 @@
 /** `xeno ps`: the leases one is part of, and what they cost. */
 import { isLive } from "@xenoservers/market";
 import type { LeaseView, RouteReply } from "@xenoservers/protocol";
-import { home, pagesOf, shellWord, shortId } from "@xenoservers/sdk";
+import { dueAudits, home, pagesOf, shellWord, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
 import { dueLine } from "../proof/audit.ts";
-import { dueAudits } from "./audit.ts";
 import { noteLeases } from "../output/completion-words.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
 import { printJsonList, say } from "../output/terminal.ts";

@@ -1,6 +1,7 @@
 /** `xeno run`: quote, order, send, follow, fetch, pay. Progress on stderr, the job's own output on stdout and stderr. */
 import { runsAlike } from "@xenoservers/market";
 import {
+  type Audit,
   type BoundOrder,
   type BuiltWork,
   type Delivered,
@@ -8,7 +9,9 @@ import {
   type MarketClient,
   assertPlaceFor,
   bootsMachine,
+  drawnAudit,
   filesIn,
+  followUp,
   home,
   keepJob,
   keepReceipt,
@@ -33,7 +36,7 @@ import { Sending } from "../output/sending.ts";
 import { dim, print, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT } from "../output/exit.ts";
 import { UserError, countOf } from "../output/ui.ts";
-import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
+import { auditLine } from "../proof/audit.ts";
 import { keptAndChecked } from "../proof/receipt-check.ts";
 import { prepare, type Prepared } from "./quote.ts";
 import { ALIKE_ALONE, reused } from "./run-reused.ts";

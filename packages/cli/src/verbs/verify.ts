@@ -7,15 +7,19 @@ import { readFile, stat } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { zReceipt, type MarketPins, type Witness } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { isEvidence, jobToRun, verifyEvidence, verifyReceipt, type OwnRun, type Verification } from "@xenoservers/verify";
+import { isEvidence, verifyEvidence, verifyReceipt, type OwnRun, type Verification } from "@xenoservers/verify";
 import {
+  InputError,
+  type Kept,
+  type KeptVm,
+  type KeptWork,
+  type Rerun,
   currentContext,
   home,
   keptDocuments,
   missingIn,
-  readKeptJob,
-  readKeptVm,
   readReceipt,
+  rerun,
   shortId,
   verifyKept,
 } from "@xenoservers/sdk";
@@ -61,22 +65,21 @@ function tampered(receipt: unknown): { receipt: unknown; says: string } {
   }
 }
 
-/**
- * The job kept on this machine, run again as far as the server says it ran. Null, with a word on stderr, where the receipt does not hold:
- * what is wrong with it is then said by its lines. Throws UserError where there is no such job, and where what is kept is another.
- */
+/** By what a xenoserver runs it with; loaded where it is asked for. */
+const again: Rerun = async (work, { stoppedAt, step }) => {
+  if (isMachine(work)) return (await import("../proof/re-execute-vm.ts")).reExecuteVm(work, stoppedAt !== null);
+  return (await import("../proof/re-execute.ts")).reExecute(work, stoppedAt, step);
+};
+
+const isMachine = (work: KeptWork): work is Kept<KeptVm> => "vm" in work.spec;
+
+/** Null, with a word on stderr, where the receipt does not hold. */
 async function reExecuteFor(pins: MarketPins, receipt: unknown): Promise<OwnRun | null> {
-  const asked = jobToRun(nodeCrypto, pins, receipt);
-  if (!asked.ok && !asked.isBroken) throw new UserError(`${asked.why}: leave out --re-execute`);
-  if (!asked.ok) {
-    say("nothing was run again, for the receipt does not hold");
-    return null;
-  }
-  const { jobHash, stoppedAt, step } = asked;
-  const vm = await readKeptVm(jobHash);
-  if (vm) return (await import("../proof/re-execute-vm.ts")).reExecuteVm(vm, stoppedAt !== null);
-  const { reExecute } = await import("../proof/re-execute.ts");
-  return reExecute(await readKeptJob(jobHash), stoppedAt, step);
+  const own = await rerun(pins, receipt, again).catch((error: unknown) => {
+    throw error instanceof InputError && !(error instanceof UserError) ? new UserError(`${error.message}: leave out --re-execute`) : error;
+  });
+  if (own === null) say("nothing was run again, for the receipt does not hold");
+  return own;
 }
 
 /** What was signed on this machine about the receipt's lease, and in words what of it the receipt lacks. */

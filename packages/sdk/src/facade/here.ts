@@ -28,8 +28,8 @@ export interface Here {
   plan(input: RunInput): Promise<Planned>;
   /** Before the order: a program that crashes afterwards, or a later one, can still send it. */
   keepJob(job: BuiltWork): Promise<void>;
-  /** Null where it is not kept here. */
-  keptJob(jobHash: string): Promise<BuiltWork | null>;
+  /** As it was sent. Throws KeptError where it is not kept here. */
+  keptJob(jobHash: string): Promise<BuiltWork>;
   keepReceipt(receipt: Receipt): Promise<void>;
   /** What work came to, to be taken again. */
   runs: KeptRuns;

@@ -8,51 +8,15 @@ import type { ReceiptVerification } from "@xenoservers/verify";
 import { AbortedError, GivenUpError, MarketError, NotStartedError, StalledError } from "../errors.ts";
 import type { Delivered, TreeFile } from "../session/result.ts";
 import type { LeaseSession, SessionHandlers } from "../session/lease-session.ts";
-import type { Stream } from "../session/streams.ts";
 import type { Withdrawn } from "../withdrawn.ts";
 import { unlessOff } from "./calling-off.ts";
 import { collected, listed, type JobFile } from "./job-files.ts";
 import { HeldFiles, type keptRunText } from "./kept-run.ts";
 import { onAbort } from "./on-abort.ts";
 import { Output } from "./output.ts";
+import { resultOf, type JobResult } from "./job-result.ts";
 import type { RunInput } from "./run-input.ts";
 import type { Opened } from "./shared-link.ts";
-
-/** What a lease costs, as both sides and anyone who checks compute it. */
-export interface Bill {
-  /** What is paid in all. */
-  dueNanos: bigint;
-  ownerNanos: bigint;
-  feeNanos: bigint;
-  /** What of the hold came back. */
-  refundNanos: bigint;
-  billableFuel: bigint;
-  billableMs: number;
-}
-
-/** What a job came to. */
-export interface JobResult {
-  lease: string;
-  /** It ended by itself with exit code 0, everything that was signed is here, and its receipt holds. */
-  ok: boolean;
-  end: { reason: EndReason; blame: string; at: number; audited: boolean | null };
-  exitCode: number | null;
-  /** Of the result, in the server's words. */
-  detail: string;
-  bill: Bill;
-  /** The first MiB of each stream. */
-  stdout: string;
-  stderr: string;
-  /** The same as bytes, for what is no text. */
-  printed: Readonly<Record<Stream, Uint8Array>>;
-  /** Whether one of them was longer. */
-  isCut: boolean;
-  files: readonly JobFile[];
-  /** From whom its bytes came; null: they did not come. */
-  delivered: Delivered["from"] | null;
-  /** Its receipt, which is kept on this machine, checked line by line. */
-  verification: ReceiptVerification;
-}
 
 /** What came of a job, every byte. */
 export type Came = Pick<Parameters<typeof keptRunText>[1], "delivered" | "printed" | "held">;
@@ -172,7 +136,8 @@ export class Job {
     const [lease, delivered] = first;
     this.output.end();
     if (lease.end) this.#ended.resolve(lease.end.reason);
-    const result = this.#resultOf(lease, delivered, await this.#ways.check(lease.id));
+    const { output } = this;
+    const result = resultOf({ lease, delivered, output, files: this.#files, verification: await this.#ways.check(lease.id) });
     const { printed } = result;
     if (result.ok && delivered && !result.isCut) await this.#ways.keep(lease.id, { delivered, printed, held: this.#held });
     return result;
@@ -192,34 +157,6 @@ export class Job {
       if (cause instanceof MarketError) throw cause;
       throw new GivenUpError(this.lease, await this.stop({ reason: "its customer cannot take the result" }), cause);
     }
-  }
-
-  #resultOf({ id, end }: LeaseView, delivered: Delivered | null, verification: ReceiptVerification): JobResult {
-    if (!end) throw new NotStartedError(`no server took lease ${id}, and its order was placed nowhere else`);
-    const { reason, blame, at, audited, exitCode, billableMs } = end;
-    const isHere = end.result === null || delivered !== null;
-    return {
-      lease: id,
-      ok: reason === "completed" && exitCode === 0 && isHere && verification.ok,
-      end: { reason, blame, at, audited },
-      exitCode,
-      detail: delivered?.result.detail ?? "",
-      bill: {
-        dueNanos: BigInt(end.dueNanos),
-        ownerNanos: BigInt(end.ownerNanos),
-        feeNanos: BigInt(end.feeNanos),
-        refundNanos: BigInt(end.refundNanos),
-        billableFuel: BigInt(end.billableFuel),
-        billableMs,
-      },
-      stdout: this.output.textOf("stdout"),
-      stderr: this.output.textOf("stderr"),
-      printed: { stdout: this.output.bytesOf("stdout"), stderr: this.output.bytesOf("stderr") },
-      isCut: this.output.isCut("stdout") || this.output.isCut("stderr"),
-      files: this.#files,
-      delivered: delivered?.from ?? null,
-      verification,
-    };
   }
 }
 

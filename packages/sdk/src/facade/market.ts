@@ -4,15 +4,17 @@
  */
 import { runsAlike } from "@xenoservers/market";
 import { preparationProblem, zReceipt, type EventView, type LeaseView, type OfferView, type RouteReply } from "@xenoservers/protocol";
-import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
+import { verifyReceipt, type OwnFacts, type ReceiptVerification } from "@xenoservers/verify";
 import type { BuiltWork } from "../built.ts";
 import type { MarketClient } from "../client.ts";
-import { ContextError, GivenUpError, InputError } from "../errors.ts";
+import { ContextError, GivenUpError, InputError, KeptError } from "../errors.ts";
 import { channelKeyFor } from "../identity.ts";
 import { totalsByLabel, type LabelTotals } from "../label-totals.ts";
 import { eventsOf, listOf, type Reading } from "../lists.ts";
 import { driverOf, type Quoted, type Wanted } from "../order.ts";
-import { placeOrder } from "../placing.ts";
+import { dueAudits } from "../audits.ts";
+import { placeOrder, placeReplicas } from "../placing.ts";
+import { ReplicasRun } from "../replicas.ts";
 import type { WhileWaiting } from "../waiting.ts";
 import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
 import { quotesFor, settleWanted } from "../quoting.ts";
@@ -22,13 +24,16 @@ import { withdrawOrder } from "../withdrawing.ts";
 import { conditionsIn } from "../words.ts";
 import { untilEndedWell } from "./after.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
+import { auditDue, disputeLease, type Audited, type Dispute, type DisputeOptions, type TracerOf } from "./doubting.ts";
 import type { Here, Planned } from "./here.ts";
-import { Job, type Came, type JobResult } from "./job.ts";
+import { Job, type Came } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
 import { keptRunText } from "./kept-run.ts";
 import { MapRun } from "./map/map-run.ts";
 import { mapWays, type Orders } from "./map/market-ways.ts";
 import { mapSettingsOf, placed, type MapOptions } from "./map/options.ts";
-import { assertRunInput, toldHere, waitMsOf } from "./read-input.ts";
+import { assertRunInput, isReplicated, toldHere, waitMsOf } from "./read-input.ts";
+import { ReplicatedJob, type ReplicasInput } from "./replicated-job.ts";
 import { resultAgain, reusable } from "./reuse.ts";
 import type { RunInput } from "./run-input.ts";
 import { plannedDigest, workDigest } from "./same-work.ts";
@@ -74,9 +79,10 @@ const RECEIPT_WITHIN_MS = 5_000;
 export class OpenMarket {
   /** What signs and sends for this program: for what has no method here. */
   readonly client: MarketClient;
-  protected readonly here: Here;
+  /** What this machine does for it. */
+  readonly here: Here;
   readonly #link: SharedLink;
-  readonly #jobs = new Set<Job>();
+  readonly #jobs = new Set<Job | ReplicatedJob>();
   readonly #hears = (ring: () => void): (() => void) => this.#link.hears(ring);
 
   constructor(client: MarketClient, here: Here) {
@@ -95,27 +101,32 @@ export class OpenMarket {
   }
 
   /** The cheapest offer that a run would be placed on now, and what it would cost at most. Nothing is signed. */
-  async quote(input: RunInput): Promise<Quoted> {
+  async quote(input: RunInput | ReplicasInput): Promise<Quoted> {
     return (await this.#ready(await this.#read(input), input.signal)).quoted;
   }
 
+  /** Orders the same job on servers of several owners, whose signed results are compared, and judged where they differ. */
+  run(input: ReplicasInput): Promise<ReplicatedJob>;
   /**
    * Orders a run, after others where it is to come `after` them: resolves when a server was found, which it may wait for (`wait`), and the
    * purchase order checked.
    */
-  async run(input: RunInput): Promise<Job> {
+  run(input: RunInput): Promise<Job>;
+  /** With `replicas` the one, else the other. */
+  async run(input: RunInput | ReplicasInput): Promise<Job | ReplicatedJob> {
     this.#assertMay("spend", "read");
     assertRunInput(input);
-    if (input.after) await untilEndedWell(this.client, input.after, input.signal ? { signal: input.signal } : {});
-    const { planned, wanted, work } = await this.#ready(await this.#read(input), input.signal);
-    const { signal, onPlace } = input;
+    const { signal, onPlace, after } = input;
+    if (after) await untilEndedWell(this.client, after, signal ? { signal } : {});
+    const { planned, wanted, work } = await this.#ready(await this.#read(input), signal);
+    if (isReplicated(input)) return this.#runReplicas(input, { planned, wanted }, work);
     const bound = await this.#place(wanted, work, signal, {
       ...{ hears: this.#hears, ...(signal ? { signal } : {}), ...(onPlace ? { onPlace } : {}) },
     });
-    if (!input.signal?.aborted) return this.#follow(bound, work, planned.writes ? planned : null, input);
+    if (!signal?.aborted) return this.#follow(bound, work, planned.writes ? planned : null, input);
     // the order was sent before, so that it is known now what to withdraw
     const left = await withdrawOrder(this.client, { order: bound.order.id, lease: bound.po.id }, "its customer has called it off");
-    throw new GivenUpError(bound.po.id, left, input.signal.reason);
+    throw new GivenUpError(bound.po.id, left, signal.reason);
   }
 
   /**
@@ -142,7 +153,7 @@ export class OpenMarket {
   /** Follows a lease from its first output on, also one that another program ordered with this key: after a crash nothing is lost. */
   async attach(lease: string, watching: Pick<RunInput, "signal" | "onState" | "onSent"> = {}): Promise<Job> {
     const bound = await this.bound(lease, watching.signal);
-    const work = await this.here.keptJob(bound.order.payload.jobHash);
+    const work = await this.#keptJob(bound);
     assertWanted(watching.signal);
     return this.#follow(bound, work, null, watching);
   }
@@ -177,10 +188,39 @@ export class OpenMarket {
    * true; each line says whether it is proved or one party's word.
    */
   async verify(receipt: unknown, { signal }: Callable = {}): Promise<ReceiptVerification> {
-    const found = typeof receipt === "string" ? await unlessOff(signal, this.here.keptReceipt(receipt, this.client)) : receipt;
+    return this.verified(await this.found(receipt, signal), {});
+  }
+
+  /** The audits that the log drew for the caller's leases, and that nobody has followed up while there is time. */
+  audits({ signal }: Callable = {}): Promise<LeaseView[]> {
+    return unlessOff(signal, dueAudits(this.client, null));
+  }
+
+  /** Follows a drawn audit up: the market's referee runs the job again, and a wrong result costs its owner the stake. */
+  async audit(lease: string | LeaseView, { signal }: Callable = {}): Promise<Audited> {
+    this.#assertMay("dispute", "spend", "read");
+    return auditDue(this, lease, signal);
+  }
+
+  /** Has a doubted result judged by the market's referee, which runs the job, or the part of it where states part. */
+  async dispute(lease: string, options: DisputeOptions = {}): Promise<Dispute> {
+    return this.disputed(lease, options, null);
+  }
+
+  protected disputed(lease: string, options: DisputeOptions, tracerOf: TracerOf | null): Promise<Dispute> {
+    this.#assertMay("dispute", "spend", "read");
+    return disputeLease(this, lease, options, tracerOf);
+  }
+
+  /** Handed in, in a file, or that of a lease. */
+  protected async found(receipt: unknown, signal: AbortSignal | undefined): Promise<unknown> {
+    return typeof receipt === "string" ? unlessOff(signal, this.here.keptReceipt(receipt, this.client)) : receipt;
+  }
+
+  protected async verified(found: unknown, own: Pick<OwnFacts, "reExecuted">): Promise<ReceiptVerification> {
     const lease = zReceipt.shape.lease.safeParse(typeof found === "object" && found !== null ? Reflect.get(found, "lease") : null).data;
     const documents = lease === undefined ? [] : await this.here.signedAbout(lease, this.client.pins.origin);
-    return verifyReceipt(this.client.crypto, this.client.pins, found, { documents, party: this.client.identity.party });
+    return verifyReceipt(this.client.crypto, this.client.pins, found, { ...own, documents, party: this.client.identity.party });
   }
 
   /** Lets go of everything that is followed: leases run on. */
@@ -201,7 +241,7 @@ export class OpenMarket {
     return this.#link.open(bound, work, handlers, from);
   }
 
-  #assertMay(...needs: ("read" | "spend")[]): void {
+  #assertMay(...needs: ("read" | "spend" | "dispute")[]): void {
     const missing = needs.filter((scope) => !this.client.identity.scopes.includes(scope));
     if (missing.length > 0) throw new ContextError(`this takes a key that may ${missing.join(" and ")}; this one may not`);
   }
@@ -233,12 +273,24 @@ export class OpenMarket {
     return { planned, wanted, quoted, work };
   }
 
+  /** Null where it is not kept here: then it is followed all the same. */
+  async #keptJob({ order }: BoundOrder): Promise<BuiltWork | null> {
+    return this.here.keptJob(order.payload.jobHash).catch((error: unknown) => {
+      if (error instanceof KeptError) return null;
+      throw error;
+    });
+  }
+
+  #place(wanted: Wanted, work: BuiltWork, signal: AbortSignal | undefined, waiting: WhileWaiting = {}): Promise<BoundOrder> {
+    return this.#placed(work, signal, () => placeOrder(this.client, wanted, work.jobHash, waiting));
+  }
+
   /** Kept here before it is ordered. */
-  async #place(wanted: Wanted, work: BuiltWork, signal: AbortSignal | undefined, waiting: WhileWaiting = {}): Promise<BoundOrder> {
+  async #placed<T>(work: BuiltWork, signal: AbortSignal | undefined, place: () => Promise<T>): Promise<T> {
     await this.here.keepJob(work);
     assertWanted(signal);
     try {
-      return await placeOrder(this.client, wanted, work.jobHash, waiting);
+      return await place();
     } catch (error) {
       if (error instanceof BrokenPurchaseOrder) await this.here.keepBroken(error, this.client);
       throw error;
@@ -255,7 +307,10 @@ export class OpenMarket {
   #orders(): Orders {
     return {
       ...{ client: this.client, here: this.here },
-      read: (input) => this.#read(input),
+      read: (input) => {
+        if (isReplicated(input)) throw new InputError("replicas is for market.run: a map runs each job once");
+        return this.#read(input);
+      },
       earlier: ({ planned, wanted }) => this.#earlier(planned, wanted),
       order: async ({ planned, wanted }, waiting) => {
         const { work } = await this.#ready({ planned, wanted }, waiting.signal);
@@ -264,7 +319,7 @@ export class OpenMarket {
       },
       follow: async (lease, planned) => {
         const bound = await this.bound(lease, undefined);
-        const work = await this.here.keptJob(bound.order.payload.jobHash);
+        const work = await this.#keptJob(bound);
         return this.#follow(bound, work, planned.writes ? planned : null, {});
       },
       verify: (lease) => this.verify(lease),
@@ -285,6 +340,22 @@ export class OpenMarket {
       over: () => void this.#jobs.delete(job),
     } satisfies ConstructorParameters<typeof Job>[0];
     const job: Job = new Job(ways, watching);
+    this.#jobs.add(job);
+    return job;
+  }
+
+  async #runReplicas(input: ReplicasInput, { planned, wanted }: Read, work: BuiltWork): Promise<ReplicatedJob> {
+    const { client } = this;
+    const { signal, noAudit = false } = input;
+    const bounds = await this.#placed(work, signal, () => placeReplicas(client, wanted, work.jobHash));
+    const means = { wantsFiles: true, budgetNanos: wanted.budgetNanos, noAudit, ...(signal ? { signal } : {}) };
+    const ways = {
+      follow: (watch) => new ReplicasRun(client, bounds, work, { ...means, watch, keep: (receipt) => this.here.keepReceipt(receipt) }),
+      write: planned.writes ? planned.write : null,
+      check: (lease: string) => this.#check(lease),
+      over: () => void this.#jobs.delete(job),
+    } satisfies ConstructorParameters<typeof ReplicatedJob>[0];
+    const job: ReplicatedJob = new ReplicatedJob(ways, bounds.length, input);
     this.#jobs.add(job);
     return job;
   }

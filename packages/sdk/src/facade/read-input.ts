@@ -2,11 +2,12 @@
  * A run as it is asked for, read strictly: what is not known, of the wrong type or out of its range is refused before anything is looked
  * for, signed or sent. Who controls the inputs: the program that calls, or whoever it has them from.
  */
-import { ASSURANCES, MACHINE_DRIVERS, PAYMENT_TERMS, WAITING_MS_MAX } from "@xenoservers/market";
+import { ASSURANCES, MACHINE_DRIVERS, PAYMENT_TERMS, REPLICAS_MAX, WAITING_MS_MAX } from "@xenoservers/market";
 import { InputError } from "../errors.ts";
 import { LEASE_ID, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
 import { WORK_DEFAULTS, type WorkOptions } from "../work-options.ts";
 import { VM_DRIVER } from "../vm.ts";
+import type { ReplicasInput } from "./replicated-job.ts";
 import type { RunInput } from "./run-input.ts";
 
 const isText = (value: unknown): boolean => typeof value === "string" && !value.includes("\0");
@@ -28,7 +29,7 @@ const CALL: Kind = [(value) => typeof value === "function", "a function"];
 const oneOf = (...words: string[]): Kind => [(value) => words.some((word) => word === value), `one of ${words.join(", ")}`];
 const hasText = (value: unknown, key: string): boolean => isObject(value) && isText(Reflect.get(value, key));
 
-const KINDS: { readonly [K in keyof Required<RunInput>]: Kind } = {
+const KINDS: { readonly [K in keyof Required<ReplicasInput>]: Kind } = {
   python: [(value) => isText(value) || (isObject(value) && typeof Reflect.get(value, "source") === "string"), "a file, or { source }"],
   module: BYTES,
   image: TEXT,
@@ -67,6 +68,8 @@ const KINDS: { readonly [K in keyof Required<RunInput>]: Kind } = {
   batch: TEXT,
   after: [(value) => Array.isArray(value) && value.every((each) => typeof each === "string" && LEASE_ID.test(each)), "a list of leases"],
   wait: TIME,
+  replicas: [(value) => isWhole(value) && Number(value) >= 2 && Number(value) <= REPLICAS_MAX, `a number from 2 to ${REPLICAS_MAX}`],
+  noAudit: FLAG,
   workdir: TEXT,
   stopSignal: TEXT,
   stopGrace: TIME,
@@ -99,10 +102,10 @@ const KINDS: { readonly [K in keyof Required<RunInput>]: Kind } = {
 const PROGRAMS = ["python", "module", "image", "vm", "iso", "kernel"] as const satisfies readonly (keyof RunInput)[];
 
 /** Throws InputError. */
-export function assertRunInput(input: RunInput): void {
+export function assertRunInput(input: RunInput | ReplicasInput): void {
   if (!isPlain(input)) throw new InputError('say what to run: market.run({ python: "hello.py" })');
   for (const [key, value] of Object.entries(input)) {
-    const kind = Object.hasOwn(KINDS, key) ? KINDS[key as keyof RunInput] : undefined;
+    const kind = Object.hasOwn(KINDS, key) ? KINDS[key as keyof ReplicasInput] : undefined;
     if (!kind) throw new InputError(`'${key.slice(0, 64)}' is nothing that a run takes`);
     if (value !== undefined && !kind[0](value)) throw new InputError(`${key} must be ${kind[1]}`);
   }
@@ -139,7 +142,15 @@ export function waitMsOf({ wait }: RunInput): number | null {
 }
 
 /** Throws InputError. */
-export function workOptionsOf(input: RunInput): WorkOptions {
+export function isReplicated(input: RunInput | ReplicasInput): input is ReplicasInput {
+  const { replicas, noAudit } = input as Partial<ReplicasInput>;
+  if (replicas === undefined && noAudit !== undefined) throw new InputError("noAudit is for replicas: of one lease market.audit decides");
+  if (replicas !== undefined && input.wait !== undefined) throw new InputError("wait is for one server: replicas do not wait for room");
+  return replicas !== undefined;
+}
+
+/** Throws InputError. */
+export function workOptionsOf(input: RunInput | ReplicasInput): WorkOptions {
   const { budget = WORK_DEFAULTS.budget, maxTime = WORK_DEFAULTS.maxTime, maxPrice, maxFee, maxFuel, stopGrace } = input;
   const orNull = <T>(value: T | undefined): T | null => value ?? null;
   return {
@@ -152,7 +163,13 @@ export function workOptionsOf(input: RunInput): WorkOptions {
     maxTime: timeIn(maxTime, "maxTime"),
     maxFuel: parseGigaFuel(String(maxFuel ?? WORK_DEFAULTS.maxFuel), "maxFuel"),
     maxOutput: input.maxOutput ?? WORK_DEFAULTS.maxOutput,
-    ...{ audit: false, replicas: 1, assurance: input.assurance ?? "isolated", pay: orNull(input.pay), on: input.on ?? "market" },
+    ...{
+      audit: false,
+      replicas: isReplicated(input) ? input.replicas : 1,
+      assurance: input.assurance ?? "isolated",
+      pay: orNull(input.pay),
+      on: input.on ?? "market",
+    },
     where: conditionsIn(input.where ?? "", "where: "),
     ...{ cpu: String(input.cpu ?? WORK_DEFAULTS.cpu), mem: orNull(input.mem), disk: orNull(input.disk) },
     ...{ label: orNull(input.label), batch: orNull(input.batch) },

@@ -21,7 +21,7 @@ import { isDoubt } from "../doubt.ts";
 import { driverOf, type Wanted } from "../order.ts";
 import type { TreeFile } from "../session/result.ts";
 import type { Planned } from "./here.ts";
-import type { JobResult } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
 import { collected, listed } from "./job-files.ts";
 import { keptRunIn, type KeptRun, type KeptRuns } from "./kept-run.ts";
 import { textOf } from "./output.ts";

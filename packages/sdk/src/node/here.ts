@@ -1,16 +1,14 @@
 /** What this machine does for its customer's programs: reads files and folders, and keeps what was signed. */
 import path from "node:path";
-import { writeWhole } from "@xenoservers/protocol/files";
 import type { Here, Planned } from "../facade/here.ts";
 import { toldHere, workOptionsOf } from "../facade/read-input.ts";
 import type { RunInput } from "../facade/run-input.ts";
-import { InputError, KeptError } from "../errors.ts";
+import { InputError } from "../errors.ts";
 import { bytesBlob } from "../blob.ts";
 import { keepBroken } from "./broken-order.ts";
-import { home } from "./home.ts";
 import { entriesOf } from "./input-files.ts";
 import { keepJob, rebuildJob } from "./kept-job.ts";
-import { readReceipt } from "./kept-receipt.ts";
+import { keepReceiptHere, readReceipt } from "./kept-receipt.ts";
 import { keptRuns } from "./kept-runs.ts";
 import { openMapPlace } from "./map-place.ts";
 import type { ModuleCheck } from "./module-check.ts";
@@ -58,12 +56,8 @@ export function hereWith(check: ModuleCheck): Here {
   return {
     plan: (input) => planOf(input, check).catch(toldHere),
     keepJob,
-    keptJob: (jobHash) =>
-      rebuildJob(jobHash).catch((error: unknown) => {
-        if (error instanceof KeptError) return null;
-        throw error;
-      }),
-    keepReceipt: (receipt) => writeWhole(path.join(home.receipts, `${receipt.lease}.json`), JSON.stringify(receipt)),
+    keptJob: rebuildJob,
+    keepReceipt: keepReceiptHere,
     keepBroken: async (error) => void (await keepBroken(error).catch(() => null)),
     mapJournal: openMapPlace,
     runs: keptRuns,

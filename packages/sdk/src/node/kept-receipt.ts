@@ -33,11 +33,15 @@ function assertAsked(lease: string, asked: string, where: string): void {
   if (!lease.startsWith(asked)) throw new KeptError(`${where} is of lease ${shortId(lease)}, not of ${shortId(asked)}`);
 }
 
+const fileOf = (lease: string): string => path.join(home.receipts, `${lease}.json`);
+
+/** Of one that was fetched. */
+export const keepReceiptHere = (receipt: Receipt): Promise<void> => writeWhole(fileOf(receipt.lease), JSON.stringify(receipt));
+
 /** Fetched and kept; gives the file. */
 export async function keepReceipt(client: MarketClient, lease: string, withinMs?: number): Promise<string> {
-  const file = path.join(home.receipts, `${lease}.json`);
-  await writeWhole(file, JSON.stringify(await fetchReceipt(client, lease, withinMs)));
-  return file;
+  await keepReceiptHere(await fetchReceipt(client, lease, withinMs));
+  return fileOf(lease);
 }
 
 /** By file, or by lease: saved here, or fetched. */

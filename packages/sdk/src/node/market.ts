@@ -1,12 +1,17 @@
 /** A market as this machine's customer knows it: by a context of `xeno login`, or by a token. */
 import { unlessOff } from "../facade/calling-off.ts";
 import { OpenMarket, type Callable } from "../facade/market.ts";
+import type { Dispute, DisputeOptions } from "../facade/doubting.ts";
+import type { MarketClient } from "../client.ts";
 import { InputError } from "../errors.ts";
 import { NO_OUTPUT, machineProblem } from "./machine/hold.ts";
 import { Machine } from "./machine/machine.ts";
 import { clientOf, currentContext } from "./contexts.ts";
 import { hereWith } from "./here.ts";
+import { readKeptJob } from "./kept-job.ts";
 import { plainCheck, type ModuleCheck } from "./module-check.ts";
+import { rerun as runAgain, type JobTracer, type Rerun } from "./rerun.ts";
+import type { ReceiptVerification } from "@xenoservers/verify";
 
 /** How a market is found and as whom; nothing: as the `xeno` command would. */
 export interface ConnectOptions {
@@ -21,6 +26,18 @@ export interface ConnectOptions {
   signal?: AbortSignal;
 }
 
+/** How a receipt is checked. */
+export interface VerifyOptions extends Callable {
+  /** Runs the job again on this machine, by an engine that is handed in, and compares: what the server signed is then proved, or failed. */
+  rerun?: Rerun;
+}
+
+/** How a result is disputed from a machine that can run jobs itself. */
+export interface TracedDispute extends DisputeOptions {
+  /** Finds the job's states here: a long job of one server then costs a referee's run of one part of it. */
+  trace?: JobTracer;
+}
+
 /** The market: `const market = await Market.connect()`. */
 export class Market extends OpenMarket {
   /** Reads who the customer is, and that the market shows the keys that were pinned; throws ContextError. */
@@ -29,7 +46,31 @@ export class Market extends OpenMarket {
     const known = await unlessOff(signal, currentContext(asked));
     const client = clientOf(known.context, onWarning ?? ((text) => process.emitWarning(text, "XenoWarning")));
     await unlessOff(signal, client.market());
+    return Market.of(client, { moduleCheck });
+  }
+
+  /** The same by a client that is there already. */
+  static of(client: MarketClient, { moduleCheck = plainCheck }: Pick<ConnectOptions, "moduleCheck"> = {}): Market {
     return new Market(client, hereWith(moduleCheck));
+  }
+
+  /**
+   * Checks a receipt line by line: one that is handed in, a file, or that of a lease, which is fetched and kept. It holds where `ok` is
+   * true; each line says whether it is proved or one party's word.
+   */
+  override async verify(receipt: unknown, { rerun, signal }: VerifyOptions = {}): Promise<ReceiptVerification> {
+    const found = await this.found(receipt, signal);
+    const reExecuted = rerun ? await unlessOff(signal, runAgain(this.client.pins, found, rerun)) : null;
+    return this.verified(found, reExecuted ? { reExecuted } : {});
+  }
+
+  /** Has a doubted result judged by the market's referee, which runs the job, or the part of it where states part. */
+  override async dispute(lease: string, { trace, ...options }: TracedDispute = {}): Promise<Dispute> {
+    if (!trace) return super.dispute(lease, options);
+    return this.disputed(lease, options, async (jobHash) => {
+      const kept = await readKeptJob(jobHash);
+      return (step, upTo) => trace(kept, step, upTo);
+    });
   }
 
   /** The hands on a machine or image that runs: programs, files, ports, snapshots. Let go of it with `close`. */

@@ -133,6 +133,11 @@ export class LeaseSession {
     return this.#bound.po.id;
   }
 
+  /** Whose server it is now. */
+  get bound(): BoundOrder {
+    return this.#bound;
+  }
+
   /**
    * Resolves when the job will never start: a part of it cannot be had on this side, the broker placed it under what was not ordered, or
    * its server does not take it. The order is withdrawn by then.

@@ -6,7 +6,7 @@
  */
 import * as z from "zod";
 import { KeptError } from "../../errors.ts";
-import type { JobResult } from "../job.ts";
+import type { JobResult } from "../job-result.ts";
 import { resultIn, resultText, type KeptResult } from "./kept-result.ts";
 
 /** Where it is kept; nobody else has it open. */

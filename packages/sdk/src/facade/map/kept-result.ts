@@ -5,7 +5,7 @@
 import { END_REASONS } from "@xenoservers/market";
 import { fromHex, toHex } from "@xenoservers/protocol";
 import * as z from "zod";
-import type { JobResult } from "../job.ts";
+import type { JobResult } from "../job-result.ts";
 import { textOf } from "../output.ts";
 
 export type KeptResult = Omit<JobResult, "verification">;

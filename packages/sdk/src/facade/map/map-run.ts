@@ -5,7 +5,8 @@
  */
 import { InputError, JobFailedError, LeftUndoneError, MarketError } from "../../errors.ts";
 import { assertWanted } from "../calling-off.ts";
-import type { Job, JobResult } from "../job.ts";
+import type { Job } from "../job.ts";
+import type { JobResult } from "../job-result.ts";
 import { onAbort } from "../on-abort.ts";
 import type { RunInput } from "../run-input.ts";
 import { MapBudget } from "./budget.ts";

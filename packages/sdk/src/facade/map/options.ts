@@ -2,7 +2,7 @@
 import { WAITING_PER_PARTY_MAX } from "@xenoservers/market";
 import { InputError } from "../../errors.ts";
 import { parseAmount } from "../../words.ts";
-import type { JobResult } from "../job.ts";
+import type { JobResult } from "../job-result.ts";
 import type { RunInput } from "../run-input.ts";
 
 /** How many jobs are run. */

@@ -1,7 +1,8 @@
 /** A market of a map's tests: orders and leases are lines of a table, and a job ends when it is told to. Nothing of it is signed. */
 import type { EndReason } from "@xenoservers/market";
 import { MarketError } from "../../errors.ts";
-import type { Job, JobResult } from "../job.ts";
+import type { Job } from "../job.ts";
+import type { JobResult } from "../job-result.ts";
 import type { RunInput } from "../run-input.ts";
 import type { JournalPlace } from "./journal.ts";
 import type { MapOrder, MapPlan, MapWays } from "./ways.ts";

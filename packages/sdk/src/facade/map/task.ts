@@ -6,7 +6,8 @@
 import type { EndReason } from "@xenoservers/market";
 import { isWorthRetrying } from "../../worth-retrying.ts";
 import { LeftUndoneError, MarketError } from "../../errors.ts";
-import type { Job, JobResult } from "../job.ts";
+import type { Job } from "../job.ts";
+import type { JobResult } from "../job-result.ts";
 import type { MapBudget } from "./budget.ts";
 import type { JournalEntry, MapJournal } from "./journal.ts";
 import type { MapPlan, MapWays } from "./ways.ts";

@@ -1,6 +1,7 @@
 /** What a map needs of its market. */
 import type { ReceiptVerification } from "@xenoservers/verify";
-import type { Job, JobResult } from "../job.ts";
+import type { Job } from "../job.ts";
+import type { JobResult } from "../job-result.ts";
 import type { RunInput } from "../run-input.ts";
 import type { JournalOwner, JournalPlace } from "./journal.ts";
 

@@ -1,0 +1,103 @@
+/**
+ * Audits: after the owner has signed its result, the log's round decides whether the referee runs the job too. The settlement says so; the
+ * customer's client follows it up. The rate leaves a cheat no expected gain (market/src/audit.ts). Who controls the inputs: the broker
+ * (what it says was drawn; the settlement in a receipt proves it).
+ */
+import { drawPpm } from "@xenoservers/market";
+import type { LeaseView, Payload } from "@xenoservers/protocol";
+import type { BuiltWork } from "./built.ts";
+import type { MarketClient } from "./client.ts";
+import { disputeResults } from "./dispute.ts";
+import { InputError, KeptError, RefusedError } from "./errors.ts";
+import { pagesOf } from "./lists.ts";
+import { fetchBound } from "./purchase-order.ts";
+import { shortId } from "./words.ts";
+
+/** What became of the draw whether a result is audited. */
+export interface Audit {
+  /** How likely it was, in parts per million. */
+  ratePpm: number;
+  drawn: boolean;
+  /** Why a drawn audit was not done; null where it was, or nothing was drawn. */
+  undone: string | null;
+  /** Of a drawn audit: what the referee found; null when the result was right. Amounts are nanos. */
+  wrong: { why: string; refundNanos: string; slashedNanos: string } | null;
+}
+
+/** What the broker says of the draw; null where the lease is not over, or its result cannot be audited. */
+export function drawnAudit({ auditPpm, stakeNanos, end }: LeaseView): Audit | null {
+  if (!end || end.audited === null) return null;
+  return { ratePpm: drawPpm(auditPpm, BigInt(end.dueNanos), BigInt(stakeNanos)), drawn: end.audited, undone: null, wrong: null };
+}
+
+/** Whether a lease of this customer was drawn, and nobody has followed it up while there is time. */
+export const isAuditDue = ({ customer, state, end }: LeaseView, party: string): boolean =>
+  customer === party && state === "settled" && end?.audited === true;
+
+/** All that are due, of so many leases, the newest (null: of all); a referee's own leases are nobody's to audit. */
+export async function dueAudits(client: MarketClient, most: number | null): Promise<LeaseView[]> {
+  const { referees } = await client.market();
+  const due: LeaseView[] = [];
+  for await (const { leases } of pagesOf(client, "leases", {}, most))
+    due.push(...leases.filter((lease) => isAuditDue(lease, client.identity.party) && !referees.includes(lease.server)));
+  return due;
+}
+
+/** Throws InputError, with why, where no audit of the lease is due. */
+export function assertAuditDue(view: LeaseView, party: string): void {
+  if (!isAuditDue(view, party)) throw new InputError(`no audit is due of ${shortId(view.id)}: ${whyNot(view)}`);
+}
+
+function whyNot({ state, end }: LeaseView): string {
+  if (!end) return `it is ${state}`;
+  if (end.audited === null) return "its result cannot be audited";
+  return end.audited ? `it is ${state}` : "it was not drawn; xeno dispute asks the referee all the same";
+}
+
+interface Drawn {
+  order: Payload<"order">;
+  job: BuiltWork;
+  budgetNanos: bigint;
+  signal?: AbortSignal;
+}
+
+/** Has the referee run the job of a drawn lease. Where that cannot be done now, the audit says why. */
+export async function followUp(
+  client: MarketClient,
+  drawn: Audit,
+  lease: string,
+  { order, job, budgetNanos, signal }: Drawn,
+): Promise<Audit> {
+  try {
+    const { verdicts } = await disputeResults(client, [lease], order, job, budgetNanos, undefined, signal);
+    const verdict = verdicts.get(lease) ?? null;
+    const { why = "", refundNanos = "0", slashedNanos = "0" } = verdict ?? {};
+    return { ...drawn, wrong: verdict && { why, refundNanos, slashedNanos } };
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    const { why = error.refusal.code } = error.refusal.facts;
+    return { ...drawn, undone: String(why) };
+  }
+}
+
+/**
+ * The same of a lease of any age, for the budget of its order; `keptJob` gives what was ordered, and throws KeptError where it is not kept.
+ * Null where its result cannot be audited.
+ */
+export async function auditLease(
+  client: MarketClient,
+  view: LeaseView,
+  keptJob: (jobHash: string) => Promise<BuiltWork>,
+  signal?: AbortSignal,
+): Promise<Audit | null> {
+  const drawn = drawnAudit(view);
+  if (drawn === null || !drawn.drawn) return drawn;
+  const { payload: order } = (await fetchBound(client, view.id)).order;
+  try {
+    const job = await keptJob(order.jobHash);
+    return await followUp(client, drawn, view.id, { order, job, budgetNanos: BigInt(order.budgetNanos), ...(signal ? { signal } : {}) });
+  } catch (error) {
+    if (!(error instanceof KeptError)) throw error;
+    return { ...drawn, undone: error.message };
+  }
+}
