@@ -36,10 +36,6 @@ export function drawnAudit({ auditPpm, stakeNanos, end }: LeaseView): Audit | nu
   return { ratePpm: drawPpm(auditPpm, BigInt(end.dueNanos), BigInt(stakeNanos)), drawn: end.audited, undone: null, wrong: null };
 }
 
-/** Whether a lease of this customer was drawn, and nobody has followed it up while there is time. */
-export const isAuditDue = ({ customer, state, end }: LeaseView, party: string): boolean =>
-  customer === party && state === "settled" && end?.audited === true;
-
 /** Has the referee run the job of a drawn lease. Where that cannot be done now, the audit says why. */
 export async function followUp(
   client: MarketClient,
@@ -85,7 +81,3 @@ export function auditLine({ ratePpm, drawn, undone, wrong }: Audit, lease: strin
   const back = `${money(wrong.refundNanos, currency)} and ${money(wrong.slashedNanos, currency)} of stake is locked for you`;
   return red(`audit    drawn (${chance}): the output above is WRONG: ${wrong.why}; ${back}`);
 }
-
-/** Of leases that nobody waited for. */
-export const dueLine = (leases: readonly LeaseView[]): string =>
-  yellow(`${countOf(leases.length, "result")} drawn for an audit: have the referee run ${leases.length === 1 ? "it" : "them"}: xeno audit`);

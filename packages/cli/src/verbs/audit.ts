@@ -3,22 +3,14 @@
  * result improves its owner's record, a wrong one costs its stake.
  */
 import type { LeaseView } from "@xenoservers/protocol";
-import { type MarketClient, fetchBound, keepReceipt, pagesOf, rebuildJob, shortId } from "@xenoservers/sdk";
+import { type MarketClient, fetchBound, keepReceipt, rebuildJob, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { AuditInput } from "../input/verbs/lease.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { EXIT } from "../output/exit.ts";
 import { UserError } from "../output/ui.ts";
-import { auditLine, drawnAudit, followUp, isAuditDue, type Audit } from "../proof/audit.ts";
-
-/** All that are due, of so many leases, the newest (null: of all); a referee's own leases are nobody's to audit. */
-export async function dueAudits(client: MarketClient, most: number | null): Promise<LeaseView[]> {
-  const { referees } = await client.market();
-  const due: LeaseView[] = [];
-  for await (const { leases } of pagesOf(client, "leases", {}, most))
-    due.push(...leases.filter((lease) => isAuditDue(lease, client.identity.party) && !referees.includes(lease.server)));
-  return due;
-}
+import { dueAudits, isAuditDue } from "../proof/audit-due.ts";
+import { auditLine, drawnAudit, followUp, type Audit } from "../proof/audit.ts";
 
 async function namedLeases(client: MarketClient, ids: readonly string[]): Promise<LeaseView[]> {
   const views = await Promise.all(ids.map((id) => client.read("lease", { params: { id } })));
