@@ -50,8 +50,13 @@ it("says its version with a handful of files", async () => {
   );
 });
 
+const filesBelow = async (): Promise<string[]> =>
+  (await readdir(out, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(out, path.join(entry.parentPath, entry.name)));
+
 it("names its sources by the repository alone", async () => {
-  const files = await readdir(out);
+  const files = await filesBelow();
   expect(files.length).toBeGreaterThan(50);
   for (const file of files) expect((await textOf(file)).includes(root), file).toBe(false);
   for (const file of files.filter((name) => name.endsWith(".js"))) {
@@ -59,10 +64,27 @@ it("names its sources by the repository alone", async () => {
   }
 });
 
-it("knows all that it was made of, and lets nothing in that starts programs of its own folder", () => {
+it("holds what it starts, and of what looks beside itself what finds there what it looks for", async () => {
+  const files = await filesBelow();
+  for (const file of ["worker/main.js", "prepare-runtime.js", "sitecustomize.py"]) expect(files).toContain(file);
+  const sources = new Set((await Promise.all(files.filter((name) => name.endsWith(".js")).map(sourcesOf))).flat());
+  expect([...sources].filter((source) => source.startsWith("xenocorp/"))).toEqual([]);
+  expect(sources).not.toContain("xenoserver/src/host/daemon.ts");
+  const looks = async (source: string): Promise<boolean> =>
+    (await readFile(path.join(root, "packages", source), "utf8")).includes("import.meta");
+  const looking: string[] = [];
+  for (const source of sources) if (!source.startsWith("node_modules/") && (await looks(source))) looking.push(source);
+  expect(looking.sort()).toEqual([
+    "cli/src/own-place.ts",
+    ...["own-program", "runtimes", "sandbox", "script", "worker/hold"].map((name) => `guests/src/${name}.ts`),
+    "sdk/src/node/python.ts",
+  ]);
+});
+
+it("knows all that it was made of", () => {
   const own = inputs.map((file) => path.relative(root, file));
-  expect(own).toContain("packages/sdk/src/index.ts");
-  expect(own).toContain("packages/sdk/src/node/sitecustomize.py");
+  for (const file of ["sdk/src/index.ts", "sdk/src/node/sitecustomize.py", "guests/src/worker/main.ts", "guests/package.json"])
+    expect(own).toContain(`packages/${file}`);
   expect(own).toContain("package-lock.json");
-  expect(own.filter((file) => /^packages\/(guests|engine|xenocorp|xenoserver)\//.test(file))).toEqual([]);
+  expect(new Set(own).size).toBe(own.length);
 });
