@@ -49,6 +49,9 @@ function running(guest: Guest, token: GuestToken): RunningGuest {
   };
 }
 
+const foundAgain = (token: GuestToken, { limits }: Sandbox): Guest =>
+  adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, limits);
+
 async function place(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to));
   await letGuestRead(to);
@@ -207,11 +210,7 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
         discard,
       };
     },
-    adopt: async (token) =>
-      running(
-        adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, sandbox.limits),
-        token,
-      ),
+    adopt: async (token) => running(foundAgain(token, sandbox), token),
     makeRoom: () => modules.makeRoom(),
     makeMemory: (memoryMib) => pool.makeRoom(memoryMib),
     close: () => pool.close(),
