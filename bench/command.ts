@@ -1,11 +1,13 @@
 /**
  * How soon the command line is there: `xeno --version` beside a Node that does nothing, `xeno ps` against a broker of this machine beside a
- * Node that asks that broker one question. By turns, as people start it: by its launcher, on the Node that comes with it.
+ * Node that asks that broker one question. By turns, as people start it: by its launcher, on the Node that comes with it,
+ * built as it is published.
  */
 import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
+import { build } from "../scripts/build.ts";
 import { command } from "../test/process/command.ts";
 import { startMarket } from "../test/process/market.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
@@ -22,6 +24,7 @@ async function timed(file: string, args: readonly string[], env: NodeJS.ProcessE
 }
 
 export async function commandLine(): Promise<Figure[]> {
+  await build();
   const market = await startMarket();
   try {
     const home = path.join(market.folder, "starter");

@@ -1,6 +1,7 @@
 /**
  * Scripts as people have them, from the command to its end, beside the same Python in a fresh `node` with `node:wasi`. In turns, and the
- * least of each counts: what else runs on the machine only ever adds. Who controls the inputs: this repository.
+ * least of each counts: what else runs on the machine only ever adds. The command is built as it is published. Who controls the inputs:
+ * this repository.
  */
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
@@ -8,6 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { pythonRuntime } from "@xenoservers/guests";
+import { build } from "../scripts/build.ts";
 import { report, type Figure } from "./lib/report.ts";
 
 /** Unless `--count` says otherwise. */
@@ -20,7 +22,7 @@ const ROOT = path.resolve(import.meta.dirname, "..");
 const XENO = path.join(ROOT, "packages/cli/bin/xeno");
 const PEER = path.join(import.meta.dirname, "lib/script-peer.mjs");
 const SCRIPTS = path.join(import.meta.dirname, "world");
-const SUPPORT = path.join(ROOT, "packages/cli/python");
+const SUPPORT = path.join(ROOT, "packages/sdk/src/node");
 const ZONES = "/usr/share/zoneinfo";
 
 type Command = readonly [program: string, ...args: string[]];
@@ -55,6 +57,7 @@ const row = (what: string, { ours, peers }: Least, bar: number): Figure =>
   report(what, ours, "ms", { peer: "fresh node with node:wasi", peerValue: peers }, bar);
 
 export async function world(): Promise<Figure[]> {
+  await build();
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-world-"));
   try {
     const { file } = await pythonRuntime();

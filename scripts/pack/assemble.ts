@@ -1,6 +1,7 @@
 /** The folders that npm packs, one for each package that is published. */
 import { chmod, cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { bundleCommand } from "./bundle.ts";
 import { compile, compileReferences } from "./compile.ts";
 import { commandManifest, libraryManifest, type Release } from "./manifest.ts";
 import { COMMAND, INSIDE, LIBRARIES, type Manifest } from "./packages.ts";
@@ -49,7 +50,8 @@ export async function assemble(root: string, out: string, release: Release, plat
   await compileReferences(root);
   for (const folder of FOLDERS) {
     manifests.set(folder, await manifestAt(path.join(root, "packages", folder)));
-    await compile(root, folder, codeOf(folder));
+    if (folder === COMMAND.folder) await bundleCommand(root, codeOf(folder));
+    else await compile(root, folder, codeOf(folder));
   }
   const packed = new Map<string, string>();
   for (const folder of LIBRARIES) {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import path from "node:path";
+import { ownFile } from "./own-place.ts";
 
 /** This program's version, as its package says. */
 export const ownVersion = (): string => {
-  const { version }: { version: string } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "../package.json"), "utf8"));
+  const { version }: { version: string } = JSON.parse(readFileSync(ownFile("package.json"), "utf8"));
   return version;
 };

@@ -1,3 +1,4 @@
+export { forgetSandbox, keptSandbox } from "./kept-sandbox.ts";
 export { GUEST_NODE_FLAGS, createSandbox, letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";
 export { WorkerPool, isAlive, placeOf, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
 export type { Lane } from "./warm.ts";

@@ -4,8 +4,8 @@
  * pivot_root, setpriv), as root or not.
  */
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
-import { chmod, copyFile, link, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { chmod, copyFile, link, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -67,12 +67,17 @@ const BUNDLE = [
  * Worker and engine as one plain file, what few jobs need beside it: a guest loads it in a third of the time of a file per module. Throws
  * where it cannot be made: without it no guest runs at all.
  */
-async function bundleWorker(program: string, outdir: string): Promise<void> {
+async function bundleWorker(program: string, outdir: string): Promise<string[]> {
+  const told = path.join(outdir, "made-of.json");
   try {
     const ours = createRequire(import.meta.url);
     const bundler = createRequire(ours.resolve("esbuild")).resolve(`@esbuild/${process.platform}-${process.arch}/bin/esbuild`);
     const options = { cwd: import.meta.dirname, timeout: BUNDLE_WITHIN_MS, killSignal: "SIGKILL" } as const;
-    await run(bundler, [`main=${program}`, ...BUNDLE, `--outdir=${outdir}`], options);
+    await run(bundler, [`main=${program}`, ...BUNDLE, `--outdir=${outdir}`, `--metafile=${told}`], options);
+    const { inputs } = JSON.parse(await readFile(told, "utf8")) as { inputs: object };
+    // it names folders of the host, which are no guest's business
+    await rm(told);
+    return Object.keys(inputs).map((file) => path.resolve(import.meta.dirname, file));
   } catch (error) {
     const why = firstLineOf(error);
     throw new Error(`the program that guests run in cannot be put together (were packages left out by npm ci?): ${why}`, { cause: error });
@@ -95,28 +100,33 @@ function koffiFile(): string | null {
   }
 }
 
-/** Everything that a guest loads: the engine and worker, what holds it, runtimes. */
-async function stageApp(root: string, program: string, runtimes: ReadonlyMap<string, string>): Promise<void> {
+/** Everything that a guest loads: the engine and worker, what holds it, runtimes. Gives the files that it is made of. */
+async function stageApp(root: string, program: string, runtimes: ReadonlyMap<string, string>): Promise<string[]> {
   await mkdir(path.join(root, "runtimes"), { recursive: true });
-  await bundleWorker(program, path.join(root, "app/worker"));
+  const sources = await bundleWorker(program, path.join(root, "app/worker"));
   const koffi = koffiFile();
   if (koffi !== null) await place(koffi, path.join(root, "app/worker", KOFFI));
   await writeFile(path.join(root, "app/package.json"), '{"type":"module"}');
   for (const [name, file] of runtimes) await place(file, path.join(root, "runtimes", name));
+  return [...sources, ...(koffi === null ? [] : [koffi]), ...runtimes.values()];
 }
 
-/** What a root of its own needs beside: Node, the program that drops rights, their libraries, empty mount points. */
-async function stageSystem(root: string, node: string): Promise<void> {
+/** What a root of its own needs beside: Node, the program that drops rights, their libraries, empty mount points. Gives their files. */
+async function stageSystem(root: string, node: string): Promise<string[]> {
+  const files: string[] = [];
   for (const folder of ["bin", "w", "old"]) await mkdir(path.join(root, folder), { recursive: true });
   await place(node, path.join(root, "bin/node"));
   await symlink("old/proc", path.join(root, "proc")); // umount needs it once; it dangles afterwards
   for (const program of [node, (await run("sh", ["-c", "command -v setpriv"])).stdout.trim()]) {
+    files.push(program);
     for (const library of await librariesOf(program)) {
+      files.push(library);
       await mkdir(path.join(root, path.dirname(library)), { recursive: true });
       await copyFile(await realpath(library), path.join(root, library));
     }
     if (program !== node) await copyFile(program, path.join(root, "bin/setpriv"));
   }
+  return files;
 }
 
 const ROOT = "root-";
@@ -129,29 +139,50 @@ async function nameOf(root: string, node: string, runtimes: ReadonlyMap<string, 
   return `${ROOT}${hash.digest("hex").slice(0, 16)}`;
 }
 
+/** By the length of each of its files. */
+async function hasAllOf(made: string, root: string): Promise<boolean> {
+  const files = (await readdir(made, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const sizeOf = (file: string): Promise<number> =>
+    stat(file).then(
+      ({ size }) => size,
+      () => -1,
+    );
+  for (const { parentPath, name } of files) {
+    const file = path.join(parentPath, name);
+    if ((await sizeOf(file)) !== (await sizeOf(path.join(root, path.relative(made, file))))) return false;
+  }
+  return true;
+}
+
 interface Staged {
   root: string;
   /** Why it is no root that a guest can be shut in; null where it is. */
   problem: string | null;
+  /** The host's files that it was made of. */
+  madeOf: readonly string[];
 }
 
 /** Lays out the guest's root in `parent`, whole or not at all. */
 async function stageRoot(parent: string, program: string, node: string, runtimes: ReadonlyMap<string, string>): Promise<Staged> {
   const made = await mkdtemp(path.join(parent, "stage-"));
   try {
-    await stageApp(made, program, runtimes);
+    const madeOf = await stageApp(made, program, runtimes);
     const problem = await stageSystem(made, node).then(
-      () => null,
+      (files) => (madeOf.push(...files), null),
       (error: Error) => error.message,
     );
     await run("chmod", ["-R", "a+rX", made]); // for users that own nothing here
     const name = await nameOf(made, node, runtimes);
     const root = path.join(parent, problem === null ? name : `${name}-weak`);
-    // one that is there is the same, and guests may live in it
-    await rename(made, root).catch((error: unknown) => {
+    await rename(made, root).catch(async (error: unknown) => {
       if (!["ENOTEMPTY", "EEXIST"].includes(codeOf(error) ?? "")) throw error;
+      // one that is there is the same, and guests may live in it
+      if ((await nameOf(root, node, runtimes).catch(() => null)) === name && (await hasAllOf(made, root))) return;
+      // those that live in a damaged one do so under any name
+      await rename(root, path.join(parent, `left-${randomUUID()}`));
+      await rename(made, root);
     });
-    return { root, problem };
+    return { root, problem, madeOf };
   } finally {
     await rm(made, { recursive: true, force: true });
   }
@@ -293,18 +324,45 @@ export async function createSandbox(
   const node = await realpath(process.execPath);
   await mkdir(parent, { recursive: true });
   const whole = await realpath(parent);
-  const { root: staged, problem: unstaged } = await stageRoot(whole, program, node, runtimes);
-  const others = (await readdir(whole)).filter((name) => name !== path.basename(staged));
+  const tried = await triedOut(whole, runtimes, node, program);
+  const others = (await readdir(whole)).filter((name) => name !== path.basename(tried.root));
   if (!inUse) for (const name of others) await rm(path.join(whole, name), { recursive: true, force: true });
-  const namespaces = unstaged ?? (await probe()) ?? "";
-  const commandOf = (hold: readonly string[]) => (folder: string, deep: boolean) =>
+  return sandboxOf(node, tried);
+}
+
+/** What a root and a trial came to. */
+export interface Tried {
+  root: string;
+  /** Why there are none; empty where there are. */
+  namespaces: string;
+  /** Why a guest's calls are not filtered; empty where they are. */
+  calls: string;
+}
+
+const commandsIn =
+  ({ root: staged, namespaces }: Pick<Tried, "root" | "namespaces">, node: string, hold: readonly string[]) =>
+  (folder: string, deep: boolean): Command =>
     namespaces === "" ? strongCommand({ staged, node, hold }, folder, deep) : weakCommand({ staged, node, hold }, folder);
-  const held = commandOf([HOLD]);
-  const unheld = await trial(whole, (folder) => held(folder, false));
+
+/** Lays a root out in `parent`, and runs the worker in it. */
+export async function triedOut(
+  parent: string,
+  runtimes: ReadonlyMap<string, string>,
+  node: string,
+  program = WORKER,
+): Promise<Tried & { madeOf: readonly string[] }> {
+  const { root, problem, madeOf } = await stageRoot(parent, program, node, runtimes);
+  const namespaces = problem ?? (await probe()) ?? "";
+  const held = commandsIn({ root, namespaces }, node, [HOLD]);
+  const unheld = await trial(parent, (folder) => held(folder, false));
   const calls = unheld === null ? "" : `what guests may ask of the kernel is not filtered: ${unheld}`;
+  return { root, namespaces, calls, madeOf };
+}
+
+export async function sandboxOf(node: string, { root: staged, namespaces, calls }: Tried): Promise<Sandbox> {
   const why = [namespaces, calls].filter((each) => each !== "").join("; ");
   const user = isRoot && namespaces === "" ? "" : "guests run as this daemon's user: only root can give them one of their own";
-  const command = unheld === null ? held : commandOf([]);
+  const command = commandsIn({ root: staged, namespaces }, node, calls === "" ? [HOLD] : []);
   const limits = await hostLimits();
   const share = limits.kind === "process" ? `no control group holds guests to their share (${limits.why})` : "";
   return {

@@ -3,7 +3,7 @@
  * disk that is full, a file of another user or too many open files look like neither a new beginning nor an end.
  */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
+import { link, mkdir, open, readFile, readdir, rename, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 
 const isAbsent = (error: unknown): boolean =>
@@ -28,12 +28,19 @@ export const namesIn = (folder: string): Promise<string[]> => readdir(folder).ca
 /** A name in the folder of a file for what is written before it takes that file's: nobody else's, whoever writes there meanwhile. */
 export const nameBeside = (file: string): string => path.join(path.dirname(file), `.xeno-${randomBytes(8).toString("hex")}.part`);
 
+/** Its folder is nearly always there: it is made only where it is not. */
+async function opened(part: string): Promise<FileHandle> {
+  const handle = await ifThere(open(part, "wx", 0o600));
+  if (handle !== null) return handle;
+  await mkdir(path.dirname(part), { recursive: true, mode: 0o700 });
+  return open(part, "wx", 0o600);
+}
+
 /** Written elsewhere, and synced; nothing of it stays where that fails. */
 async function written(file: string, text: string): Promise<string> {
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const part = nameBeside(file);
   try {
-    const handle = await open(part, "wx", 0o600);
+    const handle = await opened(part);
     await handle
       .writeFile(text)
       .then(() => handle.datasync())

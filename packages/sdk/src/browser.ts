@@ -35,7 +35,8 @@ export { VM_DRIVER, VM_OVERHEAD_MIB, VmProblem, assembleVm, buildVm, builtVm, ty
 export { memoryMibAtStart } from "./module-memory.ts";
 export { PYTHON, moduleSizeOf, runtimeBlob } from "./runtimes.ts";
 export { disputeResults, type Judged, type TraceHere } from "./dispute.ts";
-export { assertAuditDue, auditLease, drawnAudit, dueAudits, followUp, isAuditDue, type Audit } from "./audits.ts";
+export { assertAuditDue, dueAudits, isAuditDue } from "./audit-due.ts";
+export { auditLease, drawnAudit, followUp, type Audit } from "./audits.ts";
 export { ReplicasRun, type Compared, type ReplicasWatch } from "./replicas.ts";
 export { appealVerdict } from "./dispute-appeal.ts";
 export type { RefereeRun } from "./dispute-run.ts";

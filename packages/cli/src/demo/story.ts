@@ -24,8 +24,9 @@ import { verifyReceipt, type Line } from "@xenoservers/verify";
 import { say, showRaw } from "../output/terminal.ts";
 import { gigaFuel, money } from "../output/ui.ts";
 import { lineText } from "../output/verification.ts";
+import { ownFile } from "../own-place.ts";
 
-const EXAMPLES = realpathSync(path.resolve(import.meta.dirname, "../../examples"));
+const EXAMPLES = realpathSync(ownFile("examples"));
 const nearby = path.relative("", EXAMPLES);
 /** A job to go on with, as it is typed where one stands. */
 export const HELLO = path.join(nearby.startsWith("..") ? EXAMPLES : nearby, "hello.py");

@@ -7,6 +7,7 @@ import { execFile } from "node:child_process";
 import { access, mkdir, realpath, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
+import { ENTRY } from "../own-place.ts";
 import { print, say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 
@@ -193,7 +194,7 @@ const START = {
 
 export async function installUnit(folder: string, configFile: string, metricsPort: number | null): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const entry = await realpath(path.resolve(import.meta.dirname, "../../bin/xeno.js"));
+  const entry = await realpath(ENTRY);
   const [node, data, config] = [await realpath(process.execPath), await realpath(folder), path.resolve(configFile)];
   const problem = pathProblem(entry, node, data, config);
   if (problem !== null) throw new UserError(problem);

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { EndReason } from "@xenoservers/market";
-import { ENGINE_VERSION } from "@xenoservers/guests";
+import { ENGINE_VERSION, forgetSandbox } from "@xenoservers/guests";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { type ParsedJob, type Wanted, finishJob, home } from "@xenoservers/sdk";
 import { createWasmDriver, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
@@ -21,7 +21,8 @@ function reasonOf(end: GuestEnding): EndReason {
 export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | null, json: boolean): Promise<number> {
   const { folder, remove } = await scratch("local");
   const cache = path.join(home.data, "prepared");
-  const driver = await createWasmDriver({ folder, cache, modules: path.join(cache, "modules"), poolSize: 0, inUse: [] });
+  const sandboxes = path.join(cache, "sandbox");
+  const driver = await createWasmDriver({ folder, cache, sandboxes, modules: path.join(cache, "modules"), poolSize: 0, inUse: [] });
   let left: RunningGuest | null = null;
   try {
     const job = finishJob(parsed, ENGINE_VERSION);
@@ -64,6 +65,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     const tree: InputEntry[] = end.kind === "result" ? end.tree : [];
     await writeHere(tree, (entry) => guest.readOutput(entry.digest, 0, entry.size), out, parsed.shared);
     const reason = reasonOf(end);
+    if (reason === "server-failed") await forgetSandbox(sandboxes);
     const exitCode = end.kind === "result" ? end.exitCode : null;
 
     if (json) printJson({ local: true, end: { reason, exitCode, detail: end.detail }, ...encodedStreams(output) });

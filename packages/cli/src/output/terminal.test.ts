@@ -119,7 +119,7 @@ describe("this program's code", () => {
       "local/local-run.ts",
       "output/follow.ts",
       "output/terminal.ts",
-      ...["console", "exec", "lease-result", "logs", "map", "run-replicas", "run-reused", "run"].map((verb) => `verbs/${verb}.ts`),
+      ...["console", "exec", "lease-result", "logs", "map", "run-by-lease", "run-replicas", "run-reused"].map((verb) => `verbs/${verb}.ts`),
     ]);
   });
 });

@@ -1,6 +1,5 @@
 /** Audits as they are put to people: how likely one is and what it costs before the job, what came of it after. */
 import { PPM, isAudited, recordPpm, runsAlike } from "@xenoservers/market";
-import type { LeaseView } from "@xenoservers/protocol";
 import { type Audit, type Quoted, type Wanted, driverOf, isAuditedRun, shortId } from "@xenoservers/sdk";
 import { dim, green, red, yellow } from "../output/terminal.ts";
 import { countOf, money } from "../output/ui.ts";
@@ -33,7 +32,3 @@ export function auditLine({ ratePpm, drawn, undone, wrong }: Audit, lease: strin
   const back = `${money(wrong.refundNanos, currency)} and ${money(wrong.slashedNanos, currency)} of stake is locked for you`;
   return red(`audit    drawn (${chance}): the output above is WRONG: ${wrong.why}; ${back}`);
 }
-
-/** Of leases that nobody waited for. */
-export const dueLine = (leases: readonly LeaseView[]): string =>
-  yellow(`${countOf(leases.length, "result")} drawn for an audit: have the referee run ${leases.length === 1 ? "it" : "them"}: xeno audit`);

@@ -9,7 +9,7 @@ import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
 import { taking } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { follow, type Followed } from "../output/follow.ts";
-import { dueLine } from "../proof/audit.ts";
+import { dueLine } from "../proof/audit-due.ts";
 import { print, printJson, say, showRaw, yellow } from "../output/terminal.ts";
 import { UserError, countOf } from "../output/ui.ts";
 

@@ -4,7 +4,7 @@ import type { LeaseView, RouteReply } from "@xenoservers/protocol";
 import { dueAudits, home, pagesOf, shellWord, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
-import { dueLine } from "../proof/audit.ts";
+import { dueLine } from "../proof/audit-due.ts";
 import { noteLeases } from "../output/completion-words.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
 import { printJsonList, say } from "../output/terminal.ts";

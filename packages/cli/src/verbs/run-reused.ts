@@ -6,8 +6,7 @@ import { writeHere } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { dim, printJson, say, showRaw } from "../output/terminal.ts";
 import { UserError, when } from "../output/ui.ts";
-
-export const ALIKE_ALONE = "--reuse is for modules and scripts: a machine comes to something else each time";
+import { ALIKE_ALONE } from "./alike-alone.ts";
 
 /** False: there is none that holds, and it has to be run. */
 export async function reused({ out, json, quiet }: RunInput, work: Work): Promise<boolean> {

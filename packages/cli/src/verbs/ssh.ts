@@ -8,6 +8,7 @@ import { scratch } from "../local/scratch.ts";
 import { hold } from "../machine/hold.ts";
 import { proxyScript } from "../machine/proxy-script.ts";
 import { sshReady } from "../machine/ssh-ready.ts";
+import { ENTRY } from "../own-place.ts";
 import { UserError } from "../output/ui.ts";
 
 const SSH_FAILED = 255;
@@ -33,7 +34,7 @@ export async function ssh({ lease: id, args, user, identity }: SshInput): Promis
   const lease = held.bound.po.id;
   await sshReady(held).finally(() => held.close());
   const { folder, remove } = await scratch("ssh");
-  const words = [process.execPath, path.resolve(import.meta.dirname, "../../bin/xeno.js"), "forward", lease, "stdio:22"];
+  const words = [process.execPath, ENTRY, "forward", lease, "stdio:22"];
   const { name, text } = proxyScript(process.platform === "win32", words);
   const script = path.join(folder, name);
   await writeFile(script, text, { mode: 0o700 });

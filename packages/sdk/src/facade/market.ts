@@ -12,7 +12,7 @@ import { channelKeyFor } from "../identity.ts";
 import { totalsByLabel, type LabelTotals } from "../label-totals.ts";
 import { eventsOf, listOf, type Reading } from "../lists.ts";
 import { driverOf, type Quoted, type Wanted } from "../order.ts";
-import { dueAudits } from "../audits.ts";
+import { dueAudits } from "../audit-due.ts";
 import { placeOrder, placeReplicas } from "../placing.ts";
 import { ReplicasRun } from "../replicas.ts";
 import type { WhileWaiting } from "../waiting.ts";

@@ -161,8 +161,12 @@ export async function openJournal(folder: string): Promise<Journal> {
   /** One after the other: two offers of one number would be two words about one thing. */
   let lastSequence: Promise<unknown> = Promise.resolve();
 
+  /** Leases whose folders are there. */
+  const made = new Set<string>();
+
   async function write(record: LeaseRecord): Promise<void> {
-    await mkdir(path.join(folderOf(record.lease), "blobs"), { recursive: true, mode: 0o700 });
+    if (!made.has(record.lease)) await mkdir(path.join(folderOf(record.lease), "blobs"), { recursive: true, mode: 0o700 });
+    made.add(record.lease);
     await writeWhole(path.join(folderOf(record.lease), "lease.json"), JSON.stringify(record));
   }
 
@@ -188,6 +192,7 @@ export async function openJournal(folder: string): Promise<Journal> {
     ...{ save, blobFile },
     async remove(lease) {
       await saves.get(lease)?.running.catch(() => {});
+      made.delete(lease);
       await rm(folderOf(lease), { recursive: true, force: true });
     },
     bytes: (record) => bytesOf(record, folderOf(record.lease)),

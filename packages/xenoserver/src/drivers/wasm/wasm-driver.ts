@@ -12,6 +12,7 @@ import {
   adopt,
   createSandbox,
   followTaken,
+  keptSandbox,
   letGuestRead,
   originalOf,
   pythonRuntime,
@@ -47,6 +48,9 @@ function running(guest: Guest, token: GuestToken): RunningGuest {
     dispose: () => guest.dispose(),
   };
 }
+
+const foundAgain = (token: GuestToken, { limits }: Sandbox): Guest =>
+  adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, limits);
 
 async function place(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to));
@@ -132,14 +136,23 @@ interface WasmDriverOptions {
   poolSize: number;
   /** How many processes at most wait for their customer's next job. */
   warm?: number;
+  /** Where a sandbox that was tried is kept for whoever comes next; tried here where nothing is said. */
+  sandboxes?: string;
   /** Guest folders that leases of an earlier daemon still use. */
   inUse: readonly string[];
 }
 
-export async function createWasmDriver({ folder, cache, modules: kept, poolSize, warm, inUse }: WasmDriverOptions): Promise<OwnWasmDriver> {
+async function sandboxFor({ folder, cache, sandboxes, inUse }: WasmDriverOptions, runtime: Runtime): Promise<Sandbox> {
+  const files = await runtimeFiles(runtime, cache);
+  if (sandboxes !== undefined) return keptSandbox(sandboxes, files);
+  return createSandbox(path.join(folder, "sandbox"), files, inUse.length > 0);
+}
+
+export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnWasmDriver> {
+  const { folder, modules: kept, poolSize, warm, inUse } = options;
   const python = await pythonRuntime();
   const runtimes = new Map<string, Runtime>([[python.digest, python]]);
-  const sandbox: Sandbox = await createSandbox(path.join(folder, "sandbox"), await runtimeFiles(python, cache), inUse.length > 0);
+  const sandbox = await sandboxFor(options, python);
   const modules = new ModuleCache(kept ?? path.join(folder, "modules"));
   await modules.open();
   const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize, warm);
@@ -197,11 +210,7 @@ export async function createWasmDriver({ folder, cache, modules: kept, poolSize,
         discard,
       };
     },
-    adopt: async (token) =>
-      running(
-        adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, sandbox.limits),
-        token,
-      ),
+    adopt: async (token) => running(foundAgain(token, sandbox), token),
     makeRoom: () => modules.makeRoom(),
     makeMemory: (memoryMib) => pool.makeRoom(memoryMib),
     close: () => pool.close(),

@@ -1,0 +1,90 @@
+/** The command as `npm run build` and `npm run pack` leave it. */
+import { readFile, readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { bundleCommand } from "../../scripts/pack/bundle.ts";
+
+const root = path.resolve(".");
+const out = path.join(root, "packages/cli/built/tested");
+let inputs: string[];
+beforeAll(async () => {
+  inputs = await bundleCommand(root, out);
+});
+afterAll(() => rm(out, { recursive: true, force: true }));
+
+const textOf = (file: string): Promise<string> => readFile(path.join(out, file), "utf8");
+/** None of a file that only names others. */
+async function sourcesOf(file: string): Promise<string[]> {
+  const map = await textOf(`${file}.map`).catch(() => '{"sources":[]}');
+  return (JSON.parse(map) as { sources: string[] }).sources;
+}
+
+/** All that is loaded before this file runs. */
+async function loadedWith(file: string, seen = new Set<string>()): Promise<Set<string>> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const [, next = ""] of (await textOf(file)).matchAll(/^(?:import|export) .*"\.\/([^"]+)";$/gm)) await loadedWith(next, seen);
+  return seen;
+}
+
+/** All that is loaded with the file that this source is in. */
+async function sourcesWith(source: string): Promise<string[]> {
+  const files = (await readdir(out)).filter((name) => name.endsWith(".js"));
+  const all = new Map(await Promise.all(files.map(async (file) => [file, await sourcesOf(file)] as const)));
+  const [file = ""] = [...all].find(([, sources]) => sources.includes(source)) ?? [];
+  return [...(await loadedWith(file))].flatMap((each) => all.get(each) ?? []);
+}
+
+it("loads of the customer's library what the verb uses", async () => {
+  const [ps, map] = [await sourcesWith("cli/src/verbs/ps.ts"), await sourcesWith("cli/src/verbs/map.ts")];
+  expect(ps).toContain("sdk/src/lists.ts");
+  expect(ps.filter((source) => /^sdk\/src\/(oci|guest|facade)\/|^verify\//.test(source))).toEqual([]);
+  expect(map).toContain("sdk/src/facade/map/map-run.ts");
+});
+
+it("says its version with a handful of files", async () => {
+  const main = await Promise.all([...(await loadedWith("main.js"))].map(sourcesOf));
+  expect(main.flat()).toContain("cli/src/main.ts");
+  expect(main.flat().filter((source) => !/^(cli\/src\/(main|own-\w+|output\/terminal)|protocol\/src\/visible)\.ts$/.test(source))).toEqual(
+    [],
+  );
+});
+
+const filesBelow = async (): Promise<string[]> =>
+  (await readdir(out, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(out, path.join(entry.parentPath, entry.name)));
+
+it("names its sources by the repository alone", async () => {
+  const files = await filesBelow();
+  expect(files.length).toBeGreaterThan(50);
+  for (const file of files) expect((await textOf(file)).includes(root), file).toBe(false);
+  for (const file of files.filter((name) => name.endsWith(".js"))) {
+    for (const source of await sourcesOf(file)) expect(source, file).toMatch(/^([a-z]+\/src|node_modules)\//);
+  }
+});
+
+it("holds what it starts, and of what looks beside itself what finds there what it looks for", async () => {
+  const files = await filesBelow();
+  for (const file of ["worker/main.js", "prepare-runtime.js", "sitecustomize.py"]) expect(files).toContain(file);
+  const sources = new Set((await Promise.all(files.filter((name) => name.endsWith(".js")).map(sourcesOf))).flat());
+  expect([...sources].filter((source) => source.startsWith("xenocorp/"))).toEqual([]);
+  expect(sources).not.toContain("xenoserver/src/host/daemon.ts");
+  const looks = async (source: string): Promise<boolean> =>
+    (await readFile(path.join(root, "packages", source), "utf8")).includes("import.meta");
+  const looking: string[] = [];
+  for (const source of sources) if (!source.startsWith("node_modules/") && (await looks(source))) looking.push(source);
+  expect(looking.sort()).toEqual([
+    "cli/src/own-place.ts",
+    ...["own-program", "runtimes", "sandbox", "script", "worker/hold"].map((name) => `guests/src/${name}.ts`),
+    "sdk/src/node/python.ts",
+  ]);
+});
+
+it("knows all that it was made of", () => {
+  const own = inputs.map((file) => path.relative(root, file));
+  for (const file of ["sdk/src/index.ts", "sdk/src/node/sitecustomize.py", "guests/src/worker/main.ts", "guests/package.json"])
+    expect(own).toContain(`packages/${file}`);
+  expect(own).toContain("package-lock.json");
+  expect(new Set(own).size).toBe(own.length);
+});
