@@ -8,11 +8,8 @@ import type { LeaseView, Payload } from "@xenoservers/protocol";
 import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
 import { disputeResults } from "./dispute.ts";
-import { assertAuditDue } from "./audit-due.ts";
-import { InputError, KeptError, RefusedError } from "./errors.ts";
-import { pagesOf } from "./lists.ts";
+import { KeptError, RefusedError } from "./errors.ts";
 import { fetchBound } from "./purchase-order.ts";
-import { shortId } from "./words.ts";
 
 /** What became of the draw whether a result is audited. */
 export interface Audit {

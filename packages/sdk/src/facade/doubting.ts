@@ -4,7 +4,8 @@
  */
 import { DRIVERS } from "@xenoservers/market";
 import type { LeaseView, Payload } from "@xenoservers/protocol";
-import { assertAuditDue, auditLease, type Audit } from "../audits.ts";
+import { assertAuditDue } from "../audit-due.ts";
+import { auditLease, type Audit } from "../audits.ts";
 import type { MarketClient } from "../client.ts";
 import { disputeResults, type Judged, type TraceHere } from "../dispute.ts";
 import { disputeTerms, type DisputeTerms } from "../dispute-terms.ts";
