@@ -1,32 +1,54 @@
 /** Each page's commands, in its order, from the packed files: what a reader who has nothing else comes to. */
+import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Guest } from "./guides/guest.ts";
-import { CUSTOMERS, OPERATORS } from "./guides/pages.ts";
+import { CUSTOMERS, MACHINES, OPERATORS } from "./guides/pages.ts";
 import type { Page } from "./guides/place.ts";
 import { play } from "./guides/play.ts";
+import { packed } from "./install.ts";
+import { OWN_SCRIPT } from "./newcomer.ts";
+
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1).padStart(6)} s`;
 
 /** One reader after another at one machine; what one page installs or starts, the next has. */
-function read(who: string, pages: Readonly<Record<string, Page>>): void {
+function read(who: string, pages: Readonly<Record<string, Page>>, installs = false): void {
   describe(who, () => {
     let place: string;
     const guests: Guest[] = [];
     const known = new Map<string, string>();
     beforeAll(async () => {
       place = await mkdtemp(path.join(tmpdir(), "xeno-guides-"));
+      if (!installs) return;
+      // the first line of docs/start.md, which the other reader has tried
+      const { code, text } = await (
+        await Guest.at(path.join(place, "home"), place, packed())
+      ).types(`npm i -g ${packed().file("xenoservers")}`);
+      expect(code, text).toBe(0);
     });
     afterAll(async () => {
       for (const guest of guests.toReversed()) await guest.close();
       await rm(place, { recursive: true, force: true });
     });
     it.each(Object.entries(pages))("%s", async (file, page) => {
-      const guest = await Guest.at(path.join(place, "home"), path.join(place, path.basename(file, ".md")), known);
+      const guest = await Guest.at(path.join(place, "home"), path.join(place, path.basename(file, ".md")), packed(), known);
       guests.push(guest);
-      await play(guest, file, page, (name, ms) => console.log(`${(ms / 1_000).toFixed(1).padStart(6)} s  ${name.slice(0, 100)}`));
+      let all = 0;
+      await play(guest, file, page, (name, ms) => {
+        all += ms;
+        console.log(`${seconds(ms)}  ${name.slice(0, 100)}`);
+        if (name === OWN_SCRIPT) console.log(`${seconds(all)}  from nothing installed to the result of one's own script`);
+      });
     });
   });
 }
 
+const NEEDED = ["qemu-system-x86_64", "umoci", "busybox"];
+const missing = NEEDED.filter((name) => spawnSync("which", [name]).status !== 0);
+if (missing.length > 0)
+  console.warn(`SKIPPED: ${Object.keys(MACHINES).join(", ")}: here is no ${missing.join(", no ")}; .ci/run installs them`);
+
 read("a customer of a market on this machine", CUSTOMERS);
+read("an operator, an owner and their customer", { ...OPERATORS, ...(missing.length > 0 ? {} : MACHINES) }, true);

@@ -17,8 +17,8 @@ const USUAL_MS = 600_000n;
 const READY_FUEL = 100n * 10n ** 9n;
 
 /**
- * The most work of a module or script for which no bound is given: as much as a guest's clock counts in its longest time, where that is said,
- * else in ten minutes. What is held is in proportion to it. A longest time that nobody said holds for nothing.
+ * The most work of a module or script for which no bound is given: as much as a guest's clock counts in its longest time, where that is
+ * said, else in ten minutes. What is held is in proportion to it. A longest time that nobody said holds for nothing.
  */
 export const usualFuel = (maxTimeMs: number | null): bigint =>
   ((maxTimeMs === null ? USUAL_MS : BigInt(Math.ceil(maxTimeMs))) * FUEL_PER_GUEST_SECOND) / SECOND_MS + READY_FUEL;

@@ -2,11 +2,12 @@
  * Somebody who reads a page and does what it says: an empty home, a folder of their own, a shell, and what npm installs for them. Nothing of
  * the repository is in it but the packed files.
  */
+import { ok } from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { expect } from "vitest";
+import type { Packed } from "../packed-files.ts";
 
 export interface Said {
   code: number;
@@ -20,20 +21,22 @@ const OWN = /^(?:XENO_|npm_|NODE_(?!EXTRA_CA_CERTS)|VITEST|CI$|INIT_CWD$|XDG_|TE
 export class Guest {
   readonly home: string;
   readonly folder: string;
+  readonly packed: Packed;
   /** What each line of the pages so far has said. */
   readonly known: Map<string, string>;
   readonly #env: NodeJS.ProcessEnv;
   readonly #serving: ChildProcess[] = [];
 
-  private constructor(home: string, folder: string, known: Map<string, string>, env: NodeJS.ProcessEnv) {
+  private constructor(home: string, folder: string, packed: Packed, known: Map<string, string>, env: NodeJS.ProcessEnv) {
     this.home = home;
     this.folder = folder;
+    this.packed = packed;
     this.known = known;
     this.#env = env;
   }
 
   /** `home`: new, or that of somebody who has installed things before. `folder`: for each page a new one. */
-  static async at(home: string, folder: string, known = new Map<string, string>()): Promise<Guest> {
+  static async at(home: string, folder: string, packed: Packed, known = new Map<string, string>()): Promise<Guest> {
     await mkdir(home, { recursive: true });
     await mkdir(folder, { recursive: true });
     const global = path.join(home, ".npm-global");
@@ -43,7 +46,7 @@ export class Guest {
       ...{ HOME: home, NPM_CONFIG_PREFIX: global, NO_COLOR: "1", TERM: "xterm" },
       PATH: `${global}/bin:${path.dirname(process.execPath)}:${process.env["PATH"] ?? ""}`,
     };
-    return new Guest(home, folder, known, env);
+    return new Guest(home, folder, packed, known, env);
   }
 
   async has(files: Readonly<Record<string, string>>): Promise<void> {
@@ -56,7 +59,8 @@ export class Guest {
 
   /** A file in the folder holds this. */
   async sees(name: string, text: string): Promise<void> {
-    expect(await readFile(path.join(this.folder, name), "utf8"), name).toContain(text);
+    const found = await readFile(path.join(this.folder, name), "utf8");
+    ok(found.includes(text), `${name} does not hold '${text}' but: ${found}`);
   }
 
   /** What a program gets that is started beside the shell. */

@@ -1,5 +1,5 @@
 /** A page as its reader goes through it, line by line. */
-import { expect } from "vitest";
+import { equal, match } from "node:assert/strict";
 import { toldOn, type Told } from "./commands.ts";
 import type { Guest } from "./guest.ts";
 import type { Page, Place } from "./place.ts";
@@ -25,8 +25,8 @@ async function step(guest: Guest, page: Page, { name, text }: Told, place: Place
   if (place.serves) guest.known.set(name, await guest.serves(command, place.serves));
   else {
     const said = await guest.types(command, place.answers);
-    expect(said.code, `${command}\n${said.text}`).toBe(0);
-    if (place.says) expect(said.text, command).toMatch(place.says);
+    equal(said.code, 0, `${command}\n${said.text}`);
+    if (place.says) match(said.text, place.says, `${command} does not say ${place.says} but:\n${said.text}`);
     guest.known.set(name, said.text);
   }
   await place.after?.(guest);

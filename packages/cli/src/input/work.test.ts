@@ -45,7 +45,7 @@ describe("what is wanted of the market", () => {
   });
 
   it.each<[string[], bigint]>([
-    [["--max-time", "30s"], 400n * GIGA],
+    [["--max-time", "1m"], 700n * GIGA],
     [["--max-time", "2h"], 72_100n * GIGA],
     [["--max-time", "2h", "--max-fuel", "7"], 7n * GIGA],
   ])("is as much work as its longest time counts, where that is said: %j", async (words, fuel) => {

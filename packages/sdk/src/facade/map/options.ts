@@ -11,7 +11,7 @@ export interface MapOptions {
   parallel?: number;
   /** The most that all together may cost, held once: "5.00", or nanos. Absent: each job has its own budget, and there is no other bound. */
   budget?: string | bigint;
-  /** "each": nothing is held for all; each job has a hold of its own, and no more is ordered at once than the budget allows. Absent: "once". */
+  /** "each": each job has a hold of its own, and no more is ordered at once than the budget allows. Absent: "once". */
   hold?: "once" | "each";
   /** How often a job is run again that ends by no fault of its customer; absent: not. */
   retries?: number;
