@@ -36,8 +36,12 @@ export function putTimesAs(format: TimeFormat): void {
   timeFormat = format;
 }
 
-/** In UTC. */
-export const when = (ms: number): string => (timeFormat === "iso" ? dateText(ms) : dateText(ms).replace("T", " ").slice(0, 19));
+/** To the second, and said to be in UTC: a bare time is read as one's own. */
+const shortDate = (ms: number): string =>
+  dateText(ms)
+    .replace("T", " ")
+    .replace(/\.\d+Z$/, "Z");
+export const when = (ms: number): string => (timeFormat === "iso" ? dateText(ms) : shortDate(ms));
 
 const MINUTE_MS = 60_000;
 const AGES = [
