@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, it } from "vitest";
 import { Guest } from "./guides/guest.ts";
 import { CUSTOMERS, MACHINES, OPERATORS } from "./guides/pages.ts";
 import type { Page } from "./guides/place.ts";
@@ -13,24 +13,21 @@ import { OWN_SCRIPT } from "./newcomer.ts";
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1).padStart(6)} s`;
 
-/** One reader after another at one machine; what one page installs or starts, the next has. */
-function read(who: string, pages: Readonly<Record<string, Page>>, installs = false): void {
+/** All pages are read at one machine: what one page installs, the next has. */
+let place: string;
+const known = new Map<string, string>();
+beforeAll(async () => {
+  place = await mkdtemp(path.join(tmpdir(), "xeno-guides-"));
+});
+afterAll(() => rm(place, { recursive: true, force: true }));
+
+/** Somebody who reads these pages; what they start goes on until the last of them. `ends`: typed then, to end what would outlive its daemon. */
+function read(who: string, pages: Readonly<Record<string, Page>>, ends = "true"): void {
   describe(who, () => {
-    let place: string;
     const guests: Guest[] = [];
-    const known = new Map<string, string>();
-    beforeAll(async () => {
-      place = await mkdtemp(path.join(tmpdir(), "xeno-guides-"));
-      if (!installs) return;
-      // the first line of docs/start.md, which the other reader has tried
-      const { code, text } = await (
-        await Guest.at(path.join(place, "home"), place, packed())
-      ).types(`npm i -g ${packed().file("xenoservers")}`);
-      expect(code, text).toBe(0);
-    });
     afterAll(async () => {
+      await guests.at(-1)?.types(ends);
       for (const guest of guests.toReversed()) await guest.close();
-      await rm(place, { recursive: true, force: true });
     });
     it.each(Object.entries(pages))("%s", async (file, page) => {
       const guest = await Guest.at(path.join(place, "home"), path.join(place, path.basename(file, ".md")), packed(), known);
@@ -51,4 +48,4 @@ if (missing.length > 0)
   console.warn(`SKIPPED: ${Object.keys(MACHINES).join(", ")}: here is no ${missing.join(", no ")}; .ci/run installs them`);
 
 read("a customer of a market on this machine", CUSTOMERS);
-read("an operator, an owner and their customer", { ...OPERATORS, ...(missing.length > 0 ? {} : MACHINES) }, true);
+read("an operator, an owner and their customer", { ...OPERATORS, ...(missing.length > 0 ? {} : MACHINES) }, "xeno server stop --now");

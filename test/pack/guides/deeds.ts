@@ -42,5 +42,5 @@ export async function checkedBy(guest: Guest, settings: string): Promise<void> {
   await writeFile(file, settings);
   const { code, text } = await guest.types(`xeno serve --check --config '${file}'`);
   equal(code, 0, text);
-  match(text, /eu/);
+  match(text, /^given +2 vCPU, 4G memory, 1G /m);
 }
