@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(place, { recursive: true, force: true }));
 
-/** Somebody who reads these pages; what they start goes on until the last of them. `ends`: typed then, to end what would outlive its daemon. */
+/** Somebody who reads these pages; what they start goes on until the last of them. `ends`: typed then, for what would outlive its daemon. */
 function read(who: string, pages: Readonly<Record<string, Page>>, ends = "true"): void {
   describe(who, () => {
     const guests: Guest[] = [];

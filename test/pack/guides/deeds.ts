@@ -29,6 +29,13 @@ export const creditedByDemo =
     equal(code, 0, text);
   };
 
+/** What the pipeline came to; its token has replaced nothing of the person whose machine it is here, who goes on. */
+export async function endsPipeline(guest: Guest): Promise<void> {
+  await guest.sees("run.json", '"stdout":"hello\\n"');
+  const { code, text } = await guest.types("xeno context use demo.local");
+  equal(code, 0, text);
+}
+
 export async function runBy(guest: Guest, name: string, program: string, says: RegExp): Promise<void> {
   await writeFile(path.join(guest.folder, name), program);
   const { code, text } = await guest.types(`node ${name}`);

@@ -6,7 +6,7 @@ import { rm } from "node:fs/promises";
 import path from "node:path";
 import { asAgent } from "./agent.ts";
 import type { Guest } from "./guest.ts";
-import { checkedBy, creditedByDemo, newestLease, runBy } from "./deeds.ts";
+import { checkedBy, creditedByDemo, endsPipeline, newestLease, runBy } from "./deeds.ts";
 import { initrdHere, kernelHere, layoutHere } from "./guests-here.ts";
 import type { Page, Place } from "./place.ts";
 
@@ -124,10 +124,7 @@ export const CUSTOMERS: Readonly<Record<string, Page>> = {
       ],
       ["npm i -g xenoservers", left("it is the first line of docs/start.md")],
       ['xeno login https://market.example --token "$XENO_TOKEN" --fingerprint "$XENO_FINGERPRINT"', says(/with a ci key that may/)],
-      [
-        "xeno run --in data --out results --budget 0.50 --max-time 20m --label ci --json job.py > run.json",
-        { after: (guest: Guest) => guest.sees("run.json", '"stdout":"hello\\n"') },
-      ],
+      ["xeno run --in data --out results --budget 0.50 --max-time 20m --label ci --json job.py > run.json", { after: endsPipeline }],
     ],
   },
   "docs/agents.md": {
