@@ -9,6 +9,9 @@ import { Market, type Job, type Machine } from "@xenoservers/sdk";
 import { until, type TestMarket } from "../process/market.ts";
 import { busyboxLayout, cliHome, machines, run, vmMarket } from "./support.ts";
 
+/** The longest that a timer can be. */
+const AS_LONG_AS_IT_TAKES = 2 ** 31 - 1;
+
 machines("machines by the SDK", () => {
   let folder: string;
   let image: string;
@@ -46,7 +49,8 @@ machines("machines by the SDK", () => {
     const client = new Client({ name: "a test", version: "1" });
     await client.connect(new StdioClientTransport({ command: process.execPath, args: [xeno, "mcp"], env, stderr: "ignore" }));
     try {
-      const call = (name: string, input: Record<string, unknown>) => client.callTool({ name, arguments: input }, { timeout: 2 ** 31 - 1 });
+      const call = (name: string, input: Record<string, unknown>) =>
+        client.callTool({ name, arguments: input }, { timeout: AS_LONG_AS_IT_TAKES });
       const said = await call("exec", { lease, command: ["sh", "-c", "echo hello; echo trouble >&2; exit 3"] });
       expect(said.structuredContent, JSON.stringify(said.content)).toMatchObject({
         ...{ exitCode: 3, stdout: { data: "hello\n", cut: false }, stderr: { data: "trouble\n" } },
