@@ -178,6 +178,7 @@ export const CUSTOMERS: Readonly<Record<string, Page>> = {
             ),
         },
       ],
+      ["ts 3", left("it needs servers of three owners, and a demo has one: test/repo/sdk-surface.test.ts holds its words")],
     ],
   },
 };
