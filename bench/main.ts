@@ -10,6 +10,7 @@ import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
 import { machine } from "./machine.ts";
+import { newcomer } from "./newcomer.ts";
 import { relay } from "./relay.ts";
 import { start } from "./start.ts";
 import { transfer } from "./transfer.ts";
@@ -32,6 +33,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   world,
   transfer,
   command: commandLine,
+  newcomer,
 };
 
 const wanted = process.argv.slice(2).filter((word, i, all) => !word.startsWith("--") && !["--seed", "--count"].includes(all[i - 1] ?? ""));

@@ -3,7 +3,7 @@ import { chmod, cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { bundleCommand } from "./bundle.ts";
 import { compile, compileReferences } from "./compile.ts";
-import { commandManifest, libraryManifest, type Release } from "./manifest.ts";
+import { commandManifest, insideManifest, libraryManifest, type Release } from "./manifest.ts";
 import { COMMAND, INSIDE, LIBRARIES, type Manifest } from "./packages.ts";
 
 const FOLDERS = [COMMAND.folder, ...LIBRARIES, ...INSIDE];
@@ -21,11 +21,11 @@ async function copyTexts(root: string, folder: string, to: string): Promise<void
   await cp(path.join(root, folder, "README.md"), path.join(to, "README.md"));
 }
 
-async function library(root: string, own: Manifest, folder: string, code: string, to: string, release: Release): Promise<void> {
+async function library(root: string, folder: string, code: string, to: string, manifest: object): Promise<void> {
   await mkdir(to, { recursive: true });
   await cp(code, path.join(to, "dist"), { recursive: true });
   await copyTexts(root, `packages/${folder}`, to);
-  await writeManifest(to, libraryManifest(own, release));
+  await writeManifest(to, manifest);
 }
 
 /** A program beside its launchers: by npm (`xeno.js`, whatever Node) and without (`xeno`, the Node beside it). */
@@ -56,13 +56,14 @@ export async function assemble(root: string, out: string, release: Release, plat
   const packed = new Map<string, string>();
   for (const folder of LIBRARIES) {
     const to = path.join(out, "packages", folder);
-    await library(root, manifests.get(folder)!, folder, codeOf(folder), to, release);
+    await library(root, folder, codeOf(folder), to, libraryManifest(manifests.get(folder)!, release));
     packed.set(`@xenoservers/${folder}`, to);
   }
   const whole = path.join(out, "packages", COMMAND.name);
   await command(root, codeOf(COMMAND.folder), whole);
   for (const folder of [...LIBRARIES, ...INSIDE]) {
-    await library(root, manifests.get(folder)!, folder, codeOf(folder), path.join(whole, "node_modules/@xenoservers", folder), release);
+    const to = path.join(whole, "node_modules/@xenoservers", folder);
+    await library(root, folder, codeOf(folder), to, insideManifest(manifests.get(folder)!, release));
   }
   await writeManifest(whole, commandManifest(manifests, platforms, release));
   packed.set(COMMAND.name, whole);

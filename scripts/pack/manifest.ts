@@ -32,15 +32,23 @@ const common = ({ version, gitHead, nodeMin }: Release) => ({
   engines: { node: `>=${nodeMin}` },
 });
 
-/** A library: only what it is imported for has an effect. */
-export function libraryManifest(own: Manifest, release: Release): object {
+/** A library as one of the packages that are published: whoever installs it has what it needs by it. */
+export const libraryManifest = (own: Manifest, release: Release): object => ({
+  ...insideManifest(own, release),
+  dependencies: sorted(own.dependencies),
+});
+
+/**
+ * A library inside the command, whose own manifest names what all of them need. Here nothing is named: npm takes what a bundled package
+ * needs for a part of the bundle, and `npm install -g`, which lays it beside the bundle, would leave each of those folders empty.
+ */
+export function insideManifest(own: Manifest, release: Release): object {
   return {
     ...{ name: own.name, description: `${release.description} (${own.name.split("/")[1]})`, ...common(release) },
     sideEffects: false,
     exports: { ...compiledAll(own.exports), "./package.json": "./package.json" },
     ...(own.imports ? { imports: compiledAll(own.imports) } : {}),
     files: ["dist", "CHANGELOG.md"],
-    dependencies: sorted(own.dependencies),
   };
 }
 

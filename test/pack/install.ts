@@ -1,34 +1,15 @@
 /** The packed files as strangers have them: installed in empty folders outside of the repository, on a Node of their own. */
 import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { inject } from "vitest";
+import { packedIn, type Packed } from "./packed-files.ts";
 
 export const run = promisify(execFile);
 
-/** What would be published, made once for all tests here. */
-export interface Packed {
-  folder: string;
-  /** The npm package's file. */
-  file(name: string): string;
-}
-
-/** Of pack-once.ts. */
-export function packed(): Packed {
-  const folder = inject("packed");
-  const files = readdirSync(folder);
-  return {
-    folder,
-    file(name) {
-      const start = `${name.replace("@", "").replace("/", "-")}-`;
-      const file = files.find((each) => each.startsWith(start) && /^\d/.test(each.slice(start.length)));
-      if (file === undefined) throw new Error(`${name} was not packed: ${files.join(", ")}`);
-      return path.join(folder, file);
-    },
-  };
-}
+/** Of pack-once.ts: made once for all tests here. */
+export const packed = (): Packed => packedIn(inject("packed"));
 
 /** `npm install` in a folder that has nothing else; `packages`: names with versions, files, or words of npm's. */
 export async function install(folder: string, ...packages: string[]): Promise<void> {

@@ -2,10 +2,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Client } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Market, type Job, type Machine } from "@xenoservers/sdk";
 import { until, type TestMarket } from "../process/market.ts";
 import { busyboxLayout, cliHome, machines, run, vmMarket } from "./support.ts";
+
+/** The longest that a timer can be. */
+const AS_LONG_AS_IT_TAKES = 2 ** 31 - 1;
 
 machines("machines by the SDK", () => {
   let folder: string;
@@ -31,6 +36,29 @@ machines("machines by the SDK", () => {
   ])("%s", async (name, expected) => {
     const { stdout } = await run(process.execPath, [`examples/sdk/${name}.ts`, image], { env: { ...process.env, XENO_HOME: home } });
     expect(stdout).toMatch(expected);
+  });
+
+  it("is an agent's, too: a program in it, its output and exit code, by a capped token", async () => {
+    const xeno = path.resolve("packages/cli/bin/xeno.js");
+    const token = (
+      await run(process.execPath, [xeno, "token", "create", "--max-per-day", "1"], { env: { ...process.env, XENO_HOME: home } })
+    ).stdout;
+    const env = { PATH: process.env["PATH"] ?? "", XENO_HOME: path.join(folder, "agent"), XENO_TOKEN: token.trim() };
+    const words = ["run", "--detach", "--quiet", "--accel", "any", "--mem", "192M", "--max-time", "30m", image, "--", "sleep", "100000"];
+    const lease = (await run(process.execPath, [xeno, ...words], { env })).stdout.trim();
+    const client = new Client({ name: "a test", version: "1" });
+    await client.connect(new StdioClientTransport({ command: process.execPath, args: [xeno, "mcp"], env, stderr: "ignore" }));
+    try {
+      const call = (name: string, input: Record<string, unknown>) =>
+        client.callTool({ name, arguments: input }, { timeout: AS_LONG_AS_IT_TAKES });
+      const said = await call("exec", { lease, command: ["sh", "-c", "echo hello; echo trouble >&2; exit 3"] });
+      expect(said.structuredContent, JSON.stringify(said.content)).toMatchObject({
+        ...{ exitCode: 3, stdout: { data: "hello\n", cut: false }, stderr: { data: "trouble\n" } },
+      });
+      expect((await call("stop", { lease })).isError).not.toBe(true);
+    } finally {
+      await client.close();
+    }
   });
 
   it("holds one: programs that fail, files that are not there, snapshots and forks", async () => {

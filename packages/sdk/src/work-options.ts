@@ -1,16 +1,31 @@
 /** Everything that can be said of a run, read already: what the command line and `market.run` both come to. */
-import type { Assurance, Condition, MachineDriver, PaymentTerms } from "@xenoservers/market";
+import { FUEL_PER_GUEST_SECOND, type Assurance, type Condition, type MachineDriver, type PaymentTerms } from "@xenoservers/market";
 import type { ImageFormat } from "@xenoservers/protocol";
 
 /** What holds where nothing else is said, as people write it. */
 export const WORK_DEFAULTS = {
   budget: "1.00",
   maxTime: "1h",
-  maxFuel: "100000",
   cpu: "1",
   maxOutput: "64M",
   egressMax: "1G",
 } as const;
+
+const SECOND_MS = 1_000n;
+const USUAL_MS = 600_000n;
+/** For making the program ready, which is part of its fuel: of 370 MiB. */
+const READY_FUEL = 100n * 10n ** 9n;
+
+/**
+ * The most work of a module or script for which no bound is given: as much as a guest's clock counts in its longest time, where that is
+ * said, else in ten minutes. What is held is in proportion to it. A longest time that nobody said holds for nothing.
+ */
+export const usualFuel = (maxTimeMs: number | null): bigint =>
+  ((maxTimeMs === null ? USUAL_MS : BigInt(Math.ceil(maxTimeMs))) * FUEL_PER_GUEST_SECOND) / SECOND_MS + READY_FUEL;
+
+/** Of machines, which are paid by their time. */
+export const MACHINE_FUEL = 10n ** 14n;
+
 /** Everything that can be said of a run; null: nothing is said. Amounts are nanos, times milliseconds; sizes stand as people write them. */
 export interface WorkOptions {
   /** A module, a script, or the name of an image. */
@@ -23,8 +38,8 @@ export interface WorkOptions {
   budget: bigint;
   maxPrice: bigint | null;
   maxFee: number | null;
-  maxTime: number;
-  maxFuel: bigint;
+  maxTime: number | null;
+  maxFuel: bigint | null;
   maxOutput: string;
   audit: boolean;
   replicas: number;

@@ -122,6 +122,7 @@ export function readTyped<T>(input: Input<T>, argv: readonly string[]): T {
 
 /** `--json`, which most verbs take. */
 export const json = flag("--json", "one JSON object on stdout");
+export const timeFormat = choiceOr("--time-format <how>", "of what people read: iso is exact, in UTC", ["short", "iso"], "short");
 export const data = text("--data <dir>", "folder of this program's data");
 
 interface VerbMore {

@@ -25,6 +25,8 @@ function typed(...argv: string[]): WorkInput {
   return quoteInput.read(command);
 }
 
+const GIGA = 10n ** 9n;
+
 describe("what is wanted of the market", () => {
   it("is little where little was said", async () => {
     const { wanted, module: parsed } = await workOf(typed(module));
@@ -38,8 +40,16 @@ describe("what is wanted of the market", () => {
         on: "market",
         label: "",
       },
-      ...{ maxPriceNanosPerHour: null, durationMsMax: 3_600_000, fuelMax: 10n ** 14n, budgetNanos: 10n ** 9n },
+      ...{ maxPriceNanosPerHour: null, durationMsMax: 3_600_000, fuelMax: 6_100n * GIGA, budgetNanos: 10n ** 9n },
     });
+  });
+
+  it.each<[string[], bigint]>([
+    [["--max-time", "1m"], 700n * GIGA],
+    [["--max-time", "2h"], 72_100n * GIGA],
+    [["--max-time", "2h", "--max-fuel", "7"], 7n * GIGA],
+  ])("is as much work as its longest time counts, where that is said: %j", async (words, fuel) => {
+    expect((await workOf(typed(module, ...words))).wanted.fuelMax).toBe(fuel);
   });
 
   it("is what was said, and no more", async () => {

@@ -17,7 +17,7 @@ export const stateLine = ({ id, state }: LeaseView): string =>
 /** Of endings at a limit: the option that orders more. */
 const ORDERS_MORE: Partial<Record<EndReason, string>> = {
   "time-limit": "--max-time",
-  "fuel-limit": "--max-fuel",
+  "fuel-limit": "--max-fuel, or a longer --max-time,",
   budget: "--budget",
   "memory-limit": "--mem",
   "output-limit": "--max-output",

@@ -44,7 +44,7 @@ describe("a refusal in words", () => {
     ],
     [refuse("insufficient_funds", { requestId: "r-1" }), /does not hold enough[^(]*$/],
     [refuse("internal", { requestId: "r-1" }), /the broker failed.*\n {2}\(request r-1\)$/],
-    [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00\)/],
+    [refuse("too_late", { windowEndsAt: 1_800_000_000_000 }), /\(windowEndsAt 2027-01-15 08:00:00Z\)/],
     [refuse("key_expired", { key: "abc", expiresAt: 1_800_000_000_000 }), /create a new one with `xeno token create`/],
   ])("%j", (refusal, says) => expect(describeRefusal(refusal).join("\n")).toMatch(says));
 });
@@ -77,7 +77,7 @@ it("shows a broker's refusal whatever it put where a sum, a time or a word is", 
 describe("numbers for people", () => {
   it("are short and exact", () => {
     expect([money("1"), money(2_500_000_000n, "EUR"), mib(512), mib(2_048)]).toEqual(["0.000000001 credits", "2.5000 EUR", "512M", "2G"]);
-    expect([when(1_800_000_000_000), when(Number.MAX_SAFE_INTEGER)]).toEqual(["2027-01-15 08:00:00", "9007199254740991 ms"]);
+    expect([when(1_800_000_000_000), when(Number.MAX_SAFE_INTEGER)]).toEqual(["2027-01-15 08:00:00Z", "9007199254740991 ms"]);
     expect([duration(5), duration(1_500), duration(61_000), duration(3_660_000)]).toEqual(["5 ms", "1.5 s", "1 min 1 s", "1 h 1 min"]);
     expect([gigaFuel(5n), gigaFuel(5_500_000_000n), gigaFuel(10n ** 12n)]).toEqual(["5 fuel", "5.50 Gfuel", "1000 Gfuel"]);
   });

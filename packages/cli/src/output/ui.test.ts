@@ -1,7 +1,17 @@
-import { expect, it } from "vitest";
-import { ago, ahead } from "./ui.ts";
+import { afterEach, expect, it } from "vitest";
+import { ago, ahead, putTimesAs, when } from "./ui.ts";
 
 const MINUTE = 60_000;
+
+afterEach(() => putTimesAs("short"));
+
+it("says each moment exactly where that is asked for", () => {
+  const moment = 1_800_000_000_123;
+  expect(when(moment)).toBe("2027-01-15 08:00:00Z");
+  putTimesAs("iso");
+  for (const said of [when(moment), ago(moment, moment + MINUTE), ahead(moment, moment - MINUTE)])
+    expect(said).toBe("2027-01-15T08:00:00.123Z");
+});
 
 it("says how long ago something was, and in how long it will be", () => {
   const now = 1_800_000_000_000;

@@ -29,7 +29,19 @@ export function duration(ms: number): string {
   return minutes < 60 ? `${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-export const when = (ms: number): string => dateText(ms).replace("T", " ").slice(0, 19);
+type TimeFormat = "short" | "iso";
+let timeFormat: TimeFormat = "short";
+/** How all times are put from now on: of one command everything alike. */
+export function putTimesAs(format: TimeFormat): void {
+  timeFormat = format;
+}
+
+/** To the second, and said to be in UTC: a bare time is read as one's own. */
+const shortDate = (ms: number): string =>
+  dateText(ms)
+    .replace("T", " ")
+    .replace(/\.\d+Z$/, "Z");
+export const when = (ms: number): string => (timeFormat === "iso" ? dateText(ms) : shortDate(ms));
 
 const MINUTE_MS = 60_000;
 const AGES = [
@@ -38,14 +50,16 @@ const AGES = [
   [MINUTE_MS, "min"],
 ] as const;
 
-/** How long ago that was: what people ask of a list; the moment itself is in `--json`. */
+/** How long ago that was: what people ask of a list; the moment itself is in `--time-format iso` and `--json`. */
 export function ago(ms: number, now: number): string {
+  if (timeFormat === "iso") return dateText(ms);
   const [unitMs, unit] = AGES.find(([each]) => now - ms >= each) ?? [0, ""];
   return unitMs === 0 ? "now" : `${Math.floor((now - ms) / unitMs)} ${unit} ago`;
 }
 
 /** The same of what is still to come. */
 export function ahead(ms: number, now: number): string {
+  if (timeFormat === "iso") return dateText(ms);
   const past = ago(now, ms);
   return ms <= now ? ago(ms, now) : past === "now" ? "in a moment" : `in ${past.replace(" ago", "")}`;
 }

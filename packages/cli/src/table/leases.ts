@@ -9,7 +9,7 @@ const OF_A_LEASE: readonly Verb[] = [
   verb(
     "show",
     "where it stands",
-    async () => (await leaseTakes()).leaseInput,
+    async () => (await leaseTakes()).leaseShowInput,
     async (given) => (await import("../verbs/lease-show.ts")).leaseShow(given),
   ),
   verb(

@@ -260,6 +260,20 @@ describe("tokens", () => {
     expect(typed.said.stderr).toContain("takes a key that may manage");
   });
 
+  it("replace nobody's own key", async () => {
+    const { name } = await currentContext();
+    await xeno("token", "create", "--read-only", "--label", "r");
+    const token = typed.said.stdout.trim();
+    expect(await xeno("login", "--token", token, "--context", name)).toBe(125);
+    expect(typed.said.stderr).toContain("holds your own key");
+    const own = market.pins.origin.split("/")[0]!;
+    const contexts = (await readContexts()).contexts;
+    await saveContext(own, contexts[name]!);
+    expect(await xeno("login", "--token", token)).toBe(0);
+    expect((await currentContext()).name).toBe(`${own}-ci`);
+    expect((await readContexts()).contexts[own]).toEqual(contexts[name]);
+  });
+
   it("of a market with other keys are not used", async () => {
     await xeno("token", "create", "--read-only", "--label", "r");
     const token = typed.said.stdout.trim();

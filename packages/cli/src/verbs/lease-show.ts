@@ -2,12 +2,13 @@
 import type { LeaseView } from "@xenoservers/protocol";
 import { shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
-import type { LeaseInput } from "../input/verbs/lease.ts";
+import type { LeaseShowInput } from "../input/verbs/lease.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { bold, print, printJson } from "../output/terminal.ts";
-import { duration, money, when } from "../output/ui.ts";
+import { duration, money, putTimesAs, when } from "../output/ui.ts";
 
-export async function leaseShow({ lease: id, json }: LeaseInput): Promise<void> {
+export async function leaseShow({ lease: id, timeFormat, json }: LeaseShowInput): Promise<void> {
+  putTimesAs(timeFormat);
   const { client, context } = await openClient("read");
   const lease = await client.read("lease", { params: { id } });
   if (json) return printJson(lease);

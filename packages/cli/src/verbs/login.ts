@@ -48,8 +48,7 @@ export async function login(input: LoginInput): Promise<void> {
   const pins = pinsOf(market);
   const fingerprint = fingerprintOf(nodeCrypto, pins);
   if (token && !samePins(token.pins, pins)) throw new UserError("the broker shows other keys than the token pins; do not use it");
-  const name = input.context ?? market.origin.split("/")[0] ?? "market";
-  const earlier = (await readContexts()).contexts[name];
+  const { name, earlier } = await placeFor(input.context, market, token);
   if (earlier && !samePins(earlier.pins, pins))
     throw new UserError(
       `the context ${name} pins other keys for this name; compare fingerprints with the operator, then use --context OTHER`,
@@ -64,6 +63,23 @@ export async function login(input: LoginInput): Promise<void> {
   await marketHistory(address, market.origin); // kept before anything is at stake
   if (input.json) printJson({ context: name, party: context.party, account: context.account, scopes: context.scopes, fingerprint });
   else print(`you are ${context.party} in ${name}${token ? `, with a ${context.role} key that may ${context.scopes.join(", ")}` : ""}`);
+}
+
+interface ContextPlace {
+  name: string;
+  earlier: Context | undefined;
+}
+
+/** A token can be made again, a person's own key cannot: where one stands under the market's name the token has a name beside it. */
+async function placeFor(asked: string | null, { origin }: MarketInfo, token: CiToken | null): Promise<ContextPlace> {
+  const { contexts } = await readContexts();
+  const usual = asked ?? origin.split("/")[0] ?? "market";
+  if (token === null || contexts[usual]?.role !== "root") return { name: usual, earlier: contexts[usual] };
+  if (asked !== null)
+    throw new UserError(`the context ${usual} holds your own key, which a token must not replace: give another --context`);
+  const name = `${usual}-${token.key.role}`;
+  if (contexts[name]?.role === "root") throw new UserError(`the context ${name} holds your own key: give the token another --context`);
+  return { name, earlier: contexts[name] };
 }
 
 async function contextFor(

@@ -29,6 +29,8 @@ import { UserError, countOf } from "../output/ui.ts";
 
 const NAME_BYTES = 4;
 const FAILED = 1;
+/** Of all together, where nothing is said. */
+const USUAL_BUDGET = 1_000_000_000n;
 
 interface Asked {
   file: string;
@@ -63,8 +65,9 @@ function runOf({ file, args }: Asked, input: MapInput): (at: string) => RunInput
   const { maxPrice, maxFee, maxTime, maxFuel, maxOutput, assurance, pay, on, where, cpu, mem, disk, label, account } = input;
   const program: RunInput = file.endsWith(".py") ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file };
   const bounds: RunInput = {
-    ...{ budget: input.each ?? shareOf(input.budget, input.parallel), maxTime, maxOutput, assurance, on, where, cpu },
-    maxFuel: Number(maxFuel / 1_000_000_000n),
+    ...{ budget: input.each ?? shareOf(input.budget ?? USUAL_BUDGET, input.parallel), maxOutput, assurance, on, where, cpu },
+    ...(maxTime === null ? {} : { maxTime }),
+    ...(maxFuel === null ? {} : { maxFuel: Number(maxFuel / 1_000_000_000n) }),
     ...(maxPrice === null ? {} : { maxPrice }),
     ...(maxFee === null ? {} : { maxFee: `${maxFee / 100}%` }),
     ...(pay === null ? {} : { pay }),
@@ -162,7 +165,9 @@ export async function map(input: MapInput): Promise<void> {
   });
   if (!quiet) say(dim(`map      ${name}: ${countOf(wanted.inputs.length, "input")}, ${input.parallel} at once`));
   const results = market.map(wanted.inputs, run, {
-    ...{ parallel: input.parallel, budget: input.budget, retries: input.retries, resume: name, signal: off.signal },
+    ...{ parallel: input.parallel, retries: input.retries, resume: name, signal: off.signal },
+    // what nobody has said is a bound, and no sum that has to lie ready
+    ...{ budget: input.budget ?? USUAL_BUDGET, hold: input.budget === null ? "each" : "once" },
     reuse: input.reuse,
     failures: input.failFast ? "raise" : "return",
     onProgress: (progress) => line.show(progress),

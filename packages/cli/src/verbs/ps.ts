@@ -8,14 +8,15 @@ import { dueLine } from "../proof/audit-due.ts";
 import { noteLeases } from "../output/completion-words.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
 import { printJsonList, say } from "../output/terminal.ts";
-import { ago, countOf, duration, money, table } from "../output/ui.ts";
+import { ago, countOf, duration, money, putTimesAs, table } from "../output/ui.ts";
 
 /** As many of the newest are looked at for audits that are due. */
 const AUDITS_LOOKED_FOR = 1_000;
 type AwayView = RouteReply<"leases">["away"][number];
 const endOf = ({ end }: LeaseView): string => (end ? `${end.reason}${end.exitCode === null ? "" : ` (${end.exitCode})`}` : "");
 
-export async function ps({ all, label, limit, after, json }: PsInput): Promise<void> {
+export async function ps({ all, label, limit, after, timeFormat, json }: PsInput): Promise<void> {
+  putTimesAs(timeFormat);
   const { client, context } = await openClient("read");
   const query = { live: all ? "false" : "true", ...fromPlace(after) } as const;
   const away: AwayView[] = [];

@@ -30,6 +30,7 @@ import { encodedStreams } from "../output/encoded.ts";
 import { LEFT_SAYS, onInterrupt } from "../output/interrupt.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { Sending } from "../output/sending.ts";
+import { Starting } from "../output/starting.ts";
 import { dim, print, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT } from "../output/exit.ts";
 import { UserError, countOf } from "../output/ui.ts";
@@ -106,11 +107,13 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   const { promise: started, resolve: start } = Promise.withResolvers<void>();
   let there = false;
   const sending = new Sending(quiet);
+  const starting = Starting.here("vm" in job.spec ? "making its disk ready and booting" : "making it ready to run", quiet);
   const held = new RunHere();
   const joined = input.detach ? null : joinedHere(quiet);
   const process = "vm" in job.spec ? processOf(job.spec.vm) : USUAL_PROCESS;
   const opened = openSession(client, bound, job, {
     async onOutput(stream, bytes) {
+      starting.state("running");
       held.printed(stream, bytes);
       if (input.json) output[stream].push(bytes);
       else if (!input.detach) await showRaw(stream, bytes);
@@ -118,6 +121,7 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
     onSent: (progress) => sending.sent(progress),
     onState(state) {
       if (state !== "waiting") sending.end(["preparing", "running", "ended"].includes(state));
+      starting.state(state);
       if (state === "running" || state === "ended") start();
       there = state === "matched again" ? false : there || ["preparing", "running", "ended"].includes(state);
       if (!quiet && (state.startsWith("problem") || state === "reconnecting" || state === "matched again"))
@@ -127,6 +131,7 @@ async function order({ client, work }: Prepared, job: BuiltWork, input: RunInput
   });
   if (process.terminal) joined?.followSize(opened.session);
   const close = (): void => {
+    starting.state("closed");
     // first: what is let go of here is no end of what the program reads
     opened.close();
     joined?.close();

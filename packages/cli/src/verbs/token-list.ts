@@ -3,10 +3,12 @@ import { openClient } from "../input/client.ts";
 import type { TokenListInput } from "../input/verbs/token.ts";
 import { keyTable } from "../output/key-table.ts";
 import { printJson, say } from "../output/terminal.ts";
+import { putTimesAs } from "../output/ui.ts";
 
 const DELEGATED = ["ci", "device", "enrol"];
 
-export async function tokenList({ all, json }: TokenListInput): Promise<void> {
+export async function tokenList({ all, timeFormat, json }: TokenListInput): Promise<void> {
+  putTimesAs(timeFormat);
   const { client, context } = await openClient("read");
   const { keys } = await client.read("whoami");
   const now = client.timers.now();

@@ -5,7 +5,7 @@ import { openClient } from "../input/client.ts";
 import type { WalletInput } from "../input/verbs/money.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
 import { print, printJson, printJsonList } from "../output/terminal.ts";
-import { UserError, ago, duration, gigaFuel, money, table } from "../output/ui.ts";
+import { UserError, ago, duration, gigaFuel, money, putTimesAs, table } from "../output/ui.ts";
 
 type Entry = RouteReply<"statement">["entries"][number];
 
@@ -40,7 +40,8 @@ async function labelTable(json: boolean): Promise<void> {
   );
 }
 
-export async function wallet({ byLabel, csv, limit, after, account, json }: WalletInput): Promise<void> {
+export async function wallet({ byLabel, csv, limit, after, account, timeFormat, json }: WalletInput): Promise<void> {
+  putTimesAs(timeFormat);
   if (byLabel && (csv || after !== null || account !== null))
     throw new UserError("--by-label sums all leases: leave out --csv, --after and --account");
   if (byLabel) return labelTable(json);

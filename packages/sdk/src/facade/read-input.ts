@@ -151,7 +151,7 @@ export function isReplicated(input: RunInput | ReplicasInput): input is Replicas
 
 /** Throws InputError. */
 export function workOptionsOf(input: RunInput | ReplicasInput): WorkOptions {
-  const { budget = WORK_DEFAULTS.budget, maxTime = WORK_DEFAULTS.maxTime, maxPrice, maxFee, maxFuel, stopGrace } = input;
+  const { budget = WORK_DEFAULTS.budget, maxTime, maxPrice, maxFee, maxFuel, stopGrace } = input;
   const orNull = <T>(value: T | undefined): T | null => value ?? null;
   return {
     file: typeof input.python === "string" ? input.python : typeof input.module === "string" ? input.module : null,
@@ -160,8 +160,8 @@ export function workOptionsOf(input: RunInput | ReplicasInput): WorkOptions {
     budget: amountIn(budget, "budget"),
     maxPrice: maxPrice === undefined ? null : amountIn(maxPrice, "maxPrice"),
     maxFee: maxFee === undefined ? null : parsePercent(maxFee, "maxFee"),
-    maxTime: timeIn(maxTime, "maxTime"),
-    maxFuel: parseGigaFuel(String(maxFuel ?? WORK_DEFAULTS.maxFuel), "maxFuel"),
+    maxTime: maxTime === undefined ? null : timeIn(maxTime, "maxTime"),
+    maxFuel: maxFuel === undefined ? null : parseGigaFuel(String(maxFuel), "maxFuel"),
     maxOutput: input.maxOutput ?? WORK_DEFAULTS.maxOutput,
     ...{
       audit: false,

@@ -9,8 +9,8 @@ import { given } from "../given.ts";
 import { driverOf, type Quoted, type Wanted } from "../order.ts";
 import { PYTHON } from "../runtimes.ts";
 import type { SourceEntry } from "../blob.ts";
-import { parseCount, parseSizeMib } from "../words.ts";
-import type { WorkOptions } from "../work-options.ts";
+import { parseCount, parseDurationMs, parseSizeMib } from "../words.ts";
+import { MACHINE_FUEL, WORK_DEFAULTS, usualFuel, type WorkOptions } from "../work-options.ts";
 import type { Looking } from "./image-address.ts";
 import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "./machine-job.ts";
 import type { ModuleCheck } from "./module-check.ts";
@@ -93,8 +93,8 @@ function wantedOf(input: WorkOptions, machine: ParsedVm | null): Wanted {
     assurance: assurance !== "isolated" || (replicas === 1 && !audit) ? assurance : "replicated",
     on,
     maxPriceNanosPerHour: maxPrice,
-    durationMsMax: maxTime,
-    fuelMax: maxFuel,
+    durationMsMax: maxTime ?? parseDurationMs(WORK_DEFAULTS.maxTime, "--max-time"),
+    fuelMax: maxFuel ?? (machine ? MACHINE_FUEL : usualFuel(maxTime)),
     budgetNanos: budget,
     label: label ?? "",
     ...given({ batch, feeBasisPointsMax: maxFee, replicas: replicas > 1 ? replicas : null }),

@@ -1,10 +1,12 @@
 import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
 import { countOrAll, parseLabel } from "../parse.ts";
-import { data, flag, inputOf, json, needed, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { data, flag, inputOf, json, needed, text, timeFormat, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 import { leaseWord, leaseWords } from "../lease-words.ts";
 
 export const leaseInput = inputOf({ lease: leaseWord }, { json });
 export type LeaseInput = InputOf<typeof leaseInput>;
+export const leaseShowInput = inputOf({ lease: leaseWord }, { timeFormat, json });
+export type LeaseShowInput = InputOf<typeof leaseShowInput>;
 
 export const extendInput = inputOf({ lease: leaseWord, duration: wordAs(parseDurationMs) }, { json });
 export type ExtendInput = InputOf<typeof extendInput>;
@@ -65,13 +67,13 @@ export const psInput = inputOf(
     label: value("--label <text>", "of this label alone", parseLabel),
     limit: valueOr("--limit <n>", "how many, newest first; or all", "200", countOrAll),
     after: text("--after <place>", "from where an earlier list ended"),
-    json,
+    ...{ timeFormat, json },
   },
 );
 export type PsInput = InputOf<typeof psInput>;
 export const eventsInput = inputOf(
   {},
-  { follow: flag("-f, --follow", "and what comes"), after: text("--after <cursor>", "from there on"), json },
+  { follow: flag("-f, --follow", "and what comes"), after: text("--after <cursor>", "from there on"), timeFormat, json },
 );
 export type EventsInput = InputOf<typeof eventsInput>;
 export const exportInput = inputOf({ folder: word }, {});

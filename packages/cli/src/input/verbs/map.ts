@@ -18,7 +18,11 @@ export const mapInput = inputOf(
     array: value("--array <ranges>", "on numbers in place of files, 0-99, 0-99:5 or 3,7: in XENO_INDEX, and for each {}", parseArray),
     null: flag("-0, --null", "of names that are piped in (-- -) each ends with a NUL, as find -print0 has them"),
     parallel: valueOr("-P, --parallel <count>", "so many at once", "8", countTo(PARALLEL_MAX)),
-    budget: valueOr("--budget <amount>", "most that all of them together may cost, held once", "1.00", parseAmount),
+    budget: value(
+      "--budget <amount>",
+      "most that all of them together may cost, held once (default: 1.00, each held by itself)",
+      parseAmount,
+    ),
     each: value("--each <amount>", "most that one may cost (default: half the budget, shared among those at once)", parseAmount),
     retries: valueOr("--retries <count>", "run one again so often where it ends by no fault of its customer", "0", (typed, option) =>
       typed === "0" ? 0 : countTo(RETRIES_MAX)(typed, option),
@@ -31,8 +35,8 @@ export const mapInput = inputOf(
     env: many("-e, --env <name=value>", "environment"),
     maxPrice: value("--max-price <amount>", "most per hour", parseAmount),
     maxFee: value("--max-fee <percent>", "most of it that may go to the broker (default: what it announces)", parsePercent),
-    maxTime: valueOr("--max-time <duration>", "longest run of one", "1h", parseDurationMs),
-    maxFuel: valueOr("--max-fuel <giga>", "stop one after this much fuel, in 10^9", "100000", parseGigaFuel),
+    maxTime: value("--max-time <duration>", "longest run of one (default: 1h)", parseDurationMs),
+    maxFuel: value("--max-fuel <giga>", "stop one after this much fuel, in 10^9 (default: that of --max-time, else of 10m)", parseGigaFuel),
     maxOutput: textOr("--max-output <size>", "of stdout and stderr of one", "64M"),
     assurance: choiceOr("--assurance <class>", "replicated: the owner's stake is locked", ["isolated", "replicated"], "isolated"),
     pay: choice("--pay <terms>", "default on-result; by-interval for machines", ["on-result", "by-interval"]),

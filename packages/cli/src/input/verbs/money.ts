@@ -1,7 +1,7 @@
 import { parseAmount } from "@xenoservers/sdk";
 import { UserError } from "../../output/ui.ts";
 import { countOrAll } from "../parse.ts";
-import { flag, inputOf, json, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
+import { flag, inputOf, json, text, timeFormat, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 
 export const walletInput = inputOf(
   {},
@@ -11,7 +11,7 @@ export const walletInput = inputOf(
     limit: valueOr("--limit <n>", "entries of the statement, newest first; or all", "20", countOrAll),
     after: text("--after <place>", "from where an earlier statement ended"),
     account: text("--account <account>", "of this account and what is below it"),
-    json,
+    ...{ timeFormat, json },
   },
 );
 export type WalletInput = InputOf<typeof walletInput>;

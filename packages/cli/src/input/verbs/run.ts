@@ -22,7 +22,7 @@ const job = {
   budget: valueOr("--budget <amount>", "most it may cost", "1.00", parseAmount),
   maxPrice: value("--max-price <amount>", "most per hour", parseAmount),
   maxFee: value("--max-fee <percent>", "most of it that may go to the broker (default: what it announces)", parsePercent),
-  maxTime: valueOr("--max-time <duration>", "longest run", "1h", parseDurationMs),
+  maxTime: value("--max-time <duration>", "longest run (default: 1h)", parseDurationMs),
   audit: flag("--audit", "the same as --assurance replicated: on a server with stake, and the log draws whether the referee runs it too"),
   noAudit: negation("--no-audit", "leave a drawn audit to a later xeno audit"),
   replicas: valueOr(
@@ -44,10 +44,9 @@ const job = {
   mem: text("--mem <size>", "memory (default 512M)"),
   disk: text("--disk <size>", "room for files (default 256M; of an image 2G, of a disk image its own size)"),
   maxOutput: textOr("--max-output <size>", "of stdout and stderr", "64M"),
-  maxFuel: valueOr(
+  maxFuel: value(
     "--max-fuel <giga>",
-    "stop the job after this much fuel, in 10^9 (about 0.1 s of one core each)",
-    "100000",
+    "stop the job after this much fuel, in 10^9, about 0.1 s of one core each (default: that of --max-time, else of 10m)",
     parseGigaFuel,
   ),
   label: value("--label <text>", "shown by ps", parseLabel),

@@ -2,7 +2,7 @@ import { ROLE_SCOPES, SCOPES, type Scope } from "@xenoservers/market";
 import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
 import { UserError } from "../../output/ui.ts";
 import { parseLabel, parseScopes } from "../parse.ts";
-import { flag, inputOf, json, text, value, valueOr, type InputOf } from "../verb.ts";
+import { flag, inputOf, json, text, timeFormat, value, valueOr, type InputOf } from "../verb.ts";
 
 const FOR_TOKENS = SCOPES.filter((scope) => ROLE_SCOPES.ci.includes(scope));
 
@@ -46,5 +46,5 @@ export function scopesOf({
   return [...wanted];
 }
 
-export const tokenListInput = inputOf({}, { all: flag("-a, --all", "revoked and expired ones too"), json });
+export const tokenListInput = inputOf({}, { all: flag("-a, --all", "revoked and expired ones too"), timeFormat, json });
 export type TokenListInput = InputOf<typeof tokenListInput>;

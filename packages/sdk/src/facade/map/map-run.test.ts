@@ -107,6 +107,7 @@ describe("a map", () => {
     for (const parallel of [0, 257, 1.5]) expect(() => mapSettingsOf({ parallel })).toThrow(/parallel/);
     for (const resume of ["", ".", "../x", "a/b", "x".repeat(65)]) expect(() => mapSettingsOf({ resume })).toThrow(/resume/);
     expect(() => mapSettingsOf({ budget: 0n })).toThrow(/budget/);
+    expect(() => mapSettingsOf({ hold: "none" as "each" })).toThrow(/hold/);
     expect(() => placed({}, {})).toThrow(/texts or numbers/);
     expect(placed({ args: ["-x", "{}={}"] }, 3).args).toEqual(["-x", "3=3"]);
     expect(placed({ args: ["{}"] }, "a$$b$&").args).toEqual(["a$$b$&"]);
@@ -114,6 +115,15 @@ describe("a map", () => {
 });
 
 describe("the budget for all", () => {
+  it("is a bound alone where each has a hold of its own", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => ({ dueNanos: 4n });
+    const all = await run(ways, ["a", "b", "c", "d", "e", "f", "g"], { budget: 25n, hold: "each", parallel: 8 }).all;
+    expect(words(all)).toEqual(["a", "b", "c", "d", "!-", "!-", "!-"]);
+    expect(ways.heldMaxNanos).toBeLessThanOrEqual(25n);
+    expect(ways.batches).toEqual([]);
+  });
+
   it("bounds what is under way, is held once, and names what it does not pay for", async () => {
     const ways = new PaperWays();
     ways.comesTo = () => ({ dueNanos: 4n });

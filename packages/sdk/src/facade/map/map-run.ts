@@ -197,7 +197,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     return {
       ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed },
       batchOf: async (account) => {
-        if (account === null || this.#settings.budgetNanos === null) return null;
+        if (account === null || this.#settings.budgetNanos === null || !this.#settings.holdsOnce) return null;
         // without it none of them can be ordered
         opened ??= { account, batch: open(account).catch((error: unknown) => this.#fail(error)) };
         return opened.account === account ? opened.batch : null;

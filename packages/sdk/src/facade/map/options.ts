@@ -11,6 +11,8 @@ export interface MapOptions {
   parallel?: number;
   /** The most that all together may cost, held once: "5.00", or nanos. Absent: each job has its own budget, and there is no other bound. */
   budget?: string | bigint;
+  /** "each": each job has a hold of its own, and no more is ordered at once than the budget allows. Absent: "once". */
+  hold?: "once" | "each";
   /** How often a job is run again that ends by no fault of its customer; absent: not. */
   retries?: number;
   /** "raise": the first that fails ends the rest, and is thrown; absent: failures stand among the results. */
@@ -60,6 +62,7 @@ export type Mapped<T> = Place<T> & ({ ok: true; result: JobResult } | { ok: fals
 export interface MapSettings {
   parallel: number;
   budgetNanos: bigint | null;
+  holdsOnce: boolean;
   retries: number;
   raises: boolean;
   onProgress: ((progress: MapProgress) => void) | null;
@@ -73,6 +76,7 @@ const RETRIES_MAX = 100;
 const KEYS: readonly string[] = [
   "parallel",
   "budget",
+  "hold",
   "retries",
   "failures",
   "onProgress",
@@ -98,9 +102,20 @@ function budgetIn(budget: unknown): bigint | null {
 export function mapSettingsOf(options: MapOptions): MapSettings {
   const unknown = Object.keys(options).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) throw new InputError(`'${unknown.slice(0, 64)}' is nothing that a map takes`);
-  const { parallel = PARALLEL, budget, retries = 0, failures = "return", onProgress, signal, resume, reuse = false } = options;
+  const {
+    parallel = PARALLEL,
+    budget,
+    hold = "once",
+    retries = 0,
+    failures = "return",
+    onProgress,
+    signal,
+    resume,
+    reuse = false,
+  } = options;
   if (!isCount(parallel, 1, WAITING_PER_PARTY_MAX)) throw new InputError(`parallel must be a number from 1 to ${WAITING_PER_PARTY_MAX}`);
   if (!isCount(retries, 0, RETRIES_MAX)) throw new InputError(`retries must be a number from 0 to ${RETRIES_MAX}`);
+  if (hold !== "once" && hold !== "each") throw new InputError('hold must be "once" or "each"');
   if (failures !== "return" && failures !== "raise") throw new InputError('failures must be "return" or "raise"');
   if (onProgress !== undefined && typeof onProgress !== "function") throw new InputError("onProgress must be a function");
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InputError("signal must be an AbortSignal");
@@ -108,7 +123,7 @@ export function mapSettingsOf(options: MapOptions): MapSettings {
   if (resume !== undefined && !isMapName(resume))
     throw new InputError("resume must be a name of at most 64 letters, digits, '-', '_' and '.'");
   return {
-    ...{ parallel, retries, raises: failures === "raise", budgetNanos: budgetIn(budget) },
+    ...{ parallel, retries, raises: failures === "raise", budgetNanos: budgetIn(budget), holdsOnce: hold === "once" },
     ...{ onProgress: onProgress ?? null, signal: signal ?? null, name: resume ?? null, reuses: reuse },
   };
 }
