@@ -43,7 +43,10 @@ export async function once(name: string, make: (part: string) => Promise<void>):
   await mkdir(cache, { recursive: true });
   const part = `${file}.${process.pid}`;
   await make(part);
-  await rename(part, file);
+  await rename(part, file).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOTEMPTY") throw error; // another made the same folder meanwhile
+    await rm(part, { recursive: true });
+  });
   return file;
 }
 

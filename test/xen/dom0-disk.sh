@@ -9,7 +9,7 @@ cat /etc/apt/apt.conf.d/* >apt.conf 2>/dev/null || true
 mapfile -t sources < <(find /etc/apt/sources.list.d \( -name '*.sources' -o -name '*.list' \); ls /etc/apt/sources.list 2>/dev/null)
 [ -d root ] || mmdebstrap --quiet --variant=minbase --aptopt="$work/apt.conf" \
   --include=xen-utils-4.17,xen-hypervisor-4.17-amd64,xenstore-utils,grub-xen-host,linux-image-amd64,busybox-static,qemu-guest-agent \
-  --include=iproute2,procps,kmod,qemu-utils,util-linux,nftables,socat,e2fsprogs \
+  --include=iproute2,procps,kmod,qemu-utils,util-linux,nftables,socat,e2fsprogs,squashfs-tools,xz-utils,bzip2 \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   bookworm root "${sources[@]}"
 mkdir -p "$target"

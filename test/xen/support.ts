@@ -2,9 +2,9 @@
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe } from "vitest";
-import { bytesBlob, fileBlob, type BuiltVm, type Wanted } from "@xenoservers/sdk";
+import { bytesBlob, fileBlob, openImage, type BuiltVm, type Wanted } from "@xenoservers/sdk";
 import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
-import { machine, once, run, wantedFor } from "../vm/support.ts";
+import { busyboxLayout, machine, once, run, wantedFor } from "../vm/support.ts";
 import { createHash } from "node:crypto";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { dom0Files } from "./dom0-host.ts";
@@ -73,6 +73,23 @@ export async function diskOf(script: string): Promise<BuiltVm> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** An image of BusyBox in layers, which runs a script; an input in /in, and what it leaves in /out comes back. Its files are in that folder. */
+export async function imageOf(within: string, script: string): Promise<BuiltVm> {
+  const folder = await mkdtemp(path.join(within, "image-"));
+  const image = await openImage(`oci:${await busyboxLayout(folder)}:box`, path.join(folder, "oci"));
+  const input = bytesBlob(Buffer.from("an input"));
+  const layers = image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression }));
+  const vm = { kind: "oci", image: image.digest.slice(7), layers, args: ["sh", "-c", script], workdir: "/", user: "web" } as const;
+  return machine({
+    ...{ vm: { ...vm, layers, args: [...vm.args], env: ["SAID=in the order"], hostname: "" }, memoryMib: 160, diskMib: 64, driver: "xen" },
+    blobs: image.layers.map(({ blob }) => blob),
+    mounts: [
+      { mount: { path: "/in", writable: false, keep: false }, entries: [{ path: "file", kind: "file", blob: input }] },
+      { mount: { path: "/out", writable: true, keep: true }, entries: [] },
+    ],
+  });
 }
 
 export const wantedOnXen = (job: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> =>

@@ -15,7 +15,7 @@ import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "..
 import { run } from "../vm/support.ts";
 import type { SystemdHost } from "../vm/systemd-host.ts";
 import { startDom0 } from "./dom0-host.ts";
-import { diskOf, domain, domainOf, onXen, wantedOnXen } from "./support.ts";
+import { diskOf, domain, domainOf, imageOf, onXen, wantedOnXen } from "./support.ts";
 
 const XENO = "/opt/xeno/packages/cli/bin/xeno";
 const DATA = "/srv/xeno";
@@ -117,8 +117,8 @@ onXen("domains through the market", () => {
       const other = "xeno-somebody-elses";
       const plan = { kind: "pv", kernel: "/run/trial", ramdisk: null, commandLine: "", memoryMib: TRIAL_MEMORY_MIB, vcpu: 1 } as const;
       const made = [
-        domainConfig({ ...plan, name, uuid: domainUuid(mark, name) }, null),
-        domainConfig({ ...plan, name: other, uuid: randomUUID() }, null),
+        domainConfig({ ...plan, name, uuid: domainUuid(mark, name) }, []),
+        domainConfig({ ...plan, name: other, uuid: randomUUID() }, []),
       ];
       await sh(`echo ${trialKernel().toString("base64")} | base64 -d >/run/trial`);
       for (const config of made)
@@ -140,6 +140,34 @@ onXen("domains through the market", () => {
       expect(stdout).toContain("GRUB is here");
       expect(stdout).toContain("from the disk, 2 bytes");
       expect(lease.end).toMatchObject({ reason: "completed", blame: "nobody" });
+      await nothingIsLeft();
+    });
+
+    it("runs an OCI image with its inputs, and brings both streams, its exit code and its files back", async () => {
+      const script =
+        "cat /in/file; ls /data; id -u; hostname; cat /proc/1/comm; echo to stderr >&2; printf '\\020\\0202\\0201'; mkdir /out/d; echo kept >/out/d/f; seq 5000; exit 9";
+      const job = await imageOf(folder, script);
+      const { stdout, stderr, files, lease } = await (await rent(job)).end();
+      expect(stdout).toBe(
+        "an inputkept\nnew\n33\nxeno\nsh\n\x10\x102\x101" + Array.from({ length: 5_000 }, (_, i) => `${i + 1}\n`).join(""),
+      );
+      expect(stderr).toBe("to stderr\n");
+      expect(lease.end).toMatchObject({ reason: "completed", exitCode: 9, blame: "nobody" });
+      expect(files).toEqual({ "out/d/f": "kept\n" });
+      await nothingIsLeft();
+    });
+
+    it("asks an image's program to end when it is stopped, and brings back what it left", async () => {
+      const going = await rent(
+        await imageOf(folder, "trap 'echo bye; echo left >/out/f; exit 3' TERM; echo ready; while :; do sleep 1; done"),
+      );
+      await until(() => going.seen.stdout.includes("ready"));
+      const { lease } = going.session;
+      await market.customer.act("stop", { lease, party: market.customer.identity.party, reason: "enough" });
+      const ended = await going.end();
+      expect(ended.lease.end).toMatchObject({ reason: "customer-stop", blame: "customer" });
+      expect(ended.stdout).toBe("ready\nbye\n");
+      expect(ended.files).toEqual({ "out/f": "left\n" });
       await nothingIsLeft();
     });
 

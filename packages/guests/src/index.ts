@@ -13,7 +13,7 @@ export type { MachineEnd, MachineToken } from "./qemu/machine/machine-end.ts";
 export { type MachineJob } from "./qemu/machine/layout.ts";
 export { Templates } from "./qemu/snapshots/templates.ts";
 export { type SnapshotSource } from "./qemu/snapshots/snapshot.ts";
-export { bytesBelow } from "./qemu/images/cache.ts";
+export { SPARE_MS, bytesBelow, prune } from "./qemu/images/cache.ts";
 export { ImageStore } from "./qemu/images/images.ts";
 export { Refusal, type Fault } from "./qemu/refusal.ts";
 export { TooMuch, readTree } from "./qemu/oci/returned-tree.ts";
@@ -25,7 +25,7 @@ export { parseRanges, publicAddresses, type AddressRule } from "./qemu/network/a
 export { findKernel } from "./qemu/images/stock.ts";
 export { measureVmScore, openQemuHost, overheadMib, type HostState, type QemuHost } from "./qemu/machine/host.ts";
 export { NANOSECONDS_PER_INSTRUCTION, VM_OVERHEAD_MIB } from "./qemu/machine/plan.ts";
-export { Domains, domainProblem, type DomainJob } from "./xen/domains.ts";
+export { Domains, domainProblem, type Bootable, type DomainJob } from "./xen/domains.ts";
 export type { Domain, DomainToken } from "./xen/domain.ts";
 export { DOMAIN_KINDS, type DomainKind } from "./xen/domain-config.ts";
 export { isDom0, openXenHost, type XenHost, type XenHostState } from "./xen/xen-host.ts";

@@ -21,7 +21,12 @@ function settingsOf(config: string): Map<string, string | number | string[]> {
     if (settings.has(key)) throw new Error(`${key} stands twice`);
     if (config[at] === "[") {
       at++;
-      settings.set(key, [text()]);
+      const values = [text()];
+      while (config[at] === ",") {
+        at++;
+        values.push(text());
+      }
+      settings.set(key, values);
       take(/\]/y);
     } else settings.set(key, config[at] === '"' ? text() : Number(take(/\d+/y)[0]));
     take(/\n/y);
@@ -50,11 +55,22 @@ const plan: fc.Arbitrary<DomainPlan> = fc.record({
   disk: fc.constant(null),
 });
 
+const devices = fc.array(fc.record({ device: fc.constantFrom("/dev/loop3", "/dev/loop12"), isWritable: fc.boolean() }), { maxLength: 20 });
+
 it("holds every value as it was, under its own key and no other", () => {
   fc.assert(
-    fc.property(plan, fc.constantFrom(null, "/dev/loop3"), (given, device) => {
-      const settings = settingsOf(domainConfig(given, device));
-      expect(settings.has("disk")).toBe(device !== null);
+    fc.property(plan, devices, (given, disks) => {
+      const settings = settingsOf(domainConfig(given, disks));
+      const said = disks.map(({ device, isWritable }, place) =>
+        [
+          "format=raw",
+          `vdev=xvd${"abcdefghijklmnopqrst"[place]}`,
+          `access=${isWritable ? "rw" : "ro"}`,
+          "backendtype=phy",
+          `target=${device}`,
+        ].join(","),
+      );
+      expect(settings.get("disk") ?? []).toEqual(said);
       expect([...settings.keys()].filter((key) => !KEYS.includes(key))).toEqual([]);
       expect(settings.get("cmdline")).toBe(given.commandLine);
       expect(settings.get("kernel")).toBe(given.kernel);

@@ -4,6 +4,7 @@
  * number are not used: xl 4.17 refuses `\x22` and leaves `\042` out without a word. Who controls the inputs: the customer (the command
  * line; sizes within the lease), the owner (paths, the kind of domain).
  */
+import type { DiskFile, DomainDevice } from "./domain-disk.ts";
 
 /** How a domain meets the hypervisor: with hardware's page tables and no emulated devices, or by Xen's own calls alone. */
 export const DOMAIN_KINDS = ["pvh", "pv"] as const;
@@ -21,6 +22,8 @@ export interface DomainPlan {
   vcpu: number;
   /** The file of its first disk. */
   disk: string | null;
+  /** Those after it, in their order. */
+  beside?: readonly DiskFile[];
 }
 
 /** Credit2's usual weight, for each vCPU: shares of the processor are as the vCPUs that were sold. */
@@ -40,11 +43,16 @@ export function quoted(text: string): string {
 /** What happens where the domain ends by itself: it stays as it is until its end was read. */
 const KEPT = ["on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset"] as const;
 
-/**
- * A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. `device`: a block device of dom0's
- * that is its disk.
- */
-export function domainConfig(plan: Omit<DomainPlan, "disk">, device: string | null): string {
+const FIRST_PLACE = 0x61; // a
+
+/** By its place, from xvda on. */
+function diskSetting({ device, isWritable }: DomainDevice, place: number): string {
+  const name = `xvd${String.fromCodePoint(FIRST_PLACE + place)}`;
+  return quoted(`format=raw,vdev=${name},access=${isWritable ? "rw" : "ro"},backendtype=phy,target=${device}`);
+}
+
+/** A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. `devices`: its disks. */
+export function domainConfig(plan: Omit<DomainPlan, "disk" | "beside">, devices: readonly DomainDevice[]): string {
   const { kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu } = plan;
   const settings: readonly (readonly [key: string, value: string | number])[] = [
     ["name", quoted(name)],
@@ -65,7 +73,7 @@ export function domainConfig(plan: Omit<DomainPlan, "disk">, device: string | nu
     ["max_event_channels", EVENT_CHANNELS_MAX],
     ["passthrough", quoted("disabled")],
     ...KEPT.map((key) => [key, quoted("preserve")] as const),
-    ...(device === null ? [] : [["disk", `[${quoted(`format=raw,vdev=xvda,access=rw,backendtype=phy,target=${device}`)}]`] as const]),
+    ...(devices.length === 0 ? [] : [["disk", `[${devices.map(diskSetting).join(",")}]`] as const]),
   ];
   return settings.map(([key, value]) => `${key}=${value}\n`).join("");
 }

@@ -3,7 +3,7 @@
  * (losetup(8), --detach), so nothing of it has to be remembered. Who controls the inputs: this program, every path.
  */
 import { execFile } from "node:child_process";
-import { access, open } from "node:fs/promises";
+import { access, copyFile, link, open } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { isRecord } from "../json.ts";
@@ -11,6 +11,12 @@ import { isRecord } from "../json.ts";
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const BOUNDS = { timeout: 60_000, killSignal: "SIGKILL", env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } } as const;
+
+/** A link of the domain's own outlives whoever kept the file. */
+export const held = (file: string, own: string): Promise<string> =>
+  link(file, own)
+    .catch(() => copyFile(file, own))
+    .then(() => own);
 
 export async function blankDisk(file: string, diskMib: number): Promise<void> {
   const handle = await open(file, "wx", 0o600);
@@ -21,25 +27,44 @@ export async function blankDisk(file: string, diskMib: number): Promise<void> {
   }
 }
 
-/** Calls with a block device that is the file; what opened it meanwhile keeps it. */
-export async function asDevice<T>(file: string, call: (device: string) => Promise<T>): Promise<T> {
-  const { stdout } = await run("losetup", ["--find", "--show", file], BOUNDS);
-  const device = stdout.trim();
+/** A file that is a disk of the domain's. */
+export interface DiskFile {
+  file: string;
+  isWritable: boolean;
+}
+
+/** As a block device of dom0's. */
+export interface DomainDevice {
+  device: string;
+  isWritable: boolean;
+}
+
+/** Calls with a block device for each file; what opened them meanwhile keeps them. */
+export async function asDevices<T>(files: readonly DiskFile[], call: (devices: readonly DomainDevice[]) => Promise<T>): Promise<T> {
+  const devices: DomainDevice[] = [];
   try {
-    return await call(device);
+    for (const { file, isWritable } of files) {
+      const { stdout } = await run("losetup", [...(isWritable ? [] : ["--read-only"]), "--find", "--show", file], BOUNDS);
+      devices.push({ device: stdout.trim(), isWritable });
+    }
+    return await call(devices);
   } finally {
-    await run("losetup", ["--detach", device], BOUNDS);
+    for (const { device } of devices) await run("losetup", ["--detach", device], BOUNDS);
   }
 }
 
-/** The first disk, by its number (xen-vbd-interface(7)). */
-const FIRST_DISK = 202 << 8;
+/** Of the disk at a place, its number (xen-vbd-interface(7)): those from the seventeenth on are of another scheme. */
+const numberOf = (place: number): number => (place < 16 ? (202 << 8) | (place << 4) : (1 << 28) | (place << 8));
 const OPEN_MS = 30_000;
 const LOOK_MS = 20;
 
-/** Until dom0's kernel has opened the domain's disk, which it does some time after xl has told it to. */
-export async function diskIsOpen(domain: number): Promise<void> {
-  const file = `/sys/bus/xen-backend/devices/vbd-${domain}-${FIRST_DISK}/physical_device`;
+/** Until dom0's kernel has opened the domain's disks, which it does some time after xl has told it to. */
+export async function disksAreOpen(domain: number, count: number): Promise<void> {
+  for (let place = 0; place < count; place++) await diskIsOpen(`/sys/bus/xen-backend/devices/vbd-${domain}-${numberOf(place)}`);
+}
+
+async function diskIsOpen(backend: string): Promise<void> {
+  const file = path.join(backend, "physical_device");
   for (const deadline = Date.now() + OPEN_MS; Date.now() < deadline;) {
     const isThere = await access(file).then(
       () => true,
@@ -48,7 +73,7 @@ export async function diskIsOpen(domain: number): Promise<void> {
     if (isThere) return;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
-  throw new Error("dom0 does not open the domain's disk");
+  throw new Error("dom0 does not open a disk of the domain's");
 }
 
 /** Lets go of devices of files below a folder that nobody has open: a daemon was killed as it made them. */

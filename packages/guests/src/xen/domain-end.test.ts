@@ -27,6 +27,7 @@ describe("a domain's end", () => {
   it.each<DomainEnd>([
     { kind: "shutdown", isReset: false },
     { kind: "panic", detail: "x" },
+    { kind: "job", exitCode: 3, tree: [{ path: "out/f", kind: "link", target: "g" }], detail: "", stopped: true },
     { kind: "hang" },
     { kind: "output-limit", detail: "much" },
     { kind: "stopped" },

@@ -15,11 +15,13 @@ import { bootOfHost } from "../qemu/machine/gone.ts";
 import { codeOf, messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
 import { CONSOLE_LOG, boundOf, keepConsole, leaveConsole, printedBytes, typeOn } from "./domain-console.ts";
-import { asDevice, diskIsOpen } from "./domain-disk.ts";
+import { asDevices, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
 import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
 import { domainConfig, type DomainPlan } from "./domain-config.ts";
+import { endOfImage } from "./domain-image.ts";
+import { DomainStreams } from "./domain-streams.ts";
 import type { DomainWatch } from "./domain-watch.ts";
-import type { ListedDomain } from "./listing.ts";
+import type { ListedDomain, ShutdownReason } from "./listing.ts";
 import type { Xl } from "./xl.ts";
 
 const MIB = 1024 * 1024;
@@ -33,6 +35,8 @@ const LAST_POLLS_MAX = 40;
 const RESTART_MS = 10_000;
 /** How long a kernel that was asked to power down may take. */
 const POWERDOWN_MS = 10_000;
+/** How often it is looked whether it has. */
+const LOOK_MS = 1_000;
 const CONSOLE_MS = 30_000;
 
 /** What finds the domain again. */
@@ -41,6 +45,9 @@ export interface DomainToken {
   name: string;
   uuid: string;
   outputMibMax: number;
+  /** Of an image's job: what its answer begins with, and its disk. Empty for others. */
+  jobToken: string;
+  diskMib: number;
   /** The host's, as it was made. */
   boot: string;
   [key: string]: string | number;
@@ -68,6 +75,8 @@ export class Domain {
   readonly #parts: DomainParts;
   readonly #plan: DomainPlan;
   readonly #kernelMib: number;
+  /** Of an image's program; null where the console is all that there is. */
+  readonly #streams: DomainStreams | null;
   #finish!: (end: DomainEnd) => void;
   #over = false;
   /** What is left of it goes. */
@@ -87,6 +96,7 @@ export class Domain {
     this.token = token;
     this.#plan = plan;
     this.#kernelMib = kernelMib;
+    this.#streams = token.jobToken === "" ? null : new DomainStreams(token.folder, token.outputMibMax * MIB);
     this.ended = new Promise((resolve) => (this.#finish = resolve));
   }
 
@@ -120,13 +130,14 @@ export class Domain {
   async make(signal?: AbortSignal): Promise<void> {
     const { xl } = this.#parts;
     const config = path.join(this.token.folder, "domain.cfg");
-    const made = async (device: string | null): Promise<void> => {
-      await writeFile(config, domainConfig(this.#plan, device), { mode: 0o600 });
+    const made = async (devices: readonly DomainDevice[]): Promise<void> => {
+      await writeFile(config, domainConfig(this.#plan, devices), { mode: 0o600 });
       await xl.create(config, { kernelMib: this.#kernelMib, signal });
-      if (device !== null) await diskIsOpen(await this.#id());
+      if (devices.length > 0) await disksAreOpen(await this.#id(), devices.length);
     };
     try {
-      await (this.#plan.disk === null ? made(null) : asDevice(this.#plan.disk, made));
+      const { disk, beside = [] } = this.#plan;
+      await asDevices([...(disk === null ? [] : [{ file: disk, isWritable: true }]), ...beside], made);
     } catch (error) {
       await this.unmake();
       throw error;
@@ -224,9 +235,9 @@ export class Domain {
     this.#settling = true;
     try {
       if (!found || found.shutdown === null) return await this.#end(await this.#endOfGone());
-      if (this.#stopping) return await this.#end({ kind: "stopped" });
+      if (this.#stopping && !this.#streams) return await this.#end({ kind: "stopped" });
       await this.#lastWords();
-      const end = endOfShutdown(found.shutdown, await guestTextEnd(this.token.folder, CONSOLE_LOG, PANIC_BYTES));
+      const end = await this.#endOf(found.shutdown);
       if (end) return await this.#end(end);
       this.#unwatch();
       await this.#restart();
@@ -235,6 +246,14 @@ export class Domain {
     } finally {
       this.#settling = false;
     }
+  }
+
+  /** Null where it wants to start again, which an image's job never does. */
+  async #endOf(shutdown: ShutdownReason): Promise<DomainEnd | null> {
+    const { folder, jobToken, diskMib } = this.token;
+    if (this.#streams && (shutdown === "poweroff" || shutdown === "reboot"))
+      return endOfImage(shutdown, { folder, token: jobToken, diskMib, stopped: this.#stopping, streams: this.#streams });
+    return endOfShutdown(shutdown, await guestTextEnd(folder, CONSOLE_LOG, PANIC_BYTES));
   }
 
   /** Until what it printed last has come. */
@@ -288,7 +307,9 @@ export class Domain {
     for (const { uuid, id } of await this.#parts.xl.list()) if (uuid === this.token.uuid) await this.#parts.xl.destroy(id).catch(() => {});
     await leaveConsole(this.token.folder);
     if (await this.#found()) throw new Error(`the domain ${this.token.name} could not be destroyed`);
-    if (this.#plan.disk !== null && this.#ending) await rm(this.#plan.disk, { force: true });
+    const { disk, beside = [] } = this.#plan;
+    if (!this.#ending) return;
+    for (const file of [...(disk === null ? [] : [disk]), ...beside.map((each) => each.file)]) await rm(file, { force: true });
   }
 
   /** Called whenever there may be new output. */
@@ -296,13 +317,20 @@ export class Domain {
     this.#changed = changed;
   }
 
-  read(offset: number): Promise<Uint8Array> {
+  read(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array> {
+    if (this.#streams) return this.#streams.read(stream, offset);
+    if (stream === "stderr") return Promise.resolve(new Uint8Array(0));
     return readGuestFile(
       this.token.folder,
       CONSOLE_LOG,
       offset,
       Math.min(CHUNK_BYTES, Math.max(0, this.token.outputMibMax * MIB - offset)),
     );
+  }
+
+  /** Of a file that an image's job left. */
+  readOutput(digest: string, offset: number, length: number): Promise<Uint8Array> {
+    return readGuestFile(path.join(this.token.folder, "out"), digest, offset, length);
   }
 
   async type(bytes: Uint8Array): Promise<void> {
@@ -327,11 +355,24 @@ export class Domain {
     this.#stopping = true;
     const asked = Math.min(withinMs, POWERDOWN_MS);
     if (asked > 0) {
+      // an image's program that stands still hears nothing, and hands nothing back
+      if (this.#streams) await this.resume().catch((error: unknown) => this.#failed("was not resumed to be stopped", error));
       const id = await this.#id().catch(() => null);
       if (id !== null) await this.#parts.xl.askToEnd(id).catch(() => {}); // its kernel may know nothing of that
-      await Promise.race([this.ended, pause(asked)]);
+      if (this.#streams) await this.#answersWithin(asked);
+      else await Promise.race([this.ended, pause(asked)]);
     }
     await this.#end({ kind: "stopped" });
+  }
+
+  /** Until what an image's job left was read; it is looked for, whether or not xenstore says when. */
+  async #answersWithin(ms: number): Promise<void> {
+    for (const deadline = Date.now() + ms; !this.#over && Date.now() < deadline;) {
+      await Promise.race([this.ended, pause(LOOK_MS)]);
+      const found = await this.#found().catch(() => null);
+      if (found && found.shutdown !== null) await this.#look(found);
+    }
+    if (this.#settling) await this.ended;
   }
 
   /** Asks its kernel to start again; the domain follows. */

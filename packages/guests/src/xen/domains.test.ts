@@ -4,9 +4,9 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { VmSpec } from "@xenoservers/protocol";
+import { USUAL_PROCESS, type VmSpec } from "@xenoservers/protocol";
 import { until } from "../../../../test/until.ts";
-import type { Domain } from "./domain.ts";
+import type { Domain, DomainToken } from "./domain.ts";
 import { Domains, domainProblem } from "./domains.ts";
 import { domainName, domainUuid } from "./domain-names.ts";
 import { openTerminal } from "./terminal.fixture.ts";
@@ -23,6 +23,13 @@ const SPEC: VmSpec = {
   ...{ network: false, egress: "none", inputs: KERNEL, engine: null, fuelMax: "1", seed: KERNEL, clockBaseMs: 0 },
 };
 
+const IMAGE = {
+  ...{ kind: "oci", image: KERNEL, layers: [{ digest: KERNEL, compression: "none" }], args: ["sh"], env: [], workdir: "/", user: "" },
+  hostname: "",
+} satisfies VmSpec["vm"];
+const NOTHING_ELSE = { loader: null, stock: null };
+const JOB = { customer: "cd".repeat(32), inputs: { entries: [], mounts: [] } };
+
 describe("a server's domains", () => {
   let folder: string;
   let toolstack: Toolstack;
@@ -33,7 +40,8 @@ describe("a server's domains", () => {
   /** As the next daemon would. */
   async function open(inUse: readonly string[] = [], run = toolstack.run): Promise<Domains> {
     const all = new Domains({
-      ...{ xl: new Xl(run), kind: "pvh", loader: null, folder: path.join(folder, "domains") },
+      ...{ xl: new Xl(run), kind: "pvh", ...NOTHING_ELSE, folder: path.join(folder, "domains") },
+      cache: { folder: path.join(folder, "cache"), bytesMax: 0 },
       log: (what) => void log.push(what),
     });
     opened.push(all);
@@ -41,7 +49,7 @@ describe("a server's domains", () => {
     return all;
   }
   const prepare = (over: Partial<VmSpec> = {}, lease = LEASE): Promise<Domain> =>
-    domains.prepare({ name: lease, spec: { ...SPEC, ...over }, blobFile: (digest) => path.join(folder, digest) });
+    domains.prepare({ ...JOB, name: lease, spec: { ...SPEC, ...over }, blobFile: (digest) => path.join(folder, digest) });
 
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-domains-"));
@@ -92,6 +100,51 @@ describe("a server's domains", () => {
     expect(await (await domains.adopt(domain.token, SPEC)).ended).toMatchObject(end);
   });
 
+  describe("of images", () => {
+    /** As one that has begun, with its answer on its disk. */
+    async function answered(): Promise<DomainToken> {
+      const { token } = await prepare();
+      const jobToken = "ab".repeat(16);
+      const body = Buffer.concat([Buffer.from(`\n${jobToken} 9\n`), Buffer.from([0, 0, 0, 0, 1])]);
+      const head = Buffer.alloc(512);
+      head.write(`xeno-answer whole ${body.length}\n`);
+      for (const [name, bytes] of [
+        ["answer.raw", Buffer.concat([head, body])],
+        ["console.log", "boots\n\x101out\x102err"],
+        ...["disk.raw", "job.raw", "layer0.sqfs"].map((each) => [each, ""] as const),
+        ["progress", "begun"],
+      ] as const)
+        await writeFile(path.join(token.folder, name), bytes);
+      return { ...token, jobToken, diskMib: 1 };
+    }
+    const adopt = (token: DomainToken): Promise<Domain> => domains.adopt(token, { ...SPEC, vm: IMAGE });
+
+    it("have the answer that lies on their disk, now and later, and what was sold for their time goes", async () => {
+      const token = await answered();
+      toolstack.end(NAME, "poweroff");
+      for (let daemon = 0; daemon < 2; daemon++) {
+        const found = await adopt(token);
+        expect(await found.ended).toMatchObject({ kind: "job", exitCode: 9, stopped: false });
+        expect(Buffer.from(await found.read("stdout", 0)).toString()).toBe("out");
+        expect(Buffer.from(await found.read("stderr", 1)).toString()).toBe("rr");
+      }
+      expect((await readdir(token.folder)).filter((name) => /\.(?:raw|sqfs)$/.test(name))).toEqual([]);
+    });
+
+    it("are asked to end, going on where they stood still, and what they left is kept", async () => {
+      const token = await answered();
+      const terminal = await openTerminal();
+      toolstack.tty = terminal.tty;
+      const found = await adopt(token);
+      await found.pause();
+      await found.stop(60_000);
+      expect(await found.ended).toMatchObject({ kind: "job", exitCode: 9, stopped: true });
+      const asked = toolstack.calls.filter((call) => /^xl (?:pause|unpause|shutdown)/.test(call)).map((call) => call.split(" ")[1]);
+      expect(asked).toEqual(["pause", "unpause", "shutdown"]);
+      terminal.close();
+    });
+  });
+
   it("that are gone without a word are nobody's doing, and their host's where it was restarted", async () => {
     const { token } = await prepare();
     toolstack.domains.length = 0;
@@ -124,7 +177,7 @@ describe("a server's domains", () => {
     toolstack.tty = terminal.tty;
     const found = await domains.adopt(token, SPEC);
     terminal.print("hello again");
-    await until(async () => Buffer.from(await found.read(0)).toString() === "hello again");
+    await until(async () => Buffer.from(await found.read("stdout", 0)).toString() === "hello again");
     expect(toolstack.domains).toMatchObject([{ name: NAME, uuid: token["uuid"], paused: false }]);
     await found.stop(0);
     expect(await found.ended).toEqual({ kind: "stopped" });
@@ -252,6 +305,8 @@ describe("a server's domains", () => {
 
   it.each<[string, Partial<VmSpec>]>([
     ["--kernel FILE", { vm: { kind: "snapshot", snapshot: KERNEL } }],
+    ["no OCI images", { vm: IMAGE }],
+    ["without --stdin and --tty", { vm: { ...IMAGE, process: { ...USUAL_PROCESS, stdin: true } } }],
     ["grub-xen-host", { vm: { kind: "disk", image: { digest: KERNEL, format: "raw", url: null }, iso: null, seed: [] } }],
     ["--uefi", { firmware: "uefi" }],
     ["--windows", { devices: "emulated" }],
@@ -260,8 +315,8 @@ describe("a server's domains", () => {
     ["--network", { network: true }],
     ["deterministic-vm", { engine: "qemu" }],
   ])("are refused in words that say what to change: %s", async (words, over) => {
-    expect(domainProblem(SPEC, null)).toBeNull();
-    expect(domainProblem({ ...SPEC, ...over }, null)).toContain(words);
+    expect(domainProblem(SPEC, NOTHING_ELSE)).toBeNull();
+    expect(domainProblem({ ...SPEC, ...over }, NOTHING_ELSE)).toContain(words);
     await expect(prepare(over)).rejects.toMatchObject({ name: "Refusal", fault: "job" });
   });
 });

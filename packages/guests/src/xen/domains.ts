@@ -3,17 +3,22 @@
  * destroyed when it opens. Who controls the inputs: the customer (specification, files).
  */
 import { randomUUID } from "node:crypto";
-import { copyFile, link, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { kernelProblem, kernelSizeProblem, type VmSpec } from "@xenoservers/protocol";
+import { kernelProblem, kernelSizeProblem, processOf, type VmSpec } from "@xenoservers/protocol";
+import type { InputTree } from "@xenoservers/protocol/channel";
+import type { Cache } from "../qemu/images/cache.ts";
+import type { Stock } from "../qemu/images/stock.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { headOf } from "../qemu/machine/layout.ts";
+import { newToken } from "../qemu/oci/job-port.ts";
 import { Refusal } from "../qemu/refusal.ts";
 import { messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
 import { Domain, type DomainToken } from "./domain.ts";
 import { leaveConsole } from "./domain-console.ts";
-import { blankDisk, sweepDevices } from "./domain-disk.ts";
+import { blankDisk, held, sweepDevices } from "./domain-disk.ts";
+import { commandLineOfImage, disksOfImage, layOutImage } from "./domain-image.ts";
 import { imageDisk } from "./image-disk.ts";
 import { domainName, domainUuid, hasMark } from "./domain-names.ts";
 import { DomainWatch } from "./domain-watch.ts";
@@ -30,7 +35,10 @@ const LOADER_MIB = 4;
 export interface DomainJob {
   /** The lease's id, hex. */
   name: string;
+  customer: string;
   spec: VmSpec;
+  /** Of an OCI image. */
+  inputs: InputTree;
   blobFile(digest: string): string;
   /** Aborted where nobody wants it any more. */
   signal?: AbortSignal;
@@ -41,6 +49,10 @@ interface DomainsOptions {
   kind: DomainKind;
   /** What boots a disk image by its own kernel; null where there is none. */
   loader: string | null;
+  /** What boots OCI images; null where something is missing. */
+  stock: Stock | null;
+  /** For disks that are made once. */
+  cache: Cache;
   /** For the domains of leases. */
   folder: string;
   log(what: string, facts: Record<string, unknown>): void;
@@ -51,14 +63,25 @@ interface Making {
   signal: AbortSignal | undefined;
 }
 
-/**
- * What of a specification no domain is here, in words for its customer; null when one can be it. `loader`: what boots images by their own
- * kernels; null where nothing does.
- */
-export function domainProblem({ vm, firmware, devices, tpm, screen, network, engine }: VmSpec, loader: string | null): string | null {
+/** What boots here beside customers' own kernels. */
+export interface Bootable {
+  /** Disk images, by their own kernels; null where nothing does. */
+  loader: string | null;
+  /** OCI images; null where nothing does. */
+  stock: Stock | null;
+}
+
+/** What of a specification no domain is here, in words for its customer; null when one can be it. */
+export function domainProblem({ vm, firmware, devices, tpm, screen, network, engine }: VmSpec, { loader, stock }: Bootable): string | null {
   const disk = vm.kind === "disk" ? vm : null;
+  const { stdin, terminal } = processOf(vm);
   const checks: readonly (readonly [isRight: boolean, why: string])[] = [
-    [vm.kind === "kernel" || disk !== null, "its domains boot a kernel or a disk image of yours: order --kernel FILE or --vm FILE"],
+    [vm.kind !== "snapshot", "its domains boot a kernel, a disk image or an OCI image: order --kernel FILE, --vm FILE or --image REF"],
+    [!stdin && terminal === null, "an image's program has no input in a Xen domain here: order it without --stdin and --tty"],
+    [
+      vm.kind !== "oci" || stock !== null,
+      "this server boots no OCI images (packages for them are missing): order --kernel FILE --initrd FILE",
+    ],
     [disk === null || loader !== null, "this server boots no disk images (it has no grub-xen-host): order --kernel FILE --initrd FILE"],
     [disk === null || disk.image !== null, "a Xen domain boots from a disk image here, not from a medium: order --vm FILE"],
     [disk === null || disk.iso === null, "a Xen domain has no medium here: order it without --iso"],
@@ -73,12 +96,6 @@ export function domainProblem({ vm, firmware, devices, tpm, screen, network, eng
   ];
   return checks.find(([isRight]) => !isRight)?.[1] ?? null;
 }
-
-/** A link of the domain's own outlives whoever kept the file. */
-const held = (file: string, own: string): Promise<string> =>
-  link(file, own)
-    .catch(() => copyFile(file, own))
-    .then(() => own);
 
 export class Domains {
   readonly #options: DomainsOptions;
@@ -125,18 +142,20 @@ export class Domains {
   }
 
   /** Everything up to the guest's first instruction. Throws Refusal where it is not the host that is at fault. */
-  async prepare({ name: lease, spec, blobFile, signal }: DomainJob): Promise<Domain> {
-    const problem = domainProblem(spec, this.#options.loader);
+  async prepare(job: DomainJob): Promise<Domain> {
+    const { name: lease, spec, signal } = job;
+    const problem = domainProblem(spec, this.#options);
     if (problem !== null) throw new Refusal("job", problem);
     const name = domainName(lease);
     const folder = path.join(this.#options.folder, name);
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { mode: 0o700 });
     try {
-      const kernelMib = await this.#laidOut({ name: lease, spec, blobFile, ...(signal ? { signal } : {}) }, folder);
-      const { outputMibMax } = spec;
-      const token = { folder, name, uuid: domainUuid(this.#mark, name), outputMibMax, boot: await bootOfHost() };
-      return await this.#made(token, this.#planOf(token, spec), { kernelMib, signal });
+      const { outputMibMax, diskMib, vm } = spec;
+      const jobToken = vm.kind === "oci" ? newToken() : "";
+      const kernelMib = await this.#laidOut(job, folder, jobToken);
+      const token = { folder, name, uuid: domainUuid(this.#mark, name), outputMibMax, diskMib, jobToken, boot: await bootOfHost() };
+      return await this.#made(token, await this.#planOf(token, spec), { kernelMib, signal });
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
@@ -144,9 +163,14 @@ export class Domains {
   }
 
   /** The domain's files in its folder; what xl reads of them, in MiB. Throws Refusal where they cannot be what they are said to be. */
-  async #laidOut({ name: lease, spec, blobFile, signal }: DomainJob, folder: string): Promise<number> {
+  async #laidOut({ name: lease, spec, blobFile, signal, ...job }: DomainJob, folder: string, token: string): Promise<number> {
     const { vm, diskMib, memoryMib } = spec;
+    const { stock, cache } = this.#options;
     const file = path.join(folder, DISK);
+    if (vm.kind === "oci" && stock) {
+      await layOutImage({ ...job, spec, blobFile, signal, folder, file, token }, stock, cache);
+      return Math.ceil(((await stat(stock.kernel)).size + (await stat(stock.initrd)).size) / MIB);
+    }
     if (vm.kind === "disk" && vm.image !== null)
       await imageDisk({ image: blobFile(vm.image.digest), format: vm.image.format, diskMib, folder, file, lease, signal });
     if (vm.kind !== "kernel") return LOADER_MIB;
@@ -186,9 +210,20 @@ export class Domains {
     }
   }
 
-  #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec): DomainPlan {
+  async #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec): Promise<DomainPlan> {
+    const { kind, stock } = this.#options;
+    const all = { kind, name, uuid, vcpu, memoryMib };
+    if (vm.kind === "oci") {
+      const beside = await disksOfImage(folder);
+      const boots = {
+        kernel: stock?.kernel ?? "",
+        ramdisk: path.join(folder, "ramdisk"),
+        commandLine: commandLineOfImage(beside.length + 1),
+      };
+      return { ...all, ...boots, disk: path.join(folder, DISK), beside };
+    }
     return {
-      ...{ kind: this.#options.kind, name, uuid, vcpu, memoryMib },
+      ...all,
       kernel: vm.kind === "kernel" ? path.join(folder, "kernel") : (this.#options.loader ?? ""),
       ramdisk: vm.kind === "kernel" && vm.initrd !== null ? path.join(folder, "ramdisk") : null,
       commandLine: vm.kind === "kernel" ? vm.append : "",
@@ -207,7 +242,7 @@ export class Domains {
       ({ size }) => size,
       () => 0,
     );
-    const domain = this.#domain(token, this.#planOf(token, spec), Math.ceil(kernelBytes / MIB));
+    const domain = this.#domain(token, await this.#planOf(token, spec), Math.ceil(kernelBytes / MIB));
     await domain.goOn();
     return domain;
   }

@@ -5,6 +5,7 @@
 import { access, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { openStock, stockProblem, type Stock } from "../qemu/images/stock.ts";
 import { isOurs } from "./domain-names.ts";
 import { messageOf } from "../thrown.ts";
 import { domainConfig, type DomainKind } from "./domain-config.ts";
@@ -18,6 +19,9 @@ export interface XenHost {
   info: XenInfo;
   /** What boots a disk image by its own kernel; null where there is none. */
   loader: string | null;
+  /** What boots OCI images; null where something is missing, which `stockWhy` says. */
+  stock: Stock | null;
+  stockWhy: string;
   /** For domains of leases, those that run already included. */
   roomMib: number;
   /** As offers and results name it. */
@@ -69,7 +73,7 @@ async function tried(xl: Xl, kind: DomainKind): Promise<void> {
     const kernel = path.join(folder, "kernel");
     await writeFile(kernel, trialKernel());
     const plan = { kind, name, kernel, ramdisk: null, commandLine: "", memoryMib: TRIAL_MEMORY_MIB, vcpu: 1 };
-    await writeFile(path.join(folder, "domain.cfg"), domainConfig({ ...plan, uuid: crypto.randomUUID() }, null));
+    await writeFile(path.join(folder, "domain.cfg"), domainConfig({ ...plan, uuid: crypto.randomUUID() }, []));
     await xl.create(path.join(folder, "domain.cfg"), { kernelMib: 1 });
     const id = (await here())?.id;
     if (id === undefined) throw new Error("the domain that was made is not listed");
@@ -95,7 +99,8 @@ const loaderOf = (kind: DomainKind): Promise<string | null> =>
     () => null,
   );
 
-export async function openXenHost(kind: DomainKind, xl: Xl = new Xl()): Promise<XenHostState> {
+/** `cache`: for the RAM disk of images. */
+export async function openXenHost(kind: DomainKind, cache: string, xl: Xl = new Xl()): Promise<XenHostState> {
   if (!(await isDom0())) return { ok: false, why: "this system is not dom0 of a Xen host" };
   const info = await xl.info().catch((error: unknown) => messageOf(error));
   if (typeof info === "string") return { ok: false, why: `${info}; Debian's toolstack is in xen-utils, and xl needs root` };
@@ -105,7 +110,9 @@ export async function openXenHost(kind: DomainKind, xl: Xl = new Xl()): Promise<
     await tried(xl, kind);
     const running = (await xl.list()).filter(({ name }) => isOurs(name));
     const roomMib = running.reduce((sum, { memoryMib }) => sum + memoryMib, info.freeMib);
-    return { ok: true, host: { xl, kind, info, roomMib, loader: await loaderOf(kind), engine: `xen-${info.version}-${kind}` } };
+    const images = { stock: await openStock(cache, "domain"), stockWhy: (await stockProblem("domain")) ?? "" };
+    const engine = `xen-${info.version}-${kind}`;
+    return { ok: true, host: { xl, kind, info, roomMib, loader: await loaderOf(kind), ...images, engine } };
   } catch (error) {
     return { ok: false, why: `a domain (${kind}) was tried: ${messageOf(error)}` };
   }

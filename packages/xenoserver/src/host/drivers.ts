@@ -64,10 +64,10 @@ function openVms(host: QemuHost, { folder, inUse, config: { policy, vm }, log, n
 const qemuHost = async ({ vm }: ServerConfig, cache: string): Promise<HostState> =>
   vm.enabled ? openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
 
-const xenHost = async ({ xen }: ServerConfig): Promise<ForStrangers> => {
+const xenHost = async ({ xen }: ServerConfig, cache: string): Promise<ForStrangers> => {
   const inDom0 = await isDom0();
   if (!xen.enabled && inDom0) return { is: "machine", xen: { ok: false, why: "xen.enabled is false in xenoserver.toml" } };
-  return forStrangers(await openXenHost(xen.guests), inDom0);
+  return forStrangers(await openXenHost(xen.guests, cache), inDom0);
 };
 
 /** In dom0 nothing of a customer's runs but in domains: whoever breaks out of anything else there has the whole host. */
@@ -86,7 +86,7 @@ export function forStrangers(xen: XenHostState, inDom0: boolean): ForStrangers {
 
 /** What this machine would offer, for its owner to see: nothing stays open. */
 export async function inspectDrivers({ folder, cache, config }: Pick<OpenDriversOptions, "folder" | "cache" | "config">) {
-  const { is, xen } = await xenHost(config);
+  const { is, xen } = await xenHost(config, cache);
   if (is !== "machine") {
     const sandbox = { strength: "strong", why: "", without: "" } as const;
     return { sandbox, states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)] };
@@ -117,10 +117,17 @@ const notInDom0 = (name: string): DriverState => ({ name, present: false, usesHo
 
 /** Of a host that runs Xen: domains, and nothing beside them. */
 async function openDomains(
-  { crypto, folder, inUse, log }: OpenDriversOptions,
+  { crypto, folder, inUse, log, config: { vm } }: OpenDriversOptions,
   xen: Extract<XenHostState, { ok: true }>,
 ): Promise<OpenDrivers> {
-  const domains = await createXenDriver({ host: xen.host, folder: path.join(folder, "xen"), inUse, crypto, log });
+  const domains = await createXenDriver({
+    host: xen.host,
+    folder: path.join(folder, "xen"),
+    inUse,
+    crypto,
+    imageCacheGib: vm.image_cache_gib,
+    log,
+  });
   return {
     drivers: [domains],
     states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)],
@@ -143,7 +150,7 @@ async function openPoolAlone(options: OpenDriversOptions): Promise<OpenDrivers> 
 export async function openDrivers(options: OpenDriversOptions): Promise<OpenDrivers> {
   if (options.config.xapi.url !== undefined) return openPoolAlone(options);
   const { crypto, folder, cache, config, inUse, wrapDriver } = options;
-  const found = await xenHost(config);
+  const found = await xenHost(config, cache);
   if (found.is === "nothing") throw new Error(found.why);
   if (found.is === "domains") return openDomains(options, found.xen);
   const { xen } = found;

@@ -1,6 +1,7 @@
 /**
  * What the server itself boots guests made from OCI images with: the distribution's cloud kernel, and an initial RAM disk of Perl,
- * BusyBox and the QEMU guest agent, all from the distribution's packages, around init/init.pl and init/container.pl.
+ * BusyBox and the QEMU guest agent, all from the distribution's packages, around init/init.pl and init/container.pl; for Xen domains with
+ * their disks' driver, and init/domain.pl in place of ports.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -20,18 +21,16 @@ export interface Stock {
   digest: string;
 }
 
+/** What the guests are. */
+type GuestSort = "machine" | "domain";
+
 /** In the order in which they are loaded after those they need. */
-const MODULES = [
-  "virtio_pci",
-  "virtio_mmio",
-  "virtio_blk",
-  "virtio_console",
-  "virtio_net",
-  "virtio-rng",
-  "squashfs",
-  "overlay",
-  "pvpanic-mmio",
-] as const;
+const MODULES: Readonly<Record<GuestSort, readonly string[]>> = {
+  machine: [
+    ...["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_net", "virtio-rng", "squashfs", "overlay", "pvpanic-mmio"],
+  ],
+  domain: ["xen-blkfront", "crc32c_generic", "ext4", "squashfs", "overlay"],
+};
 
 const there = (file: string): Promise<boolean> =>
   access(file).then(
@@ -39,11 +38,11 @@ const there = (file: string): Promise<boolean> =>
     () => false,
   );
 
-/** The newest kernel that has its modules here; a cloud kernel first. Null when there is none. */
-export async function findKernel(): Promise<{ kernel: string; version: string } | null> {
+/** The newest kernel that has its modules here; for machines a cloud kernel first, for domains one as dom0 has. Null where none is. */
+export async function findKernel(sort: GuestSort = "machine"): Promise<{ kernel: string; version: string } | null> {
   const names = await readdir("/boot").catch(() => []);
   const versions = names.flatMap((name) => (name.startsWith("vmlinuz-") ? [name.slice("vmlinuz-".length)] : []));
-  const rank = (version: string): number => (version.includes("cloud") ? 1 : 0);
+  const rank = (version: string): number => (version.includes("cloud") === (sort === "machine") ? 1 : 0);
   versions.sort((a, b) => rank(b) - rank(a) || b.localeCompare(a, "en", { numeric: true }));
   for (const version of versions)
     if (await there(`/lib/modules/${version}/modules.dep`)) return { kernel: `/boot/vmlinuz-${version}`, version };
@@ -57,7 +56,7 @@ function needsOf(line: string): [file: string, needs: string[]] {
   return [file, needs.trim().split(" ").filter(Boolean)];
 }
 
-async function modules(version: string): Promise<CpioEntry[]> {
+async function modules(version: string, sort: GuestSort): Promise<CpioEntry[]> {
   const base = `/lib/modules/${version}`;
   const lines = (await readFile(path.join(base, "modules.dep"), "utf8")).trim().split("\n");
   const needs = new Map(lines.map(needsOf));
@@ -67,7 +66,7 @@ async function modules(version: string): Promise<CpioEntry[]> {
     for (const need of [...(needs.get(file) ?? [])].reverse()) if (!order.includes(need)) add(need);
     if (!order.includes(file)) order.push(file);
   };
-  for (const name of MODULES) {
+  for (const name of MODULES[sort]) {
     const file = fileOf(name);
     if (file !== undefined) add(file); // one that is missing is built into the kernel
   }
@@ -106,10 +105,10 @@ const PACKAGES: readonly [file: string, name: string][] = [
 ];
 
 /** What is missing, as what to install; null when nothing is. */
-export async function stockProblem(): Promise<string | null> {
+export async function stockProblem(sort: GuestSort = "machine"): Promise<string | null> {
   const missing: string[] = [];
   for (const [file, name] of PACKAGES) if (!(await there(file))) missing.push(name);
-  if (!(await findKernel())) missing.push("linux-image-cloud-amd64");
+  if (!(await findKernel(sort))) missing.push(sort === "machine" ? "linux-image-cloud-amd64" : "linux-image-amd64");
   return missing.length === 0 ? null : `for OCI images: apt install ${missing.join(" ")}`;
 }
 
@@ -135,10 +134,18 @@ async function kept(file: string, bytes: Uint8Array): Promise<string> {
  */
 const KERNEL_HEAD_BYTES = 64 * 1024;
 
+/** What a domain's kernel runs when it is asked to power down, as kernel/reboot.c names it. */
+const POWEROFF = "#!/bin/busybox sh\nexec /bin/busybox kill -TERM 1\n";
+
+const domainEntries = async (own: (name: string) => Promise<Buffer>): Promise<CpioEntry[]> => [
+  { path: "domain.pl", mode: MODE.file, data: await own("domain.pl") },
+  { path: "sbin/poweroff", mode: MODE.program, data: Buffer.from(POWEROFF) },
+];
+
 /** Builds the RAM disk once and keeps it in `cache`. Null where something is missing (stockProblem says what). */
-export async function openStock(cache: string): Promise<Stock | null> {
-  const found = await findKernel();
-  if (!found || (await stockProblem()) !== null) return null;
+export async function openStock(cache: string, sort: GuestSort = "machine"): Promise<Stock | null> {
+  const found = await findKernel(sort);
+  if (!found || (await stockProblem(sort)) !== null) return null;
   const own = (name: string): Promise<Buffer> => readFile(path.join(import.meta.dirname, "../init", name));
   const entries: CpioEntry[] = [
     { path: "init", mode: MODE.program, data: await own("init.pl") },
@@ -148,7 +155,8 @@ export async function openStock(cache: string): Promise<Stock | null> {
     ...(await program("/bin/busybox", "bin/busybox", null)),
     ...(await program("/usr/bin/perl", "bin/perl", null)),
     ...(await program("/usr/sbin/qemu-ga", "agent/qemu-ga", "agent/lib")),
-    ...(await modules(found.version)),
+    ...(await modules(found.version, sort)),
+    ...(sort === "domain" ? await domainEntries(own) : []),
   ];
   const initrd = cpio(entries);
   const digest = createHash("sha256")

@@ -73,7 +73,11 @@ sub as_lower {
   utime $of[9], $of[9], $to;
 }
 
-open(my $job, '+<', port('xeno.job')) or fail('the job port does not open');
+sub opened { my ($name, $how) = @_; open(my $h, $how, port($name)) or fail("no port $name"); return $h }
+# a Xen domain has no ports: what stands in their place takes these names over
+if (slurp('/sys/hypervisor/type') eq 'xen') { do '/domain.pl' or die "domain.pl: $@$!" }
+
+my $job = opened('xeno.job', '+<');
 my %disk = disks();
 my @lower;
 for (my $i = 0; exists $disk{"layer$i"}; $i++) {
@@ -89,7 +93,7 @@ mkdir '/r/tmp' and chmod 01777, '/r/tmp';
 as_lower($lower[0], '/r');
 furnish('/r');
 my $agent_port = port('org.qemu.guest_agent.0');
-node('/agent/port', 0600, (stat $agent_port)[6]);
+node('/agent/port', 0600, (stat $agent_port)[6]) if defined $agent_port;
 mounted('/agent', '/r/.xeno', '', 0x1000, '') && mounted('none', '/r/.xeno', '', 0x1021, '');    # MS_BIND, and MS_REMOUNT with MS_RDONLY
 sh('ip', 'link', 'set', 'lo', 'up');
 
@@ -119,8 +123,8 @@ if (-e '/sys/class/net/eth0') {
   inside(sub { replace('/etc/resolv.conf', "nameserver 10.0.2.3\n") });
 }
 my %to;
-for (['xeno.stdout'], ['xeno.stderr']) { open(my $h, '>', port($_->[0])) or fail("no port $_->[0]"); $to{$_->[0]} = $h }
-open(my $typed, '+<', port('xeno.stdin')) or fail('no port xeno.stdin');
+$to{$_} = opened($_, '>') for qw(xeno.stdout xeno.stderr);
+my $typed = opened('xeno.stdin', '+<');
 
 put("ready\n");
 my %job;

@@ -10,7 +10,7 @@ type Deterministic = Extract<MachineEnd, { kind: "deterministic" }>;
 type Job = OciEnd & { stopped: boolean };
 type Written = (OciEnd & { stopped?: boolean }) | (Omit<Deterministic, "instructions"> & { instructions: string });
 
-function isEntry(value: unknown): value is InputEntry {
+export function isEntry(value: unknown): value is InputEntry {
   if (!isRecord(value) || typeof value["path"] !== "string") return false;
   const { kind, digest, size, target } = value;
   if (kind === "file") return typeof digest === "string" && typeof size === "number";

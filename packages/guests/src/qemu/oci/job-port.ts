@@ -49,6 +49,16 @@ function settings(job: OciJob, token: string): Buffer {
   return Buffer.from(pairs.map(([key, value]) => `${key}=${value}`).join("\0"));
 }
 
+/** What the init is given before the archive of its inputs. */
+export function givenHead(job: OciJob, token: string, tarBytes: number): Buffer {
+  const head = settings(job, token);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(head.length);
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64BE(BigInt(tarBytes));
+  return Buffer.concat([length, head, size]);
+}
+
 const PIECE_BYTES_MAX = 1024 * 1024;
 /** Each is written by itself: the init's are as large as what a pipe gives, but for the last. */
 const PIECE_BYTES_LEAST = 512;
@@ -66,6 +76,55 @@ export interface OciEnd {
 
 /** Whether the job may begin; `refused` says why it cannot, and whose doing that is. */
 type OciAnswer = { kind: "set" } | { kind: "refused"; fault: Fault; words: string };
+
+interface Answered {
+  token: string;
+  folder: string;
+  bytesMax: number;
+}
+
+/**
+ * How the job ended; its files go into `folder` by digest. Null when the guest went away before. Throws TooMuch where it hands back
+ * more than may be. What makes no sense is skipped like anything else that a guest says before its answer.
+ */
+export async function readAnswer(reader: PortReader, { token, folder, bytesMax }: Answered): Promise<OciEnd | null> {
+  const answer = new RegExp(`^${token} (\\d{1,3})$`);
+  const line = await reader.line((each) => (answer.test(each) ? each : null));
+  if (line === null) return null;
+  const exitCode = Number(answer.exec(line)?.[1]);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const archive = path.join(folder, "archive");
+  const whole = await saved(reader, archive, bytesMax);
+  if (whole === null) return null;
+  const tree = await readTree(archive, folder).catch((error: unknown) => {
+    if (error instanceof Refusal) return null; // the guest's own init writes another: the job has taken its place
+    throw error;
+  });
+  return { exitCode: exitCode & 255, tree: tree ?? [], detail: whole && tree ? "" : "not everything could be handed back" };
+}
+
+/** Whether the guest says that it is whole; null when it went away. */
+async function saved(reader: PortReader, archive: string, bytesMax: number): Promise<boolean | null> {
+  const out = await open(archive, "w", 0o600);
+  try {
+    for (let sum = 0, pieces = 0; ; pieces++) {
+      const length = (await reader.all(4))?.readUInt32BE(0);
+      if (length === undefined) return null;
+      if (length === 0) return (await reader.all(1))?.readUInt8(0) === 1;
+      if (pieces * PIECE_BYTES_LEAST > sum + PIECES_FREE * PIECE_BYTES_LEAST)
+        throw new TooMuch("the job hands back its files in more pieces than are read here");
+      if (length > PIECE_BYTES_MAX || (sum += length) > bytesMax) throw new TooMuch("the job hands back more than its disk holds");
+      for (let left = length; left > 0;) {
+        const part = await reader.some(left);
+        if (part === null) return null;
+        await out.writeFile(part);
+        left -= part.length;
+      }
+    }
+  } finally {
+    await out.close();
+  }
+}
 
 export class JobPort {
   readonly #socket: Socket;
@@ -86,12 +145,7 @@ export class JobPort {
   }
 
   async give(job: OciJob, token: string, tar: Readable, tarBytes: number): Promise<void> {
-    const head = settings(job, token);
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(head.length);
-    const size = Buffer.alloc(8);
-    size.writeBigUInt64BE(BigInt(tarBytes));
-    this.#socket.write(Buffer.concat([length, head, size]));
+    this.#socket.write(givenHead(job, token, tarBytes));
     await pipeline(tar, this.#socket, { end: false }).catch((error: unknown) => {
       if (tar.errored) throw error; // else the guest went away: its end says why
     });
@@ -156,47 +210,9 @@ export class JobPort {
     this.#socket.write("A");
   }
 
-  /**
-   * How the job ended; its files go into `folder` by digest. Null when the guest went away before. Throws TooMuch where it hands back
-   * more than may be. What makes no sense is skipped like anything else that a guest says before its answer.
-   */
-  async end(token: string, folder: string, bytesMax: number): Promise<OciEnd | null> {
-    const answer = new RegExp(`^${token} (\\d{1,3})$`);
-    const line = await this.#reader.line((each) => (answer.test(each) ? each : null));
-    if (line === null) return null;
-    const exitCode = Number(answer.exec(line)?.[1]);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const archive = path.join(folder, "archive");
-    const whole = await this.#save(archive, bytesMax);
-    if (whole === null) return null;
-    const tree = await readTree(archive, folder).catch((error: unknown) => {
-      if (error instanceof Refusal) return null; // the guest's own init writes another: the job has taken its place
-      throw error;
-    });
-    return { exitCode: exitCode & 255, tree: tree ?? [], detail: whole && tree ? "" : "not everything could be handed back" };
-  }
-
-  /** Whether the guest says that it is whole; null when it went away. */
-  async #save(archive: string, bytesMax: number): Promise<boolean | null> {
-    const out = await open(archive, "w", 0o600);
-    try {
-      for (let sum = 0, pieces = 0; ; pieces++) {
-        const length = (await this.#reader.all(4))?.readUInt32BE(0);
-        if (length === undefined) return null;
-        if (length === 0) return (await this.#reader.all(1))?.readUInt8(0) === 1;
-        if (pieces * PIECE_BYTES_LEAST > sum + PIECES_FREE * PIECE_BYTES_LEAST)
-          throw new TooMuch("the job hands back its files in more pieces than are read here");
-        if (length > PIECE_BYTES_MAX || (sum += length) > bytesMax) throw new TooMuch("the job hands back more than its disk holds");
-        for (let left = length; left > 0;) {
-          const part = await this.#reader.some(left);
-          if (part === null) return null;
-          await out.writeFile(part);
-          left -= part.length;
-        }
-      }
-    } finally {
-      await out.close();
-    }
+  /** How the job ended: as `readAnswer`. */
+  end(token: string, folder: string, bytesMax: number): Promise<OciEnd | null> {
+    return readAnswer(this.#reader, { token, folder, bytesMax });
   }
 
   /** The host has it all. */

@@ -17,7 +17,8 @@ import type { VmDriver } from "./vm-driver.ts";
 
 const MIB = 1024 * 1024;
 
-const filesOf = ({ inputs }: MachineJob): NeededBlob[] =>
+/** Of its inputs. */
+export const filesOf = ({ inputs }: MachineJob): NeededBlob[] =>
   inputs.entries.flatMap((entry): NeededBlob[] => (entry.kind === "file" ? [{ digest: entry.digest, size: entry.size }] : []));
 
 /** Every blob of a machine that has to come: not what this customer has sent before, nor what the server fetches itself. */

@@ -31,8 +31,9 @@ export function runningDomain(domain: Domain, fuelMax: bigint, monotonicMs: () =
     token: domain.token,
     ended,
     onChange: (changed) => domain.onChange(changed),
-    readStream: (stream, offset) => (stream === "stdout" ? domain.read(offset) : Promise.resolve(new Uint8Array(0))),
-    readOutput: () => Promise.resolve(new Uint8Array(0)),
+    readStream: (stream, offset) => domain.read(stream, offset),
+    readOutput: (digest, offset, length) =>
+      /^[0-9a-f]{64}$/.test(digest) ? domain.readOutput(digest, offset, length) : Promise.resolve(new Uint8Array(0)),
     stop: (withinMs) => domain.stop(withinMs),
     pause: () => domain.pause(),
     resume: () => domain.resume(),

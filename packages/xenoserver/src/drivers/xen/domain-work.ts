@@ -1,8 +1,9 @@
 /** A domain against what was ordered. Who controls the inputs: the customer, every byte. */
 import { blobsOfVm, ifCanonical, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
-import { domainProblem } from "@xenoservers/guests";
+import { domainProblem, type Bootable } from "@xenoservers/guests";
 import { digestOf, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
+import { filesOf } from "../qemu/machine-work.ts";
 import type { MachineJob } from "../work.ts";
 
 const MIB = 1024 * 1024;
@@ -13,24 +14,28 @@ const GUEST_MIB_PER_TABLE_MIB = 128;
 const overheadMib = ({ memoryMib, vcpu }: MachineJob["spec"]): number =>
   OVERHEAD_MIB + vcpu + Math.ceil(memoryMib / GUEST_MIB_PER_TABLE_MIB);
 
-export function neededForDomain({ spec, blobs }: MachineJob): NeededBlob[] {
-  const sizes = new Map(blobs.map(({ digest, size }) => [digest, size]));
-  return [...new Set(blobsOfVm(spec))].map((digest) => ({ digest, size: sizes.get(digest) ?? 0 }));
+export function neededForDomain(job: MachineJob): NeededBlob[] {
+  const sizes = new Map(job.blobs.map(({ digest, size }) => [digest, size]));
+  return [...filesOf(job), ...[...new Set(blobsOfVm(job.spec))].map((digest) => ({ digest, size: sizes.get(digest) ?? 0 }))];
 }
 
 /** Why the machine is not the one that this lease is for, or no domain, in words; null when it can run. */
 export function domainWorkProblem(
   crypto: Crypto,
   { po: { resources }, order }: Ordered,
-  { spec, inputs, blobs }: MachineJob,
-  loader: string | null,
+  job: MachineJob,
+  bootable: Bootable,
 ): string | null {
+  const { spec, inputs, blobs } = job;
   const sent = new Set(blobs.map(({ digest }) => digest));
-  const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
+  const bytes = [...blobs, ...filesOf(job)].reduce((sum, { size }) => sum + size, 0);
   const wrong = firstProblem([
     [ifCanonical(() => vmJobHashOf(crypto, spec)) === order.jobHash, "the machine is not the one that was ordered"],
     [ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs, "the inputs are not the ones that were ordered"],
-    [inputs.entries.length === 0 && inputs.mounts.length === 0, "a domain takes its inputs from its RAM disk or its disk"],
+    [
+      spec.vm.kind === "oci" || inputs.entries.length + inputs.mounts.length === 0,
+      "a domain takes its inputs from its RAM disk or its disk",
+    ],
     [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
     [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
     [spec.egress === "none" && order.egress === "none", "a Xen domain has no network here"],
@@ -42,5 +47,5 @@ export function domainWorkProblem(
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
     [bytes <= (resources.diskMib + resources.memoryMib) * MIB, "images and inputs are larger than the lease"],
   ]);
-  return wrong ?? domainProblem(spec, loader) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
+  return wrong ?? domainProblem(spec, bootable) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
 }

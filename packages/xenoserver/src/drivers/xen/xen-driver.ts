@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { DRIVERS, invariant } from "@xenoservers/market";
 import type { Crypto } from "@xenoservers/protocol";
-import { Domains, type DomainJob, type DomainToken, type XenHost } from "@xenoservers/guests";
+import { Domains, SPARE_MS, prune, type DomainJob, type DomainToken, type XenHost } from "@xenoservers/guests";
 import type { GuestDriver, GuestJob } from "../driver.ts";
 import { refusedOr } from "../qemu/vm-ends.ts";
 import type { MachineJob, Work } from "../work.ts";
@@ -16,8 +16,12 @@ interface XenDriverOptions {
   /** Folders of domains that leases of an earlier daemon still use. */
   inUse: readonly string[];
   crypto: Crypto;
+  /** For disks that are made of images once and kept. */
+  imageCacheGib: number;
   log(what: string, facts: Record<string, unknown>): void;
 }
+
+const GIB = 1024 ** 3;
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
@@ -26,19 +30,21 @@ function machineOf(work: Work): MachineJob {
   return work.vm;
 }
 
-const jobOf = ({ lease, work, blobFile, signal }: GuestJob): DomainJob => ({
-  ...{ name: lease, spec: machineOf(work).spec, blobFile },
-  ...(signal ? { signal } : {}),
-});
+function jobOf({ lease, order, work, blobFile, signal }: GuestJob): DomainJob {
+  const { spec, inputs } = machineOf(work);
+  return { ...{ name: lease, customer: order.party, spec, inputs, blobFile }, ...(signal ? { signal } : {}) };
+}
 
-export async function createXenDriver({ host, folder, inUse, crypto, log }: XenDriverOptions): Promise<GuestDriver> {
+export async function createXenDriver(options: XenDriverOptions): Promise<GuestDriver> {
   const {
     assurances,
     can: { console, network, breakpoints },
   } = DRIVERS.xen;
-  const { xl, kind, engine, loader } = host;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const domains = new Domains({ xl, kind, loader, log, folder: path.join(folder, "domains") });
+  const { host, folder, inUse, crypto, log } = options;
+  const { xl, kind, engine, loader, stock } = host;
+  const cache = { folder: path.join(folder, "cache"), bytesMax: options.imageCacheGib * GIB };
+  await mkdir(cache.folder, { recursive: true, mode: 0o700 });
+  const domains = new Domains({ xl, kind, loader, stock, cache, log, folder: path.join(folder, "domains") });
   await domains.open(inUse);
   return {
     name: "xen",
@@ -49,7 +55,9 @@ export async function createXenDriver({ host, folder, inUse, crypto, log }: XenD
     holds: [],
     offered: () => ({ sandbox: "strong", vmEngine: engine }),
     problemWith: (work, ordered) =>
-      work.kind === "machine" ? domainWorkProblem(crypto, ordered, work.vm, loader) : "a machine was ordered, not a WebAssembly job",
+      work.kind === "machine"
+        ? domainWorkProblem(crypto, ordered, work.vm, { loader, stock })
+        : "a machine was ordered, not a WebAssembly job",
     neededBlobs: async (work) => neededForDomain(machineOf(work)),
     isSegment: () => false,
     async prepare(job) {
@@ -74,7 +82,7 @@ export async function createXenDriver({ host, folder, inUse, crypto, log }: XenD
     adopt: async (token, job) =>
       runningDomain(await domains.adopt(token as DomainToken, machineOf(job.work).spec), job.fuelMax, monotonicMs),
     monotonicMs,
-    makeRoom: async () => {},
+    makeRoom: () => prune(cache.folder, 0, SPARE_MS),
     close: async () => domains.close(),
   };
 }

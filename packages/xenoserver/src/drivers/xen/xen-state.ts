@@ -8,5 +8,6 @@ export function xenState(xen: XenHostState): DriverState {
   const { info, kind, roomMib } = xen.host;
   const notes = [`Xen ${info.version}, ${kind} domains`, `${info.freeMib} of ${info.memoryMib} MiB free`, `shares by ${info.scheduler}`];
   if (xen.host.loader === null) notes.push("no disk images: apt install grub-xen-host");
+  if (xen.host.stock === null) notes.push(xen.host.stockWhy);
   return { ...state, present: true, reason: notes.join("; "), room: { vcpu: info.cpus, memoryMib: roomMib } };
 }
