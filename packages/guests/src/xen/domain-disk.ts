@@ -3,7 +3,7 @@
  * (losetup(8), --detach), so nothing of it has to be remembered. Who controls the inputs: this program, every path.
  */
 import { execFile } from "node:child_process";
-import { access, open } from "node:fs/promises";
+import { access, copyFile, link, open } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { isRecord } from "../json.ts";
@@ -11,6 +11,12 @@ import { isRecord } from "../json.ts";
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const BOUNDS = { timeout: 60_000, killSignal: "SIGKILL", env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } } as const;
+
+/** A link of the domain's own outlives whoever kept the file. */
+export const held = (file: string, own: string): Promise<string> =>
+  link(file, own)
+    .catch(() => copyFile(file, own))
+    .then(() => own);
 
 export async function blankDisk(file: string, diskMib: number): Promise<void> {
   const handle = await open(file, "wx", 0o600);

@@ -33,7 +33,8 @@ describe("a server's domains", () => {
   /** As the next daemon would. */
   async function open(inUse: readonly string[] = [], run = toolstack.run): Promise<Domains> {
     const all = new Domains({
-      ...{ xl: new Xl(run), kind: "pvh", loader: null, folder: path.join(folder, "domains") },
+      ...{ xl: new Xl(run, toolstack.apart), kind: "pvh", loader: null, folder: path.join(folder, "domains") },
+      consoleDaemon: { name: "perl", settledSeconds: 0 },
       log: (what) => void log.push(what),
     });
     opened.push(all);
@@ -251,7 +252,6 @@ describe("a server's domains", () => {
   });
 
   it.each<[string, Partial<VmSpec>]>([
-    ["--kernel FILE", { vm: { kind: "snapshot", snapshot: KERNEL } }],
     ["grub-xen-host", { vm: { kind: "disk", image: { digest: KERNEL, format: "raw", url: null }, iso: null, seed: [] } }],
     ["--uefi", { firmware: "uefi" }],
     ["--windows", { devices: "emulated" }],

@@ -3,11 +3,12 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { DRIVERS, invariant } from "@xenoservers/market";
 import type { Crypto } from "@xenoservers/protocol";
-import { Domains, type DomainJob, type DomainToken, type XenHost } from "@xenoservers/guests";
-import type { GuestDriver, GuestJob } from "../driver.ts";
+import { Domains, type Domain, type DomainJob, type DomainToken, type XenHost } from "@xenoservers/guests";
+import type { GuestDriver, GuestJob, RunningGuest } from "../driver.ts";
 import { refusedOr } from "../qemu/vm-ends.ts";
 import type { MachineJob, Work } from "../work.ts";
 import { runningDomain } from "./domain-guest.ts";
+import { DomainSnapshots } from "./domain-snapshots.ts";
 import { domainWorkProblem, neededForDomain } from "./domain-work.ts";
 
 interface XenDriverOptions {
@@ -16,6 +17,8 @@ interface XenDriverOptions {
   /** Folders of domains that leases of an earlier daemon still use. */
   inUse: readonly string[];
   crypto: Crypto;
+  /** Customers' own: room for all together, and how long each is kept. */
+  snapshots: { gib: number; hours: number };
   log(what: string, facts: Record<string, unknown>): void;
 }
 
@@ -31,7 +34,7 @@ const jobOf = ({ lease, work, blobFile, signal }: GuestJob): DomainJob => ({
   ...(signal ? { signal } : {}),
 });
 
-export async function createXenDriver({ host, folder, inUse, crypto, log }: XenDriverOptions): Promise<GuestDriver> {
+export async function createXenDriver({ host, folder, inUse, crypto, snapshots, log }: XenDriverOptions): Promise<GuestDriver> {
   const {
     assurances,
     can: { console, network, breakpoints },
@@ -40,11 +43,14 @@ export async function createXenDriver({ host, folder, inUse, crypto, log }: XenD
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const domains = new Domains({ xl, kind, loader, log, folder: path.join(folder, "domains") });
   await domains.open(inUse);
+  const kept = new DomainSnapshots({ ...snapshots, folder: path.join(folder, "kept"), kind, log });
+  const guestOf = (domain: Domain, { fuelMax, order, lease }: GuestJob): RunningGuest =>
+    runningDomain(domain, { fuelMax, monotonicMs, snapshot: () => kept.take(domain, { customer: order.party, lease }) });
   return {
     name: "xen",
     engine,
     sandbox: { strength: "strong", why: "" },
-    capabilities: { console, network, breakpoints, snapshots: false, screens: false, images: false, filesInMemory: false },
+    capabilities: { console, network, breakpoints, snapshots: true, screens: false, images: false, filesInMemory: false },
     assurances,
     holds: [],
     offered: () => ({ sandbox: "strong", vmEngine: engine }),
@@ -53,14 +59,14 @@ export async function createXenDriver({ host, folder, inUse, crypto, log }: XenD
     neededBlobs: async (work) => neededForDomain(machineOf(work)),
     isSegment: () => false,
     async prepare(job) {
-      const domain = await domains.prepare(jobOf(job)).catch((error: unknown) => {
+      const domain = await domains.prepare(await kept.found(jobOf(job), job.order.party)).catch((error: unknown) => {
         throw refusedOr(error);
       });
       return {
         token: domain.token,
         async begin() {
           try {
-            const guest = runningDomain(domain, job.fuelMax, monotonicMs);
+            const guest = guestOf(domain, job);
             await domain.begin();
             return guest;
           } catch (error) {
@@ -71,10 +77,12 @@ export async function createXenDriver({ host, folder, inUse, crypto, log }: XenD
         discard: () => domain.dispose(),
       };
     },
-    adopt: async (token, job) =>
-      runningDomain(await domains.adopt(token as DomainToken, machineOf(job.work).spec), job.fuelMax, monotonicMs),
+    adopt: async (token, job) => guestOf(await domains.adopt(token as DomainToken, machineOf(job.work).spec), job),
     monotonicMs,
     makeRoom: async () => {},
-    close: async () => domains.close(),
+    async close() {
+      kept.close();
+      domains.close();
+    },
   };
 }
