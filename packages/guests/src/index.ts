@@ -27,5 +27,8 @@ export { measureVmScore, openQemuHost, overheadMib, type HostState, type QemuHos
 export { NANOSECONDS_PER_INSTRUCTION, VM_OVERHEAD_MIB } from "./qemu/machine/plan.ts";
 export { Domains, domainProblem, type Bootable, type DomainJob } from "./xen/domains.ts";
 export type { Domain, DomainToken } from "./xen/domain.ts";
+export { savedKind } from "./xen/domain-save.ts";
+export { markIn } from "./xen/domain-mark.ts";
+export { lockHost } from "./xen/host-lock.ts";
 export { DOMAIN_KINDS, type DomainKind } from "./xen/domain-config.ts";
 export { isDom0, openXenHost, type XenHost, type XenHostState } from "./xen/xen-host.ts";

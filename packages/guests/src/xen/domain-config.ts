@@ -30,9 +30,13 @@ export interface DomainPlan {
 const WEIGHT_PER_VCPU = 256;
 /** In hundredths of one processor: no more than was sold, also where others are idle. */
 const CAP_PER_VCPU = 100;
-/** Rings of one console, disk and network card take a fraction of either. */
+/** As many as hypervisors allow where nothing else is said to them: rings of one console, disk and network card take a fraction. */
 const GRANT_FRAMES_MAX = 64;
 const EVENT_CHANNELS_MAX = 255;
+/** A Linux takes about nine for each: its timer, its inter-processor interrupts, its queue of a disk. */
+const EVENT_CHANNELS_PER_VCPU = 16;
+
+const eventChannels = (vcpu: number): number => EVENT_CHANNELS_MAX + EVENT_CHANNELS_PER_VCPU * (vcpu - 1);
 
 /** A value as xl reads it. Throws where no string of xl's can hold it. */
 export function quoted(text: string): string {
@@ -70,7 +74,7 @@ export function domainConfig(plan: Omit<DomainPlan, "disk" | "beside">, devices:
     ["max_grant_frames", GRANT_FRAMES_MAX],
     ["max_maptrack_frames", 0],
     ["max_grant_version", 1],
-    ["max_event_channels", EVENT_CHANNELS_MAX],
+    ["max_event_channels", eventChannels(vcpu)],
     ["passthrough", quoted("disabled")],
     ...KEPT.map((key) => [key, quoted("preserve")] as const),
     ...(devices.length === 0 ? [] : [["disk", `[${devices.map(diskSetting).join(",")}]`] as const]),

@@ -19,39 +19,56 @@ describe("a domain's console", () => {
     terminal.close();
     await rm(folder, { recursive: true });
   });
+  const daemon = { name: "perl", settledSeconds: 0 };
+  const keep = () => keepConsole(folder, { tty: terminal.tty, daemon }, 1);
   const log = (): Promise<string> => readFile(path.join(folder, CONSOLE_LOG), "latin1");
   const isLogged = (text: string): Promise<void> => until(async () => (await log().catch(() => "")) === text);
 
   it("is kept line by line, however many there are, and goes on with another keeper", async () => {
-    await keepConsole(folder, terminal.tty, 1);
+    await keep();
     let all = "";
     for (let i = 0; i < 40; i++) {
       terminal.print(`line ${i}\n`);
       await isLogged((all += `line ${i}\n`));
     }
-    await keepConsole(folder, terminal.tty, 1); // there is one
+    await keep(); // there is one
     await leaveConsole(folder); // and the next is not taken for it
     terminal.print("while nobody listens\n");
-    await keepConsole(folder, terminal.tty, 1);
+    await keep();
     await isLogged(`${all}while nobody listens\n`);
   });
 
   it("is kept no further than was ordered, by the kernel", async () => {
-    await keepConsole(folder, terminal.tty, 1);
+    await keep();
     terminal.print("x".repeat(2 * 1024 * 1024));
     await until(async () => (await printedBytes(folder)) === boundOf(1));
-    await keepConsole(folder, terminal.tty, 1);
+    await keep();
     expect(await printedBytes(folder)).toBe(1024 * 1024 + 1);
   });
 
+  it("is not another program's terminal, nor that of a xenconsoled that has only just begun", async () => {
+    for (const other of [
+      { name: "xenconsoled", settledSeconds: 0 },
+      { ...daemon, settledSeconds: 1_000_000_000 },
+    ]) {
+      expect(await keepConsole(folder, { tty: terminal.tty, daemon: other }, 1)).toBe(false);
+      await expect(typeOn({ tty: terminal.tty, daemon: other }, Buffer.from("secret\r"))).rejects.toThrow("no console now");
+    }
+    terminal.print("another's words\n");
+    expect(terminal.typed).toBe("");
+    await expect(log()).rejects.toThrow("ENOENT");
+    await keep();
+    await isLogged("another's words\n"); // nobody had read them before
+  });
+
   it("is typed on", async () => {
-    await typeOn(terminal.tty, Buffer.from("ls\r"));
+    await typeOn({ tty: terminal.tty, daemon }, Buffer.from("ls\r"));
     await until(() => terminal.typed === "ls\r");
   });
 
   it("that nobody reads is said to be one", async () => {
     terminal.stop(true);
-    await expect(typeOn(terminal.tty, Buffer.alloc(64 * 1024, "x"))).rejects.toThrow("does not read its console");
+    await expect(typeOn({ tty: terminal.tty, daemon }, Buffer.alloc(64 * 1024, "x"))).rejects.toThrow("does not read its console");
     terminal.stop(false);
   });
 });

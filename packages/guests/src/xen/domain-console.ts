@@ -5,12 +5,13 @@
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:fs";
-import { open, readFile, stat } from "node:fs/promises";
+import { open, readFile, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { isRecord, parseOwn } from "../json.ts";
 import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../pool.ts";
 import { codeOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
+import { isConsoleOf, type ConsoleDaemon } from "./console-daemon.ts";
 
 export const CONSOLE_LOG = "console.log";
 const KEEPER = "console.json";
@@ -56,14 +57,34 @@ async function ended({ id }: Kept): Promise<void> {
   while (await isAlive(id)) await new Promise((resolve) => setTimeout(resolve, GONE_MS));
 }
 
-/** From now on what the domain prints is kept, unless it is already. */
-export async function keepConsole(folder: string, tty: string, outputMibMax: number): Promise<void> {
+/** A pseudo-terminal, and what must have made it. */
+interface ConsoleOf {
+  tty: string;
+  daemon: ConsoleDaemon;
+}
+
+/** Whether nothing has to be done for what it prints to be kept. */
+export const isConsoleKept = async (folder: string, outputMibMax: number): Promise<boolean> =>
+  (await keeperIn(folder)) !== null || (await printedBytes(folder)) >= boundOf(outputMibMax);
+
+/** Null where the terminal is not the daemon's. Throws where there is none. */
+async function opened({ tty, daemon }: ConsoleOf, flags: number): Promise<FileHandle | null> {
+  const handle = await open(tty, flags | constants.O_NOCTTY);
+  if (await isConsoleOf(daemon, tty)) return handle;
+  await handle.close();
+  return null;
+}
+
+/** From now on what the domain prints is kept, unless it is already. False where the terminal is not its console, or not yet. */
+export async function keepConsole(folder: string, console: ConsoleOf, outputMibMax: number): Promise<boolean> {
+  const { tty } = console;
   const before = await keeperIn(folder);
-  if (before?.tty === tty) return;
+  if (before?.tty === tty) return true;
   if (before) await ended(before);
   const bound = boundOf(outputMibMax);
-  if ((await printedBytes(folder)) >= bound) return;
-  const from = await open(tty, constants.O_RDONLY | constants.O_NOCTTY);
+  if ((await printedBytes(folder)) >= bound) return true;
+  const from = await opened(console, constants.O_RDONLY);
+  if (!from) return false;
   const log = await open(logOf(folder), "a", 0o600);
   const child = spawn("prlimit", [`--fsize=${bound}`, "cat"], {
     ...{ detached: true, stdio: [from.fd, log.fd, "ignore"], cwd: "/", env: { PATH: "/usr/bin:/bin" } },
@@ -72,6 +93,7 @@ export async function keepConsole(folder: string, tty: string, outputMibMax: num
   child.unref();
   const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
   await writeOwn(path.join(folder, KEEPER), JSON.stringify({ id, tty } satisfies Kept));
+  return true;
 }
 
 /** Nothing of it is kept any more. */
@@ -81,8 +103,9 @@ export async function leaveConsole(folder: string): Promise<void> {
 }
 
 /** Types on the console. Throws where the guest does not read. */
-export async function typeOn(tty: string, bytes: Uint8Array): Promise<void> {
-  const handle = await open(tty, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
+export async function typeOn(console: ConsoleOf, bytes: Uint8Array): Promise<void> {
+  const handle = await opened(console, constants.O_WRONLY | constants.O_NONBLOCK);
+  if (!handle) throw new Error("the domain has no console now: its host's xenconsoled was started anew");
   try {
     for (let at = 0, tries = 0; at < bytes.length;) {
       try {

@@ -14,9 +14,6 @@ export function domainName(lease: string): string {
   return `${PREFIX}${lease.slice(0, ID_DIGITS)}`;
 }
 
-/** Of any server of ours, this one or another. */
-export const isOurs = (name: string): boolean => name.startsWith(PREFIX);
-
 const digitsOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 const markDigits = (mark: string): string => digitsOf(`xenoserver ${mark}`).slice(0, 12);
 

@@ -8,18 +8,22 @@
  *
  * Who controls the inputs: the guest (what it prints, how it ends), whoever administers the host, who may destroy it.
  */
+import { randomBytes } from "node:crypto";
 import { rm, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import type { VmSpec } from "@xenoservers/protocol";
 import { guestTextEnd, readGuestFile } from "../guest-files.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { codeOf, messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
-import { CONSOLE_LOG, boundOf, keepConsole, leaveConsole, printedBytes, typeOn } from "./domain-console.ts";
+import { CONSOLE_LOG, boundOf, isConsoleKept, keepConsole, leaveConsole, printedBytes, typeOn } from "./domain-console.ts";
 import { asDevices, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
 import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
 import { domainConfig, type DomainPlan } from "./domain-config.ts";
 import { endOfImage } from "./domain-image.ts";
+import { DomainSaving } from "./domain-save.ts";
 import { DomainStreams } from "./domain-streams.ts";
+import type { ConsoleDaemon } from "./console-daemon.ts";
 import type { DomainWatch } from "./domain-watch.ts";
 import type { ListedDomain, ShutdownReason } from "./listing.ts";
 import type { Xl } from "./xl.ts";
@@ -30,6 +34,8 @@ const PANIC_BYTES = 16 * 1024;
 /** How often what it prints is looked for, and what it printed last may be on its way. */
 const POLL_MS = 250;
 const QUIET_POLLS = 3;
+/** How often it is looked at whether its console is kept. */
+const KEPT_POLLS = 8;
 const LAST_POLLS_MAX = 40;
 /** Starting a domain takes dom0's time, which its guest does not pay for. */
 const RESTART_MS = 10_000;
@@ -38,6 +44,7 @@ const POWERDOWN_MS = 10_000;
 /** How often it is looked whether it has. */
 const LOOK_MS = 1_000;
 const CONSOLE_MS = 30_000;
+const SEED_BYTES = 32;
 
 /** What finds the domain again. */
 export interface DomainToken {
@@ -53,9 +60,18 @@ export interface DomainToken {
   [key: string]: string | number;
 }
 
+export interface DomainWork {
+  /** With what it boots, also where it went on from a snapshot. */
+  spec: VmSpec;
+  plan: DomainPlan;
+  /** Of the files that xl reads to make it. */
+  kernelMib: number;
+}
+
 interface DomainParts {
   xl: Xl;
   watch: DomainWatch;
+  consoleDaemon: ConsoleDaemon;
   log(what: string, facts: Record<string, unknown>): void;
 }
 
@@ -71,6 +87,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 export class Domain {
   readonly token: DomainToken;
+  readonly spec: VmSpec;
   readonly ended: Promise<DomainEnd>;
   readonly #parts: DomainParts;
   readonly #plan: DomainPlan;
@@ -83,6 +100,7 @@ export class Domain {
   #ending = false;
   /** Its end was seen, and is being read. */
   #settling = false;
+  readonly #saving: DomainSaving;
   #stopping = false;
   #begunAt = 0;
   #printed = 0;
@@ -90,13 +108,18 @@ export class Domain {
   #unfollow: () => void = () => {};
   #timer: NodeJS.Timeout | null = null;
 
-  /** `kernelMib`: of the files that xl reads to make it. */
-  constructor(parts: DomainParts, token: DomainToken, plan: DomainPlan, kernelMib: number) {
+  constructor(parts: DomainParts, token: DomainToken, { spec, plan, kernelMib }: DomainWork) {
     this.#parts = parts;
+    this.spec = spec;
     this.token = token;
     this.#plan = plan;
     this.#kernelMib = kernelMib;
     this.#streams = token.jobToken === "" ? null : new DomainStreams(token.folder, token.outputMibMax * MIB);
+    this.#saving = new DomainSaving({
+      ...{ xl: parts.xl, folder: token.folder, plan },
+      found: async () => (this.#over || this.#ending ? null : this.#found()),
+      lost: (detail) => this.#end({ kind: "host", detail }),
+    });
     this.ended = new Promise((resolve) => (this.#finish = resolve));
   }
 
@@ -126,13 +149,14 @@ export class Domain {
     return found.id;
   }
 
-  /** Makes it, paused. Nothing of it is left where that fails. */
-  async make(signal?: AbortSignal): Promise<void> {
+  /** Makes it, paused; of the state of another, if there is one. Nothing of it is left where that fails. */
+  async make(signal?: AbortSignal, state: string | null = null): Promise<void> {
     const { xl } = this.#parts;
     const config = path.join(this.token.folder, "domain.cfg");
     const made = async (devices: readonly DomainDevice[]): Promise<void> => {
       await writeFile(config, domainConfig(this.#plan, devices), { mode: 0o600 });
-      await xl.create(config, { kernelMib: this.#kernelMib, signal });
+      if (state === null) await xl.create(config, { kernelMib: this.#kernelMib, signal });
+      else await xl.restore(config, state, signal);
       if (devices.length > 0) await disksAreOpen(await this.#id(), devices.length);
     };
     try {
@@ -169,12 +193,31 @@ export class Domain {
 
   async #keep(id: number): Promise<void> {
     for (const deadline = Date.now() + CONSOLE_MS; ; await pause(POLL_MS)) {
-      const tty = await this.#parts.xl.console(id);
-      const { folder, outputMibMax } = this.token;
-      // one that is gone by now has another in its place, or its domain has ended
-      if (tty !== null && (await keepConsole(folder, tty, outputMibMax).then(() => true, isAbsent))) return;
+      if (await this.#kept(id)) return;
       if (Date.now() > deadline) throw new Error("xenconsoled opens no console for the domain: is it running?");
     }
+  }
+
+  /** False where there is no console of it now: one that is gone has another in its place soon, or its domain has ended. */
+  async #kept(id: number): Promise<boolean> {
+    const { xl, consoleDaemon } = this.#parts;
+    const tty = await xl.console(id);
+    const { folder, outputMibMax } = this.token;
+    return tty !== null && (await keepConsole(folder, { tty, daemon: consoleDaemon }, outputMibMax).catch(isAbsent));
+  }
+
+  /** Where xenconsoled was started anew, the domain has another console. */
+  async #keepAgain(): Promise<void> {
+    if (
+      this.#over ||
+      this.#ending ||
+      this.#settling ||
+      this.#saving.isUnderWay ||
+      (await isConsoleKept(this.token.folder, this.token.outputMibMax))
+    )
+      return;
+    const found = await this.#found();
+    if (found?.shutdown === null) await this.#kept(found.id);
   }
 
   /** Takes it up where an earlier daemon left it. What cannot be taken up has ended, at its host's fault: nobody waits for it. */
@@ -194,6 +237,8 @@ export class Domain {
       await this.#destroy();
       return this.#told(written);
     }
+    await this.#saving.takeUp();
+    if (this.#over) return;
     const progress = await this.#progress();
     const found = await this.#found();
     if (progress === "restarting" && !found) return this.#restart();
@@ -212,7 +257,11 @@ export class Domain {
   #follow(): void {
     if (this.#over) return;
     this.#unfollow = this.#parts.watch.follow(this.token.uuid, (found) => void this.#look(found));
-    this.#timer = setInterval(() => void this.#hear().catch((error: unknown) => this.#failed("was not heard", error)), POLL_MS);
+    let polls = 0;
+    this.#timer = setInterval(() => {
+      void this.#hear().catch((error: unknown) => this.#failed("was not heard", error));
+      if (++polls % KEPT_POLLS === 0) void this.#keepAgain().catch((error: unknown) => this.#failed("has no console", error));
+    }, POLL_MS);
   }
 
   #unwatch(): void {
@@ -231,9 +280,12 @@ export class Domain {
   }
 
   async #look(found: ListedDomain | null): Promise<void> {
-    if (this.#over || this.#ending || this.#settling || (found && found.shutdown === null && !found.dying)) return;
+    if (this.#over || this.#ending || this.#settling || this.#saving.isUnderWay || (found && found.shutdown === null && !found.dying))
+      return;
     this.#settling = true;
     try {
+      // listed before its saving was over
+      if (found?.shutdown === "suspend" && (await this.#found())?.shutdown !== "suspend") return;
       if (!found || found.shutdown === null) return await this.#end(await this.#endOfGone());
       if (this.#stopping && !this.#streams) return await this.#end({ kind: "stopped" });
       await this.#lastWords();
@@ -336,14 +388,36 @@ export class Domain {
   async type(bytes: Uint8Array): Promise<void> {
     const tty = await this.#parts.xl.console(await this.#id());
     if (tty === null) throw new Error("the domain has no console");
-    await typeOn(tty, bytes);
+    await typeOn({ tty, daemon: this.#parts.consoleDaemon }, bytes);
+  }
+
+  /** Tells its kernel what no other has, from which it can renew its random numbers: those that it was saved with are its siblings' too. */
+  async tellSeed(): Promise<void> {
+    await this.#parts.xl.tell(await this.#id(), "seed", randomBytes(SEED_BYTES).toString("hex"));
+  }
+
+  /** The files that it boots, by digest; of a disk image none, for its disk holds all. */
+  bootFiles(): Map<string, string> {
+    const { vm } = this.spec;
+    const { kernel, ramdisk } = this.#plan;
+    if (vm.kind !== "kernel") return new Map();
+    return new Map([[vm.kernel, kernel], ...(vm.initrd !== null && ramdisk !== null ? [[vm.initrd, ramdisk] as const] : [])]);
+  }
+
+  /** It stands still meanwhile. Leaves the snapshot in that folder, or nothing. */
+  async snapshot(to: string): Promise<void> {
+    if (this.#settling) throw new Error("the domain starts again, or has ended");
+    await this.#saving.take(to);
+    if (!this.#over) this.#parts.watch.look();
   }
 
   async pause(): Promise<void> {
+    await this.#saving.over();
     await this.#parts.xl.pause(await this.#id());
   }
 
   async resume(): Promise<void> {
+    await this.#saving.over();
     const found = await this.#found();
     if (!found || found.shutdown !== null) throw new Error("the domain has ended");
     if (found.paused) await this.#parts.xl.unpause(found.id);
@@ -377,6 +451,7 @@ export class Domain {
 
   /** Asks its kernel to start again; the domain follows. */
   async reboot(): Promise<void> {
+    await this.#saving.over();
     await this.#parts.xl.askToRestart(await this.#id());
   }
 

@@ -40,8 +40,9 @@ describe("a server's domains", () => {
   /** As the next daemon would. */
   async function open(inUse: readonly string[] = [], run = toolstack.run): Promise<Domains> {
     const all = new Domains({
-      ...{ xl: new Xl(run), kind: "pvh", ...NOTHING_ELSE, folder: path.join(folder, "domains") },
+      ...{ xl: new Xl(run, toolstack.apart), kind: "pvh", ...NOTHING_ELSE, folder: path.join(folder, "domains") },
       cache: { folder: path.join(folder, "cache"), bytesMax: 0 },
+      consoleDaemon: { name: "perl", settledSeconds: 0 },
       log: (what) => void log.push(what),
     });
     opened.push(all);
@@ -304,7 +305,6 @@ describe("a server's domains", () => {
   });
 
   it.each<[string, Partial<VmSpec>]>([
-    ["--kernel FILE", { vm: { kind: "snapshot", snapshot: KERNEL } }],
     ["no OCI images", { vm: IMAGE }],
     ["without --stdin and --tty", { vm: { ...IMAGE, process: { ...USUAL_PROCESS, stdin: true } } }],
     ["grub-xen-host", { vm: { kind: "disk", image: { digest: KERNEL, format: "raw", url: null }, iso: null, seed: [] } }],

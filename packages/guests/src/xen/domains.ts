@@ -2,8 +2,7 @@
  * The domains of one server: made for leases, found again after a restart. Whatever bears this server's mark and belongs to no lease is
  * destroyed when it opens. Who controls the inputs: the customer (specification, files).
  */
-import { randomUUID } from "node:crypto";
-import { mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { kernelProblem, kernelSizeProblem, processOf, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
@@ -14,13 +13,15 @@ import { headOf } from "../qemu/machine/layout.ts";
 import { newToken } from "../qemu/oci/job-port.ts";
 import { Refusal } from "../qemu/refusal.ts";
 import { messageOf } from "../thrown.ts";
-import { writeOwn } from "../write-own.ts";
-import { Domain, type DomainToken } from "./domain.ts";
+import { Domain, type DomainToken, type DomainWork } from "./domain.ts";
+import { layOutSaved, restored, savedVm, type SavedDomain } from "./domain-fork.ts";
+import { XENCONSOLED, type ConsoleDaemon } from "./console-daemon.ts";
 import { leaveConsole } from "./domain-console.ts";
 import { blankDisk, held, sweepDevices } from "./domain-disk.ts";
 import { commandLineOfImage, disksOfImage, layOutImage } from "./domain-image.ts";
 import { imageDisk } from "./image-disk.ts";
 import { domainName, domainUuid, hasMark } from "./domain-names.ts";
+import { markIn } from "./domain-mark.ts";
 import { DomainWatch } from "./domain-watch.ts";
 import type { DomainKind, DomainPlan } from "./domain-config.ts";
 import { trialKernel } from "./trial-kernel.ts";
@@ -28,7 +29,6 @@ import { XlError, type Xl } from "./xl.ts";
 
 const MIB = 1024 * 1024;
 const DISK = "disk.raw";
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** The boot loader of disk images, which is the distribution's. */
 const LOADER_MIB = 4;
 
@@ -40,6 +40,8 @@ export interface DomainJob {
   /** Of an OCI image. */
   inputs: InputTree;
   blobFile(digest: string): string;
+  /** What it goes on from, where its specification says a snapshot. */
+  from?: SavedDomain | null;
   /** Aborted where nobody wants it any more. */
   signal?: AbortSignal;
 }
@@ -55,12 +57,9 @@ interface DomainsOptions {
   cache: Cache;
   /** For the domains of leases. */
   folder: string;
+  /** What holds the other side of consoles, in place of xenconsoled: for tests. */
+  consoleDaemon?: ConsoleDaemon;
   log(what: string, facts: Record<string, unknown>): void;
-}
-
-interface Making {
-  kernelMib: number;
-  signal: AbortSignal | undefined;
 }
 
 /** What boots here beside customers' own kernels. */
@@ -76,7 +75,6 @@ export function domainProblem({ vm, firmware, devices, tpm, screen, network, eng
   const disk = vm.kind === "disk" ? vm : null;
   const { stdin, terminal } = processOf(vm);
   const checks: readonly (readonly [isRight: boolean, why: string])[] = [
-    [vm.kind !== "snapshot", "its domains boot a kernel, a disk image or an OCI image: order --kernel FILE, --vm FILE or --image REF"],
     [!stdin && terminal === null, "an image's program has no input in a Xen domain here: order it without --stdin and --tty"],
     [
       vm.kind !== "oci" || stock !== null,
@@ -111,7 +109,7 @@ export class Domains {
   async open(inUse: readonly string[]): Promise<void> {
     const { folder, xl, log } = this.#options;
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    this.#mark = await this.#ownMark();
+    this.#mark = await markIn(folder);
     const used = new Set(inUse.map((each) => path.basename(each)));
     const kept = new Set([...used].map((name) => domainUuid(this.#mark, name)));
     for (const { name, uuid, id } of await xl.list())
@@ -128,22 +126,11 @@ export class Domains {
     await sweepDevices(folder);
   }
 
-  async #ownMark(): Promise<string> {
-    const file = path.join(this.#options.folder, "mark");
-    const read = () => readFile(file, "utf8");
-    const mark = await read().catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error;
-      await writeOwn(file, randomUUID());
-      return read();
-    });
-    // one that is empty would be another server's too
-    if (!UUID.test(mark)) throw new Error(`${file} is not what was written there: this server's domains cannot be known by it`);
-    return mark;
-  }
-
   /** Everything up to the guest's first instruction. Throws Refusal where it is not the host that is at fault. */
   async prepare(job: DomainJob): Promise<Domain> {
-    const { name: lease, spec, signal } = job;
+    const { name: lease, from = null, signal } = job;
+    const spec = from ? { ...job.spec, vm: from.spec.vm } : job.spec;
+    if (spec.vm.kind === "snapshot") throw new Refusal("job", "there is no snapshot for it to go on from");
     const problem = domainProblem(spec, this.#options);
     if (problem !== null) throw new Refusal("job", problem);
     const name = domainName(lease);
@@ -153,9 +140,11 @@ export class Domains {
     try {
       const { outputMibMax, diskMib, vm } = spec;
       const jobToken = vm.kind === "oci" ? newToken() : "";
-      const kernelMib = await this.#laidOut(job, folder, jobToken);
+      const kernelMib = await this.#laidOut({ ...job, spec }, folder, jobToken);
       const token = { folder, name, uuid: domainUuid(this.#mark, name), outputMibMax, diskMib, jobToken, boot: await bootOfHost() };
-      return await this.#made(token, await this.#planOf(token, spec), { kernelMib, signal });
+      const work = { spec, plan: await this.#planOf(token, spec), kernelMib };
+      if (from) return await restored(this.#domain(token, work), { folder, signal });
+      return await this.#made(token, work, signal);
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
@@ -163,7 +152,7 @@ export class Domains {
   }
 
   /** The domain's files in its folder; what xl reads of them, in MiB. Throws Refusal where they cannot be what they are said to be. */
-  async #laidOut({ name: lease, spec, blobFile, signal, ...job }: DomainJob, folder: string, token: string): Promise<number> {
+  async #laidOut({ name: lease, spec, blobFile, from, signal, ...job }: DomainJob, folder: string, token: string): Promise<number> {
     const { vm, diskMib, memoryMib } = spec;
     const { stock, cache } = this.#options;
     const file = path.join(folder, DISK);
@@ -171,7 +160,8 @@ export class Domains {
       await layOutImage({ ...job, spec, blobFile, signal, folder, file, token }, stock, cache);
       return Math.ceil(((await stat(stock.kernel)).size + (await stat(stock.initrd)).size) / MIB);
     }
-    if (vm.kind === "disk" && vm.image !== null)
+    if (from) await layOutSaved(from, { folder, file, signal });
+    else if (vm.kind === "disk" && vm.image !== null)
       await imageDisk({ image: blobFile(vm.image.digest), format: vm.image.format, diskMib, folder, file, lease, signal });
     if (vm.kind !== "kernel") return LOADER_MIB;
     const { kernel, initrd } = vm;
@@ -183,7 +173,7 @@ export class Domains {
     if (notOne !== null) throw new Refusal("bytes", notOne);
     await held(blobFile(kernel), path.join(folder, "kernel"));
     if (initrd !== null) await held(blobFile(initrd), path.join(folder, "ramdisk"));
-    if (diskMib > 0) await blankDisk(file, diskMib);
+    if (diskMib > 0 && !from) await blankDisk(file, diskMib);
     return Math.ceil((kernelBytes + initrdBytes) / MIB);
   }
 
@@ -191,8 +181,8 @@ export class Domains {
    * Xen itself says whether it takes a kernel. Where it makes twice no domain of the customer's files, and does make one of that size
    * without them, it is they that are at fault; else the host is. Throws Refusal in the first case.
    */
-  async #made(token: DomainToken, plan: DomainPlan, { kernelMib, signal }: Making): Promise<Domain> {
-    const domain = this.#domain(token, plan, kernelMib);
+  async #made(token: DomainToken, work: DomainWork, signal: AbortSignal | undefined): Promise<Domain> {
+    const domain = this.#domain(token, work);
     try {
       await domain.make(signal);
       return domain;
@@ -203,7 +193,8 @@ export class Domains {
       if (again === undefined) return domain;
       const kernel = path.join(token.folder, "trial");
       await writeFile(kernel, trialKernel(), { mode: 0o600 });
-      const control = this.#domain(token, { ...plan, kernel, ramdisk: null, commandLine: "" }, 1);
+      const plan = { ...work.plan, kernel, ramdisk: null, commandLine: "" };
+      const control = this.#domain(token, { ...work, plan, kernelMib: 1 });
       if (await control.make(signal).catch((failed: unknown) => failed)) throw error;
       await control.unmake();
       throw new Refusal("bytes", `Xen makes no domain of these files: ${error.message}`, { cause: error });
@@ -231,18 +222,20 @@ export class Domains {
     };
   }
 
-  #domain(token: DomainToken, plan: DomainPlan, kernelMib: number): Domain {
-    const { xl, log } = this.#options;
-    return new Domain({ xl, watch: this.#watch, log }, token, plan, kernelMib);
+  #domain(token: DomainToken, work: DomainWork): Domain {
+    const { xl, log, consoleDaemon = XENCONSOLED } = this.#options;
+    return new Domain({ xl, watch: this.#watch, consoleDaemon, log }, token, work);
   }
 
   /** A domain of an earlier daemon; one that is gone has ended. */
-  async adopt(token: DomainToken, spec: VmSpec): Promise<Domain> {
+  async adopt(token: DomainToken, ordered: VmSpec): Promise<Domain> {
+    const spec = ordered.vm.kind === "snapshot" ? { ...ordered, vm: await savedVm(token.folder) } : ordered;
     const kernelBytes = await stat(path.join(token.folder, "kernel")).then(
       ({ size }) => size,
       () => 0,
     );
-    const domain = this.#domain(token, await this.#planOf(token, spec), Math.ceil(kernelBytes / MIB));
+    const work = { spec, plan: await this.#planOf(token, spec), kernelMib: Math.ceil(kernelBytes / MIB) };
+    const domain = this.#domain(token, work);
     await domain.goOn();
     return domain;
   }

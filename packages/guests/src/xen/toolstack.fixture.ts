@@ -1,5 +1,5 @@
 /** A toolstack that keeps state and runs no domain: for tests of what this program does with what `xl` says. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { SHUTDOWN_REASONS, type ShutdownReason } from "./listing.ts";
 
 interface Made {
@@ -18,6 +18,8 @@ export class Toolstack {
   readonly domains: Made[] = [];
   /** What each call was, in order. */
   readonly calls: string[] = [];
+  /** What domains were made of that go on. */
+  readonly restored: string[] = [];
   /** Of each domain's console. */
   tty: string | null = null;
   /** Why a configuration makes no domain; null: it does. */
@@ -43,6 +45,8 @@ export class Toolstack {
     if (program === "xentop") throw new Error("not here");
     if (command === "list") return this.#listed();
     if (command === "create") return this.#create(await readFile(rest.at(-1)!, "utf8"));
+    if (command === "restore") return this.#restore(rest[2]!, rest[3]!);
+    if (program === "xenstore-write") return "";
     const at = this.domains.findIndex(({ id }) => String(id) === rest[0]);
     const domain = this.domains[at];
     if (!domain) throw Object.assign(new Error("failed"), { stderr: `${rest[0]} is an invalid domain identifier (rc=-6)\n` });
@@ -52,6 +56,28 @@ export class Toolstack {
     if (command === "reboot") domain.shutdown = "reboot";
     return "";
   };
+
+  /** Why a domain is not saved; null: it is. */
+  unsaved: string | null = null;
+  /** Called while a domain is saved, its kernel suspended. */
+  whileSaving: () => Promise<void> = async () => {};
+
+  /** In place of running it apart from the daemon. */
+  readonly apart = async (program: string, args: readonly string[]): Promise<void> => {
+    this.calls.push([program, ...args].join(" "));
+    const [, , , , id, file] = args;
+    const domain = this.domains.find((each) => String(each.id) === id)!;
+    domain.shutdown = "suspend";
+    await this.whileSaving();
+    if (this.unsaved !== null) throw Object.assign(new Error("failed"), { stderr: this.unsaved });
+    await writeFile(file!, `state of ${domain.name}`);
+    Object.assign(domain, { shutdown: null, paused: true });
+  };
+
+  async #restore(config: string, state: string): Promise<string> {
+    this.restored.push(await readFile(state, "utf8"));
+    return this.#create(await readFile(config, "utf8"));
+  }
 
   #read(file: string): string {
     if (this.tty === null || !/^\/local\/domain\/\d+\/console\/tty$/.test(file)) throw new Error("couldn't read path");

@@ -6,7 +6,7 @@ import { access, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { openStock, stockProblem, type Stock } from "../qemu/images/stock.ts";
-import { isOurs } from "./domain-names.ts";
+import { domainUuid, hasMark } from "./domain-names.ts";
 import { messageOf } from "../thrown.ts";
 import { domainConfig, type DomainKind } from "./domain-config.ts";
 import { TRIAL_MEMORY_MIB, trialKernel } from "./trial-kernel.ts";
@@ -61,7 +61,7 @@ async function missing(info: XenInfo, kind: DomainKind): Promise<string | null> 
 }
 
 /** A real domain, from its making to its end: what it runs ends it at once. */
-async function tried(xl: Xl, kind: DomainKind): Promise<void> {
+async function tried(xl: Xl, kind: DomainKind, mark: string): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-trial-"));
   const name = `xeno-trial-${process.pid}`;
   const here = async () => (await xl.list()).find((domain) => domain.name === name);
@@ -73,7 +73,7 @@ async function tried(xl: Xl, kind: DomainKind): Promise<void> {
     const kernel = path.join(folder, "kernel");
     await writeFile(kernel, trialKernel());
     const plan = { kind, name, kernel, ramdisk: null, commandLine: "", memoryMib: TRIAL_MEMORY_MIB, vcpu: 1 };
-    await writeFile(path.join(folder, "domain.cfg"), domainConfig({ ...plan, uuid: crypto.randomUUID() }, []));
+    await writeFile(path.join(folder, "domain.cfg"), domainConfig({ ...plan, uuid: domainUuid(mark, name) }, []));
     await xl.create(path.join(folder, "domain.cfg"), { kernelMib: 1 });
     const id = (await here())?.id;
     if (id === undefined) throw new Error("the domain that was made is not listed");
@@ -99,16 +99,19 @@ const loaderOf = (kind: DomainKind): Promise<string | null> =>
     () => null,
   );
 
-/** `cache`: for the RAM disk of images. */
-export async function openXenHost(kind: DomainKind, cache: string, xl: Xl = new Xl()): Promise<XenHostState> {
+/**
+ * `mark`: of the server whose host this is. A trial that is killed half-way is known by it, and only memory of its own domains, beside what
+ * is free, is its to sell. `cache`: for the RAM disk of images.
+ */
+export async function openXenHost(kind: DomainKind, { mark, cache }: { mark: string; cache: string }, xl: Xl = new Xl()): Promise<XenHostState> {
   if (!(await isDom0())) return { ok: false, why: "this system is not dom0 of a Xen host" };
   const info = await xl.info().catch((error: unknown) => messageOf(error));
   if (typeof info === "string") return { ok: false, why: `${info}; Debian's toolstack is in xen-utils, and xl needs root` };
   const why = await missing(info, kind);
   if (why !== null) return { ok: false, why };
   try {
-    await tried(xl, kind);
-    const running = (await xl.list()).filter(({ name }) => isOurs(name));
+    await tried(xl, kind, mark);
+    const running = (await xl.list()).filter(({ uuid }) => hasMark(mark, uuid));
     const roomMib = running.reduce((sum, { memoryMib }) => sum + memoryMib, info.freeMib);
     const images = { stock: await openStock(cache, "domain"), stockWhy: (await stockProblem("domain")) ?? "" };
     const engine = `xen-${info.version}-${kind}`;

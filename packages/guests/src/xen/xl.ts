@@ -3,7 +3,8 @@
  * the daemon (setpriv's parent-death signal), so that no command of an earlier daemon makes a domain that nobody knows. Who controls the
  * inputs: this program, every argument; the customer, the kernel that `xl create` reads.
  */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { open, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { firstLineOf } from "../thrown.ts";
 import { parseInfo, type XenInfo } from "./xen-info.ts";
@@ -16,6 +17,7 @@ const ANSWER_BYTES_MAX = 4 * MIB;
 /** Toolstacks wait for each other, and an emulated host is slow. */
 const ANSWER_MS = 120_000;
 const CREATE_MS = 600_000;
+const RESTORE_MS = 30 * 60_000;
 /** Of its own memory, beside what a kernel unpacks to: libxc reads it with the rights of dom0's root. */
 const BUILDER_MIB = 512;
 
@@ -43,12 +45,40 @@ const runHere: Run = async (program, args, { timeoutMs, dataMibMax, signal }) =>
   return stdout;
 };
 
+type RunApart = (program: string, args: readonly string[], log: string) => Promise<void>;
+
+/** Progress, which libxc tells as it tells what went wrong. */
+const IS_PROGRESS = /^(?:xc: (?:progress|info|detail)|Saving to )/;
+
+/** Outlives the daemon; what it says goes into a file. Throws the first of that where it fails. */
+const runApart: RunApart = async (program, args, log) => {
+  const said = await open(log, "w", 0o600);
+  const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
+  const child = spawn(program, args, { detached: true, stdio: ["ignore", said.fd, said.fd], cwd: "/", env });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.once("error", reject).once("exit", (code, signal) => {
+        if (code === 0) resolve();
+        else reject(new Error(`it ended with ${signal ?? code}`));
+      });
+    });
+  } catch (cause) {
+    const lines = (await readFile(log, "utf8")).split("\n");
+    const stderr = lines.find((line) => line.trim() !== "" && !IS_PROGRESS.test(line)) ?? String(cause);
+    throw Object.assign(new Error("failed", { cause }), { stderr });
+  } finally {
+    await said.close();
+  }
+};
+
 export class Xl {
   readonly #run: Run;
+  readonly #apart: RunApart;
 
-  /** `run`: for tests. */
-  constructor(run: Run = runHere) {
+  /** Both are for tests. */
+  constructor(run: Run = runHere, apart: RunApart = runApart) {
     this.#run = run;
+    this.#apart = apart;
   }
 
   async #ask(program: string, args: readonly string[], { signal, ...bounds }: Bounds = {}): Promise<string> {
@@ -77,6 +107,29 @@ export class Xl {
   async create(config: string, { kernelMib, signal }: { kernelMib: number; signal?: AbortSignal | undefined }): Promise<void> {
     const bounds = { timeoutMs: CREATE_MS, dataMibMax: BUILDER_MIB + kernelMib };
     await this.#ask("xl", ["create", "-e", "-p", "-q", config], { ...bounds, ...(signal ? { signal } : {}) });
+  }
+
+  /**
+   * Made of what was saved, and paused before it goes on. The configuration says what is another in it: name, UUID, disk.
+   */
+  async restore(config: string, state: string, signal?: AbortSignal): Promise<void> {
+    await this.#ask("xl", ["restore", "-p", "-e", config, state], { timeoutMs: RESTORE_MS, ...(signal ? { signal } : {}) });
+  }
+
+  /**
+   * Its state in a file, which the kernel bounds. The domain is left paused. This outlives the daemon, and has no bound in time: killed
+   * half-way it would leave a domain that is suspended for good, and libxl itself gives its kernel a minute to suspend.
+   */
+  async save(id: number, file: string, { log, fileMibMax }: { log: string; fileMibMax: number }): Promise<void> {
+    const words = [`--fsize=${fileMibMax * MIB}`, "xl", "save", "-p", String(id), file];
+    await this.#apart("prlimit", words, log).catch((cause: unknown) => {
+      throw new XlError(`xl save: ${firstLineOf(cause).slice(0, 300)}`, { cause });
+    });
+  }
+
+  /** What the domain's kernel finds in xenstore under `vm-data/` and that name, and cannot change. */
+  async tell(id: number, name: string, value: string): Promise<void> {
+    await this.#ask("xenstore-write", [`/local/domain/${id}/vm-data/${name}`, value]);
   }
 
   /** Of a domain that is there, by its number. */

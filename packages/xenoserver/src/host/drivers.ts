@@ -1,6 +1,16 @@
 /** Every driver that this machine has, opened; what is missing stands in its state. A new driver is opened here. */
 import path from "node:path";
-import { isDom0, measureVmScore, openQemuHost, openXenHost, type HostState, type QemuHost, type XenHostState } from "@xenoservers/guests";
+import {
+  isDom0,
+  lockHost,
+  markIn,
+  measureVmScore,
+  openQemuHost,
+  openXenHost,
+  type HostState,
+  type QemuHost,
+  type XenHostState,
+} from "@xenoservers/guests";
 import type { Crypto } from "@xenoservers/protocol";
 import type { GuestDriver } from "../drivers/driver.ts";
 import { machineGuests } from "../drivers/qemu/machine-guests.ts";
@@ -64,10 +74,13 @@ function openVms(host: QemuHost, { folder, inUse, config: { policy, vm }, log, n
 const qemuHost = async ({ vm }: ServerConfig, cache: string): Promise<HostState> =>
   vm.enabled ? openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
 
-const xenHost = async ({ xen }: ServerConfig, cache: string): Promise<ForStrangers> => {
+const domainsFolder = (folder: string): string => path.join(folder, "xen", "domains");
+
+const xenHost = async ({ xen }: ServerConfig, folder: string, cache: string): Promise<ForStrangers> => {
   const inDom0 = await isDom0();
   if (!xen.enabled && inDom0) return { is: "machine", xen: { ok: false, why: "xen.enabled is false in xenoserver.toml" } };
-  return forStrangers(await openXenHost(xen.guests, cache), inDom0);
+  if (!inDom0) return { is: "machine", xen: { ok: false, why: "this system is not dom0 of a Xen host" } };
+  return forStrangers(await openXenHost(xen.guests, { mark: await markIn(domainsFolder(folder)), cache }), inDom0);
 };
 
 /** In dom0 nothing of a customer's runs but in domains: whoever breaks out of anything else there has the whole host. */
@@ -86,7 +99,7 @@ export function forStrangers(xen: XenHostState, inDom0: boolean): ForStrangers {
 
 /** What this machine would offer, for its owner to see: nothing stays open. */
 export async function inspectDrivers({ folder, cache, config }: Pick<OpenDriversOptions, "folder" | "cache" | "config">) {
-  const { is, xen } = await xenHost(config, cache);
+  const { is, xen } = await xenHost(config, folder, cache);
   if (is !== "machine") {
     const sandbox = { strength: "strong", why: "", without: "" } as const;
     return { sandbox, states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)] };
@@ -117,19 +130,22 @@ const notInDom0 = (name: string): DriverState => ({ name, present: false, usesHo
 
 /** Of a host that runs Xen: domains, and nothing beside them. */
 async function openDomains(
-  { crypto, folder, inUse, log, config: { vm } }: OpenDriversOptions,
+  { crypto, folder, inUse, config: { vm }, log }: OpenDriversOptions,
   xen: Extract<XenHostState, { ok: true }>,
 ): Promise<OpenDrivers> {
-  const domains = await createXenDriver({
-    host: xen.host,
-    folder: path.join(folder, "xen"),
-    inUse,
-    crypto,
-    imageCacheGib: vm.image_cache_gib,
-    log,
+  const snapshots = { gib: vm.customer_snapshots_gib, hours: vm.customer_snapshots_hours };
+  const lock = await lockHost();
+  const options = { host: xen.host, folder: path.join(folder, "xen"), inUse, crypto, imageCacheGib: vm.image_cache_gib, snapshots, log };
+  const domains = await createXenDriver(options).catch(async (error: unknown) => {
+    await lock.release();
+    throw error;
   });
+  const close = async (): Promise<void> => {
+    await domains.close();
+    await lock.release();
+  };
   return {
-    drivers: [domains],
+    drivers: [{ ...domains, close }],
     states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)],
     ...{ vms: null, pool: null },
     measure: async () => false,
@@ -150,7 +166,7 @@ async function openPoolAlone(options: OpenDriversOptions): Promise<OpenDrivers> 
 export async function openDrivers(options: OpenDriversOptions): Promise<OpenDrivers> {
   if (options.config.xapi.url !== undefined) return openPoolAlone(options);
   const { crypto, folder, cache, config, inUse, wrapDriver } = options;
-  const found = await xenHost(config, cache);
+  const found = await xenHost(config, folder, cache);
   if (found.is === "nothing") throw new Error(found.why);
   if (found.is === "domains") return openDomains(options, found.xen);
   const { xen } = found;

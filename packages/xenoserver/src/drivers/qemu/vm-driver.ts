@@ -2,7 +2,6 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import type { Hold } from "@xenoservers/market";
-import type { VmSpec } from "@xenoservers/protocol";
 import {
   ImageStore,
   Machines,
@@ -23,7 +22,7 @@ import { refusedOr } from "./vm-ends.ts";
 import { Gates } from "./vm-gates.ts";
 import { runningGuest } from "./vm-guest.ts";
 import type { VmJob } from "./vm-job.ts";
-import { SnapshotStore } from "./vm-snapshots.ts";
+import { SnapshotStore, snapshotProblem } from "./vm-snapshots.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
@@ -69,14 +68,6 @@ export interface VmDriverOptions {
   fullDiskMsMax?: number;
   /** For tests: names and connections beyond the gate. */
   network?: { resolve(name: string): Promise<string[]>; dial(address: string, port: number): import("node:net").Socket };
-}
-
-/** A machine that goes on from a snapshot is the one that it was taken of; the lease pays for no less. */
-function snapshotProblem(ordered: VmSpec, taken: VmSpec): string | null {
-  const same = (["machine", "firmware", "devices", "tpm", "screen", "vcpu", "memoryMib", "diskMib", "network"] as const).every(
-    (key) => ordered[key] === taken[key],
-  );
-  return same && taken.vm.kind !== "snapshot" ? null : "the machine that was ordered is not the one that the snapshot was taken of";
 }
 
 /** What all machines of one server live off. */

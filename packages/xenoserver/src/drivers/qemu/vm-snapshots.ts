@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { access, copyFile, link, mkdir, readFile, readdir, rm, stat, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { Machine, SnapshotSource } from "@xenoservers/guests";
+import type { SnapshotSource } from "@xenoservers/guests";
 import { zVmSpec, type VmSpec } from "@xenoservers/protocol";
 import { z } from "zod";
 
@@ -18,9 +18,15 @@ const LEFT_FREE_BYTES = GIB;
 /** What one customer may have of the room for all. */
 const SHARE = 0.5;
 const ABOUT = "snapshot.json";
+/** Of a machine, of a domain. */
+const DISKS = ["disk.qcow2", "disk.raw"];
 const BLOBS = "blobs";
 
-type Source = Pick<Machine, "snapshot" | "token">;
+interface Source {
+  /** Leaves in that folder what a guest goes on from, or nothing. */
+  snapshot(folder: string): Promise<void>;
+  token: { kind: string; ociToken: string };
+}
 
 interface SnapshotOf {
   customer: string;
@@ -64,6 +70,25 @@ async function bytesIn(folder: string): Promise<number> {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []))
     if (entry.isFile()) sum += await bytesOf(path.join(entry.parentPath, entry.name));
   return sum;
+}
+
+const there = (file: string): Promise<string | null> =>
+  access(file).then(
+    () => file,
+    () => null,
+  );
+
+async function firstOf(files: readonly string[]): Promise<string | null> {
+  for (const file of files) if ((await there(file)) !== null) return file;
+  return null;
+}
+
+/** A machine that goes on from a snapshot is the one that it was taken of; the lease pays for no less. */
+export function snapshotProblem(ordered: VmSpec, taken: VmSpec): string | null {
+  const same = (["machine", "firmware", "devices", "tpm", "screen", "vcpu", "memoryMib", "diskMib", "network"] as const).every(
+    (key) => ordered[key] === taken[key],
+  );
+  return same && taken.vm.kind !== "snapshot" ? null : "the machine that was ordered is not the one that the snapshot was taken of";
 }
 
 export class SnapshotStore {
@@ -153,14 +178,13 @@ export class SnapshotStore {
     const about = await this.#about(customer, snapshot);
     if (!about) return null;
     const folder = path.join(this.#folder, customer, snapshot);
-    const disk = path.join(folder, "disk.qcow2");
-    const there = (file: string): Promise<string | null> =>
-      access(file).then(
-        () => file,
-        () => null,
-      );
     return {
-      ...{ spec: about.spec, ociToken: about.ociToken, state: path.join(folder, "state"), disk: await there(disk) },
+      ...{
+        spec: about.spec,
+        ociToken: about.ociToken,
+        state: path.join(folder, "state"),
+        disk: await firstOf(DISKS.map((name) => path.join(folder, name))),
+      },
       blob: (digest) => there(path.join(folder, BLOBS, digest)),
     };
   }

@@ -8,7 +8,7 @@ const NO_NETWORK = "a Xen domain has no network here: files and programs come in
 /** What no domain of this driver has is refused in words, whoever asks. */
 const refused = (why: string) => (): Promise<never> => Promise.reject(new Error(why));
 
-const controlsOf = (domain: Domain): GuestControls => ({
+const controlsOf = (domain: Domain, snapshot: GuestControls["snapshot"]): GuestControls => ({
   input: (bytes) => domain.type(bytes),
   stdin: null,
   resize: () => {},
@@ -17,10 +17,16 @@ const controlsOf = (domain: Domain): GuestControls => ({
   screen: refused("a Xen domain has no screen here"),
   agent: refused("a Xen domain has no channel for an agent here: use its console"),
   reboot: () => domain.reboot(),
-  snapshot: refused("this server keeps no snapshots of domains"),
+  snapshot,
 });
 
-export function runningDomain(domain: Domain, fuelMax: bigint, monotonicMs: () => number): RunningGuest {
+interface Around {
+  fuelMax: bigint;
+  monotonicMs(): number;
+  snapshot: GuestControls["snapshot"];
+}
+
+export function runningDomain(domain: Domain, { fuelMax, monotonicMs, snapshot }: Around): RunningGuest {
   let killed = false;
   const ended = domain.ended.then((end): GuestEnding =>
     killed
@@ -43,6 +49,6 @@ export function runningDomain(domain: Domain, fuelMax: bigint, monotonicMs: () =
     },
     release: () => domain.release(),
     dispose: () => domain.dispose(),
-    controls: controlsOf(domain),
+    controls: controlsOf(domain, snapshot),
   };
 }

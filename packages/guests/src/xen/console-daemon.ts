@@ -1,0 +1,41 @@
+/**
+ * Whether a pseudo-terminal is one that xenconsoled has made, and not another program's that got the number of one that is gone: where
+ * xenconsoled ended by itself, xenstore still names what it had. Who controls the inputs: every program of dom0 (which numbers are in use).
+ */
+import { readFile, readdir } from "node:fs/promises";
+import { startTicksOf } from "../pool.ts";
+
+const TICKS_PER_SECOND = 100;
+
+export interface ConsoleDaemon {
+  /** How its program is called. */
+  name: string;
+  /** After its start it makes a terminal for each domain anew, and what xenstore says of the others is still its predecessor's. */
+  settledSeconds: number;
+}
+
+export const XENCONSOLED: ConsoleDaemon = { name: "xenconsoled", settledSeconds: 2 };
+
+const textOf = (file: string): Promise<string> => readFile(file, "utf8").catch(() => "");
+
+async function hasMaster(pid: string, index: string): Promise<boolean> {
+  for (const fd of await readdir(`/proc/${pid}/fdinfo`).catch(() => []))
+    if (new RegExp(`^tty-index:\\t${index}$`, "m").test(await textOf(`/proc/${pid}/fdinfo/${fd}`))) return true;
+  return false;
+}
+
+async function hasRun(pid: string, seconds: number): Promise<boolean> {
+  const started = Number((await startTicksOf(Number(pid))) ?? Number.NaN) / TICKS_PER_SECOND;
+  const now = Number((await textOf("/proc/uptime")).split(" ")[0]);
+  return now - started >= seconds;
+}
+
+/** Asked while the terminal is open here, for until it is closed its number is nobody else's. */
+export async function isConsoleOf({ name, settledSeconds }: ConsoleDaemon, tty: string): Promise<boolean> {
+  const index = /^\/dev\/pts\/(\d+)$/.exec(tty)?.[1];
+  if (index === undefined) return false;
+  for (const pid of await readdir("/proc"))
+    if (/^\d+$/.test(pid) && (await textOf(`/proc/${pid}/comm`)).trim() === name && (await hasMaster(pid, index)))
+      return hasRun(pid, settledSeconds);
+  return false;
+}

@@ -1,0 +1,130 @@
+/**
+ * A running domain's memory, devices and disk at one moment. Its kernel suspends itself for it, and goes on afterwards. What writes its
+ * memory outlives the daemon: a domain whose saving is cut short stays suspended, and xl has no word that ends that. The next daemon
+ * waits for it, by a file of the domain's folder that says where the state goes. Who controls the inputs: the guest (whether its kernel
+ * suspends itself, and what its memory holds).
+ */
+import { execFile } from "node:child_process";
+import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+import { writeOwn } from "../write-own.ts";
+import type { DomainPlan } from "./domain-config.ts";
+import type { ListedDomain } from "./listing.ts";
+import type { Xl } from "./xl.ts";
+
+const run = promisify(execFile);
+const COPY_MS = 30 * 60_000;
+const LOOK_MS = 200;
+/** Of a saved domain's memory, and what else is in its state: page tables of its processors and the records around each batch of pages. */
+const EXTRA_MIB = 64;
+const EXTRA_SHARE = 1 / 32;
+
+const KIND = "kind";
+export const STATE = "state";
+const SAVED_DISK = "disk.raw";
+const savingFile = (folder: string): string => path.join(folder, "saving");
+
+/** Shares its blocks where the file system can, and is as sparse. */
+export async function copyDisk(from: string, to: string, signal?: AbortSignal): Promise<void> {
+  const bounds = { timeout: COPY_MS, killSignal: "SIGKILL", ...(signal ? { signal } : {}) } as const;
+  await run("cp", ["--reflink=auto", "--sparse=always", "--", from, to], bounds);
+}
+
+/** How the domain that was saved met the hypervisor: it can be no other. */
+export const savedKind = (snapshot: string): Promise<string> => readFile(path.join(snapshot, KIND), "utf8");
+
+/** Whether some process here was told to write there. */
+async function isWritten(state: string): Promise<boolean> {
+  for (const each of await readdir("/proc")) {
+    if (!/^\d+$/.test(each)) continue;
+    const words = await readFile(`/proc/${each}/cmdline`, "utf8").catch(() => "");
+    if (words.split("\0").includes(state)) return true;
+  }
+  return false;
+}
+
+interface SavedOf {
+  xl: Pick<Xl, "save" | "unpause">;
+  /** The domain's own. */
+  folder: string;
+  plan: Pick<DomainPlan, "kind" | "memoryMib" | "disk">;
+  /** As it is now; null where it is gone, or is to go. */
+  found(): Promise<ListedDomain | null>;
+  /** It cannot go on. */
+  lost(why: string): Promise<void>;
+}
+
+export class DomainSaving {
+  readonly #of: SavedOf;
+  #underWay: Promise<void> | null = null;
+
+  constructor(of: SavedOf) {
+    this.#of = of;
+  }
+
+  /** Its kernel suspends itself because it was asked to. */
+  get isUnderWay(): boolean {
+    return this.#underWay !== null;
+  }
+
+  over(): Promise<void> {
+    return this.#underWay ?? Promise.resolve();
+  }
+
+  /** Leaves the snapshot in the folder `to`, or nothing. The domain goes on. */
+  async take(to: string): Promise<void> {
+    if (this.#underWay) throw new Error("a snapshot of it is being taken");
+    const taken = this.#take(to);
+    this.#underWay = taken.catch(() => {});
+    try {
+      await taken;
+    } finally {
+      this.#underWay = null;
+    }
+  }
+
+  async #take(to: string): Promise<void> {
+    const found = await this.#of.found();
+    if (!found || found.shutdown !== null) throw new Error("the domain has ended");
+    if (found.paused) throw new Error("a domain that is paused cannot be saved, for its kernel must suspend itself: resume it first");
+    const part = `${to}.part`;
+    await rm(part, { recursive: true, force: true });
+    await mkdir(part, { recursive: true, mode: 0o700 });
+    await writeOwn(savingFile(this.#of.folder), path.join(part, STATE));
+    try {
+      await this.#write(found.id, part);
+      await rename(part, to);
+    } finally {
+      await rm(part, { recursive: true, force: true });
+      await this.#goOn();
+      await rm(savingFile(this.#of.folder), { force: true });
+    }
+  }
+
+  async #write(id: number, to: string): Promise<void> {
+    const { xl, folder, plan } = this.#of;
+    const fileMibMax = Math.ceil(plan.memoryMib * (1 + EXTRA_SHARE)) + EXTRA_MIB;
+    await xl.save(id, path.join(to, STATE), { log: path.join(folder, "save.log"), fileMibMax });
+    if (plan.disk !== null) await copyDisk(plan.disk, path.join(to, SAVED_DISK));
+    await writeFile(path.join(to, KIND), plan.kind, { mode: 0o600 });
+  }
+
+  async #goOn(): Promise<void> {
+    const found = await this.#of.found();
+    // its saving was cut short from outside, or the host has no room: no doing of the guest's
+    if (found?.shutdown === "suspend") return this.#of.lost("it was suspended to be saved, and could not go on");
+    if (found?.shutdown === null && found.paused) await this.#of.xl.unpause(found.id);
+  }
+
+  /** Waits for a saving that an earlier daemon began, and lets its domain go on; what was saved is of no use. */
+  async takeUp(): Promise<void> {
+    const file = savingFile(this.#of.folder);
+    const state = await readFile(file, "utf8").catch(() => null);
+    if (state === null) return;
+    while (await isWritten(state)) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await this.#goOn();
+    await rm(path.dirname(state), { recursive: true, force: true });
+    await rm(file, { force: true });
+  }
+}
