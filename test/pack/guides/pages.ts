@@ -225,6 +225,10 @@ export const OPERATORS: Readonly<Record<string, Page>> = {
       ],
       ["xeno serve --check", says(/machines|virtual/)],
       ["apt install xen-utils xenstore-utils grub-xen-host qemu-utils", left("it is for a host that runs Xen: npm run test:xen")],
+      [
+        "apt install linux-image-amd64 busybox-static qemu-guest-agent squashfs-tools xz-utils bzip2",
+        left("it is for a host that runs Xen: npm run test:xen"),
+      ],
       ["xeno serve --check", left("it is for a host that runs Xen: npm run test:xen")],
     ],
   },

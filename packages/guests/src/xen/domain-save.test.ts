@@ -21,6 +21,8 @@ const SPEC: VmSpec = {
   ...{ network: false, egress: "none", inputs: KERNEL, engine: null, fuelMax: "1", seed: KERNEL, clockBaseMs: 0 },
 };
 
+const JOB = { customer: "cd".repeat(32), inputs: { entries: [], mounts: [] } };
+
 describe("a domain that is saved", () => {
   let folder: string;
   let toolstack: Toolstack;
@@ -36,11 +38,12 @@ describe("a domain that is saved", () => {
     terminal = await openTerminal();
     toolstack.tty = terminal.tty;
     domains = new Domains({
-      ...{ xl: new Xl(toolstack.run, toolstack.apart), kind: "pv", loader: null, folder: path.join(folder, "domains"), log: () => {} },
+      ...{ xl: new Xl(toolstack.run, toolstack.apart), kind: "pv", loader: null, stock: null, log: () => {} },
+      ...{ folder: path.join(folder, "domains"), cache: { folder: path.join(folder, "cache"), bytesMax: 0 } },
       consoleDaemon: { name: "perl", settledSeconds: 0 },
     });
     await domains.open([]);
-    domain = await domains.prepare({ name: LEASE, spec: SPEC, blobFile: (digest) => path.join(folder, digest) });
+    domain = await domains.prepare({ ...JOB, name: LEASE, spec: SPEC, blobFile: (digest) => path.join(folder, digest) });
     await domain.begin();
   });
   afterEach(async () => {
@@ -57,7 +60,7 @@ describe("a domain that is saved", () => {
       held = domain.pause().then(() => domain.resume()); // asked for meanwhile, and done afterwards
       const before = toolstack.calls.length;
       // one that begins has all of them looked at
-      const other = await domains.prepare({ name: OTHER, spec: SPEC, blobFile: (digest) => path.join(folder, digest) });
+      const other = await domains.prepare({ ...JOB, name: OTHER, spec: SPEC, blobFile: (digest) => path.join(folder, digest) });
       const lists = () => toolstack.calls.filter((call) => call === "xl list -v").length;
       const base = lists();
       await other.begin();
@@ -77,7 +80,7 @@ describe("a domain that is saved", () => {
     const files = domain.bootFiles();
     const from = { spec: SPEC, state: path.join(snapshot(), "state"), disk: null };
     const ordered: VmSpec = { ...SPEC, vm: { kind: "snapshot", snapshot: FORK } };
-    const fork = await domains.prepare({ name: FORK, spec: ordered, blobFile: (digest) => files.get(digest)!, from });
+    const fork = await domains.prepare({ ...JOB, name: FORK, spec: ordered, blobFile: (digest) => files.get(digest)!, from });
     expect(toolstack.restored).toEqual([`state of ${domain.token.name}`]);
     const [one, two] = toolstack.domains;
     expect(two!.name).not.toBe(one!.name);

@@ -404,8 +404,9 @@ export class Domain {
     return new Map([[vm.kernel, kernel], ...(vm.initrd !== null && ramdisk !== null ? [[vm.initrd, ramdisk] as const] : [])]);
   }
 
-  /** It stands still meanwhile. Leaves the snapshot in that folder, or nothing. */
+  /** It stands still meanwhile. Leaves the snapshot in that folder, or nothing. Throws in words for its customer. */
   async snapshot(to: string): Promise<void> {
+    if (this.#streams) throw new Error("a domain of an image cannot be kept here: its job and its answer lie on disks beside its own");
     if (this.#settling) throw new Error("the domain starts again, or has ended");
     await this.#saving.take(to);
     if (!this.#over) this.#parts.watch.look();

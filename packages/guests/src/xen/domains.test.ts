@@ -132,6 +132,12 @@ describe("a server's domains", () => {
       expect((await readdir(token.folder)).filter((name) => /\.(?:raw|sqfs)$/.test(name))).toEqual([]);
     });
 
+    it("are kept by no snapshot: what they have beside their own disk would be another's too", async () => {
+      const found = await adopt(await answered());
+      await expect(found.snapshot(path.join(folder, "kept"))).rejects.toThrow("a domain of an image cannot be kept here");
+      expect(toolstack.calls.some((call) => call.startsWith("xl save"))).toBe(false);
+    });
+
     it("are asked to end, going on where they stood still, and what they left is kept", async () => {
       const token = await answered();
       const terminal = await openTerminal();

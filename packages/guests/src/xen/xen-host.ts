@@ -103,7 +103,11 @@ const loaderOf = (kind: DomainKind): Promise<string | null> =>
  * `mark`: of the server whose host this is. A trial that is killed half-way is known by it, and only memory of its own domains, beside what
  * is free, is its to sell. `cache`: for the RAM disk of images.
  */
-export async function openXenHost(kind: DomainKind, { mark, cache }: { mark: string; cache: string }, xl: Xl = new Xl()): Promise<XenHostState> {
+export async function openXenHost(
+  kind: DomainKind,
+  { mark, cache }: { mark: string; cache: string },
+  xl: Xl = new Xl(),
+): Promise<XenHostState> {
   if (!(await isDom0())) return { ok: false, why: "this system is not dom0 of a Xen host" };
   const info = await xl.info().catch((error: unknown) => messageOf(error));
   if (typeof info === "string") return { ok: false, why: `${info}; Debian's toolstack is in xen-utils, and xl needs root` };
