@@ -10,6 +10,7 @@ import { kernels } from "./kernels.ts";
 import { lease } from "./lease.ts";
 import type { Figure } from "./lib/report.ts";
 import { machine } from "./machine.ts";
+import { manyJobs } from "./map.ts";
 import { newcomer } from "./newcomer.ts";
 import { relay } from "./relay.ts";
 import { start } from "./start.ts";
@@ -33,6 +34,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   world,
   transfer,
   command: commandLine,
+  map: manyJobs,
   newcomer,
 };
 

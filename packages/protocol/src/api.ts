@@ -183,12 +183,15 @@ export const zServerStanding = z.object({
 });
 export type ServerStanding = z.infer<typeof zServerStanding>;
 
+/** What nobody leases now; none of it where the last was taken as it was looked for. */
+const zFree = zResources.extend({ vcpu: z.int().min(0), memoryMib: z.int().min(0) });
+
 const zOfferView = z.object({
   server: zServer,
   owner: zParty,
   offerId: zId,
   resources: zResources,
-  free: zResources,
+  free: zFree,
   price: zPrice,
   priceNanosPerHour: zComputedNanos,
   accel: z.string(),

@@ -1,7 +1,7 @@
 /** Routes: what a token that is sent changes, and that no reply leaves the broker that is not what the API promises. */
 import { once } from "node:events";
 import { connect, type AddressInfo } from "node:net";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import Fastify from "fastify";
 import { pino } from "pino";
 import { NANOS_MAX } from "@xenoservers/market";
@@ -45,6 +45,19 @@ it("a search with a token finds one's own servers, and those that serve only som
   expect(await found("on=mine", customer.root)).toEqual([own.id]);
   expect(await found("", null)).toEqual([own.id]);
   expect(await found("on=mine", null)).toEqual([]);
+});
+
+it("a server whose last room is taken while it is looked for is found with none left", async () => {
+  const server = await world.server(await world.party());
+  const [offer] = [...world.services.index.all()];
+  const { vcpu, memoryMib } = offer!.free;
+  const load = world.store.load.bind(world.store);
+  vi.spyOn(world.store, "load").mockImplementationOnce(async (...asked) => {
+    await world.lease(customer, server, { resources: { vcpu, memoryMib, diskMib: 0 } });
+    return load(...asked);
+  });
+  const { statusCode, body } = await world.app.inject("/api/v1/offers?vcpu=1");
+  expect([statusCode, JSON.parse(body)]).toMatchObject([200, { offers: [{ server: server.id, free: { vcpu: 0, memoryMib: 0 } }] }]);
 });
 
 it("what one owner asks spoils no search, however much it is", async () => {

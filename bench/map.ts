@@ -1,0 +1,56 @@
+/**
+ * Many small jobs: `xeno map` of a hundred on a server of this machine whose guests are warm for that customer, beside GNU xargs running the
+ * same module on the same cores, a fresh `node` with `node:wasi` each. By turns; broker and server are programs of their own.
+ */
+import { spawn } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import path from "node:path";
+import { saying } from "../test/process/jobs.ts";
+import { Programs, kill9, told } from "../test/process/programs.ts";
+import { WASM_ALONE } from "../test/process/settings.ts";
+import { quantile, report, type Figure } from "./lib/report.ts";
+
+const JOBS = 100;
+const ROUNDS = 3;
+const SLOWER_MAX = 1.2;
+const PEER = path.join(import.meta.dirname, "lib/peer.mjs");
+const SMALL = ["--cpu", "1", "--mem", "16M", "--disk", "1M", "--max-output", "1M"];
+
+/** So many at once as there are cores. */
+async function byXargs(module: string): Promise<void> {
+  const numbers = Array.from({ length: JOBS }, (_, i) => `${i}\n`).join("");
+  const words = [`-P${availableParallelism()}`, "-n1", process.execPath, "--no-warnings", PEER, module, "."];
+  const child = spawn("xargs", words, { stdio: ["pipe", "ignore", "inherit"] });
+  child.stdin.end(numbers);
+  const code = await new Promise((resolve, reject) => child.once("exit", resolve).once("error", reject));
+  if (code !== 0) throw new Error(`xargs ended with ${String(code)}`);
+}
+
+export async function manyJobs(): Promise<Figure[]> {
+  const programs = await Programs.open(WASM_ALONE);
+  const module = programs.at("small.wasm");
+  await writeFile(module, await saying("done\n"));
+  const broker = await programs.startBroker();
+  const server = await programs.startServer("--enrol", await programs.people());
+  try {
+    const map = ["map", ...SMALL, "-P", "16", "--array", `0-${JOBS - 1}`, module, "{}"];
+    const took: Record<"ours" | "peer", number[]> = { ours: [], peer: [] };
+    for (let round = 0; round <= ROUNDS; round++)
+      for (const [who, run] of [
+        ["ours", () => programs.ok("customer", map)],
+        ["peer", () => byXargs(module)],
+      ] as const) {
+        const begun = performance.now();
+        await run();
+        // the first makes the server's guests warm
+        if (round > 0) took[who].push(performance.now() - begun);
+      }
+    const peer = { peer: `xargs -P${availableParallelism()}, node:wasi`, peerValue: quantile(took.peer, 0.5) };
+    return [report(`map of ${JOBS} small jobs, warm guests`, quantile(took.ours, 0.5), "ms", peer, SLOWER_MAX)];
+  } finally {
+    await told(server);
+    await kill9(broker);
+    await programs.remove();
+  }
+}
