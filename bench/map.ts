@@ -34,7 +34,7 @@ export async function manyJobs(): Promise<Figure[]> {
   const broker = await programs.startBroker();
   const server = await programs.startServer("--enrol", await programs.people());
   try {
-    const map = ["map", ...SMALL, "-P", "16", "--array", `0-${JOBS - 1}`, module, "{}"];
+    const map = ["map", ...SMALL, "-P", String(availableParallelism()), "--array", `0-${JOBS - 1}`, module, "{}"];
     const took: Record<"ours" | "peer", number[]> = { ours: [], peer: [] };
     for (let round = 0; round <= ROUNDS; round++)
       for (const [who, run] of [
