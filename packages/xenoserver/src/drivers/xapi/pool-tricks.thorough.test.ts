@@ -131,7 +131,10 @@ it("goes on where its host was taken for dead for a while", async () => {
 it("leaves a machine as it is where its daemon goes away while the host is taken for dead", async () => {
   const { promise: forever } = Promise.withResolvers<void>();
   const asked: number[] = [];
-  const waits = (ms: number): Promise<void> => (asked.push(ms), ms > 60_000 ? forever : new Promise((resolve) => void setImmediate(resolve)));
+  const waits = (ms: number): Promise<void> => (
+    asked.push(ms),
+    ms > 60_000 ? forever : new Promise((resolve) => void setImmediate(resolve))
+  );
   const { driver } = await at.open([], {}, waits);
   const job = await at.job([LONG]);
   const prepared = await driver.prepare(job);
