@@ -41,6 +41,10 @@ describe("a sandbox that was tried", () => {
 
   it.each<[string, () => Promise<void>]>([
     ["the machine was started since", () => edited(({ host }) => (host[0] = "another boot"))],
+    [
+      "another version of this program starts it in another way",
+      () => edited(({ host }) => void host.forEach((each, i) => (host[i] = each.replace("pivot_root", "chroot")))),
+    ],
     ["a file that it was made of changed", () => edited(({ files }) => (files[0]![2] = 1))],
     ["it did not hold guests", () => edited(({ tried }) => (tried["namespaces"] = "there are none"))],
     ["its root lies elsewhere", () => edited(({ tried }) => (tried["root"] = folder))],

@@ -17,14 +17,15 @@ const USUAL_MS = 600_000n;
 const READY_FUEL = 100n * 10n ** 9n;
 
 /**
- * The most work of a module or script for which no bound is given: as much as a guest's clock counts in its longest time, where that is
- * said, else in ten minutes. What is held is in proportion to it. A longest time that nobody said holds for nothing.
+ * The most work of a module or script that is paid by its fuel, and for which no bound is given: as much as a guest's clock counts in its
+ * longest time, where that is said, else in ten minutes. What is held is in proportion to it. A longest time that nobody said holds for
+ * nothing.
  */
 export const usualFuel = (maxTimeMs: number | null): bigint =>
   ((maxTimeMs === null ? USUAL_MS : BigInt(Math.ceil(maxTimeMs))) * FUEL_PER_GUEST_SECOND) / SECOND_MS + READY_FUEL;
 
-/** Of machines, which are paid by their time. */
-export const MACHINE_FUEL = 10n ** 14n;
+/** Of machines, and of what is paid by its time: that is its bound, and `xeno lease extend` moves it. */
+export const FUEL_BY_TIME = 10n ** 14n;
 
 /** Everything that can be said of a run; null: nothing is said. Amounts are nanos, times milliseconds; sizes stand as people write them. */
 export interface WorkOptions {

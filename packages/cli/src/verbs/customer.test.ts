@@ -274,6 +274,17 @@ describe("tokens", () => {
     expect((await readContexts()).contexts[own]).toEqual(contexts[name]);
   });
 
+  it("of a market that calls itself as one's own does, with other keys, are not used", async () => {
+    const { name, context } = await currentContext();
+    const own = market.pins.origin.split("/")[0]!;
+    await xeno("token", "create", "--read-only", "--label", "r");
+    const token = typed.said.stdout.trim();
+    await saveContext(own, { ...context, pins: new PaperMarket(new Random(5)).pins }, { current: name });
+    expect(await xeno("login", "--token", token)).toBe(125);
+    expect(typed.said.stderr).toContain(`the context ${own} pins other keys`);
+    expect((await currentContext()).name).toBe(name);
+  });
+
   it("of a market with other keys are not used", async () => {
     await xeno("token", "create", "--read-only", "--label", "r");
     const token = typed.said.stdout.trim();

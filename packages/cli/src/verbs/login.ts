@@ -48,11 +48,12 @@ export async function login(input: LoginInput): Promise<void> {
   const pins = pinsOf(market);
   const fingerprint = fingerprintOf(nodeCrypto, pins);
   if (token && !samePins(token.pins, pins)) throw new UserError("the broker shows other keys than the token pins; do not use it");
-  const { name, earlier } = await placeFor(input.context, market, token);
-  if (earlier && !samePins(earlier.pins, pins))
-    throw new UserError(
-      `the context ${name} pins other keys for this name; compare fingerprints with the operator, then use --context OTHER`,
-    );
+  const { contexts } = await readContexts();
+  const usual = input.context ?? market.origin.split("/")[0] ?? "market";
+  assertPinned(contexts, usual, pins);
+  const name = token === null ? usual : placeFor(token, contexts, usual, input.context === null);
+  assertPinned(contexts, name, pins);
+  const earlier = contexts[name];
   if (input.fingerprint !== null)
     assertFingerprint(input.fingerprint, pins, "there", "it is another market, or somebody stands between; nothing was pinned");
   await confirmed(fingerprint, market, !token && !earlier && !input.yes && input.fingerprint === null);
@@ -65,21 +66,22 @@ export async function login(input: LoginInput): Promise<void> {
   else print(`you are ${context.party} in ${name}${token ? `, with a ${context.role} key that may ${context.scopes.join(", ")}` : ""}`);
 }
 
-interface ContextPlace {
-  name: string;
-  earlier: Context | undefined;
+type Contexts = Readonly<Record<string, Context>>;
+
+function assertPinned(contexts: Contexts, name: string, pins: Context["pins"]): void {
+  if (contexts[name] && !samePins(contexts[name].pins, pins))
+    throw new UserError(
+      `the context ${name} pins other keys for this name; compare fingerprints with the operator, then use --context OTHER`,
+    );
 }
 
 /** A token can be made again, a person's own key cannot: where one stands under the market's name the token has a name beside it. */
-async function placeFor(asked: string | null, { origin }: MarketInfo, token: CiToken | null): Promise<ContextPlace> {
-  const { contexts } = await readContexts();
-  const usual = asked ?? origin.split("/")[0] ?? "market";
-  if (token === null || contexts[usual]?.role !== "root") return { name: usual, earlier: contexts[usual] };
-  if (asked !== null)
-    throw new UserError(`the context ${usual} holds your own key, which a token must not replace: give another --context`);
-  const name = `${usual}-${token.key.role}`;
+function placeFor({ key }: CiToken, contexts: Contexts, usual: string, isFree: boolean): string {
+  if (contexts[usual]?.role !== "root") return usual;
+  if (!isFree) throw new UserError(`the context ${usual} holds your own key, which a token must not replace: give another --context`);
+  const name = `${usual}-${key.role}`;
   if (contexts[name]?.role === "root") throw new UserError(`the context ${name} holds your own key: give the token another --context`);
-  return { name, earlier: contexts[name] };
+  return name;
 }
 
 async function contextFor(

@@ -1,8 +1,8 @@
 /**
  * Byte streams inside a channel: a connection to a guest's port, its shell, its screen. Each side sends at most a window ahead of what the
  * other has used. Of a port, one side's end leaves the other's bytes their way, as TCP does (RFC 9293, section 3.6): it is said by `data`
- * of no bytes. What is shut takes its place among an end's tunnels until its stream has closed. Who controls the inputs: the other end of
- * the channel.
+ * of no bytes. A program that has gone says no more than one that waits for an answer. What is shut takes its place among an end's tunnels
+ * until its stream has closed. Who controls the inputs: the other end of the channel.
  */
 import type { ByteDuplex } from "./byte-streams.ts";
 import { TUNNEL_WINDOW_BYTES, type ChannelHeader } from "./channel-messages.ts";
@@ -42,6 +42,16 @@ export class Tunnel {
       host.closed();
     });
     stream.on("error", (error: Error) => this.#end(error.message.slice(0, 200)));
+  }
+
+  /** Whether the other side has said all that it will. */
+  get hasHeardAll(): boolean {
+    return this.#otherEnded;
+  }
+
+  /** Shuts it from this side, with the reason in words. */
+  cut(why: string): void {
+    this.#end(why);
   }
 
   #say(bytes: Uint8Array): Promise<void> {

@@ -58,7 +58,10 @@ interface Bounds {
   maxFee?: string;
   /** The longest run: "10m", or milliseconds; absent: an hour. */
   maxTime?: string | number;
-  /** The most work, in 10^9 fuel (about 0.1 s of one core each); absent: 10 for each second of maxTime, or of ten minutes, and 100. */
+  /**
+   * The most work, in 10^9 fuel (about 0.1 s of one core each); absent: on result 10 for each second of maxTime, or of ten minutes, and
+   * 100.
+   */
   maxFuel?: number;
   /** Of stdout and stderr: "64M". */
   maxOutput?: string;

@@ -2,7 +2,7 @@
  * From what a customer asks for to what is wanted of the market, and to the job or machine that is to run: checked before anything is
  * looked for, signed or sent. Who controls the inputs: whoever runs this.
  */
-import { usualTerms } from "@xenoservers/market";
+import { meteringOf, usualTerms } from "@xenoservers/market";
 import type { BuiltWork } from "../built.ts";
 import { InputError } from "../errors.ts";
 import { given } from "../given.ts";
@@ -10,7 +10,7 @@ import { driverOf, type Quoted, type Wanted } from "../order.ts";
 import { PYTHON } from "../runtimes.ts";
 import type { SourceEntry } from "../blob.ts";
 import { parseCount, parseDurationMs, parseSizeMib } from "../words.ts";
-import { MACHINE_FUEL, WORK_DEFAULTS, usualFuel, type WorkOptions } from "../work-options.ts";
+import { FUEL_BY_TIME, WORK_DEFAULTS, usualFuel, type WorkOptions } from "../work-options.ts";
 import type { Looking } from "./image-address.ts";
 import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "./machine-job.ts";
 import type { ModuleCheck } from "./module-check.ts";
@@ -81,6 +81,8 @@ function vmOptionsOf(input: WorkOptions, feedsImage: boolean): VmOptions {
 function wantedOf(input: WorkOptions, machine: ParsedVm | null): Wanted {
   const { pay, assurance, replicas, audit, on, where, maxPrice, maxTime, maxFuel, maxFee, budget, batch, label } = input;
   const ordered = machine?.ordered ?? {};
+  const terms = pay ?? usualTerms(driverOf(ordered), assurance);
+  const isTimed = machine !== null || meteringOf(terms) === "time";
   return {
     ...ordered,
     resources: machine?.resources ?? {
@@ -89,12 +91,12 @@ function wantedOf(input: WorkOptions, machine: ParsedVm | null): Wanted {
       diskMib: parseSizeMib(input.disk ?? WASM_DISK, "--disk", 0),
     },
     conditions: [...where, ...(machine?.conditions ?? [])],
-    terms: pay ?? usualTerms(driverOf(ordered), assurance),
+    terms,
     assurance: assurance !== "isolated" || (replicas === 1 && !audit) ? assurance : "replicated",
     on,
     maxPriceNanosPerHour: maxPrice,
     durationMsMax: maxTime ?? parseDurationMs(WORK_DEFAULTS.maxTime, "--max-time"),
-    fuelMax: maxFuel ?? (machine ? MACHINE_FUEL : usualFuel(maxTime)),
+    fuelMax: maxFuel ?? (isTimed ? FUEL_BY_TIME : usualFuel(maxTime)),
     budgetNanos: budget,
     label: label ?? "",
     ...given({ batch, feeBasisPointsMax: maxFee, replicas: replicas > 1 ? replicas : null }),

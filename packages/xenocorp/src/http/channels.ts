@@ -67,7 +67,8 @@ export class Channels {
     if (typeof server === "string" || !server.open || !link.open || opening.isClosed) {
       leave();
       if (typeof server !== "string") server.left?.();
-      if (opening.isClosed) return true; // nobody is told of what its own end has closed
+      // nobody is told of what its own end has closed; what would have been refused counts as refused
+      if (opening.isClosed) return typeof server !== "string";
       return link.open ? refused(why) : false;
     }
     const ends: Ends = { customer: link, server, leave, unread: { customer: 0, server: 0 } };

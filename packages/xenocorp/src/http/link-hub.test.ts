@@ -294,6 +294,14 @@ describe("a channel that is closed while its lease is looked up", () => {
     },
   );
 
+  it("counts as refused where it would have been: whoever guesses at leases pays for each", async () => {
+    const [channels, customer] = [new Channels(), end()];
+    const asked = { find: async () => "no such lease", take: () => () => {} };
+    const opened = channels.open(customer, { lease: "ab".repeat(32), session: "s" }, asked);
+    channels.close("s", customer, "");
+    expect([await opened, customer.told]).toEqual([false, []]);
+  });
+
   it("is closed by nobody else", async () => {
     const channels = new Channels();
     const [customer, server, other] = [end(), end(), end()];

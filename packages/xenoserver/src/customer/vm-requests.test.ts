@@ -123,6 +123,25 @@ describe("a connection into a guest", () => {
     expect(streams.every(({ destroyed }) => destroyed)).toBe(true);
   });
 
+  it("makes room where its customer has said all and its guest says nothing, the oldest first (kubernetes 18354)", async () => {
+    const streams: Duplex[] = [];
+    const { channel, sent } = channelOf();
+    const requests = requestsOf(channel, {
+      async open() {
+        streams.push(new Duplex({ read() {}, write: (_, __, done) => done() }));
+        return streams.at(-1) as never;
+      },
+    });
+    const open = (id: number): Promise<void> => requests.receive({ t: "open", id, port: 80 }, BYTES);
+    for (let id = 1; id <= 64; id++) await open(id);
+    for (const id of [7, 8]) await requests.receive({ t: "data", id }, new Uint8Array(0));
+    for (const id of [101, 102, 103]) await open(id);
+    const shut = sent.flatMap((header) => (header.t === "shut" ? [header.id] : []));
+    expect([streams.length, shut]).toEqual([66, [7, 8, 103]]);
+    expect([6, 7].map((at) => streams[at]?.destroyed)).toEqual([true, true]);
+    requests.close();
+  });
+
   it("makes room when it has gone, and is made once by one name", async () => {
     const streams: Duplex[] = [];
     const { channel, sent } = channelOf();

@@ -98,18 +98,27 @@ export class VmRequests {
     this.#isSaying = false;
   }
 
+  /** Of those whose customer has said all, or is gone, the oldest: its guest may never answer. */
+  #makeRoom(): void {
+    const [id, tunnel] = [...this.#tunnels].find(([, each]) => each.hasHeardAll) ?? [];
+    if (id === undefined || !tunnel) return;
+    tunnel.cut(`another took its place: it had said all, and at most ${TUNNELS_MAX} connections are open at once`);
+    this.#tunnels.delete(id);
+  }
+
   async #join({ id, t }: Extract<VmHeader, { t: "open" | "shell" | "screen" }>, open: () => Promise<Duplex>): Promise<void> {
     const refuse = (why: string): void => void this.#channel.send({ t: "shut", id, why: why.slice(0, 200) });
+    if (this.#tunnels.size >= TUNNELS_MAX) this.#makeRoom();
     if (this.#tunnels.has(id) || this.#tunnels.size >= TUNNELS_MAX) return refuse(`at most ${TUNNELS_MAX} connections at once`);
     try {
       const stream = await open();
       // whoever left meanwhile shuts nothing any more
       if (this.#isClosed) return void stream.destroy();
-      const closed = (): boolean => this.#tunnels.delete(id);
-      this.#tunnels.set(
-        id,
-        new Tunnel(stream, { id, hasHalves: t === "open", send: (said, bytes) => this.#channel.send(said, bytes), closed }),
-      );
+      const closed = (): void => {
+        if (this.#tunnels.get(id) === tunnel) this.#tunnels.delete(id);
+      };
+      const tunnel = new Tunnel(stream, { id, hasHalves: t === "open", send: (said, bytes) => this.#channel.send(said, bytes), closed });
+      this.#tunnels.set(id, tunnel);
     } catch (error) {
       refuse(whyOf(error));
     }

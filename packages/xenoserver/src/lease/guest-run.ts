@@ -26,6 +26,8 @@ export class GuestRun {
   readonly #host: { begins(): void; began(): void; changed(): void; stood(why: string): void };
   #standsStill: string | null = null;
   #guest: RunningGuest | null = null;
+  /** Of a result that was signed before, the search for its bytes. */
+  #looking: Promise<unknown> | null = null;
   /** What is under way to make it. */
   #making: AbortController | null = null;
   /** Nobody hears this server, and nothing is made meanwhile. */
@@ -127,31 +129,50 @@ export class GuestRun {
 
   /**
    * Finds the guest again that an earlier daemon began; of one that is not found within the market's grace the lease has failed with its
-   * server. What was signed before is handed in without its bytes.
+   * server. What was signed before waits for nothing: its broker's timers run.
    */
   async adopt(): Promise<void> {
     const { record } = this.#ctx;
     const job = this.job();
     if (!record.guest || !job) return;
-    const guest = await this.#found(record.guest.token, job);
-    if (record.result) this.#guest = guest;
-    else if (guest) await this.#follow(guest);
+    const { token } = record.guest;
+    const first = await this.#look(token, job);
+    if (record.result) {
+      this.#guest = first;
+      if (first === null) this.#looking = this.#lookAgain(token, job).then((guest) => (this.#guest = guest));
+      return;
+    }
+    const guest = first ?? (await this.#lookAgain(token, job));
+    if (guest) await this.#follow(guest);
     else await this.#ctx.finish(withNothing("server-failed", "the server could not find its guest again after a restart"));
   }
 
-  /** Null where it cannot be found. What a driver asks (a hypervisor, a pool) may start later than this daemon. */
-  async #found(token: GuestToken, job: GuestJob): Promise<RunningGuest | null> {
-    const { driver, world, facts } = this.#ctx;
-    const until = world.timers.now() + facts.lease.timings.graceMs;
-    for (;;) {
-      try {
-        return await driver.adopt(token, job);
-      } catch (error) {
-        this.#ctx.log("the guest was not found again", { error: String(error) });
-      }
-      if (world.timers.now() >= until || this.#ctx.stage().is === "released") return null;
-      await this.#ctx.sleep(FOUND_AGAIN_MS);
+  /** The one whose output is here, once it was looked for; null where there is none. */
+  async found(): Promise<RunningGuest | null> {
+    await this.#looking;
+    return this.#guest;
+  }
+
+  async #look(token: GuestToken, job: GuestJob): Promise<RunningGuest | null> {
+    try {
+      return await this.#ctx.driver.adopt(token, job);
+    } catch (error) {
+      this.#ctx.log("the guest was not found again", { error: String(error) });
+      return null;
     }
+  }
+
+  /** Null where it cannot be found. What a driver asks (a hypervisor, a pool) may start later than this daemon. */
+  async #lookAgain(token: GuestToken, job: GuestJob): Promise<RunningGuest | null> {
+    const { world, facts } = this.#ctx;
+    const until = world.timers.now() + facts.lease.timings.graceMs;
+    while (world.timers.now() < until) {
+      await this.#ctx.sleep(FOUND_AGAIN_MS);
+      if (this.#ctx.stage().is === "released") return null;
+      const guest = await this.#look(token, job);
+      if (guest) return guest;
+    }
+    return null;
   }
 
   async #follow(guest: RunningGuest): Promise<void> {

@@ -19,6 +19,8 @@ import { filedBy, surely } from "./submitting.ts";
 
 interface HandingInHost {
   guest(): RunningGuest | null;
+  /** The same, once it was looked for. */
+  found(): Promise<RunningGuest | null>;
   claims: Pick<Claims, "settled">;
   /** The result may be seen: it is sent on every channel. */
   show(): void;
@@ -169,7 +171,7 @@ export class HandingIn {
       surely(this.#ctx, async () => (this.#ctx.stage().is === "delivering" ? ask() : { ok: true, answer: {} }));
     let parts = 0;
     try {
-      const bytes = bytesOf(this.#host.guest(), result);
+      const bytes = bytesOf(await this.#host.found(), result);
       for await (const part of world.encrypt(order.channelKey, { lease, result: result.id }, result, bytes)) {
         const kept = await asked(() => world.sealPart(lease, parts, part));
         if (!kept.ok) return this.#ctx.log("the sealed result was refused", { code: kept.code, part: parts });

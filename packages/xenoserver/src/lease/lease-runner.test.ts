@@ -245,9 +245,25 @@ describe("a guest that an earlier daemon began, and that is not found at once", 
     await until(() => test.stage(lease) === "ended");
     lost = Number.POSITIVE_INFINITY;
     await test.restart();
+    await passing(1_000); // what the earlier one has under way comes to nothing
     market.instead = () => null;
+    const since = clock.now();
     await until(() => test.stage(lease) === "over");
     expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+    // of what was stopped it would come too late
+    expect(clock.now() - since).toBeLessThan(TIMINGS.graceMs / 2);
+  });
+
+  it("gives its result's bytes where it is found later", async () => {
+    market.instead = ({ kind }) => (kind === "result" ? { ok: false, code: "unavailable", facts: {} } : null);
+    const lease = await begin(fakeJob(["run", 1_000, 0, "x"]), { terms: "on-result" });
+    await until(() => test.stage(lease) === "ended");
+    lost = 3;
+    await test.restart();
+    await passing(1_000); // what the earlier one has under way comes to nothing
+    market.instead = () => null;
+    await until(() => test.stage(lease) === "over");
+    expect([market.sealed.get(lease)?.length, test.said("the result could not be sealed")]).toEqual([1, []]);
   });
 });
 

@@ -93,6 +93,7 @@ export class LeaseRunner implements LeaseContext {
     this.#intake = new JobIntake(this, this.#clock, () => this.#guestRun.start());
     this.#handingIn = new HandingIn(this, {
       guest: () => this.#guestRun.guest,
+      found: () => this.#guestRun.found(),
       claims: this.#claims,
       show: () => this.#attachments.pump(),
       isAttached: () => this.#attachments.count > 0,

@@ -128,7 +128,8 @@ export class PoolGuest {
         () => (this.#lastWord() === "unheard" ? null : true),
         AbortSignal.any([waited.signal, this.#leaving.signal]),
       );
-      const isBack = await Promise.race([heard.catch(() => false), pool.wait(HOST_BACK_MS).then(() => false)]);
+      // who leaves meanwhile knows nothing of its end
+      const isBack = await Promise.race([heard, pool.wait(HOST_BACK_MS).then(() => false)]);
       waited.abort();
       if (!isBack) return { word: "host-gone", at };
     }

@@ -128,6 +128,28 @@ it("goes on where its host was taken for dead for a while", async () => {
   expect(await guest.ended).toMatchObject({ kind: "result", reason: "completed" });
 });
 
+it("leaves a machine as it is where its daemon goes away while the host is taken for dead", async () => {
+  const { promise: forever } = Promise.withResolvers<void>();
+  const asked: number[] = [];
+  const waits = (ms: number): Promise<void> => (
+    asked.push(ms),
+    ms > 60_000 ? forever : new Promise((resolve) => void setImmediate(resolve))
+  );
+  const { driver } = await at.open([], {}, waits);
+  const job = await at.job([LONG]);
+  const prepared = await driver.prepare(job);
+  const guest = await prepared.begin();
+  at.twin.loseHost(0, 1);
+  await until(async () => asked.includes(90_000));
+  guest.release();
+  await driver.close();
+  at.twin.hearHost(0, 1);
+  const { driver: next } = await at.open([job.lease]);
+  const again = await next.adopt(prepared.token, job);
+  at.twin.domainOf(job.lease).end("halted");
+  expect(await again.ended).toMatchObject({ kind: "result", reason: "completed" });
+});
+
 it("never says the password, nor a session: not in what is logged, nor in an error", async () => {
   await at.open();
   const wrong = path.join(at.folder, "wrong");
