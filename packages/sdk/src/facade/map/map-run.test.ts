@@ -124,6 +124,32 @@ describe("the budget for all", () => {
     expect(ways.batches).toEqual([]);
   });
 
+  it("that is larger than what the account holds waits for what is held to come back, and fails where nothing is", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => null;
+    const ended = new Set<string>();
+    let room = 2;
+    let refused = 0;
+    ways.breaks = () => (ways.leases.size - ended.size < room ? null : (refused++, new RefusedError(refuse("insufficient_funds"))));
+    const { all } = run(ways, ["a", "b", "c", "d", "e"], { parallel: 4, hold: "each" });
+    while (ended.size < 5) {
+      await quiet();
+      const asked = refused;
+      await quiet();
+      expect(refused).toBe(asked);
+      const [order] = [...ways.leases.keys()].filter((each) => !ended.has(each));
+      ended.add(order!);
+      ways.end(order!, {});
+    }
+    expect(words(await all)).toEqual(["a", "b", "c", "d", "e"]);
+    room = 0;
+    const none = await run(ways, ["f", "g"], { parallel: 2, hold: "each" }).all;
+    expect(none.map((each) => [each.ok, each.ok ? null : (each.error as RefusedError).code])).toEqual([
+      [false, "insufficient_funds"],
+      [false, "insufficient_funds"],
+    ]);
+  });
+
   it("bounds what is under way, is held once, and names what it does not pay for", async () => {
     const ways = new PaperWays();
     ways.comesTo = () => ({ dueNanos: 4n });

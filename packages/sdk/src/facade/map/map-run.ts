@@ -13,6 +13,7 @@ import { MapBudget } from "./budget.ts";
 import { MapJournal, NOWHERE } from "./journal.ts";
 import type { MapSettings, Mapped } from "./options.ts";
 import { MapTally } from "./tally.ts";
+import { Tries } from "./tries.ts";
 import { MapTask, type MapShared, type Ran } from "./task.ts";
 import type { MapWays } from "./ways.ts";
 
@@ -195,7 +196,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
       return batch;
     };
     return {
-      ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed },
+      ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed, tries: new Tries() },
       batchOf: async (account) => {
         if (account === null || this.#settings.budgetNanos === null || !this.#settings.holdsOnce) return null;
         // without it none of them can be ordered

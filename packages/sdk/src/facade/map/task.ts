@@ -10,6 +10,7 @@ import type { Job } from "../job.ts";
 import type { JobResult } from "../job-result.ts";
 import type { MapBudget } from "./budget.ts";
 import type { JournalEntry, MapJournal } from "./journal.ts";
+import type { Tries } from "./tries.ts";
 import type { MapPlan, MapWays } from "./ways.ts";
 
 /** All jobs of a map share it. */
@@ -23,6 +24,7 @@ export interface MapShared {
   off: AbortSignal;
   /** Jobs that are followed. */
   followed: Set<Job>;
+  tries: Tries;
 }
 
 export interface Ran {
@@ -31,6 +33,7 @@ export interface Ran {
 }
 
 const AGAIN_MS = 1_000;
+const lacksFunds = (error: unknown): boolean => error instanceof MarketError && error.code === "insufficient_funds";
 
 export class MapTask {
   readonly #shared: MapShared;
@@ -57,11 +60,18 @@ export class MapTask {
     if (this.#entry.isOver) return { result: await this.#earlier(), isEarlier: true };
     for (let left = retries; ; left--) {
       try {
-        const { result, isEarlier } = await this.#try((reason) => {
-          if (!isWorthRetrying(reason) || left <= 0) ended();
-        });
+        const { result, isEarlier } = await this.#shared.tries.run((placed) =>
+          this.#try(placed, (reason) => {
+            if (!isWorthRetrying(reason) || left <= 0) ended();
+          }),
+        );
         if (!(await this.#again(result)) || left <= 0) return { result, isEarlier };
       } catch (error) {
+        // what is missing may be held for others of this map
+        if (!this.#isOff && lacksFunds(error) && (await this.#shared.tries.oneIsOver())) {
+          left++;
+          continue;
+        }
         if (!(left > 0 && error instanceof MarketError && error.retryable) || error instanceof LeftUndoneError || this.#isOff) throw error;
         await this.#shared.ways.sleep(AGAIN_MS);
       }
@@ -83,12 +93,13 @@ export class MapTask {
     return this.#followed(await this.#plan.follow(lease));
   }
 
-  async #try(ended: (reason: EndReason) => void): Promise<Ran> {
+  async #try(placed: () => void, ended: (reason: EndReason) => void): Promise<Ran> {
     try {
       const earlier = await this.#underWay();
       const isEarlier = earlier !== null && this.#entry.order !== this.#signed;
       const job = earlier === null ? await this.#order() : await this.#plan.follow(earlier);
       this.#entry.lease = job.lease;
+      placed();
       void job.ended.then(ended);
       await this.#shared.journal.save();
       const result = await this.#followed(job);
