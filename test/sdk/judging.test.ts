@@ -212,6 +212,21 @@ describe("a dispute", () => {
 });
 
 describe("a drawn audit", () => {
+  it("that was called off after the deposit is no more in the list, and the next call goes on from there", async () => {
+    await addStaked("latecomer");
+    const sdk = await Market.connect();
+    const lease = await rented("latecomer");
+    const off = new AbortController();
+    const { onFiled } = sdk.client;
+    sdk.client.onFiled = (filed) => {
+      onFiled(filed);
+      if (filed.document.kind === "trace-request") off.abort(new Error("enough"));
+    };
+    await expect(sdk.audit(lease, { signal: off.signal })).rejects.toMatchObject({ code: "left_open", leases: [lease] });
+    expect((await sdk.audits()).map(({ id }) => id)).not.toContain(lease);
+    expect(await sdk.audit(lease)).toMatchObject({ lease, audit: { drawn: true, undone: null, wrong: null } });
+  });
+
   it("is due until it is followed up; one whose job is not kept here stops no other", async () => {
     await addStaked("newcomer");
     const sdk = await Market.connect();

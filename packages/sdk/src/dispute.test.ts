@@ -166,7 +166,7 @@ describe("before anything is frozen", () => {
 
 const SETTLEMENT = "5".repeat(64);
 /** How the referee of each run ends it. */
-let runs: { reason: "completed" | "server-failed" }[];
+let runs: { reason: "completed" | "server-failed" }[] = [];
 
 const viewOf = (id: string): LeaseView => {
   const view = views.get(id);
@@ -247,6 +247,16 @@ describe("a dispute that is called off", () => {
     expect([looks, client.kinds()]).toEqual([2, []]);
   });
 
+  it("is gone on with though no referee has room for another: its own is kept", async () => {
+    broker("wrong");
+    const { offers: all } = client.answers;
+    client.answers.offers = (request) => ({ ...all!(request), ...(request.query?.["later"] === "true" ? {} : { offers: [] }) });
+    expect(await refusal(disputeResults(client, [lease], order.payload, job, BUDGET))).toMatchObject({ code: "no_referee" });
+    client.onSubmit(client.sign("trace-request", { lease, party: customer.party, step: null }));
+    expect((await judgedIn()).verdicts.get(lease)).toMatchObject({ why: "stdout differs" });
+    expect(client.kinds()).not.toContain("trace-request");
+  });
+
   it("while this machine still looks for the job's states waits for neither them nor its server, and lets go of both", async () => {
     const off = new AbortController();
     const { promise: looking, resolve: looks } = Promise.withResolvers<void>();
@@ -307,8 +317,6 @@ function disputeLong(here: TraceHere, signal?: AbortSignal): ReturnType<typeof d
 }
 
 describe("a dispute over a short job", () => {
-  beforeEach(() => (runs = []));
-
   it("freezes the pay, has the drawn referee run all of it, and brings back the verdict", async () => {
     broker("wrong");
     const judged = await judgedIn();
