@@ -273,6 +273,7 @@ describe("a drawn audit", () => {
     };
     await expect(sdk.audit(lease, { signal: off.signal })).rejects.toMatchObject({ code: "left_open", leases: [lease] });
     expect((await sdk.audits()).map(({ id }) => id)).not.toContain(lease);
+    sdk.here.keepReceipt = () => Promise.reject(new Error("the disk is full"));
     expect(await sdk.audit(lease)).toMatchObject({ lease, audit: { drawn: true, undone: null, wrong: null } });
   });
 
