@@ -9,9 +9,9 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { isLive } from "@xenoservers/market";
-import type { Receipt } from "@xenoservers/protocol";
+import { refuse, type Receipt } from "@xenoservers/protocol";
 import { CHEATS, cheatingDriver } from "@xenoservers/xenoserver";
-import { Market, type KeptJob, type Kept, type ReplicasInput, type Rerun } from "@xenoservers/sdk";
+import { Market, RefusedError, type KeptJob, type Kept, type ReplicasInput, type Rerun } from "@xenoservers/sdk";
 import { reExecute } from "../../packages/cli/src/proof/re-execute.ts";
 import { command } from "../process/command.ts";
 import { endless, saying } from "../process/jobs.ts";
@@ -143,6 +143,55 @@ describe("replicas", () => {
   });
 });
 
+describe("replicas that differ", () => {
+  beforeAll(addCheat);
+  const differing = (): ReplicasInput => ({ module: hello, budget: "0.60", replicas: 2, where: `owner!=${owners["second"]}` });
+
+  it("are not both borne out: a broker that says so without any proof is not believed", async () => {
+    const sdk = await Market.connect();
+    const act = sdk.client.act.bind(sdk.client);
+    sdk.client.act = (async (...asked: Parameters<typeof act>) => {
+      const answer = await act(...asked);
+      if (asked[0] === "dispute") throw new RefusedError(refuse("result_agrees"));
+      return answer;
+    }) as typeof act;
+    const job = await sdk.run(differing());
+    await expect(job.result).rejects.toMatchObject({
+      ...{ code: "not_compared", leases: job.leases },
+      message: expect.stringContaining("differ from each other") as string,
+    });
+  });
+
+  it("and are called off right before anything is put down have run, and cost what they cost", async () => {
+    const sdk = await Market.connect();
+    const off = new AbortController();
+    const job = await sdk.run({ ...differing(), signal: off.signal });
+    const described = sdk.client.market.bind(sdk.client);
+    let looks = 0;
+    // for the terms that are told, and again for what is put down
+    sdk.client.market = (fresh) => {
+      if (fresh === true && ++looks === 2) off.abort(new Error("enough"));
+      return described(fresh);
+    };
+    await expect(job.result).rejects.toMatchObject({ code: "given_up", left: "over", money: "by-terms" });
+    for (const lease of job.leases) expect((await sdk.lease(lease)).state).toBe("settled");
+  });
+
+  it("are judged no further once they are let go of", async () => {
+    const sdk = await Market.connect();
+    const filed: string[] = [];
+    sdk.client.onFiled = ({ document: { kind } }) => {
+      filed.push(kind);
+      if (kind === "trace-request") sdk.close();
+    };
+    const job = await sdk.run(differing());
+    await expect(job.result).rejects.toMatchObject({ code: "left_open", leases: job.leases });
+    expect(filed.filter((kind) => kind === "order" || kind === "trace-request")).toEqual(["order", "trace-request"]);
+    const [first = ""] = job.leases;
+    expect((await (await Market.connect()).dispute(first)).run).not.toBeNull();
+  });
+});
+
 describe("a receipt", () => {
   beforeAll(addCheat);
 
@@ -212,6 +261,22 @@ describe("a dispute", () => {
 });
 
 describe("a drawn audit", () => {
+  it("that was called off after the deposit is no more in the list, and the next call goes on from there", async () => {
+    await addStaked("latecomer");
+    const sdk = await Market.connect();
+    const lease = await rented("latecomer");
+    const off = new AbortController();
+    const { onFiled } = sdk.client;
+    sdk.client.onFiled = (filed) => {
+      onFiled(filed);
+      if (filed.document.kind === "trace-request") off.abort(new Error("enough"));
+    };
+    await expect(sdk.audit(lease, { signal: off.signal })).rejects.toMatchObject({ code: "left_open", leases: [lease] });
+    expect((await sdk.audits()).map(({ id }) => id)).not.toContain(lease);
+    sdk.here.keepReceipt = () => Promise.reject(new Error("the disk is full"));
+    expect(await sdk.audit(lease)).toMatchObject({ lease, audit: { drawn: true, undone: null, wrong: null } });
+  });
+
   it("is due until it is followed up; one whose job is not kept here stops no other", async () => {
     await addStaked("newcomer");
     const sdk = await Market.connect();

@@ -21,9 +21,13 @@ export async function dueAudits(client: MarketClient, most: number | null): Prom
   return due;
 }
 
-/** Throws InputError, with why, where no audit of the lease is due. */
+/** What somebody has begun to follow up, and left open: it is gone on with. */
+const isLeftOpen = ({ customer, state, trace, end }: LeaseView, party: string): boolean =>
+  customer === party && state === "disputed" && trace !== null && end?.audited === true;
+
+/** Throws InputError, with why, where no audit of the lease is due, nor left open. */
 export function assertAuditDue(view: LeaseView, party: string): void {
-  if (!isAuditDue(view, party)) throw new InputError(`no audit is due of ${shortId(view.id)}: ${whyNot(view)}`);
+  if (!isAuditDue(view, party) && !isLeftOpen(view, party)) throw new InputError(`no audit is due of ${shortId(view.id)}: ${whyNot(view)}`);
 }
 
 function whyNot({ state, end }: LeaseView): string {

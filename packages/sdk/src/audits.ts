@@ -9,6 +9,7 @@ import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
 import { disputeResults } from "./dispute.ts";
 import { KeptError, RefusedError } from "./errors.ts";
+import { unlessOff } from "./facade/calling-off.ts";
 import { fetchBound } from "./purchase-order.ts";
 
 /** What became of the draw whether a result is audited. */
@@ -66,9 +67,9 @@ export async function auditLease(
 ): Promise<Audit | null> {
   const drawn = drawnAudit(view);
   if (drawn === null || !drawn.drawn) return drawn;
-  const { payload: order } = (await fetchBound(client, view.id)).order;
+  const { payload: order } = (await unlessOff(signal, fetchBound(client, view.id))).order;
   try {
-    const job = await keptJob(order.jobHash);
+    const job = await unlessOff(signal, keptJob(order.jobHash));
     return await followUp(client, drawn, view.id, { order, job, budgetNanos: BigInt(order.budgetNanos), ...(signal ? { signal } : {}) });
   } catch (error) {
     if (!(error instanceof KeptError)) throw error;

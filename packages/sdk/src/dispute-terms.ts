@@ -87,29 +87,33 @@ export function refereeOrder({ order, referee, budgetNanos, job, judges, assuran
   };
 }
 
-/** The offer of one referee for the job; null where it cannot run it now. */
-async function offerOfReferee(client: MarketClient, of: Omit<RefereeOrder, "assurance">): Promise<Quoted | RefusedError> {
+/** The least that can be said of waiting: those count too that have no room now. */
+const KEPT_ROOM = { waitMs: 1 };
+
+/** The offer of one referee for the job, or why it cannot run it now. `isKept`: its room is kept since it was drawn, and looks taken. */
+async function offerOfReferee(client: MarketClient, of: Omit<RefereeOrder, "assurance">, isKept: boolean): Promise<Quoted | RefusedError> {
   try {
     const [plain] = DRIVERS[of.order.driver].alikeUnder;
     invariant(plain !== undefined, "what no two servers run alike was refused before");
-    return await quoteFor(client, refereeOrder({ ...of, assurance: plain }));
+    return await quoteFor(client, { ...refereeOrder({ ...of, assurance: plain }), ...(isKept ? KEPT_ROOM : {}) });
   } catch (error) {
     if (!(error instanceof RefusedError)) throw error;
     return error;
   }
 }
 
-/** The referees that are of none of these parties and have room for the job now, the dearest first. Throws RefusedError. */
+/** The referees that are of none of these parties and have room for the job, the dearest first. Throws RefusedError. */
 async function findReferees(
   client: MarketClient,
   of: Omit<RefereeOrder, "assurance" | "referee">,
   parties: ReadonlySet<string>,
+  isKept: boolean,
 ): Promise<Quoted[]> {
   const { referees } = await client.market(true);
   const found: Quoted[] = [];
   let last: Refusal = refuse("no_referee");
   for (const referee of referees) {
-    const offered = await offerOfReferee(client, { ...of, referee });
+    const offered = await offerOfReferee(client, { ...of, referee }, isKept);
     if (offered instanceof RefusedError)
       last = refuse("no_referee", { why: `the referee ${referee.slice(0, 12)} cannot run this job now (${offered.refusal.code})` });
     else if (parties.has(offered.offer.owner))
@@ -199,7 +203,8 @@ export async function disputeTerms(
   const ends = endsOf(order, results);
   const upTo = upToFuel(ends);
   const toEnd = limited(order, upTo);
-  const [dearest, ...others] = await findReferees(client, { order: toEnd, job, budgetNanos, judges: leases[0] ?? "" }, parties);
+  const isKept = views.every(({ trace }) => trace !== null);
+  const [dearest, ...others] = await findReferees(client, { order: toEnd, job, budgetNanos, judges: leases[0] ?? "" }, parties, isKept);
   if (!dearest) throw new RefusedError(refuse("no_referee"));
   // states under different limits are of different runs
   const way = ends.every((end) => end === upTo) ? wayOf(job, results, tracesHere) : "whole";

@@ -1,14 +1,15 @@
 import { drawReferee, objectionDepositNanos } from "@xenoservers/market";
-import { refuse, type LeaseView, type OfferView, type Receipt, type SignedDocument } from "@xenoservers/protocol";
+import { refuse, type Envelope, type LeaseView, type OfferView, type Receipt, type SignedDocument } from "@xenoservers/protocol";
 import type { LinkAnswer } from "@xenoservers/protocol/link";
 import { PAPER_PRICE, PaperMarket, Random, SimClock, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
 import { disputeTerms } from "./dispute-terms.ts";
-import { disputeResults } from "./dispute.ts";
+import { disputeResults, type TraceHere } from "./dispute.ts";
 import { buildJob, type BuiltJob } from "./job.ts";
 import { RefusedError } from "./errors.ts";
 import { bytesBlob } from "./blob.ts";
+import type { Trace } from "./segment.ts";
 
 const SEED = new Uint8Array(32).fill(3);
 const START = 1_800_000_000_000;
@@ -25,6 +26,7 @@ let order: SignedDocument<"order">;
 let views: Map<string, LeaseView>;
 let results: Map<string, SignedDocument<"result">>;
 let lease: string;
+let bound: SignedDocument<"purchase-order"> | null;
 
 function receiptOf(id: string): Receipt {
   const result = results.get(id);
@@ -73,6 +75,7 @@ function settled(over: Partial<Own<"result">> = {}, end: Parameters<PaperMarket[
   const po = market.purchaseOrder(order, server, market.offer(server));
   const result = market.result(server, po.id, order, { fuel: "1000", ...over });
   results.set(po.id, result);
+  bound = po;
   views.set(po.id, market.view(po, { state: "settled", end: market.end(po, { dueNanos: "600", ...end }), deadlineAt: START + 60_000 }));
   return po.id;
 }
@@ -163,7 +166,7 @@ describe("before anything is frozen", () => {
 
 const SETTLEMENT = "5".repeat(64);
 /** How the referee of each run ends it. */
-let runs: { reason: "completed" | "server-failed" }[];
+let runs: { reason: "completed" | "server-failed" }[] = [];
 
 const viewOf = (id: string): LeaseView => {
   const view = views.get(id);
@@ -229,9 +232,91 @@ const judgedIn = async (seconds = 30): Promise<Awaited<ReturnType<typeof dispute
   return judged;
 };
 
-describe("a dispute over a short job", () => {
-  beforeEach(() => (runs = []));
+describe("a dispute that is called off", () => {
+  it("while it is looked whether anything is put down puts nothing down, and says so", async () => {
+    broker("wrong");
+    const off = new AbortController();
+    let looks = 0;
+    const { lease: shown } = client.answers;
+    client.answers.lease = (request) => {
+      if (++looks === 2) off.abort();
+      return shown!(request);
+    };
+    const called = disputeResults(client, [lease], order.payload, job, BUDGET, undefined, off.signal);
+    await expect(called).rejects.toMatchObject({ code: "aborted", money: "none" });
+    expect([looks, client.kinds()]).toEqual([2, []]);
+  });
 
+  it("is gone on with though no referee has room for another: its own is kept", async () => {
+    broker("wrong");
+    const { offers: all } = client.answers;
+    client.answers.offers = (request) => ({ ...all!(request), ...(request.query?.["later"] === "true" ? {} : { offers: [] }) });
+    expect(await refusal(disputeResults(client, [lease], order.payload, job, BUDGET))).toMatchObject({ code: "no_referee" });
+    client.onSubmit(client.sign("trace-request", { lease, party: customer.party, step: null }));
+    expect((await judgedIn()).verdicts.get(lease)).toMatchObject({ why: "stdout differs" });
+    expect(client.kinds()).not.toContain("trace-request");
+  });
+
+  it("while this machine still looks for the job's states waits for neither them nor its server, and lets go of both", async () => {
+    const off = new AbortController();
+    const { promise: looking, resolve: looks } = Promise.withResolvers<void>();
+    const states = Promise.withResolvers<Trace>();
+    const called = disputeLong(() => (looks(), states.promise), off.signal);
+    await looking;
+    await clock.runUntil(market.now + 10_000);
+    off.abort();
+    await expect(called).rejects.toMatchObject({ code: "left_open", leases: [lease] });
+    let isClosed = false;
+    states.resolve({ roots: [], read: async () => new Uint8Array(), close: () => void (isClosed = true) });
+    await states.promise;
+    expect([isClosed, await connectsLater()]).toEqual([true, 0]);
+  });
+});
+
+it("that cannot find the job's states on this machine keeps no link open", async () => {
+  const called = disputeLong(() => Promise.reject(new Error("no engine here")));
+  called.catch(() => {});
+  await clock.runUntil(market.now + 10_000);
+  await expect(called).rejects.toThrow("no engine here");
+  expect(await connectsLater()).toBe(0);
+});
+
+let connects = 0;
+
+/** How often a link is tried in the next minutes. */
+async function connectsLater(): Promise<number> {
+  connects = 0;
+  await clock.runUntil(clock.now() + 300_000);
+  return connects;
+}
+
+/** Over a long job, whose server shows its states at once. */
+function disputeLong(here: TraceHere, signal?: AbortSignal): ReturnType<typeof disputeResults> {
+  lease = settled({ fuel: "9000000000000" });
+  client.connect = () => {
+    connects++;
+    return Promise.reject(new Error("there is no network on paper"));
+  };
+  client.onSubmit = (document) => {
+    if (document.kind !== "trace-request") return { ok: true, answer: {} };
+    const { step } = document.payload as Own<"trace-request">;
+    const { jobHash } = order.payload;
+    const own = { lease, server: server.id, request: document.id, jobHash, engine: "paper-1", step: step ?? "0", roots: [], detail: "" };
+    const trace = market.sign(server.signer, "trace", own);
+    const about = (kind: string, id: string, envelope: Envelope) => ({ ...receiptOf(lease).documents[0]!, kind, id, envelope });
+    const { documents, ...rest } = receiptOf(lease);
+    const leaves = [...customer.grants, ...server.grants].map((envelope) => about("key-grant", lease, envelope));
+    client.answers.receipt = () => ({
+      ...rest,
+      ...{ documents: [...documents, about("purchase-order", lease, bound!.envelope), about("trace", trace.id, trace.envelope)], leaves },
+    });
+    views.set(lease, { ...viewOf(lease), state: "disputed", trace: { depositNanos: "60", answered: true, deadlineAt: null } });
+    return { ok: true, answer: {} };
+  };
+  return disputeResults(client, [lease], order.payload, job, BUDGET, here, signal);
+}
+
+describe("a dispute over a short job", () => {
   it("freezes the pay, has the drawn referee run all of it, and brings back the verdict", async () => {
     broker("wrong");
     const judged = await judgedIn();

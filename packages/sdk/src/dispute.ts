@@ -7,7 +7,7 @@ import { verifyDocumentOf, type Payload } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
 import { AbortedError, LeftOpenError, RefusedError } from "./errors.ts";
-import { assertWanted } from "./facade/calling-off.ts";
+import { assertWanted, unlessOff } from "./facade/calling-off.ts";
 import { refereeRun, type RefereeRun } from "./dispute-run.ts";
 import { disputeTerms, documentIn, type DisputeTerms } from "./dispute-terms.ts";
 import type { BuiltJob } from "./job.ts";
@@ -36,12 +36,15 @@ interface Case {
   budgetNanos: bigint;
   terms: DisputeTerms;
   signal: AbortSignal | undefined;
+  /** Something is put down, or on its way: called off from then on, it is left open. */
+  isOpen: boolean;
 }
 
 /** Puts the deposit down: a referee is drawn, room is kept on it, and the pay waits. What was doubted before is not doubted again. */
-async function doubt({ client, signal }: Case, lease: string, step: bigint | null): Promise<void> {
-  assertWanted(signal);
-  const { trace, state } = await client.read("lease", { params: { id: lease } });
+async function doubt(doubted: Case, lease: string, step: bigint | null): Promise<void> {
+  const { client, signal } = doubted;
+  const { trace, state } = await unlessOff(signal, client.read("lease", { params: { id: lease } }));
+  doubted.isOpen ||= state !== "final";
   if (trace || state === "final") return;
   await client.act("trace-request", { lease, party: client.identity.party, step: step?.toString() ?? null });
 }
@@ -137,7 +140,7 @@ const letGo = (trace: Promise<Trace> | undefined): void =>
 
 /** The referee runs the one segment where traces part; null where that cannot be found, and the whole job has to be run. */
 async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | undefined): Promise<Judged | null> {
-  const { client, terms } = doubted;
+  const { client, terms, signal } = doubted;
   const most = terms.leases.map(({ result }) => BigInt(result.fuel)).reduce((a, b) => (a > b ? a : b));
   const step = traceStep(most, terms.order.resources.memoryMib);
   const all = terms.leases.map(({ view }) => view.id);
@@ -157,10 +160,12 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
     letGo(mine);
     return null;
   }
-  const servers = await Promise.all(answered.map(({ lease, roots }) => openTrace(client, lease, roots)));
-  const own = await mine;
-  const sources = own ? [...servers, own] : servers;
+  const sources: Trace[] = [];
+  let own: Trace | undefined;
   try {
+    for (const { lease, roots } of answered) sources.push(await openTrace(client, lease, roots));
+    own = mine && (await unlessOff(signal, mine));
+    if (own) sources.push(own);
     const [first, ...others] = sources;
     if (!first || others.length === 0) return null;
     const index = Math.min(...others.map(({ roots }) => firstDifference(first.roots, roots)));
@@ -175,6 +180,7 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
     );
     return waiting.length === 0 ? judged : joined(judged, await judgeWhole(doubted, waiting));
   } finally {
+    if (!own) letGo(mine);
     for (const { close } of sources) await close();
   }
 }
@@ -194,10 +200,10 @@ export async function disputeResults(
   here?: TraceHere,
   signal?: AbortSignal,
 ): Promise<Judged> {
-  const terms = await disputeTerms(client, leases, order, job, budgetNanos, here !== undefined);
-  assertWanted(signal);
-  return judged({ client, job, budgetNanos, terms, signal }, leases, here).catch((error: unknown) => {
-    throw error instanceof AbortedError ? new LeftOpenError(leases, error.cause) : error;
+  const terms = await unlessOff(signal, disputeTerms(client, leases, order, job, budgetNanos, here !== undefined));
+  const doubted: Case = { client, job, budgetNanos, terms, signal, isOpen: false };
+  return judged(doubted, leases, here).catch((error: unknown) => {
+    throw error instanceof AbortedError && doubted.isOpen ? new LeftOpenError(leases, error.cause) : error;
   });
 }
 

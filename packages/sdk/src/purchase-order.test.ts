@@ -1,12 +1,12 @@
 import { DEFAULT_TIMINGS } from "@xenoservers/market";
 import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
-import type { SignedDocument } from "@xenoservers/protocol";
+import type { RouteReply, SignedDocument } from "@xenoservers/protocol";
 import { PAPER_PRICE, PaperMarket, Random, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
 import { signOrder, type Wanted } from "./order.ts";
 import { placeOrder, placeReplicas } from "./placing.ts";
-import { BrokenPurchaseOrder } from "./purchase-order.ts";
+import { BrokenPurchaseOrder, fetchBound } from "./purchase-order.ts";
 
 const SEED = new Uint8Array(32).fill(3);
 const wanted: Wanted = {
@@ -179,4 +179,18 @@ describe("placing an order", () => {
 
 it("signs what a purchase order is checked against", () => {
   expect(signOrder(client, market.info, wanted, JOB).payload.channelKey).toMatch(/^[0-9a-f]{64}$/);
+});
+
+it("that is fetched again is the one of the lease that was asked for: another has its own job and budget", async () => {
+  const bind = (over: Partial<Own<"order">>) => market.purchaseOrder(market.order(customer, over), server, market.offer(server));
+  const [small, large] = [bind({ budgetNanos: "50000000" }), bind({ budgetNanos: "10000000000" })];
+  const leaves = [...customer.grants, ...server.grants].map((envelope) => ({ envelope }));
+  const shows = ({ envelope }: typeof small): void => {
+    const documents = [{ kind: "purchase-order", envelope }];
+    client.answers.receipt = () => ({ documents, leaves }) as unknown as RouteReply<"receipt">;
+  };
+  shows(small);
+  expect((await fetchBound(client, small.id)).po.id).toBe(small.id);
+  shows(large);
+  await expect(fetchBound(client, small.id)).rejects.toMatchObject({ code: "broken_purchase_order", why: "it is that of another lease" });
 });

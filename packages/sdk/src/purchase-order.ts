@@ -67,7 +67,10 @@ export function checkBound(
   return bound;
 }
 
-/** The purchase order of a lease, fetched again. `orderId`: the order that it must be for. Throws BrokenPurchaseOrder. */
+/**
+ * The purchase order of that very lease, fetched again: another's has its own job and budget. `orderId`: the order that it must be for.
+ * Throws BrokenPurchaseOrder.
+ */
 export async function fetchBound(client: MarketClient, lease: string, orderId?: string): Promise<BoundOrder> {
   const { documents, leaves } = await client.read("receipt", { params: { id: lease } });
   const world = worldOf(client, leaves);
@@ -75,6 +78,7 @@ export async function fetchBound(client: MarketClient, lease: string, orderId?: 
   const grants = leaves.map(({ envelope }) => envelope);
   const checked = checkPurchaseOrder(world, purchaseOrder);
   if (!checked.ok) throw new BrokenPurchaseOrder(checked.why, purchaseOrder, grants);
+  if (checked.po.id !== lease) throw new BrokenPurchaseOrder("it is that of another lease", purchaseOrder, grants);
   if (orderId !== undefined && checked.order.id !== orderId)
     throw new BrokenPurchaseOrder("it embeds another order", purchaseOrder, grants);
   return { ...checked, world };

@@ -10,12 +10,13 @@ import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
 import { disputeResults, type Judged } from "./dispute.ts";
 import { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
-import { MarketError, NotComparedError, NotStartedError, RefusedError } from "./errors.ts";
+import { GivenUpError, MarketError, NotComparedError, NotStartedError, RefusedError, StalledError } from "./errors.ts";
 import type { BoundOrder } from "./purchase-order.ts";
 import { fetchReceipt } from "./receipt.ts";
+import { NotDelivered } from "./session/fetches.ts";
 import type { LeaseSession, SessionHandlers } from "./session/lease-session.ts";
 import { openSessions } from "./session/open-session.ts";
-import { checkResult, type Delivered } from "./session/result.ts";
+import { checkResult, type Delivered, type TreeFile } from "./session/result.ts";
 import type { Stream } from "./session/streams.ts";
 import type { Withdrawn } from "./withdrawn.ts";
 
@@ -79,6 +80,38 @@ const proving: NonNullable<SessionHandlers["onResult"]> = async ({ tree }, sessi
   for (const entry of tree) if (entry.kind === "file") await session.fetch(entry);
 };
 
+/** Its lease's end in the books. Throws a MarketError. */
+async function endOf(session: LeaseSession): Promise<LeaseView> {
+  const stalled = (cause: unknown): never => {
+    throw new StalledError(cause instanceof Error ? cause.message : String(cause), { cause });
+  };
+  const ended = await Promise.race([session.settled().catch(stalled), session.failed]);
+  if (!(ended instanceof Error)) return ended;
+  if (ended instanceof MarketError) throw ended;
+  if (session.left === "unheard") throw new GivenUpError(session.lease, session.left, ended);
+  throw new NotStartedError(ended.message, { cause: ended });
+}
+
+/** In words, where any of them says something else than the first. */
+const differ = ([first, ...others]: readonly Result[]): string | null =>
+  others.map(({ manifest }) => first && resultDifference(first.manifest, manifest)).find((each) => typeof each === "string") ?? null;
+
+type FetchFile = (file: Pick<TreeFile, "digest" | "size">) => Promise<Uint8Array>;
+
+/** From the first that hands it over. Throws NotDelivered. */
+async function fetchedFrom(sessions: readonly LeaseSession[], file: Parameters<FetchFile>[0]): Promise<Uint8Array> {
+  let failure = new NotDelivered("there is no server to fetch it from");
+  for (const session of sessions) {
+    try {
+      return await session.fetch(file);
+    } catch (error) {
+      if (!(error instanceof NotDelivered)) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
 /** The leases of one order, followed together. */
 export class ReplicasRun {
   /** In order of slots. */
@@ -88,6 +121,7 @@ export class ReplicasRun {
   readonly #job: BuiltWork;
   readonly #means: ReplicasMeans;
   readonly #close: () => void;
+  #isClosed = false;
 
   constructor(client: MarketClient, bounds: readonly BoundOrder[], job: BuiltWork, means: ReplicasMeans) {
     [this.#client, this.#bounds, this.#job, this.#means] = [client, bounds, job, means];
@@ -100,16 +134,15 @@ export class ReplicasRun {
     [this.sessions, this.#close] = [sessions, close];
   }
 
-  /** Each until it is settled; one that the broker placed under another order, or that never starts, ends the whole. */
-  settled(): Promise<LeaseView[]> {
-    return Promise.all(
-      this.sessions.map(async (session) => {
-        const ended = await Promise.race([session.settled(), session.failed]);
-        if (ended instanceof MarketError) throw ended;
-        if (ended instanceof Error) throw new NotStartedError(ended.message, { cause: ended });
-        return ended;
-      }),
-    );
+  /** Each until it is settled; one that the broker placed under another order, or that never starts, ends the whole: all are given up. */
+  async settled(): Promise<LeaseView[]> {
+    try {
+      return await Promise.all(this.sessions.map(endOf));
+    } catch (error) {
+      // whoever lets go of them here lets them run on
+      if (!this.#isClosed) await this.withdraw("another replica of its order has failed");
+      throw error;
+    }
   }
 
   /** Their results are worth nothing one by one: all of them are given up, those that run as well as those that nobody has taken yet. */
@@ -129,7 +162,7 @@ export class ReplicasRun {
     const [first, ...others] = results;
     if (!first || others.length === 0)
       throw this.#nothing(`only ${results.length} of ${ended.length} replicas came to a result: nothing to compare; run it again`);
-    const difference = others.map(({ manifest }) => resultDifference(first.manifest, manifest)).find((each) => each !== null) ?? null;
+    const difference = differ(results);
     const isDrawn = difference === null && !noAudit && ended.some(({ end }) => end?.audited === true);
     const compared = { count: results.length, fuel: first.manifest.fuel, difference, isDrawn };
     watch.onCompared?.(compared);
@@ -137,12 +170,17 @@ export class ReplicasRun {
     return this.#judged(results, first.slot, compared);
   }
 
-  /** The first of those that stand whose bytes are what it signed: a server may sign the right digests and send other bytes. */
-  async delivered(standing: readonly Standing[]): Promise<Standing & { session: LeaseSession; delivered: Delivered }> {
+  /**
+   * The first of those that stand whose bytes are what it signed: a server may sign the right digests and send other bytes. Its files come
+   * from whichever of them still has them: one that is paid may be gone.
+   */
+  async delivered(standing: readonly Standing[]): Promise<Standing & { delivered: Delivered; fetch: FetchFile }> {
     for (const { slot, lease } of standing) {
-      const session = this.sessions[slot];
-      const delivered = (await session?.delivered()) ?? null;
-      if (session && delivered !== null) return { slot, lease, session, delivered };
+      const delivered = (await this.sessions[slot]?.delivered()) ?? null;
+      if (delivered === null) continue;
+      const slots = [slot, ...standing.map((other) => other.slot).filter((other) => other !== slot)];
+      const sessions = slots.flatMap((each) => this.sessions[each] ?? []);
+      return { slot, lease, delivered, fetch: (file) => fetchedFrom(sessions, file) };
     }
     throw this.#nothing(
       "no server delivered the output that it signed: nothing is shown; object (`xeno lease object`), or have it judged (`xeno dispute`)",
@@ -151,6 +189,7 @@ export class ReplicasRun {
 
   /** Lets go of all of them. */
   close(): void {
+    this.#isClosed = true;
     this.#close();
   }
 
@@ -183,6 +222,10 @@ export class ReplicasRun {
       const { verdicts } = judged;
       watch.onJudged?.(judged);
       const standing = results.filter(({ lease }) => verdicts.get(lease.id) === null);
+      if (differ(standing) !== null)
+        throw this.#nothing(
+          "results that differ from each other are said to be right: no output is shown; the referee may have run too little",
+        );
       if (standing.length > 0) return { ...compared, verdicts, standing };
     } catch (error) {
       if (!(error instanceof RefusedError) || !compared.isDrawn) throw error;

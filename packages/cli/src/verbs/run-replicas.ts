@@ -81,8 +81,8 @@ export async function runReplicas(client: MarketClient, job: BuiltWork, { shared
     if ("left" in outcome) return sayLeft(run, outcome.left);
     const { ended } = outcome;
     const { standing } = await run.compared(ended);
-    const { slot, lease, session, delivered } = await run.delivered(standing);
-    await writeHere(delivered.tree, (entry) => session.fetch(entry), out, shared);
+    const { slot, lease, delivered, fetch } = await run.delivered(standing);
+    await writeHere(delivered.tree, fetch, out, shared);
     process.exitCode = exitCodeOf(lease);
     const output = outputs[slot] ?? { stdout: [], stderr: [] };
     if (json) return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, ...encodedStreams(output) });

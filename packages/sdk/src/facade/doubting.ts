@@ -54,6 +54,13 @@ export interface Doubting {
 /** Traces the job on this machine, where what is kept of it can be run here. */
 export type TracerOf = (jobHash: string) => Promise<TraceHere>;
 
+/** What was judged is judged, and is not asked for twice: a receipt that cannot be had or kept now is fetched when it is looked for. */
+async function keepReceipt({ client, here }: Doubting, lease: string): Promise<void> {
+  await fetchReceipt(client, lease)
+    .then((receipt) => here.keepReceipt(receipt))
+    .catch(() => {});
+}
+
 /** By the first letters of the lease's id. Throws RefusedError, KeptError, LeftOpenError. */
 export async function disputeLease(
   { client, here }: Doubting,
@@ -70,7 +77,7 @@ export async function disputeLease(
   const traces = tracerOf !== null && DRIVERS[job.driver].can.breakpoints ? await tracerOf(order.jobHash) : undefined;
   if (onTerms) await onTerms(await unlessOff(signal, disputeTerms(client, [lease.id], order, job, budgetNanos, traces !== undefined)));
   const { refereeLease, runs, segment, verdicts } = await disputeResults(client, [lease.id], order, job, budgetNanos, traces, signal);
-  await here.keepReceipt(await fetchReceipt(client, lease.id));
+  await keepReceipt({ client, here }, lease.id);
   return { lease: lease.id, refereeLease, run: runs.get(lease.id) ?? null, segment, verdict: verdicts.get(lease.id) ?? null };
 }
 
@@ -80,6 +87,6 @@ export async function auditDue({ client, here }: Doubting, lease: string | Lease
   const view = typeof lease === "string" ? await unlessOff(signal, client.read("lease", { params: { id: lease }, signal })) : lease;
   assertAuditDue(view, client.identity.party);
   const audit = await auditLease(client, view, (jobHash) => here.keptJob(jobHash), signal);
-  if (audit && audit.undone === null) await here.keepReceipt(await fetchReceipt(client, view.id));
+  if (audit && audit.undone === null) await keepReceipt({ client, here }, view.id);
   return { lease: view.id, audit };
 }

@@ -348,9 +348,10 @@ export class OpenMarket {
     const { client } = this;
     const { signal, noAudit = false } = input;
     const bounds = await this.#placed(work, signal, () => placeReplicas(client, wanted, work.jobHash));
-    const means = { wantsFiles: true, budgetNanos: wanted.budgetNanos, noAudit, ...(signal ? { signal } : {}) };
+    const keep = this.here.keepReceipt.bind(this.here);
+    const means = { wantsFiles: true, budgetNanos: wanted.budgetNanos, noAudit, keep };
     const ways = {
-      follow: (watch) => new ReplicasRun(client, bounds, work, { ...means, watch, keep: (receipt) => this.here.keepReceipt(receipt) }),
+      follow: (watch, unjudged) => new ReplicasRun(client, bounds, work, { ...means, watch, signal: unjudged }),
       write: planned.writes ? planned.write : null,
       check: (lease: string) => this.#check(lease),
       over: () => void this.#jobs.delete(job),

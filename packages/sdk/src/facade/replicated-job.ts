@@ -44,7 +44,8 @@ export interface ReplicasResult extends JobResult {
 
 /** What replicas need of their market. */
 interface ReplicasWays {
-  follow(watch: ReplicasWatch): ReplicasRun;
+  /** `signal`: nothing is judged any more. */
+  follow(watch: ReplicasWatch, signal: AbortSignal): ReplicasRun;
   write: Planned["write"] | null;
   check(lease: string): Promise<ReceiptVerification>;
   over(): void;
@@ -62,6 +63,8 @@ export class ReplicatedJob {
   readonly #run: ReplicasRun;
   readonly #outputs: readonly Output[];
   readonly #off = Promise.withResolvers<never>();
+  /** Given by whoever calls them off or lets go of them: nobody waits for a referee any more. */
+  readonly #unjudged = new AbortController();
   #isJudging = false;
   #undone: string | null = null;
   /** Rejects when they were given up. */
@@ -71,16 +74,21 @@ export class ReplicatedJob {
     this.#ways = ways;
     this.#off.promise.catch(() => {});
     this.#outputs = Array.from({ length: count }, () => new Output());
-    this.#run = ways.follow({
+    const watch: ReplicasWatch = {
       onOutput: (slot, stream, bytes) => this.#outputs[slot]?.take(stream, bytes),
       onState: (slot, state) => onState?.(`replica ${slot + 1}: ${state}`),
       onTerms: () => void (this.#isJudging = true),
-      onUndone: (error) => void (this.#undone = error.message),
-    });
-    // what a referee judges is called off by whoever waits for it
-    const giveUp = (): void => void (this.#isJudging || (this.#givingUp ??= this.#giveUp(signal?.reason)).catch(() => {}));
+      onJudged: () => void (this.#isJudging = false),
+      onUndone: (error) => void ([this.#isJudging, this.#undone] = [false, error.message]),
+    };
+    this.#run = ways.follow(watch, this.#unjudged.signal);
+    const giveUp = (): void => {
+      this.#unjudged.abort(signal?.reason);
+      // what a referee judges is over, and ends with the wait for it
+      if (!this.#isJudging) (this.#givingUp ??= this.#giveUp(signal?.reason)).catch(() => {});
+    };
     const undo = signal && onAbort(signal, giveUp);
-    this.result = this.#follow().finally(() => {
+    this.result = this.#follow(signal).finally(() => {
       undo?.();
       this.#run.close();
       ways.over();
@@ -102,7 +110,9 @@ export class ReplicatedJob {
 
   /** Lets go of them here: they run on, and `market.attach(lease)` follows each. The result rejects. */
   detach(): void {
-    this.#off.reject(new AbortedError(new Error("they were let go of here, and run on")));
+    const reason = new Error("they were let go of here, and run on");
+    this.#unjudged.abort(reason);
+    if (!this.#isJudging) this.#off.reject(new AbortedError(reason));
   }
 
   async #giveUp(reason: unknown): Promise<never> {
@@ -111,7 +121,7 @@ export class ReplicatedJob {
     return this.#off.promise;
   }
 
-  async #follow(): Promise<ReplicasResult> {
+  async #follow(signal: AbortSignal | undefined): Promise<ReplicasResult> {
     const run = this.#run;
     const unlessLetGo = async <T>(doing: Promise<T>): Promise<T> => {
       doing.catch(() => {});
@@ -120,12 +130,14 @@ export class ReplicatedJob {
       return this.#givingUp ?? first;
     };
     const ended = await unlessLetGo(run.settled());
-    const agreed = await unlessLetGo(run.compared(ended));
-    const { slot, lease, session, delivered } = await unlessLetGo(run.delivered(agreed.standing));
+    const agreed = await unlessLetGo(run.compared(ended)).catch((error: unknown) => {
+      // nothing was put down yet; that they ran costs what it costs
+      throw error instanceof AbortedError && signal?.aborted ? new GivenUpError(this.leases.join(", "), "over", signal.reason) : error;
+    });
+    const { slot, lease, delivered, fetch } = await unlessLetGo(run.delivered(agreed.standing));
     const { write } = this.#ways;
-    const fetch: Parameters<Planned["write"]>[1] = (file) => session.fetch(file);
-    if (write) await write(delivered.tree, fetch);
-    const files = write ? listed(delivered.tree) : await collected(delivered.tree, fetch);
+    if (write) await unlessLetGo(write(delivered.tree, fetch));
+    const files = write ? listed(delivered.tree) : await unlessLetGo(collected(delivered.tree, fetch));
     const output = this.#outputs[slot] ?? new Output();
     const result = resultOf({ lease, delivered, output, files, verification: await this.#ways.check(lease.id) });
     return { ...result, replicas: replicasOf(ended, agreed), difference: agreed.difference, undone: this.#undone };

@@ -13,10 +13,11 @@ export class NotDelivered extends MarketError {
   override name = "NotDelivered";
   readonly code = "not_delivered";
 }
-class MissingAtServer extends NotDelivered {}
 
 const RETRY_MS = 300;
 const LOST_LINKS_MAX = 20;
+/** A server that is asked, holds its channel up and sends nothing for so long is waited for no more. */
+const SILENT_MS = 120_000;
 const TRIES_MAX = 100;
 /** A file of the guest is the largest piece there can be. */
 const WHOLE_BYTES_MAX = 1024 * 1024 * 1024;
@@ -33,6 +34,8 @@ export class Fetches {
   readonly #host: FetchesHost;
   /** By digest and offset: whoever wants what another waits for already has it with that one. */
   readonly #underWay = new Map<string, PromiseWithResolvers<Uint8Array>>();
+  /** While something is under way. */
+  #stopListening: (() => void) | null = null;
 
   constructor(host: FetchesHost) {
     this.#host = host;
@@ -41,12 +44,19 @@ export class Fetches {
   receive(digest: string, offset: number, bytes: Uint8Array): void {
     const key = `${digest}/${offset}`;
     this.#underWay.get(key)?.resolve(bytes);
-    this.#underWay.delete(key);
+    if (this.#underWay.delete(key)) this.#listen();
+  }
+
+  /** From now on. */
+  #listen(): void {
+    this.#stopListening?.();
+    const silent = (): void => this.#fail(new NotDelivered(`the server has sent nothing for ${SILENT_MS / 60_000} minutes`));
+    this.#stopListening = this.#underWay.size === 0 ? null : this.#host.timers.after(SILENT_MS, silent);
   }
 
   /** The server has not what was asked for. */
   missing(why: string): void {
-    this.#fail(new MissingAtServer(`the server has not kept it: ${why}`));
+    this.#fail(new NotDelivered(`the server has not kept it: ${why}`));
   }
 
   /** The channel went down; what is wanted is asked for again on the next. */
@@ -57,6 +67,7 @@ export class Fetches {
   #fail(error: Error): void {
     for (const { reject } of this.#underWay.values()) reject(error);
     this.#underWay.clear();
+    this.#listen();
   }
 
   /** Bytes of known size, checked against their digest; throws NotDelivered. */
@@ -96,6 +107,7 @@ export class Fetches {
     if (there) return there.promise;
     const asked = Promise.withResolvers<Uint8Array>();
     this.#underWay.set(key, asked);
+    if (this.#underWay.size === 1) this.#listen();
     void channel.send({ t: "want", ...want });
     return asked.promise;
   }
@@ -107,7 +119,7 @@ export class Fetches {
         try {
           return await this.#asked(channel, { digest, offset, length });
         } catch (error) {
-          if (error instanceof MissingAtServer) throw error;
+          if (error instanceof NotDelivered) throw error;
           if (attempt >= LOST_LINKS_MAX) throw new NotDelivered("the link to the server goes down again and again", { cause: error });
         }
       }

@@ -384,7 +384,7 @@ describe("the wait for a lease", () => {
     expect(session.lease).toBe(right.id);
     // now the broker puts another order of the same customer in its place
     again(client.sign("order", { ...bound.order.payload, jobHash: "c".repeat(64), clientId: client.newId() }));
-    const failed = session.failed;
+    const failed = Promise.race([session.settled(), session.failed]);
     await gone(10_000);
     expect(await failed).toBeInstanceOf(BrokenPurchaseOrder);
     expect(client.kinds().at(-1)).toBe("stop");
@@ -402,7 +402,7 @@ describe("the wait for a lease", () => {
   it("ends before a server that takes nothing of the job may say that it was missing, and the order is withdrawn", async () => {
     reachable = false;
     open();
-    const failed = session.failed;
+    const failed = Promise.race([session.settled(), session.failed]);
     await until(() => client.kinds().includes("stop"), 600_000);
     expect(clock.now()).toBeLessThan(bound.po.payload.startBy);
     await gone(1_000);

@@ -77,6 +77,8 @@ export class LeaseSession {
   #bound: BoundOrder;
   #channel: Channel | null = null;
   #closed = false;
+  /** It will never start, and is being withdrawn. */
+  #isFailing = false;
   /** Its server has said anything at all to this side. */
   #wasHeard = false;
   #left: Withdrawn | null = null;
@@ -167,6 +169,7 @@ export class LeaseSession {
 
   #never(error: Error): void {
     if (this.#closed) return;
+    this.#isFailing = true;
     this.close();
     void this.withdraw("the job cannot start").then((left) => {
       this.#left = left;
@@ -339,6 +342,8 @@ export class LeaseSession {
     while (!this.#watch.outcome && !this.#closed) await this.#alarm.wait(POLL_MS);
     const { outcome } = this.#watch;
     if (outcome?.kind === "settled") return outcome.lease;
+    // that it is closed for that reason is no word about its broker
+    if (!outcome && this.#isFailing) throw await this.failed;
     throw new Error(outcome ? outcome.why : "the session was closed before the lease ended");
   }
 
