@@ -38,7 +38,9 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["protocol/src/documents/signer.ts#verifySigner", "protocol/src/documents/signer.ts#verifyDocument"],
     ...["protocol/src/documents/signer.ts#verifyDocumentOf", "cli/src/proof/verify-archive.ts#verifyArchive"],
   ],
-  "is played by returned-tree, which reads the archive that it brings": ["xenoserver/src/drivers/xapi/pool-result.ts#readResult"],
+  "is played by returned-tree, which reads the archive that it brings": [
+    ...["xenoserver/src/drivers/xapi/pool-result.ts#readResult", "guests/src/qemu/oci/job-port.ts#readAnswer"],
+  ],
   "is played by packed-layer, whose streams it writes to a file": ["guests/src/qemu/oci/decompress.ts#unpack"],
   "starts programs of the system, which read the bytes": ["sdk/src/oci/unpackers-here.ts#unpackersHere"],
   "takes values that are typed and checked already": [

@@ -152,7 +152,7 @@ describe("a run that reuses", () => {
   thoroughly("does not take what its customer has objected to, whatever the kept receipt shows", async () => {
     const { lease, reused } = await again();
     expect(reused).toBe(true);
-    await programs.ok("customer", ["lease", "object", lease, "--expected", "0.01", "--reason", "not so", "--yes"]);
+    await programs.ok("customer", ["lease", "object", lease, "--expected", "0.001", "--reason", "not so", "--yes"]);
     expect((await again()).reused).toBe(false);
   });
 
