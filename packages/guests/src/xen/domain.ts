@@ -14,15 +14,16 @@ import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import { guestTextEnd, readGuestFile } from "../guest-files.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
-import { codeOf, messageOf } from "../thrown.ts";
+import { messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
-import { CONSOLE_LOG, boundOf, isConsoleKept, keepConsole, leaveConsole, printedBytes, typeOn } from "./domain-console.ts";
+import { CONSOLE_LOG, boundOf, leaveConsole, printedBytes } from "./domain-console.ts";
 import { asDevices, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
 import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
 import { domainConfig, type DomainPlan } from "./domain-config.ts";
 import { endOfImage } from "./domain-image.ts";
 import { DomainSaving } from "./domain-save.ts";
 import { DomainStreams } from "./domain-streams.ts";
+import { DomainTalk, POLL_MS } from "./domain-talk.ts";
 import type { ConsoleDaemon } from "./console-daemon.ts";
 import type { DomainWatch } from "./domain-watch.ts";
 import type { ListedDomain, ShutdownReason } from "./listing.ts";
@@ -31,19 +32,14 @@ import type { Xl } from "./xl.ts";
 const MIB = 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 const PANIC_BYTES = 16 * 1024;
-/** How often what it prints is looked for, and what it printed last may be on its way. */
-const POLL_MS = 250;
-const QUIET_POLLS = 3;
 /** How often it is looked at whether its console is kept. */
 const KEPT_POLLS = 8;
-const LAST_POLLS_MAX = 40;
 /** Starting a domain takes dom0's time, which its guest does not pay for. */
 const RESTART_MS = 10_000;
 /** How long a kernel that was asked to power down may take. */
 const POWERDOWN_MS = 10_000;
 /** How often it is looked whether it has. */
 const LOOK_MS = 1_000;
-const CONSOLE_MS = 30_000;
 const SEED_BYTES = 32;
 
 /** What finds the domain again. */
@@ -78,11 +74,6 @@ interface DomainParts {
 const PROGRESS = ["prepared", "begun", "restarting"] as const;
 type Progress = (typeof PROGRESS)[number];
 
-function isAbsent(error: unknown): false {
-  if (codeOf(error) === "ENOENT") return false;
-  throw error;
-}
-
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Domain {
@@ -101,6 +92,7 @@ export class Domain {
   /** Its end was seen, and is being read. */
   #settling = false;
   readonly #saving: DomainSaving;
+  readonly #talk: DomainTalk;
   #stopping = false;
   #begunAt = 0;
   #printed = 0;
@@ -115,8 +107,10 @@ export class Domain {
     this.#plan = plan;
     this.#kernelMib = kernelMib;
     this.#streams = token.jobToken === "" ? null : new DomainStreams(token.folder, token.outputMibMax * MIB);
+    const { folder, outputMibMax } = token;
+    this.#talk = new DomainTalk({ xl: parts.xl, daemon: parts.consoleDaemon, folder, outputMibMax });
     this.#saving = new DomainSaving({
-      ...{ xl: parts.xl, folder: token.folder, plan },
+      ...{ xl: parts.xl, folder, plan },
       found: async () => (this.#over || this.#ending ? null : this.#found()),
       lost: (detail) => this.#end({ kind: "host", detail }),
     });
@@ -186,38 +180,16 @@ export class Domain {
   /** Its console is kept before it says anything. */
   async #start(): Promise<void> {
     const id = await this.#id();
-    await this.#keep(id);
+    await this.#talk.keep(id);
     this.#begunAt = Date.now();
     await this.#parts.xl.unpause(id);
   }
 
-  async #keep(id: number): Promise<void> {
-    for (const deadline = Date.now() + CONSOLE_MS; ; await pause(POLL_MS)) {
-      if (await this.#kept(id)) return;
-      if (Date.now() > deadline) throw new Error("xenconsoled opens no console for the domain: is it running?");
-    }
-  }
-
-  /** False where there is no console of it now: one that is gone has another in its place soon, or its domain has ended. */
-  async #kept(id: number): Promise<boolean> {
-    const { xl, consoleDaemon } = this.#parts;
-    const tty = await xl.console(id);
-    const { folder, outputMibMax } = this.token;
-    return tty !== null && (await keepConsole(folder, { tty, daemon: consoleDaemon }, outputMibMax).catch(isAbsent));
-  }
-
   /** Where xenconsoled was started anew, the domain has another console. */
   async #keepAgain(): Promise<void> {
-    if (
-      this.#over ||
-      this.#ending ||
-      this.#settling ||
-      this.#saving.isUnderWay ||
-      (await isConsoleKept(this.token.folder, this.token.outputMibMax))
-    )
-      return;
+    if (this.#over || this.#ending || this.#settling || this.#saving.isUnderWay || (await this.#talk.isKept())) return;
     const found = await this.#found();
-    if (found?.shutdown === null) await this.#kept(found.id);
+    if (found?.shutdown === null) await this.#talk.keepNow(found.id);
   }
 
   /** Takes it up where an earlier daemon left it. What cannot be taken up has ended, at its host's fault: nobody waits for it. */
@@ -245,7 +217,7 @@ export class Domain {
     if (!found) return this.#end(await this.#endOfGone());
     if (progress !== "begun" && found.paused) return this.begin();
     if (progress === "prepared") await this.#reached("begun");
-    if (found.shutdown === null) await this.#keep(found.id);
+    if (found.shutdown === null) await this.#talk.keep(found.id);
     this.#follow();
   }
 
@@ -288,7 +260,7 @@ export class Domain {
       if (found?.shutdown === "suspend" && (await this.#found())?.shutdown !== "suspend") return;
       if (!found || found.shutdown === null) return await this.#end(await this.#endOfGone());
       if (this.#stopping && !this.#streams) return await this.#end({ kind: "stopped" });
-      await this.#lastWords();
+      await this.#talk.lastWords();
       const end = await this.#endOf(found.shutdown);
       if (end) return await this.#end(end);
       this.#unwatch();
@@ -306,16 +278,6 @@ export class Domain {
     if (this.#streams && (shutdown === "poweroff" || shutdown === "reboot"))
       return endOfImage(shutdown, { folder, token: jobToken, diskMib, stopped: this.#stopping, streams: this.#streams });
     return endOfShutdown(shutdown, await guestTextEnd(folder, CONSOLE_LOG, PANIC_BYTES));
-  }
-
-  /** Until what it printed last has come. */
-  async #lastWords(): Promise<void> {
-    for (let before = -1, quiet = 0, polls = 0; quiet < QUIET_POLLS && polls < LAST_POLLS_MAX; polls++) {
-      const now = await printedBytes(this.token.folder);
-      quiet = now === before ? quiet + 1 : 0;
-      before = now;
-      await pause(POLL_MS);
-    }
   }
 
   /** A kernel that restarts gets a new domain under the old name, with the disk as it left it. */
@@ -386,9 +348,7 @@ export class Domain {
   }
 
   async type(bytes: Uint8Array): Promise<void> {
-    const tty = await this.#parts.xl.console(await this.#id());
-    if (tty === null) throw new Error("the domain has no console");
-    await typeOn({ tty, daemon: this.#parts.consoleDaemon }, bytes);
+    await this.#talk.type(await this.#id(), bytes);
   }
 
   /** Tells its kernel what no other has, from which it can renew its random numbers: those that it was saved with are its siblings' too. */

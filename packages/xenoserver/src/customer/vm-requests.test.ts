@@ -1,6 +1,6 @@
 /** What a customer sends to the program of its guest, and hears of how much that has read. */
 import { once } from "node:events";
-import { Duplex } from "node:stream";
+import { Duplex, type DuplexOptions } from "node:stream";
 import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
 import { describe, expect, it } from "vitest";
 import type { GuestControls, GuestInput, RunningGuest } from "../drivers/driver.ts";
@@ -82,6 +82,19 @@ describe("how much its program has read", () => {
   });
 });
 
+/** Connections to a guest whose ports take what comes, and say and shut nothing. */
+function connections(write: DuplexOptions["write"] = (_, __, done) => done()) {
+  const streams: Duplex[] = [];
+  const { channel, sent } = channelOf();
+  const requests = requestsOf(channel, {
+    async open() {
+      streams.push(new Duplex({ read() {}, write }));
+      return streams.at(-1) as never;
+    },
+  });
+  return { requests, streams, sent };
+}
+
 describe("a connection into a guest", () => {
   it.each([
     { t: "shell", id: 1 },
@@ -104,14 +117,7 @@ describe("a connection into a guest", () => {
   });
 
   it("counts until nothing is left of it, whoever has shut it: a guest that takes nothing makes no more of them", async () => {
-    const streams: Duplex[] = [];
-    const { channel, sent } = channelOf();
-    const requests = requestsOf(channel, {
-      async open() {
-        streams.push(new Duplex({ read() {}, write() {} }));
-        return streams.at(-1) as never;
-      },
-    });
+    const { requests, streams, sent } = connections(() => {});
     for (let id = 1; id <= 100; id++) {
       await requests.receive({ t: "open", id, port: 80 }, BYTES);
       await requests.receive({ t: "data", id }, BYTES);
@@ -124,14 +130,7 @@ describe("a connection into a guest", () => {
   });
 
   it("makes room where its customer has said all and its guest says nothing, the oldest first (kubernetes 18354)", async () => {
-    const streams: Duplex[] = [];
-    const { channel, sent } = channelOf();
-    const requests = requestsOf(channel, {
-      async open() {
-        streams.push(new Duplex({ read() {}, write: (_, __, done) => done() }));
-        return streams.at(-1) as never;
-      },
-    });
+    const { requests, streams, sent } = connections();
     const open = (id: number): Promise<void> => requests.receive({ t: "open", id, port: 80 }, BYTES);
     for (let id = 1; id <= 64; id++) await open(id);
     for (const id of [7, 8]) await requests.receive({ t: "data", id }, new Uint8Array(0));
@@ -143,14 +142,7 @@ describe("a connection into a guest", () => {
   });
 
   it("makes room when it has gone, and is made once by one name", async () => {
-    const streams: Duplex[] = [];
-    const { channel, sent } = channelOf();
-    const requests = requestsOf(channel, {
-      async open() {
-        streams.push(new Duplex({ read() {}, write: (_, __, done) => done() }));
-        return streams.at(-1) as never;
-      },
-    });
+    const { requests, streams, sent } = connections();
     const open = { t: "open", id: 1, port: 80 } as const;
     for (let i = 0; i < 2; i++) await requests.receive(open, BYTES);
     expect([streams.length, sent.length]).toEqual([1, 1]);

@@ -31,15 +31,25 @@ export class GuestAgent {
     throw new QmpError("no agent answers inside the guest: install qemu-guest-agent in it, and wait until it has booted");
   }
 
-  /** Throws QmpError with what the agent says, or that there is none. */
-  ask(command: string, args: Record<string, unknown>): Promise<unknown> {
+  /** Throws QmpError with what the agent says, or that there is none. `args`: a function is called when its turn has come. */
+  ask(command: string, args: Record<string, unknown> | (() => Record<string, unknown>)): Promise<unknown> {
     const answer = this.#turn.then(async () => {
       const lines = this.#lines?.isOver === false ? this.#lines : await this.#open();
       this.#lines = lines;
-      return lines.execute(command, args, ANSWER_MS);
+      return lines.execute(command, typeof args === "function" ? args() : args, ANSWER_MS);
     });
     this.#turn = answer.catch(() => {});
     return answer;
+  }
+
+  /** Until it answers, asked so many times at most: a machine that boots takes its time. Throws QmpError where it does not. */
+  async answers(tries: number): Promise<void> {
+    for (let left = tries - 1; ; left--)
+      try {
+        return void (await this.ask("guest-ping", {}));
+      } catch (error) {
+        if (left <= 0) throw error;
+      }
   }
 
   close(): void {

@@ -12,6 +12,8 @@ import { boxPath, type Vm } from "./vm.ts";
 const FORWARD_FROM = 20_000;
 const INPUT_BYTES_MAX = 64 * 1024;
 const NANOSECONDS_PER_MS = 1_000_000;
+/** How often the agent of a guest that boots is asked, about a quarter of a minute each. */
+const BOOT_TRIES = 20;
 /** Of one machine: QEMU holds a picture for each. */
 const VIEWERS_MAX = 4;
 
@@ -90,14 +92,16 @@ export class Control {
     return from % 65_536;
   }
 
-  /** The guest's time of day, by its agent, where one answers; its hardware clock is right by itself. */
-  async setClock(): Promise<void> {
-    await this.agent.ask("guest-ping", {}); // it may take its time to answer at all
-    await this.agent.ask("guest-set-time", { time: Date.now() * NANOSECONDS_PER_MS });
+  /** The guest's time of day, by its agent, where one answers after so many tries; its hardware clock is right by itself. */
+  async setClock(tries = 1): Promise<void> {
+    await this.agent.answers(tries); // it may take its time to answer at all
+    await this.agent.ask("guest-set-time", () => ({ time: Date.now() * NANOSECONDS_PER_MS }));
   }
 
+  /** Its hardware clock has whole seconds: its time of day is told as soon as its agent answers. */
   async reboot(): Promise<void> {
     await this.#vm.qmp("system_reset");
+    void this.setClock(BOOT_TRIES).catch(() => {}); // nobody waits for it, and not every guest has an agent
   }
 
   async close(): Promise<void> {

@@ -82,4 +82,33 @@ describe("a line from a machine", () => {
       await new Promise((resolve) => server.close(resolve));
     }
   });
+
+  it("is waited for as long as it takes to boot, and told the time as it is then", async () => {
+    const file = path.join(folder, "booting.sock");
+    const heard: { execute: string; arguments: { id?: number; time?: number } }[] = [];
+    let asleep = 3;
+    const server = createServer((socket) => {
+      if (asleep-- > 0) return void socket.once("data", () => socket.destroy());
+      createInterface(socket).on("line", (line) => {
+        const request = JSON.parse(line) as (typeof heard)[number];
+        heard.push(request);
+        socket.write(`${JSON.stringify({ return: request.arguments.id ?? {} })}\n`);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(file, resolve));
+    const agent = new GuestAgent(file);
+    let now = 1;
+    try {
+      await agent.answers(4);
+      const ping = agent.ask("guest-ping", {}).then(() => (now = 2));
+      await Promise.all([ping, agent.ask("guest-set-time", () => ({ time: now }))]);
+      expect(heard.at(-1)).toEqual({ execute: "guest-set-time", arguments: { time: 2 } });
+      agent.close();
+      asleep = Number.POSITIVE_INFINITY;
+      await expect(agent.answers(2)).rejects.toThrow("no agent answers inside the guest");
+    } finally {
+      agent.close();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
 });
