@@ -133,7 +133,9 @@ describe("a server's domains", () => {
     });
 
     it("are kept by no snapshot: what they have beside their own disk would be another's too", async () => {
-      const found = await adopt(await answered());
+      const token = await answered();
+      toolstack.end(NAME, "poweroff");
+      const found = await adopt(token);
       await expect(found.snapshot(path.join(folder, "kept"))).rejects.toThrow("a domain of an image cannot be kept here");
       expect(toolstack.calls.some((call) => call.startsWith("xl save"))).toBe(false);
     });
