@@ -286,6 +286,28 @@ describe("a map with a name", () => {
     expect(ways.ordered).toEqual(["a", "b", "c"]);
   });
 
+  it("that is called off while an order is answered lets go of that one too", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => null;
+    const answer = Promise.withResolvers<void>();
+    ways.answers = () => answer.promise;
+    const off = new AbortController();
+    const { all } = run(ways, ["a", "b"], { resume: "m", parallel: 2, signal: off.signal });
+    await quiet();
+    off.abort(new Error("interrupted"));
+    await quiet();
+    answer.resolve();
+    await expect(all).rejects.toThrow(/called off with 0 of 2 done/);
+    expect((JSON.parse(ways.place.text!) as { entries: { lease: string | null }[] }).entries.map(({ lease }) => lease)).toEqual([
+      ...ways.leases.keys(),
+    ]);
+    ways.answers = null;
+    const later = run(ways, ["a", "b"], { resume: "m" }).all;
+    for (const order of ways.leases.keys()) ways.end(order, {});
+    expect(words(await later)).toEqual(["a", "b"]);
+    expect(ways.ordered).toEqual(["a", "b"]);
+  });
+
   it("is gone on with from every moment in which a program can be killed, without a job that is paid twice", async () => {
     // what was written by then is all that is left of the first call
     for (let moment = 0; moment < 12; moment++) {

@@ -5,11 +5,11 @@
  */
 import { InputError, JobFailedError, LeftUndoneError, MarketError } from "../../errors.ts";
 import { assertWanted } from "../calling-off.ts";
-import type { Job } from "../job.ts";
 import type { JobResult } from "../job-result.ts";
 import { onAbort } from "../on-abort.ts";
 import type { RunInput } from "../run-input.ts";
 import { MapBudget } from "./budget.ts";
+import { Followed } from "./followed.ts";
 import { MapJournal, NOWHERE } from "./journal.ts";
 import type { MapSettings, Mapped } from "./options.ts";
 import { MapTally } from "./tally.ts";
@@ -36,7 +36,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
   readonly #tally: MapTally;
   readonly #over = new AbortController();
   readonly #ended = Promise.withResolvers<never>();
-  readonly #followed = new Set<Job>();
+  readonly #followed: Followed;
   #isRead = false;
   #all: Promise<Mapped<T>[]> | null = null;
 
@@ -45,6 +45,8 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     this.#items = items;
     this.#each = each;
     this.#settings = settings;
+    // what has a journal to come back to runs on, unless another's failure ends all
+    this.#followed = new Followed(settings.name === null || settings.raises);
     this.#tally = new MapTally(items.length, () => ways.now(), settings.onProgress);
     this.#ended.promise.catch(() => {});
   }
@@ -80,7 +82,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     } finally {
       undo();
       this.#over.abort();
-      await Promise.all([...this.#followed].map((job) => this.#letGo(job)));
+      await this.#followed.letGoOfAll();
       await Promise.allSettled(begun);
       await shared?.closeBatch().catch(() => {});
       await (shared ? shared.journal.close() : place.close());
@@ -172,13 +174,6 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     return new LeftUndoneError(`the map was called off with ${this.#tally.done} of ${this.#items.length} done: ${next}`, {
       cause: signal?.reason,
     });
-  }
-
-  /** What has a journal to come back to runs on, unless another's failure ends all. */
-  async #letGo(job: Job): Promise<void> {
-    const goesOn = this.#settings.name !== null && !this.#settings.raises;
-    if (!goesOn) await job.stop({ reason: "its customer has ended the map that it is of" }).catch(() => {});
-    job.detach();
   }
 
   async #shared(journal: MapJournal): Promise<Closable> {

@@ -42,6 +42,8 @@ export class PaperWays implements MapWays {
   comesTo: (work: string) => { reason?: EndReason; exitCode?: number; dueNanos?: bigint } | null = () => ({});
   /** In place of an answer to an order that is signed. */
   breaks: ((work: string) => Error | null) | null = null;
+  /** What an order that has come to a lease waits for before it is answered. */
+  answers: (() => Promise<void>) | null = null;
   /** What checking a lease's receipt waits for. */
   checks: ((order: string) => Promise<void>) | null = null;
   /** What work came to, as an earlier receipt proves. */
@@ -89,6 +91,7 @@ export class PaperWays implements MapWays {
     const held = running.reduce((sum, [, lease]) => sum + lease.holdNanos, holdNanos);
     if (held > this.heldMaxNanos) this.heldMaxNanos = held;
     if (comes) setImmediate(() => this.end(order, comes));
+    await this.answers?.();
     return this.#job(order);
   }
 

@@ -9,6 +9,7 @@ import { LeftUndoneError, MarketError } from "../../errors.ts";
 import type { Job } from "../job.ts";
 import type { JobResult } from "../job-result.ts";
 import type { MapBudget } from "./budget.ts";
+import type { Followed } from "./followed.ts";
 import type { JournalEntry, MapJournal } from "./journal.ts";
 import type { Tries } from "./tries.ts";
 import type { MapPlan, MapWays } from "./ways.ts";
@@ -22,8 +23,7 @@ export interface MapShared {
   batchOf(account: string | null): Promise<string | null>;
   /** Given when nothing is ordered any more. */
   off: AbortSignal;
-  /** Jobs that are followed. */
-  followed: Set<Job>;
+  followed: Followed;
   tries: Tries;
 }
 
@@ -90,7 +90,7 @@ export class MapTask {
     const isHere = kept !== null && (kept.files.length === 0 || this.#entry.out === this.#plan.out);
     if (isHere) return { ...kept, verification: await ways.verify(kept.lease) };
     if (lease === null) throw new LeftUndoneError("its result is not kept here any more, nor which lease it was");
-    return this.#followed(await this.#plan.follow(lease));
+    return this.#shared.followed.result(await this.#plan.follow(lease));
   }
 
   async #try(placed: () => void, ended: (reason: EndReason) => void): Promise<Ran> {
@@ -102,7 +102,7 @@ export class MapTask {
       placed();
       void job.ended.then(ended);
       await this.#shared.journal.save();
-      const result = await this.#followed(job);
+      const result = await this.#shared.followed.result(job);
       await this.#paid(result);
       return { result, isEarlier };
     } catch (error) {
@@ -149,16 +149,6 @@ export class MapTask {
         await journal.save();
       },
     });
-  }
-
-  async #followed(job: Job): Promise<JobResult> {
-    const { followed } = this.#shared;
-    followed.add(job);
-    try {
-      return await job.result;
-    } finally {
-      followed.delete(job);
-    }
   }
 
   async #paid(result: JobResult): Promise<void> {
