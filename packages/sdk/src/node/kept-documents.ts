@@ -13,8 +13,13 @@ import type { Filed } from "../client.ts";
 import { isDoubt } from "../doubt.ts";
 import { z } from "zod";
 
-/** Beyond these the oldest files go, but for doubts: without one of them, a result that was doubted would be taken for a right one. */
+/**
+ * Beyond these, and what came since it was looked, the oldest files go, but for doubts: without one of them, a result that was doubted
+ * would be taken for a right one.
+ */
 const FILES_MAX = 4_096;
+/** All names are looked through by a program's first document and each so-many-th after it: not for each of many jobs. */
+const LOOKED_EVERY = 64;
 /** Larger documents are not kept; those of a lease have a few thousand bytes. */
 const FILE_BYTES_MAX = 64 * 1024;
 
@@ -48,6 +53,15 @@ function prune(folder: string): void {
   for (const { file } of aged.slice(0, names.length - FILES_MAX)) rmSync(file, { force: true });
 }
 
+/** By folder, how many documents this program has kept there. */
+const keptIn = new Map<string, number>();
+
+function pruneNowAndThen(folder: string): void {
+  const before = keptIn.get(folder) ?? 0;
+  keptIn.set(folder, before + 1);
+  if (before % LOOKED_EVERY === 0) prune(folder);
+}
+
 /** Each in a file of its own, so that programs at the same time do not disturb each other and a crash leaves no half of one. */
 export function keepDocument(data: string, filed: Filed): void {
   const { document, at } = filed;
@@ -60,7 +74,7 @@ export function keepDocument(data: string, filed: Filed): void {
   const part = nameBeside(file);
   writeFileSync(part, text, { mode: 0o600 });
   renameSync(part, file);
-  prune(folder);
+  pruneNowAndThen(folder);
 }
 
 function parseKept(text: string, origin: string): KeptDocument[] {

@@ -24,13 +24,17 @@ it("is one program's at a time, for its user alone, and is left as it was", asyn
     code: "kept_differs",
     message: expect.stringContaining(`${process.pid}`) as string,
   });
-  await place.write("{}");
+  await place.write("a\n");
+  await place.append("b\n");
+  await place.write("c\n");
+  await place.append("d\n");
+  await place.append("e\n");
   await place.writeResult("k", "r");
-  expect((await stat(at("journal.json"))).mode & 0o777).toBe(0o600);
+  expect((await stat(at("journal.jsonl"))).mode & 0o777).toBe(0o600);
   expect((await stat(at())).mode & 0o777).toBe(0o700);
   await place.close();
   const again = await openMapPlace("n");
-  expect([await again.read(), await again.readResult("k"), await again.readResult("other")]).toEqual(["{}", "r", null]);
+  expect([await again.read(), await again.readResult("k"), await again.readResult("other")]).toEqual(["c\nd\ne\n", "r", null]);
   await again.close();
   await dropMap("n");
   expect(await readdir(path.join(folder, "data/maps"))).toEqual([]);

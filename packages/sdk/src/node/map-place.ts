@@ -2,7 +2,7 @@
  * Where a map's journal lies on this machine: a folder of its own below the data folder, one program's at a time. Who controls the inputs:
  * whoever runs this (the name); this machine's disk.
  */
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { nameBeside, readIfThere, writeNew, writeWhole } from "@xenoservers/protocol/files";
 import { KeptError } from "../errors.ts";
@@ -58,17 +58,34 @@ const mapFolder = (name: string): string => path.join(home.data, "maps", name);
 
 export async function openMapPlace(name: string): Promise<JournalPlace> {
   const folder = mapFolder(name);
-  const [journal, lock] = [path.join(folder, "journal.json"), path.join(folder, "lock")];
+  const [journal, lock] = [path.join(folder, "journal.jsonl"), path.join(folder, "lock")];
   const resultAt = (key: string): string => path.join(folder, "results", `${key}.json`);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await lockAt(lock, name);
+  // of the file that stands there now
+  let end: FileHandle | null = null;
+  const close = async (): Promise<void> => {
+    const closed = end;
+    end = null;
+    await closed?.close();
+  };
   return {
     read: () => readIfThere(journal),
-    write: (text) => writeWhole(journal, text),
+    write: async (text) => {
+      await close();
+      await writeWhole(journal, text);
+    },
+    append: async (text) => {
+      end ??= await open(journal, "a", 0o600);
+      await end.appendFile(text);
+      await end.datasync();
+    },
     readResult: (key) => readIfThere(resultAt(key)),
     writeResult: (key, text) => writeWhole(resultAt(key), text),
     dropResult: (key) => rm(resultAt(key), { force: true }),
-    close: () => rm(lock, { force: true }),
+    close: async () => {
+      await close().finally(() => rm(lock, { force: true }));
+    },
   };
 }
 

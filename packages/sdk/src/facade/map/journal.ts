@@ -15,6 +15,8 @@ export interface JournalPlace {
   read(): Promise<string | null>;
   /** Whole, or not at all. */
   write(text: string): Promise<void>;
+  /** Behind what is there; of what fails a part may stand there. */
+  append(text: string): Promise<void>;
   readResult(key: string): Promise<string | null>;
   writeResult(key: string, text: string): Promise<void>;
   dropResult(key: string): Promise<void>;
@@ -25,6 +27,8 @@ const zHex = z.string().regex(/^[0-9a-f]{64}$/);
 const zNanos = z.string().regex(/^\d{1,30}$/);
 const zEntry = z.strictObject({
   digest: zHex,
+  /** Of those with this digest. */
+  nth: z.int().min(0),
   /** The latest that was signed for it; it may not have been sent. */
   order: zHex.nullable(),
   /** As far as it is known here: an order can move on. */
@@ -38,17 +42,13 @@ const zEntry = z.strictObject({
   /** The folder that its files came to; null: they came to the program. */
   out: z.string().nullable(),
 });
-const zJournal = z.strictObject({
-  version: z.literal(1),
-  origin: z.string(),
-  party: z.string(),
-  /** The hold that its orders draw on; null: none is open. */
-  batch: zHex.nullable(),
-  entries: z.array(zEntry),
-});
-/** One job's line. */
+const zHead = z.strictObject({ version: z.literal(2), origin: z.string(), party: z.string() });
+/** The hold that its orders draw on; null: none is open. */
+const zBatch = z.strictObject({ batch: zHex.nullable() });
+const zLine = z.union([zEntry, zBatch]);
+
+/** One job's line: the last that stands for it counts. */
 export type JournalEntry = z.infer<typeof zEntry>;
-type Kept = z.infer<typeof zJournal>;
 
 /** Of which market, and whose. */
 export interface JournalOwner {
@@ -56,42 +56,59 @@ export interface JournalOwner {
   party: string;
 }
 
+interface Kept {
+  batch: string | null;
+  /** By key. */
+  entries: Map<string, JournalEntry>;
+}
+
+const lineOf = (value: unknown): string => `${JSON.stringify(value)}\n`;
+
+/** What was cut off while it was written was not kept yet: whoever wrote it had not gone on. */
+const wholeLines = (text: string): string[] => text.split("\n").slice(0, -1);
+
 function parsed(text: string, { origin, party }: JournalOwner): Kept {
-  let found: Kept;
+  const kept: Kept = { batch: null, entries: new Map() };
+  let head: JournalOwner;
   try {
-    found = zJournal.parse(JSON.parse(text));
+    const [first, ...lines] = wholeLines(text);
+    head = zHead.parse(JSON.parse(first ?? ""));
+    for (const line of lines) {
+      const said = zLine.parse(JSON.parse(line));
+      if ("batch" in said) kept.batch = said.batch;
+      else kept.entries.set(keyOf(said), said);
+    }
   } catch (cause) {
     throw new KeptError("what is kept under this name is no map that can be read here: choose another name", { cause });
   }
-  if (found.origin === origin && found.party === party) return found;
-  throw new KeptError(`the map of this name is of ${found.party} in the market ${found.origin}: choose another name, or that context`);
+  if (head.origin === origin && head.party === party) return kept;
+  throw new KeptError(`the map of this name is of ${head.party} in the market ${head.origin}: choose another name, or that context`);
 }
 
 export class MapJournal {
   readonly #place: JournalPlace;
+  readonly #owner: JournalOwner;
   readonly #kept: Kept;
-  /** By key: a digest, and which of the jobs that have it. */
-  readonly #entries = new Map<string, JournalEntry>();
-  readonly #keys = new Map<JournalEntry, string>();
   /** How many of each digest were taken. */
   readonly #taken = new Map<string, number>();
+  /** Changed since they were last written. */
+  readonly #changed = new Set<JournalEntry>();
+  #writtenBatch: string | null = null;
+  /** What stands at its place is all there is but for what has changed. */
+  #isWhole = false;
+  #hasDropped = false;
   #writing: Promise<void> | null = null;
   #next: Promise<void> | null = null;
 
-  private constructor(place: JournalPlace, kept: Kept) {
+  private constructor(place: JournalPlace, owner: JournalOwner, kept: Kept) {
     this.#place = place;
+    this.#owner = owner;
     this.#kept = kept;
-    const counts = new Map<string, number>();
-    for (const entry of kept.entries) {
-      const nth = counts.get(entry.digest) ?? 0;
-      counts.set(entry.digest, nth + 1);
-      this.#name(entry, nth);
-    }
   }
 
   static async open(place: JournalPlace, owner: JournalOwner): Promise<MapJournal> {
     const text = await place.read();
-    return new MapJournal(place, text === null ? { version: 1, ...owner, batch: null, entries: [] } : parsed(text, owner));
+    return new MapJournal(place, owner, text === null ? { batch: null, entries: new Map() } : parsed(text, owner));
   }
 
   get batch(): string | null {
@@ -104,7 +121,8 @@ export class MapJournal {
 
   /** What was paid, and what is held for what may be under way. */
   get money(): { paidNanos: bigint; heldNanos: bigint } {
-    const sum = (of: (entry: JournalEntry) => string): bigint => this.#kept.entries.reduce((all, entry) => all + BigInt(of(entry)), 0n);
+    const all = [...this.#kept.entries.values()];
+    const sum = (of: (entry: JournalEntry) => string): bigint => all.reduce((total, entry) => total + BigInt(of(entry)), 0n);
     return { paidNanos: sum(({ paidNanos }) => paidNanos), heldNanos: sum((entry) => (isUnderWay(entry) ? entry.holdNanos : "0")) };
   }
 
@@ -112,48 +130,62 @@ export class MapJournal {
   take(digest: string): JournalEntry {
     const nth = this.#taken.get(digest) ?? 0;
     this.#taken.set(digest, nth + 1);
-    const known = this.#entries.get(keyOf(digest, nth));
+    const key = keyOf({ digest, nth });
+    const known = this.#kept.entries.get(key);
     if (known) return known;
-    const entry: JournalEntry = { digest, order: null, lease: null, holdNanos: "0", paidNanos: "0", isOver: false, out: null };
-    this.#kept.entries.push(entry);
-    this.#name(entry, nth);
+    const entry: JournalEntry = { digest, nth, order: null, lease: null, holdNanos: "0", paidNanos: "0", isOver: false, out: null };
+    this.#kept.entries.set(key, entry);
     return entry;
   }
 
-  /** Resolves when what stands here now is kept; what comes meanwhile is written together. */
-  save(): Promise<void> {
+  /** Resolves when this line, and which hold is open, are kept as they are now; what comes meanwhile is written together. */
+  save(entry?: JournalEntry): Promise<void> {
+    if (entry) this.#changed.add(entry);
     this.#next ??= (async () => {
       await this.#writing?.catch(() => {});
       this.#next = null;
-      this.#writing = this.#place.write(JSON.stringify(this.#kept));
+      this.#writing = this.#write();
       await this.#writing;
     })();
     return this.#next;
   }
 
+  async #write(): Promise<void> {
+    const changed = [...this.#changed];
+    const { batch, entries } = this.#kept;
+    const isAppended = this.#isWhole && !this.#hasDropped;
+    this.#changed.clear();
+    // a part of it may stand there where this fails: then all is written anew
+    this.#isWhole = this.#hasDropped = false;
+    if (isAppended) {
+      const lines = changed.map(lineOf);
+      if (batch !== this.#writtenBatch) lines.push(lineOf({ batch }));
+      if (lines.length > 0) await this.#place.append(lines.join(""));
+    } else await this.#place.write([{ version: 2, ...this.#owner }, { batch }, ...entries.values()].map(lineOf).join(""));
+    this.#isWhole = true;
+    this.#writtenBatch = batch;
+  }
+
   /** Keeps a result before its line says that it is over. */
   async keep(entry: JournalEntry, result: JobResult): Promise<void> {
     const text = resultText(result);
-    if (text !== null) await this.#place.writeResult(this.#keyOf(entry), text);
+    if (text !== null) await this.#place.writeResult(keyOf(entry), text);
   }
 
   /** Null where it is not kept, or cannot be read. */
   async result(entry: JournalEntry): Promise<KeptResult | null> {
-    const text = await this.#place.readResult(this.#keyOf(entry));
+    const text = await this.#place.readResult(keyOf(entry));
     return text === null ? null : resultIn(text);
   }
 
   /** Every input was taken: what stands here besides was of inputs that are no more. */
   async dropOthers(): Promise<void> {
-    const isTaken = (entry: JournalEntry): boolean => {
-      const nth = Number(this.#keyOf(entry).slice(entry.digest.length + 1));
-      return nth < (this.#taken.get(entry.digest) ?? 0);
-    };
-    const others = this.#kept.entries.filter((entry) => !isTaken(entry));
+    const others = [...this.#kept.entries.values()].filter(({ digest, nth }) => nth >= (this.#taken.get(digest) ?? 0));
     if (others.length === 0) return;
-    this.#kept.entries = this.#kept.entries.filter(isTaken);
+    for (const other of others) this.#kept.entries.delete(keyOf(other));
+    this.#hasDropped = true;
     await this.save();
-    for (const entry of others) await this.#place.dropResult(this.#keyOf(entry));
+    for (const other of others) await this.#place.dropResult(keyOf(other));
   }
 
   async close(): Promise<void> {
@@ -163,18 +195,11 @@ export class MapJournal {
       await this.#place.close();
     }
   }
-
-  #name(entry: JournalEntry, nth: number): void {
-    this.#keys.set(entry, keyOf(entry.digest, nth));
-    this.#entries.set(keyOf(entry.digest, nth), entry);
-  }
-
-  #keyOf(entry: JournalEntry): string {
-    return this.#keys.get(entry) ?? keyOf(entry.digest, 0);
-  }
 }
 
-const keyOf = (digest: string, nth: number): string => `${digest}-${nth}`;
+function keyOf({ digest, nth }: Pick<JournalEntry, "digest" | "nth">): string {
+  return `${digest}-${nth}`;
+}
 
 /** It may have an order that is not over. */
 const isUnderWay = ({ order, isOver }: JournalEntry): boolean => order !== null && !isOver;
@@ -183,6 +208,7 @@ const isUnderWay = ({ order, isOver }: JournalEntry): boolean => order !== null 
 export const NOWHERE: JournalPlace = {
   read: async () => null,
   write: async () => {},
+  append: async () => {},
   readResult: async () => null,
   writeResult: async () => {},
   dropResult: async () => {},

@@ -2,14 +2,21 @@
 import { describe, expect, it } from "vitest";
 import { InputError, NotStartedError, RefusedError } from "../../errors.ts";
 import { refuse } from "@xenoservers/protocol";
+import { MapJournal, type JournalEntry } from "./journal.ts";
 import { MapRun } from "./map-run.ts";
 import { mapSettingsOf, placed, type MapOptions, type MapProgress, type Mapped } from "./options.ts";
-import { PaperWays, resultOf } from "./paper-ways.fixture.ts";
+import { PaperWays, digestOf, resultOf } from "./paper-ways.fixture.ts";
 
 const run = (ways: PaperWays, inputs: readonly (string | number)[], options: MapOptions = {}): MapRun<string | number> =>
   new MapRun(ways, inputs, (input) => placed({ budget: 10n }, input), mapSettingsOf(options));
 const words = (all: readonly Mapped<unknown>[]): string[] => all.map(({ ok, result }) => `${ok ? "" : "!"}${result?.stdout.trim() ?? "-"}`);
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** What the journal has of these inputs. */
+async function lines({ place, owner }: PaperWays, inputs: readonly (string | number)[]): Promise<JournalEntry[]> {
+  const journal = await MapJournal.open(place, owner);
+  return inputs.map((input) => journal.take(digestOf(String(input))));
+}
 
 /** Nothing more happens by itself. */
 async function quiet(): Promise<void> {
@@ -298,9 +305,7 @@ describe("a map with a name", () => {
     await quiet();
     answer.resolve();
     await expect(all).rejects.toThrow(/called off with 0 of 2 done/);
-    expect((JSON.parse(ways.place.text!) as { entries: { lease: string | null }[] }).entries.map(({ lease }) => lease)).toEqual([
-      ...ways.leases.keys(),
-    ]);
+    expect((await lines(ways, ["a", "b"])).map(({ lease }) => lease)).toEqual([...ways.leases.keys()]);
     ways.answers = null;
     const later = run(ways, ["a", "b"], { resume: "m" }).all;
     for (const order of ways.leases.keys()) ways.end(order, {});
@@ -309,30 +314,60 @@ describe("a map with a name", () => {
   });
 
   it("is gone on with from every moment in which a program can be killed, without a job that is paid twice", async () => {
-    // what was written by then is all that is left of the first call
-    for (let moment = 0; moment < 12; moment++) {
-      const ways = new PaperWays();
-      let writes = 0;
-      const { write } = ways.place;
-      const dead = new Error("killed");
-      ways.place.write = (text) => (writes++ === moment ? Promise.reject(dead) : writes > moment ? Promise.reject(dead) : write(text));
-      await run(ways, ["a", "b", "c"], named).all.catch(() => {});
-      ways.place.write = write;
-      for (const order of ways.leases.keys()) ways.end(order, {});
-      expect(words(await run(ways, ["a", "b", "c"], named).all), `moment ${moment}`).toEqual(["a", "b", "c"]);
-      expect(ways.ordered.toSorted(), `moment ${moment}`).toEqual(["a", "b", "c"]);
-    }
+    // what was written by then is all that is left of the first call, and of what is written in that moment a part
+    for (const part of [0, 0.5, 0.99])
+      for (let moment = 0; moment < 12; moment++) {
+        const ways = new PaperWays();
+        const { place } = ways;
+        const { write, append } = place;
+        let writes = 0;
+        const unlessDead = async (text: string, doing: (text: string) => Promise<void>): Promise<void> => {
+          if (writes < moment) await doing(text);
+          else if (writes === moment && doing === append) place.text += text.slice(0, text.length * part);
+          if (writes++ >= moment) throw new Error("killed");
+        };
+        place.write = (text) => unlessDead(text, write);
+        place.append = (text) => unlessDead(text, append);
+        await run(ways, ["a", "b", "c"], named).all.catch(() => {});
+        Object.assign(place, { write, append });
+        for (const order of ways.leases.keys()) ways.end(order, {});
+        const why = `moment ${moment}, part ${part}`;
+        expect(words(await run(ways, ["a", "b", "c"], named).all), why).toEqual(["a", "b", "c"]);
+        expect(ways.ordered.toSorted(), why).toEqual(["a", "b", "c"]);
+      }
+  });
+
+  it("writes what has changed, not all that it knows, and can be read after a write that failed half-way", async () => {
+    const ways = new PaperWays();
+    const inputs = Array.from({ length: 200 }, (_, i) => i);
+    let bytes = 0;
+    const { append, write } = ways.place;
+    let fails = true;
+    ways.place.write = (text) => ((bytes += text.length), write(text));
+    ways.place.append = async (text) => {
+      bytes += text.length;
+      if (fails) ways.place.text += text.slice(0, text.length / 2);
+      if (fails) throw new Error("no space");
+      await append(text);
+    };
+    await run(ways, inputs, named).all.catch(() => {});
+    fails = false;
+    bytes = 0;
+    await run(ways, inputs, { ...named, parallel: 4 }).all;
+    // three lines a job
+    expect(bytes).toBeLessThan(200 * 3 * 600);
+    expect((await lines(ways, inputs)).every(({ isOver }) => isOver)).toBe(true);
   });
 
   it("that was killed between its order and the answer asks by the order what came of it", async () => {
     const ways = new PaperWays();
     ways.breaks = () => new Error("killed");
     await run(ways, ["a"], named).all.catch(() => {});
-    const [entry] = (JSON.parse(ways.place.text!) as { entries: { order: string; lease: string | null }[] }).entries;
+    const [entry] = await lines(ways, ["a"]);
     expect(entry).toMatchObject({ order: expect.any(String) as string, lease: null });
     ways.breaks = null;
-    ways.leases.set(entry!.order, { work: "a", holdNanos: 10n, end: Promise.withResolvers() });
-    ways.end(entry!.order, {});
+    ways.leases.set(entry!.order!, { work: "a", holdNanos: 10n, end: Promise.withResolvers() });
+    ways.end(entry!.order!, {});
     const [again] = await run(ways, ["a"], named).all;
     expect([again?.result?.lease, ways.ordered]).toEqual([entry!.order, []]);
   });
@@ -359,7 +394,9 @@ describe("a map with a name", () => {
     await run(ways, ["a"], named).all;
     ways.owner.party = "other";
     await expect(run(ways, ["a"], named).all).rejects.toMatchObject({ code: "kept_differs" });
-    ways.place.text = "{";
-    await expect(run(ways, ["a"], named).all).rejects.toMatchObject({ code: "kept_differs" });
+    for (const damaged of ["{", "{}\n", `${ways.place.text?.split("\n")[0] ?? ""}\n{}\n`]) {
+      ways.place.text = damaged;
+      await expect(run(ways, ["a"], named).all).rejects.toMatchObject({ code: "kept_differs" });
+    }
   });
 });

@@ -10,6 +10,8 @@ import type { MapOrder, MapPlan, MapWays } from "./ways.ts";
 const HEX = 64;
 const idOf = (number: number): string => number.toString(16).padStart(HEX, "0");
 
+export const digestOf = (work: string): string => Buffer.from(work).toString("hex").padStart(HEX, "0");
+
 interface Lease {
   work: string;
   holdNanos: bigint;
@@ -23,6 +25,7 @@ export class PaperPlace implements JournalPlace {
   isOpen = false;
   read = async (): Promise<string | null> => this.text;
   write = async (text: string): Promise<void> => void (this.text = text);
+  append = async (text: string): Promise<void> => void (this.text += text);
   readResult = async (key: string): Promise<string | null> => this.results.get(key) ?? null;
   writeResult = async (key: string, text: string): Promise<void> => void this.results.set(key, text);
   dropResult = async (key: string): Promise<void> => void this.results.delete(key);
@@ -65,7 +68,7 @@ export class PaperWays implements MapWays {
   plan = async ({ args = [], budget = 10n, out }: RunInput): Promise<MapPlan> => {
     const work = args.join(" ");
     return {
-      ...{ digest: Buffer.from(work).toString("hex").padStart(HEX, "0"), budgetNanos: BigInt(budget), account: "a", out: out ?? null },
+      ...{ digest: digestOf(work), budgetNanos: BigInt(budget), account: "a", out: out ?? null },
       order: (how) => this.#order(work, how),
       earlier: async () => this.earlier(work),
       follow: async (lease) => this.#job(lease),

@@ -101,7 +101,7 @@ export class MapTask {
       this.#entry.lease = job.lease;
       placed();
       void job.ended.then(ended);
-      await this.#shared.journal.save();
+      await this.#shared.journal.save(this.#entry);
       const result = await this.#shared.followed.result(job);
       await this.#paid(result);
       return { result, isEarlier };
@@ -146,7 +146,7 @@ export class MapTask {
       onSigned: async (order) => {
         this.#signed = order;
         Object.assign(this.#entry, { order, lease: null, holdNanos: budgetNanos.toString() });
-        await journal.save();
+        await journal.save(this.#entry);
       },
     });
   }
@@ -160,7 +160,7 @@ export class MapTask {
       await journal.keep(this.#entry, result);
       Object.assign(this.#entry, { lease: result.lease, paidNanos, isOver: true, out: this.#plan.out });
     } else Object.assign(this.#entry, { order: null, lease: null, holdNanos: "0", paidNanos });
-    await journal.save();
+    await journal.save(this.#entry);
   }
 
   /** Whether another try can come to something else. */
@@ -177,7 +177,7 @@ export class MapTask {
     }
     const due = this.#entry.lease === null ? null : await ways.dueOf(this.#entry.lease).catch(() => null);
     if (due !== null) this.#settle(due);
-    await journal.save();
+    await journal.save(this.#entry);
   }
 
   /** A refusal costs nothing by itself: what came while a lease was followed, or brought here, says nothing of what the lease costs. */
@@ -199,7 +199,7 @@ export class MapTask {
   async #forget(): Promise<void> {
     if (this.#entry.order === null) return;
     Object.assign(this.#entry, { order: null, lease: null, holdNanos: "0" });
-    await this.#shared.journal.save();
+    await this.#shared.journal.save(this.#entry);
   }
 
   #settle(paidNanos: bigint): void {
