@@ -20,6 +20,7 @@ export * from "./disk-image.ts";
 export * from "./state.ts";
 export * from "./merkle.ts";
 export * from "./checkpoint.ts";
+export * from "./pinned.ts";
 export * from "./cosignature.ts";
 export * from "./evidence.ts";
 export * from "./leaf.ts";

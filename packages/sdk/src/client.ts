@@ -10,6 +10,7 @@ import {
   parseDocument,
   parseRefusal,
   refuse,
+  samePins,
   signDocument,
   toHex,
   verifyPromise,
@@ -38,7 +39,7 @@ import * as z from "zod";
 import { answeredDocument } from "./answered.ts";
 import { RefusedError } from "./errors.ts";
 import { fetchFrom } from "./fetch-from.ts";
-import { samePins, type Identity } from "./identity.ts";
+import type { Identity } from "./identity.ts";
 
 /** A document that the broker took at its time `at`: what it answered, and its promise, which was checked. */
 export interface Filed {

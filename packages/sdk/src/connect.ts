@@ -1,7 +1,7 @@
 /** Opens the broker's link as a client's identity. */
 import { LinkClient, pinsOf, type LinkOptions } from "@xenoservers/protocol/link";
 import type { MarketClient } from "./client.ts";
-import { samePins } from "./identity.ts";
+import { samePins } from "@xenoservers/protocol";
 
 /** A link that logs in as the client's identity, to the pinned market only. */
 export function openLink(

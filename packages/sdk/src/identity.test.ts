@@ -1,8 +1,8 @@
 import { Random, PaperMarket } from "@xenoservers/testkit";
-import { toHex } from "@xenoservers/protocol";
+import { fingerprintOf, samePins, toHex } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { expect, it } from "vitest";
-import { channelKeyFor, channelSecretOf, fingerprintOf, identityOf, samePins } from "./identity.ts";
+import { channelKeyFor, channelSecretOf, identityOf } from "./identity.ts";
 
 const seed = new Uint8Array(32).fill(7);
 

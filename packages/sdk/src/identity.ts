@@ -1,6 +1,6 @@
 /** Who a customer or owner is in one market: its key, its party, what the key may do, and the market's pinned keys. */
 import { ROLE_SCOPES, type Scope } from "@xenoservers/market";
-import { partyIdOf, rootAccountOf, toHex, utf8, type Crypto, type MarketPins, type Signer } from "@xenoservers/protocol";
+import { partyIdOf, rootAccountOf, toHex, utf8, type Signer } from "@xenoservers/protocol";
 import { channelKeyPair, type ChannelKeyPair } from "@xenoservers/protocol/channel";
 import { createSigner, systemCrypto } from "@xenoservers/protocol/system";
 
@@ -36,20 +36,3 @@ export function identityOf(seed: Uint8Array, delegation: Delegation = {}): Ident
 /** The key pair for the channel of an order that names this key; null: another of the party's keys ordered it. */
 export const channelKeyFor = ({ channelKey, formerChannelKeys }: Identity, named: string): ChannelKeyPair | null =>
   [channelKey, ...formerChannelKeys].find(({ publicKey }) => toHex(publicKey) === named) ?? null;
-
-/** Everything that is pinned, in one order. */
-const pinnedOf = ({ origin, keys, operatorKey }: MarketPins): string[] => [
-  origin,
-  keys.purchaseOrders,
-  keys.checkpoints,
-  keys.receipts,
-  operatorKey,
-];
-
-export const samePins = (one: MarketPins, other: MarketPins): boolean => pinnedOf(one).join("\n") === pinnedOf(other).join("\n");
-
-/** What people compare by eye or over the phone before they trust a market's keys. */
-export function fingerprintOf(crypto: Crypto, pins: MarketPins): string {
-  const digest = toHex(crypto.sha256(utf8(pinnedOf(pins).join("\n"))));
-  return digest.slice(0, 32).replaceAll(/(.{4})(?=.)/g, "$1 ");
-}

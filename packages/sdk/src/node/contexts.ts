@@ -3,13 +3,13 @@
  * sets the environment; the broker (what it shows of itself).
  */
 import { KEY_ROLES, SCOPES, type Scope } from "@xenoservers/market";
-import { jsonIn, rootAccountOf, zAccount, zParty, zPins } from "@xenoservers/protocol";
+import { jsonIn, rootAccountOf, samePins, zAccount, zParty, zPins } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { pinsOf } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import { MarketClient, fetchMarket, type Filed } from "../client.ts";
 import { ContextError } from "../errors.ts";
-import { identityOf, samePins } from "../identity.ts";
+import { identityOf } from "../identity.ts";
 import { parseCiToken, zSeed, type CiToken } from "./ci-token.ts";
 import { home } from "./home.ts";
 import { keepDocument } from "./kept-documents.ts";

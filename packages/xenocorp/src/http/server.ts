@@ -15,6 +15,7 @@ import { callers, type Callers } from "./caller.ts";
 import type { Door } from "./door.ts";
 import type { Faults } from "@xenoservers/protocol/faults";
 import type { EventFeed } from "./event-feed.ts";
+import { showFrontPage } from "./front-page.ts";
 import type { LinkHub } from "./link-hub.ts";
 import { boundLongBodies, lastAnswer } from "./long-bodies.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "./request-id.ts";
@@ -116,6 +117,10 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   // Fastify looks at the time of a request only where somebody may ask when it was answered: without this every duration is 0
   app.addHook("onResponse", async () => {});
   app.get("/api/openapi.json", () => openApi(parts.version));
+  showFrontPage(app, {
+    ...{ reads, crypto: desk.services.crypto, callers: who, timers: systemTimers },
+    failed: (error) => parts.faults.failed("the front page could not be made", error),
+  });
   app.get("/healthz", () => ({ status: "alive" }));
   app.get("/readyz", async (_request, reply) => {
     const why = await parts.notReady();
