@@ -41,6 +41,7 @@ function python(source: string): string {
 
 describe("reports of others, tried here", () => {
   it.each([
+    ["the standard streams are no terminals", "print([os.isatty(fd) for fd in range(3)])", "[False, False, False]"],
     [
       "an append after a truncation goes to the new end (wasmer 6542)",
       "fd = os.open('x', os.O_CREAT | os.O_RDWR | os.O_APPEND)\nos.write(fd, b'12345678901234567'); os.ftruncate(fd, 0); os.write(fd, b'Z')\nos.lseek(fd, 0, 0); print(os.read(fd, 32))",

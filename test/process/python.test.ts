@@ -1,6 +1,7 @@
 /** Scripts as people have them: asyncio, executors and time zones run on Python for WASI, and what it can import is what we say. */
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { pbkdf2Sync } from "node:crypto";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -18,6 +19,23 @@ async function printed(source: string): Promise<string> {
   await writeFile(path.join(folder, "x.py"), source);
   return (await promisify(execFile)(XENO, ["run", "--local", "-q", "x.py"], { cwd: folder })).stdout;
 }
+
+it("is no terminal, wherever it runs: a question is on standard output, as in any pipe", async () => {
+  const source = "import sys\nprint(sys.stdin.isatty(), sys.stdout.isatty(), sys.stderr.isatty())\nprint(repr(input('? ')))\n";
+  await writeFile(path.join(folder, "x.py"), source);
+  const running = promisify(execFile)(XENO, ["run", "--local", "-q", "-i", "x.py"], { cwd: folder });
+  running.child.stdin?.end("typed\n");
+  expect((await running).stdout).toBe("False False False\n? 'typed'\n");
+});
+
+it("shows a line when it is printed, not when the script ends", async () => {
+  await writeFile(path.join(folder, "x.py"), "print('first')\nwhile True: pass\n");
+  const child = spawn(XENO, ["run", "--local", "-q", "x.py"], { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
+  const [line] = (await once(child.stdout, "data")) as [Buffer];
+  expect(line.toString()).toBe("first\n");
+  child.kill();
+  await once(child, "exit");
+});
 
 it("runs an event loop and executors in one thread", async () => {
   const source = `

@@ -152,9 +152,5 @@ export class Descriptors {
 }
 
 export function filetypeOf(descriptor: Descriptor): number {
-  return descriptor.kind === "file"
-    ? FILETYPE.REGULAR_FILE
-    : descriptor.kind === "directory"
-      ? FILETYPE.DIRECTORY
-      : FILETYPE.CHARACTER_DEVICE;
+  return descriptor.kind === "file" ? FILETYPE.REGULAR_FILE : descriptor.kind === "directory" ? FILETYPE.DIRECTORY : FILETYPE.UNKNOWN;
 }

@@ -10,7 +10,7 @@ export const nodeType = (node: Node): number =>
 export function setFilestat({ memory, layout }: Host, at: number, node: Node | null): void {
   const { filestatBytes, linksAt, linksBits } = layout;
   memory.bytes(at, filestatBytes).fill(0);
-  memory.setU8(at + 16, node ? nodeType(node) : FILETYPE.CHARACTER_DEVICE);
+  memory.setU8(at + 16, node ? nodeType(node) : FILETYPE.UNKNOWN);
   const links = node?.links ?? 1;
   if (linksBits === 64) memory.setU64(at + linksAt, BigInt(links));
   else memory.setU32(at + linksAt, links);

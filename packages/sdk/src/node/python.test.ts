@@ -24,14 +24,26 @@ describe("a script", () => {
   it("may import what its folders bring in", async () => {
     const brought = { mount: { path: "/work", writable: true, keep: true }, entries: [{ path: "lib/numpy", kind: "directory" as const }] };
     const { env } = await pythonMounts(script("import sys\nsys.path.append('/work/lib')\nimport numpy\n"), [brought]);
-    expect(env).toEqual([["PYTHONDONTWRITEBYTECODE", "1"]]);
+    expect(env).toEqual([
+      ["PYTHONDONTWRITEBYTECODE", "1"],
+      ["PYTHONPATH", "/app"],
+    ]);
   });
 
   it("brings what it needs and no more", async () => {
-    const names = async (source: string): Promise<string[]> =>
-      (await pythonMounts(script(source), [])).mounts.flatMap(({ entries }) => entries.map((entry) => entry.path));
-    expect(await names("print(1)")).toEqual(["x.py"]);
-    expect(await names("import asyncio")).toEqual(["x.py", "sitecustomize.py"]);
+    const before = async (source: string): Promise<string> => {
+      const { mounts } = await pythonMounts(script(source), []);
+      const [own, ...more] = mounts.flatMap(({ entries }) => [...entries]);
+      expect([own?.path, ...more.map(({ path }) => path)]).toEqual(["x.py", "sitecustomize.py"]);
+      const [entry] = more;
+      if (entry?.kind !== "file") throw new Error("it is no file");
+      return new TextDecoder().decode(await entry.blob.read(0, entry.blob.size));
+    };
+    const plain = await before("print(1)");
+    expect(plain).toMatch(/^import sys\nsys\.stdout\.reconfigure\(line_buffering=True\)\n$/);
+    const more = await before("import asyncio");
+    expect(more).toContain("class _Finder");
+    expect(more.endsWith(plain)).toBe(true);
   });
 });
 

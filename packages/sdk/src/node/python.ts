@@ -2,11 +2,11 @@
  * What a Python script brings along besides itself: it is looked at before anything is searched or signed. Who controls the script: whoever
  * runs it.
  */
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { JobInput } from "../job.ts";
-import type { Blob, SourceEntry } from "../blob.ts";
-import { fileBlob } from "../tree.ts";
+import { bytesBlob, type Blob, type SourceEntry } from "../blob.ts";
 import { InputError } from "../errors.ts";
 import { zonesOf } from "./zones.ts";
 
@@ -48,7 +48,10 @@ function assertImports(file: string, source: string, brought: readonly SourceEnt
 }
 
 const SUPPORT = fileURLToPath(new URL("./sitecustomize.py", import.meta.url));
-const SUPPORT_NAME = "sitecustomize.py";
+/** What Python loads before a script. */
+const BEFORE_NAME = "sitecustomize.py";
+/** Standard output is a pipe, which Python would fill before it writes; somebody reads it while the script runs. */
+const LINE_BY_LINE = "import sys\nsys.stdout.reconfigure(line_buffering=True)\n";
 const WANTS_SUPPORT = /\b(?:asyncio|concurrent|pbkdf2_hmac)\b/;
 const ZONES = "/usr/share/zoneinfo";
 
@@ -57,6 +60,11 @@ interface Script {
   file: string;
   name: string;
   blob: Blob;
+}
+
+async function beforeScript(wantsSupport: boolean): Promise<Blob> {
+  const support = wantsSupport ? await readFile(SUPPORT, "utf8") : "";
+  return bytesBlob(new TextEncoder().encode(support + LINE_BY_LINE));
 }
 
 /** The script and what it needs beside it, looked at with what its folders bring in. */
@@ -70,9 +78,9 @@ export async function pythonMounts(
   const app: SourceEntry[] = [{ path: name, kind: "file", blob }];
   const mounts: Mount[] = [{ mount: { path: "/app", writable: false, keep: false }, entries: app }];
   const env: [string, string][] = [["PYTHONDONTWRITEBYTECODE", "1"]];
-  const hasModules = entries.some((entry) => entry.path.endsWith(".py"));
-  if ((hasModules || WANTS_SUPPORT.test(source)) && name !== SUPPORT_NAME) {
-    app.push({ path: SUPPORT_NAME, kind: "file", blob: await fileBlob(SUPPORT) });
+  if (name !== BEFORE_NAME) {
+    const wantsSupport = entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source);
+    app.push({ path: BEFORE_NAME, kind: "file", blob: await beforeScript(wantsSupport) });
     env.push(["PYTHONPATH", "/app"]);
   }
   const isTaken = brought.some(({ mount }) => `${ZONES}/`.startsWith(`${mount.path}/`) || mount.path.startsWith(`${ZONES}/`));
