@@ -3,7 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { pbkdf2Sync } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -35,6 +35,38 @@ it("shows a line when it is printed, not when the script ends", async () => {
   expect(line.toString()).toBe("first\n");
   child.kill();
   await once(child, "exit");
+});
+
+/** A script that lies in a folder of its own, beside what it imports. */
+async function packaged(): Promise<string> {
+  const tools = path.join(folder, "my tools");
+  await mkdir(path.join(tools, "kit"), { recursive: true });
+  await writeFile(path.join(tools, "main.py"), "import kit, helper\nprint(kit.answer(), helper.name, open('given.txt').read())\n");
+  await writeFile(path.join(tools, "kit/__init__.py"), "from .parts import answer\n");
+  await writeFile(path.join(tools, "kit/parts.py"), "def answer(): return 42\n");
+  await writeFile(path.join(tools, "helper.py"), "name = __name__\n");
+  await writeFile(path.join(tools, "given.txt"), "here");
+  return tools;
+}
+
+it("imports what lies beside it where its folder is brought in, wherever that is", async () => {
+  const tools = await packaged();
+  const run = (cwd: string, ...words: string[]) => promisify(execFile)(XENO, ["run", "--local", "-q", ...words], { cwd });
+  expect((await run(tools, "--dir", ".", "main.py")).stdout).toBe("42 helper here\n");
+  // as it is told to
+  const refused = await run(folder, "my tools/main.py").catch((error: { stderr: string }) => error);
+  expect(refused.stderr).toBe(
+    "error: my tools/main.py imports kit, helper, which lie beside it: bring that folder in with --dir 'my tools::/'\n",
+  );
+  expect((await run(folder, "--dir", "my tools::/", "my tools/main.py")).stdout).toBe("42 helper here\n");
+  await writeFile(path.join(folder, "given.txt"), "above");
+  expect((await run(folder, "--dir", ".", "my tools/main.py")).stdout).toBe("42 helper above\n");
+  await writeFile(path.join(tools, "main.py"), "import kit\nprint(kit.answer())\n");
+  expect((await run(tools, "--dir", `${tools}::/data`, "main.py")).stdout).toBe("42\n");
+  // what is typed stands before it
+  await mkdir(path.join(tools, "other/kit"), { recursive: true });
+  await writeFile(path.join(tools, "other/kit/__init__.py"), "def answer(): return 'other'\n");
+  expect((await run(tools, "--dir", ".", "-e", "PYTHONPATH=/other", "main.py")).stdout).toBe("other\n");
 });
 
 it("runs an event loop and executors in one thread", async () => {

@@ -102,6 +102,16 @@ async function foldersOf({ dir, in: input, files, out }: Pick<JobArgs, "dir" | "
   return folders;
 }
 
+/** Where the folder of this file lies in one of those that are shared; null where it lies in none. */
+function folderInGuest(file: string, shared: ParsedJob["shared"]): string | null {
+  for (const { host, guest } of shared) {
+    const below = path.relative(host, path.dirname(file));
+    if (path.isAbsolute(below) || below.split(path.sep)[0] === "..") continue;
+    return path.posix.join(guest === WORKING_FOLDER ? "/" : guest, below.split(path.sep).join("/"));
+  }
+  return null;
+}
+
 const RUNTIME = { module: runtimeBlob(PYTHON), isUnwrapped: false, ofSnapshot0: false };
 
 async function programAt(file: string): Promise<GivenProgram> {
@@ -117,7 +127,9 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   const file = typeof options.file === "string" ? options.file : name;
   const isPython = name.endsWith(".py");
   const { mounts, preopens, shared } = await foldersOf(options);
-  const python = isPython ? await pythonMounts({ file, name, blob }, mounts) : null;
+  const isHere = typeof options.file === "string";
+  const folder = isHere ? folderInGuest(file, shared) : null;
+  const python = isPython ? await pythonMounts({ file, name, blob, isHere, folder }, mounts) : null;
   for (const each of python?.mounts ?? []) {
     mounts.push(each);
     preopens.push([each.mount.path, each.mount.path]);

@@ -2,7 +2,10 @@ import { describe, expect, it } from "vitest";
 import { bytesBlob } from "../blob.ts";
 import { importsOf, pythonMounts, withSupport } from "./python.ts";
 
-const script = (source: string) => ({ file: "./x.py", name: "x.py", blob: bytesBlob(new TextEncoder().encode(source)) });
+const script = (source: string) => ({
+  ...{ file: "./x.py", name: "x.py", blob: bytesBlob(new TextEncoder().encode(source)) },
+  ...{ isHere: false, folder: null },
+});
 
 it.each([
   ["import numpy", ["numpy"]],

@@ -2,12 +2,14 @@
  * What a Python script brings along besides itself: it is looked at before anything is searched or signed. Who controls the script: whoever
  * runs it.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { ifThere } from "@xenoservers/protocol/files";
 import type { JobInput } from "../job.ts";
 import { bytesBlob, type Blob, type SourceEntry } from "../blob.ts";
 import { InputError } from "../errors.ts";
+import { shellWord } from "./shell-word.ts";
 import { zonesOf } from "./zones.ts";
 
 type Mount = JobInput["mounts"][number];
@@ -38,11 +40,31 @@ export function importsOf(source: string): string[] {
 
 const nameOf = (entry: string): string => path.posix.basename(entry).replace(/\.py$/, "");
 
+const isThere = async (file: string): Promise<boolean> => (await ifThere(stat(file))) !== null;
+
+/** Which of these lie beside the script on this machine, as a file or a folder of modules. */
+async function besideIt(file: string, names: readonly string[]): Promise<string[]> {
+  const at = (name: string): string => path.join(path.dirname(file), name);
+  const found = await Promise.all(names.map(async (name) => (await isThere(at(`${name}.py`))) || isThere(at(name))));
+  return names.filter((_, i) => found[i]);
+}
+
+/** As it is typed; what lies elsewhere than below the folder where this is typed is the working directory there. */
+function folderOf(file: string): string {
+  const folder = path.dirname(file);
+  return shellWord(folder === "." ? folder : `${folder}::/`);
+}
+
 /** Throws InputError where the script imports what neither the runtime has nor a folder brings in. */
-function assertImports(file: string, source: string, brought: readonly SourceEntry[]): void {
+async function assertImports({ file, isHere }: Script, source: string, brought: readonly SourceEntry[]): Promise<void> {
   const here = new Set([nameOf(file), ...brought.map((entry) => nameOf(entry.path))]);
   const missing = importsOf(source).filter((name) => !name.startsWith("_") && !PYTHON_MODULES.has(name) && !here.has(name));
   if (missing.length === 0) return;
+  const beside = isHere ? await besideIt(file, missing) : [];
+  if (beside.length === missing.length) {
+    const [lies, them] = beside.length > 1 ? ["lie", missing.join(", ")] : ["lies", missing[0]];
+    throw new InputError(`${file} imports ${them}, which ${lies} beside it: bring that folder in with --dir ${folderOf(file)}`);
+  }
   const what = `${file} imports ${missing.join(", ")}, which Python on WASI has not`;
   throw new InputError(`${what}: run it in an image that has (xeno run python:3.12 ${file}), or bring it in with --dir`);
 }
@@ -60,6 +82,10 @@ interface Script {
   file: string;
   name: string;
   blob: Blob;
+  /** `file` is its path on this machine. */
+  isHere: boolean;
+  /** Its folder, as it stands in one that is brought in: modules beside it are found there. */
+  folder: string | null;
 }
 
 async function beforeScript(wantsSupport: boolean): Promise<Blob> {
@@ -68,20 +94,18 @@ async function beforeScript(wantsSupport: boolean): Promise<Blob> {
 }
 
 /** The script and what it needs beside it, looked at with what its folders bring in. */
-export async function pythonMounts(
-  { file, name, blob }: Script,
-  brought: readonly Mount[],
-): Promise<{ mounts: Mount[]; env: [string, string][] }> {
+export async function pythonMounts(script: Script, brought: readonly Mount[]): Promise<{ mounts: Mount[]; env: [string, string][] }> {
+  const { name, blob, folder } = script;
   const source = new TextDecoder().decode(await blob.read(0, blob.size));
   const entries = brought.flatMap((mount) => [...mount.entries]);
-  assertImports(file, source, entries);
+  await assertImports(script, source, entries);
   const app: SourceEntry[] = [{ path: name, kind: "file", blob }];
   const mounts: Mount[] = [{ mount: { path: "/app", writable: false, keep: false }, entries: app }];
   const env: [string, string][] = [["PYTHONDONTWRITEBYTECODE", "1"]];
   if (name !== BEFORE_NAME) {
     const wantsSupport = entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source);
     app.push({ path: BEFORE_NAME, kind: "file", blob: await beforeScript(wantsSupport) });
-    env.push(["PYTHONPATH", "/app"]);
+    env.push(["PYTHONPATH", [...(folder === null ? [] : [folder]), "/app"].join(":")]);
   }
   const isTaken = brought.some(({ mount }) => `${ZONES}/`.startsWith(`${mount.path}/`) || mount.path.startsWith(`${ZONES}/`));
   if (/\bzoneinfo\b/.test(source) && !isTaken) {
