@@ -12,7 +12,8 @@ import { PACKING_BYTES, packingOf } from "@xenoservers/protocol/unpack";
 import { IMAGE_HEADER_BYTES, checkDiskImage, isQcow2 } from "../../../packages/protocol/src/disk-image.ts";
 import { publicAddresses } from "../../../packages/guests/src/qemu/network/addresses.ts";
 import { challengesIn } from "../../../packages/sdk/src/oci/challenge.ts";
-import { parseImageConfig, readManifest, resolveImage } from "../../../packages/sdk/src/oci/image.ts";
+import { parseImageConfig, resolveImage } from "../../../packages/sdk/src/oci/image.ts";
+import { readManifest } from "../../../packages/sdk/src/oci/manifest.ts";
 import { DockerArchive } from "../../../packages/sdk/src/oci/docker-archive.ts";
 import { heldIn, openFiles } from "../../../packages/sdk/src/oci/image-files.ts";
 import type { lazyBlob } from "../../../packages/sdk/src/oci/layer.ts";
@@ -154,7 +155,7 @@ class Bent implements OciSource {
 /** What stands in it is played as the manifest and as the configuration of an image. */
 const oci: Target = {
   name: "oci-manifest",
-  covers: ["sdk/src/oci/image.ts#readManifest", "sdk/src/oci/image.ts#parseImageConfig"],
+  covers: ["sdk/src/oci/manifest.ts#readManifest", "sdk/src/oci/image.ts#parseImageConfig"],
   corpus: async () => [manifestBytes, bytesOf(JSON.stringify(INDEX)), configBytes],
   mutate: bentJson,
   async play(input) {
@@ -172,7 +173,11 @@ const inMemory =
   (source, { digest, size }) => ({
     digest: digest.slice("sha256:".length),
     size,
-    read: async (offset, length) => checkDigest(from.blob(digest), digest, source.name).subarray(offset, Math.min(offset + length, size)),
+    async read(offset, length) {
+      const bytes = checkDigest(from.blob(digest), digest, source.name);
+      if (bytes.length !== size) throw new OciError("a blob has another size than its manifest says");
+      return bytes.subarray(offset, Math.min(offset + length, size));
+    },
   });
 
 /** As it is fetched and put together. */
