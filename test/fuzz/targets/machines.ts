@@ -20,6 +20,8 @@ import type { lazyBlob } from "../../../packages/sdk/src/oci/layer.ts";
 import { parseLayoutIndex } from "../../../packages/sdk/src/oci/layout.ts";
 import { fitting } from "../../../packages/sdk/src/oci/named-images.ts";
 import { openHere } from "../../../packages/sdk/src/oci/on-this-machine.ts";
+import { unpacked } from "../../../packages/sdk/src/oci/packed-answer.ts";
+import { Mishap } from "../../../packages/sdk/src/oci/patience.ts";
 import { OciError, checkDigest, hashOf, type Descriptor, type OciSource } from "../../../packages/sdk/src/oci/source.ts";
 import { parseServerConfig } from "../../../packages/xenoserver/src/host/config.ts";
 import { generateModule } from "../../engine/generate.ts";
@@ -307,6 +309,19 @@ const challenge: Target = {
   },
 };
 
+/** What somebody on the way from a registry has packed. */
+const packed: Target = {
+  name: "packed-answer",
+  covers: ["sdk/src/oci/packed-answer.ts#unpacked"],
+  corpus: async () => [new Uint8Array(gzipSync(manifestBytes)), new Uint8Array(gzipSync(configBytes))],
+  mutate: bentBytes,
+  play: (input) =>
+    byRejecting(async () => {
+      for await (const part of unpacked(Readable.from([input]), "registry.example"))
+        demand(part.length > 0, "a piece of what was packed has no bytes");
+    }, Mishap),
+};
+
 const SETTINGS = `pool = 3
 drain_seconds = 5
 [price]
@@ -351,4 +366,17 @@ const address: Target = {
   play: (input) => (isPublic(textOf(input)) ? ACCEPTED : REFUSED),
 };
 
-export const MACHINE_TARGETS: readonly Target[] = [wasm, state, disk, oci, image, layout, archive, saved, challenge, settings, address];
+export const MACHINE_TARGETS: readonly Target[] = [
+  wasm,
+  state,
+  disk,
+  oci,
+  image,
+  layout,
+  archive,
+  saved,
+  challenge,
+  packed,
+  settings,
+  address,
+];
