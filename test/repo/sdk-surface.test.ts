@@ -22,7 +22,10 @@ const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "facade/output.ts": ["Output", "Chunk"],
   "facade/map/map-run.ts": ["MapRun"],
   "facade/map/options.ts": ["MapOptions", "MapProgress", "Mapped"],
-  "facade/run-input.ts": ["RunInput", "FileContent"],
+  "facade/prepared-run.ts": ["PreparedRun"],
+  "facade/ordering.ts": ["PlannedOptions"],
+  "facade/here.ts": ["Planned"],
+  "facade/run-input.ts": ["RunInput", "FileContent", "Watching"],
   "errors.ts": [
     ...["MarketError", "InputError", "ContextError", "KeptError", "AbortedError", "GivenUpError", "NotStartedError", "StalledError"],
     ...["LeftOpenError", "NotComparedError", "RefusedError", "MoneyEffect", "SdkCode", "SDK_CODES"],

@@ -152,6 +152,12 @@ export class GivenUpError extends MarketError {
 export class NotStartedError extends MarketError {
   override name = "NotStartedError";
   readonly code = "not_started";
+  /** What came of withdrawing its order; null: there was nothing to withdraw. */
+  readonly left: Withdrawn | null;
+  constructor(message: string, { left = null, ...options }: ErrorOptions & { left?: Withdrawn | null } = {}) {
+    super(message, options);
+    this.left = left;
+  }
 }
 
 /** A doubt was signed, and its own signal ended the call before the market's referee had judged. */
