@@ -37,7 +37,7 @@ export const SDK_CODES = {
     blame: "broker",
     retryable: false,
     money: "by-terms",
-    next: "keep the receipts of the leases, which show it to others (`xeno verify`), and do not use this market before its operator explains",
+    next: "keep the receipts, which show it to others (`xeno verify`), and do not use this market before its operator explains",
   },
   not_started: { blame: "unknown", retryable: true, money: "withdrawn", next: "run it again; the message says what was missing" },
   not_delivered: {

@@ -9,7 +9,7 @@ import { BrokenWordError } from "./errors.ts";
 import { boundIn, type BoundOrder } from "./purchase-order.ts";
 import { checkResult } from "./session/result.ts";
 
-export interface SignedOfLease {
+interface SignedOfLease {
   bound: BoundOrder;
   /** Null: the receipt has none. */
   result: Verified<"result"> | null;
