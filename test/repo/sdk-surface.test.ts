@@ -28,7 +28,7 @@ const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "facade/run-input.ts": ["RunInput", "FileContent", "Watching"],
   "errors.ts": [
     ...["MarketError", "InputError", "ContextError", "KeptError", "AbortedError", "GivenUpError", "NotStartedError", "StalledError"],
-    ...["LeftOpenError", "NotComparedError", "RefusedError", "MoneyEffect", "SdkCode", "SDK_CODES"],
+    ...["LeftOpenError", "BrokenWordError", "NotComparedError", "RefusedError", "MoneyEffect", "SdkCode", "SDK_CODES"],
   ],
   "purchase-order.ts": ["BrokenPurchaseOrder"],
   "session/fetches.ts": ["NotDelivered"],
