@@ -216,7 +216,7 @@ it("refuses a dispute that proves nothing", async () => {
   const first = await rent(server.id);
   const second = await rent(server.id);
   const dispute = (lease: string, refereeLease: string, by = market.customer): Promise<Record<string, unknown>> =>
-    by.act("dispute", { lease, party: by.identity.party, refereeLease, segment: null } satisfies Omit<
+    by.act("dispute", { lease, party: by.identity.party, refereeLease, segment: null, ruling: null } satisfies Omit<
       Payload<"dispute">,
       "origin" | "seen"
     >);

@@ -62,7 +62,7 @@ export class Judging {
   #bring(lease: string, refereeLease: string, part: Part): Promise<Answer> {
     const { customer } = this.#room;
     return this.#room.act("customer", "dispute", {
-      ...{ lease, party: customer.party, refereeLease },
+      ...{ lease, party: customer.party, refereeLease, ruling: null },
       segment: part?.segment.index ?? null,
     });
   }

@@ -214,7 +214,7 @@ describe("a record", () => {
     const { party } = customer;
     await h.act(customer.signer, "trace-request", { lease, party, step: null });
     const refereeLease = (await settled({ assurance: "isolated", judges: lease }, {}, referee)).id;
-    const answer = await h.act(customer.signer, "dispute", { lease, party, refereeLease, segment: null });
+    const answer = await h.act(customer.signer, "dispute", { lease, party, refereeLease, segment: null, ruling: null });
     expect(answer.code).toBeUndefined();
   }
 

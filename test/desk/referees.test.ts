@@ -20,7 +20,8 @@ const money = (who: Identity, bucket: string) => h.balance(`${who.account}/${buc
 const name = (on: ServerParty, active = true) => h.act(h.operator, "referee", { server: on.id, active, clientId: h.id() });
 const doubt = (step: string | null = null, of = lease) =>
   h.act(customer.signer, "trace-request", { lease: of, party: customer.party, step });
-const dispute = (run: Ended) => h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease: run.id, segment: null });
+const dispute = (run: Ended) =>
+  h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease: run.id, segment: null, ruling: null });
 const REPLICATED = { assurance: "replicated" } as const;
 const free = (on: ServerParty) => h.balance(capacityKey(on.id, "vcpu", "free"));
 

@@ -56,7 +56,7 @@ async function run(round: number, came: { stdoutDigest?: string }, by: Identity 
 async function convicted(): Promise<void> {
   await doubt(null);
   const { id: refereeLease } = await run(1, { stdoutDigest: OTHER });
-  const answer = await h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease, segment: null });
+  const answer = await h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease, segment: null, ruling: null });
   expect(answer["verdict"]).toBeDefined();
 }
 
@@ -212,7 +212,7 @@ describe("every step has an end, whoever is silent", () => {
     await h.submit(first.offer({ sequence: 2, validUntil: h.now + 600_000 }));
     const { id } = await run(1, {});
     expect(
-      (await h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease: id, segment: null })).code,
+      (await h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease: id, segment: null, ruling: null })).code,
     ).toBeUndefined();
     expect((await h.lease(lease)).final).toMatchObject({ judgement: "right" });
   });

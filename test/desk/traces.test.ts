@@ -44,7 +44,7 @@ const trace = (over: Partial<Payload<"trace">> = {}, by = server) =>
   });
 const roots = ["11", "22", "33"].map((byte) => byte.repeat(32));
 const dispute = (refereeLease: string, segment: number | null) =>
-  h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease, segment });
+  h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease, segment, ruling: null });
 const segmentRun = (index: number, from: string | null, stateRoot: string | null, over: Partial<Payload<"result">> = {}) =>
   ended(
     h,

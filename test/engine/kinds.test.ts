@@ -32,6 +32,7 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
   ["Go's build for a browser", importing("gojs", "runtime.wasmExit"), /Go's build for a browser.*GOOS=wasip1/],
   ["wasm-bindgen's", importing("__wbindgen_placeholder__", "__wbindgen_throw"), /wasm-bindgen/],
   ["Emscripten's", importing("env", "emscripten_resize_heap"), /wasi-sdk/],
+  ["another host's", importing("rb-js-abi-host", "eval-js"), /a host of its own.*wasi_snapshot_preview1 alone/],
   ["a library", module('(memory (export "memory") 1) (func (export "add"))'), /library/],
   [
     "a reactor that wants values",

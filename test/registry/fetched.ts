@@ -7,7 +7,7 @@ import type { Timers } from "@xenoservers/protocol/link";
 import { OciError, openImage } from "@xenoservers/sdk";
 import { SILENCE_MS_MAX } from "../../packages/sdk/src/oci/answer.ts";
 import { LAYER_BYTES, startProxy, type Upstream } from "./proxy.ts";
-import { SECRET, type TrickRow } from "./tricks.ts";
+import { SECRET, type TrickRow } from "./trick.ts";
 
 export function patientTimers(): { timers: Timers; waits: number[]; silence(): void } {
   const waits: number[] = [];

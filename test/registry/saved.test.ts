@@ -200,6 +200,11 @@ it.each([
     "does not have the digest that its configuration states",
   ],
   [
+    "fewer layers than its configuration states",
+    { "manifest.json": [{ Config: "c", Layers: ["l"] }], c: configOf("c", ["l", "m"]), l: "l" },
+    "it lists 1 layers, and its configuration states 2",
+  ],
+  [
     "a name that leads out of it",
     { "manifest.json": [{ Config: "../../../etc/hostname", Layers: [] }] },
     "lacks the configuration that it names",
@@ -220,7 +225,7 @@ it("sends no file of this machine that a folder names as a layer, or a link in i
   const secret = path.join(folder, "secret");
   await writeFile(secret, gzipSync("a secret"));
   const list = (layer: string) => ({ "manifest.json": [{ Config: "c", Layers: [layer] }] });
-  const layers = { c: configOf("c", []), link: `-> ${secret}`, ...list("link") };
+  const layers = { c: configOf("c", ["another"]), link: `-> ${secret}`, ...list("link") };
   await expect(opened(`oci:${await put(layers)}`)).rejects.toThrow("does not have the digest that its configuration states");
   await expect(opened(`oci:${await put({ ...layers, ...list("../secret") })}`)).rejects.toThrow("lacks a layer that it names");
   await expect(opened(`oci:${await put({ ...layers, ...list(secret) })}`)).rejects.toThrow("lacks a layer that it names");

@@ -101,6 +101,25 @@ describe("a run", () => {
     expect([dueNanos > 0n, ownerNanos + feeNanos]).toEqual([true, dueNanos]);
   });
 
+  it("is quoted before it is ordered, tells its lease at once, and leaves its files where that is asked for", async () => {
+    const sdk = await Market.connect();
+    const source = "open('/out/got','w').write('done')\nprint('there')";
+    const notes: string[] = [];
+    const prepared = await sdk.prepare({ python: { source }, budget: "0.10", leaveFiles: true, onNote: (text) => notes.push(text) });
+    expect([prepared.quoted.quote.holdNanos > 0n, await countOf(sdk.leases({ live: true }))]).toEqual([true, 0]);
+    const told: string[] = [];
+    const job = await prepared.run({ onLease: (lease) => told.push(lease) });
+    expect(told).toEqual([job.lease]);
+    const result = await job.result;
+    expect(result).toMatchObject({ ok: true, stdout: "there\n", files: [{ name: "got", size: 4, bytes: null }] });
+    expect([job.isThere, (await job.ended).id, notes.length > 0]).toEqual([true, result.lease, true]);
+    // it ended well: another try would come to the same
+    expect([prepared.again(result), await job.audit()]).toEqual([null, null]);
+    expect(await sdk.prepare({ python: { source }, out: "x", leaveFiles: true }).catch(({ code }) => code)).toBe("bad_input");
+    const lease = await prepared.start();
+    expect((await (await sdk.attach(lease)).result).stdout).toBe("there\n");
+  });
+
   it("ends though nobody reads what it prints, and who comes late has the newest and sees the gap", async () => {
     const sdk = await Market.connect();
     const source = "for i in range(40000): print('x' * 63)\nprint('the end')";

@@ -90,6 +90,8 @@ machines("an image's program", () => {
       ["1234:77", "1234:77: /"],
       ["root:web", "0:44: /root"],
       ["nobody", expect.stringContaining("user nobody is not in the image's /etc/passwd")],
+      ["4294967295", expect.stringContaining("4294967295 is no number of a user or group")],
+      ["web:4294967296", expect.stringContaining("4294967296 is no number of a user or group")],
       ["web:nogroup", expect.stringContaining("group nogroup is not in the image's /etc/group")],
       ["99999999999", expect.stringContaining("user 99999999999 is not in")],
     ])("user '%s'", async (spec, who) => {

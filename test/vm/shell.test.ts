@@ -53,6 +53,12 @@ machines("a machine's shell", () => {
       code: 0,
       stdout: "0\n/data\nof it\n",
     });
+    // a name alone is this side's own, and none where it has none
+    expect((await exec("-e", "NO_COLOR", "-e", "NOT_SET_ANYWHERE", "env | grep -E '^NO'")).stdout).toBe("NO_COLOR=1\n");
+    expect(await exec("-e", "=x", "true")).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining("--env =x names nothing") as string,
+    });
     expect(await cli.xeno("exec", lease, "--", "no-such-program")).toMatchObject({
       code: 127,
       stderr: expect.stringContaining("not found") as string,
@@ -156,6 +162,19 @@ machines("a machine's shell", () => {
     const out = path.join(folder, "out");
     expect(await says(`${lease}:/tmp/out`, out)).toMatch(/left out {2}(outside|up): a link that points outside/);
     expect((await readdir(out)).sort()).toEqual(["one"]);
+  });
+
+  it("leaves no part of what there is no room for, and no file where a device was", async () => {
+    const large = path.join(folder, "too-large");
+    await writeFile(large, randomBytes(4 * MIB));
+    const mounted = await exec("-u", "root", "mkdir /tmp/small; busybox mount -t tmpfs -o size=1m none /tmp/small");
+    expect(mounted.code, mounted.stderr).toBe(0);
+    const full = await cli.xeno("cp", large, `${lease}:/tmp/small/large`);
+    expect(full.code).toBe(125);
+    expect(full.stderr).toMatch(/small\/large: No space left on device\n {2}the machine's disk is full/);
+    expect((await exec("-u", "root", "ls -A /tmp/small")).stdout).toBe("");
+    expect((await cli.xeno("cp", large, `${lease}:/dev/null`)).stderr).toContain("/dev/null is a device or the like, and no file");
+    expect((await exec("test -c /dev/null")).code).toBe(0);
   });
 
   it("goes on with a file that was cut off where it was, and leaves nothing half under its name", async () => {

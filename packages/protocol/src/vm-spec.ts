@@ -76,7 +76,7 @@ const zBoot = z.discriminatedUnion("kind", [
         z
           .string()
           .max(131_072)
-          .regex(/^[^\0=]+=[^\0]*$/u),
+          .regex(/^[^\0=]+=[^\0]*$/u, "must be NAME=VALUE, without NUL"),
       )
       .max(1024),
     workdir: zText,

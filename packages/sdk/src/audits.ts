@@ -55,10 +55,30 @@ export async function followUp(
   }
 }
 
-/**
- * The same of a lease of any age, for the budget of its order; `keptJob` gives what was ordered, and throws KeptError where it is not kept.
- * Null where its result cannot be audited.
- */
+interface DrawnOrder {
+  order: Payload<"order">;
+  /** What was ordered; throws KeptError where it is not kept. */
+  job(): Promise<BuiltWork>;
+  signal?: AbortSignal;
+}
+
+/** The same for the budget of its order. */
+export async function followUpOrder(
+  client: MarketClient,
+  drawn: Audit,
+  lease: string,
+  { order, job: kept, signal }: DrawnOrder,
+): Promise<Audit> {
+  try {
+    const job = await unlessOff(signal, kept());
+    return await followUp(client, drawn, lease, { order, job, budgetNanos: BigInt(order.budgetNanos), ...(signal ? { signal } : {}) });
+  } catch (error) {
+    if (!(error instanceof KeptError)) throw error;
+    return { ...drawn, undone: error.message };
+  }
+}
+
+/** The same of a lease of any age, by what is kept of its job. Null where its result cannot be audited. */
 export async function auditLease(
   client: MarketClient,
   view: LeaseView,
@@ -68,11 +88,5 @@ export async function auditLease(
   const drawn = drawnAudit(view);
   if (drawn === null || !drawn.drawn) return drawn;
   const { payload: order } = (await unlessOff(signal, fetchBound(client, view.id))).order;
-  try {
-    const job = await unlessOff(signal, keptJob(order.jobHash));
-    return await followUp(client, drawn, view.id, { order, job, budgetNanos: BigInt(order.budgetNanos), ...(signal ? { signal } : {}) });
-  } catch (error) {
-    if (!(error instanceof KeptError)) throw error;
-    return { ...drawn, undone: error.message };
-  }
+  return followUpOrder(client, drawn, view.id, { order, job: () => keptJob(order.jobHash), ...(signal ? { signal } : {}) });
 }

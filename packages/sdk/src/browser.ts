@@ -59,4 +59,4 @@ export {
 } from "./words.ts";
 export { WORK_DEFAULTS } from "./work-options.ts";
 export { EarlierFailedError, GivenUpError, JobFailedError, LeftOpenError, LeftUndoneError } from "./errors.ts";
-export { NotComparedError, NotStartedError, StalledError } from "./errors.ts";
+export { BrokenWordError, NotComparedError, NotStartedError, StalledError } from "./errors.ts";

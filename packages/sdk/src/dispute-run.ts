@@ -6,11 +6,12 @@ import { REFEREES_MAX, drawReferee, refereeFailed } from "@xenoservers/market";
 import { refuse, segmentHashOf, type LeaseView, type Payload } from "@xenoservers/protocol";
 import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
-import { AbortedError, RefusedError } from "./errors.ts";
+import { AbortedError, BrokenWordError, RefusedError } from "./errors.ts";
 import { unlessOff } from "./facade/calling-off.ts";
 import { refereeAssurances, refereeOrder } from "./dispute-terms.ts";
 import { placeOrder } from "./placing.ts";
 import type { BoundOrder } from "./purchase-order.ts";
+import { endOf } from "./session/end-of.ts";
 import { openSession } from "./session/open-session.ts";
 
 /** Whose turn it was, and the lease of its run. */
@@ -42,7 +43,7 @@ interface Turn {
 function checkedTurn({ id, settlement, draw }: LeaseView, { referee, round }: Turn): Turn {
   const { candidates = [] } = draw ?? {};
   const right = settlement !== null && candidates.length <= REFEREES_MAX && drawReferee(settlement, candidates, round) === referee;
-  if (!right) throw new Error(`the broker names a referee for lease ${id.slice(0, 12)} that was not drawn`);
+  if (!right) throw new BrokenWordError(`the broker names a referee for lease ${id.slice(0, 12)} that was not drawn`);
   return { referee, round };
 }
 
@@ -72,9 +73,7 @@ async function orderOn(client: MarketClient, { lease, order, job, budgetNanos }:
 async function ended(client: MarketClient, bound: BoundOrder, job: BuiltWork, signal: AbortSignal | undefined): Promise<LeaseView> {
   const { session, close } = openSession(client, bound, job, {});
   try {
-    const outcome = await unlessOff(signal, Promise.race([session.settled(), session.failed]));
-    if (outcome instanceof Error) throw outcome;
-    return outcome;
+    return await unlessOff(signal, endOf(session));
   } catch (error) {
     // a referee's run that nobody waits for would be paid all the same
     if (error instanceof AbortedError) await session.withdraw("its customer has called it off");

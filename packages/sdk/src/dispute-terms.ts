@@ -15,11 +15,13 @@ import {
   proofOf,
   type Assurance,
 } from "@xenoservers/market";
-import { parseDocumentOf, refuse, type LeaseView, type Payload, type ReceiptDocument, type Refusal } from "@xenoservers/protocol";
+import { refuse, type LeaseView, type Payload, type Refusal, type Verified } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
-import { RefusedError } from "./errors.ts";
+import { BrokenWordError, RefusedError } from "./errors.ts";
 import { quoteFor, type Quoted, type Wanted } from "./order.ts";
+import type { BoundOrder } from "./purchase-order.ts";
+import { signedOf } from "./signed-of-lease.ts";
 
 /** `parts`: servers sign the states of a second run and the referee runs one part. `whole`: it runs all of the job. */
 type DisputeWay = "parts" | "whole";
@@ -37,9 +39,12 @@ export interface DisputeTerms {
   upTo: bigint | null;
 }
 
-interface DisputedLease {
+/** One of them, by what was signed for it. */
+export interface DisputedLease {
   view: LeaseView;
-  result: Payload<"result">;
+  bound: BoundOrder;
+  /** Its own server's. */
+  result: Verified<"result">;
   /** Put down for it until it is decided; what was put down before is not asked for again. */
   depositNanos: bigint;
 }
@@ -124,17 +129,6 @@ async function findReferees(
   return found.sort((a, b) => (a.quote.holdNanos > b.quote.holdNanos ? -1 : 1));
 }
 
-/** Of these documents, the one of a kind that a lease has once. */
-export function documentIn<K extends "result" | "trace">(
-  client: MarketClient,
-  documents: readonly ReceiptDocument[],
-  wanted: K,
-): Payload<K> | null {
-  const stored = documents.find(({ kind }) => kind === wanted);
-  const parsed = stored && parseDocumentOf(client.crypto, wanted, stored.envelope);
-  return parsed?.ok ? parsed.document.payload : null;
-}
-
 /** The fuel at which each of these was ended; null: it came to its own end. Throws RefusedError where running it again shows nothing. */
 const endsOf = (order: Payload<"order">, results: readonly Payload<"result">[]): (bigint | null)[] =>
   results.map((result) => {
@@ -159,7 +153,7 @@ const limited = (order: Payload<"order">, upTo: bigint | null): Payload<"order">
 export const orderToEnd = (order: Payload<"order">, result: Payload<"result">): Payload<"order"> =>
   limited(order, upToFuel(endsOf(order, [result])));
 
-function stateProblem({ id, state, end, deadlineAt }: LeaseView, result: Payload<"result"> | null, now: number): Refusal | null {
+function stateProblem({ id, state, end, deadlineAt }: LeaseView, result: Verified<"result"> | null, now: number): Refusal | null {
   if (state !== "settled" && state !== "disputed") return refuse("wrong_state", { lease: id, state });
   const windowEndsAt = deadlineAt ?? end?.windowEndsAt ?? 0;
   if (state === "settled" && now > windowEndsAt)
@@ -181,6 +175,16 @@ function wayOf(job: BuiltWork, results: readonly Payload<"result">[], tracesHere
   return hasBreakpoints(job) && long && (results.length > 1 || tracesHere) ? "parts" : "whole";
 }
 
+/** A lease whose result can be doubted now. Throws RefusedError, BrokenPurchaseOrder, BrokenWordError. */
+async function doubtful(client: MarketClient, id: string): Promise<Omit<DisputedLease, "depositNanos">> {
+  const view = await client.read("lease", { params: { id } });
+  if (view.id !== id) throw new BrokenWordError(`the broker shows another lease in place of ${id.slice(0, 12)}`);
+  const { bound, result } = await signedOf(client, id);
+  const problem = stateProblem(view, result, client.brokerNow());
+  if (problem || !result) throw new RefusedError(problem ?? refuse("not_comparable", { lease: view.id }));
+  return { view, bound, result };
+}
+
 /** Throws RefusedError with the first thing that stands in the way; nothing is frozen yet. */
 export async function disputeTerms(
   client: MarketClient,
@@ -190,16 +194,10 @@ export async function disputeTerms(
   budgetNanos: bigint,
   tracesHere: boolean,
 ): Promise<DisputeTerms> {
-  const views = await Promise.all(leases.map((id) => client.read("lease", { params: { id } })));
-  const receipts = await Promise.all(leases.map((id) => client.read("receipt", { params: { id } })));
-  const found = views.map((view, i) => {
-    const result = documentIn(client, receipts[i]?.documents ?? [], "result");
-    const problem = stateProblem(view, result, client.brokerNow());
-    if (problem || !result) throw new RefusedError(problem ?? refuse("not_comparable", { lease: view.id }));
-    return { view, result };
-  });
-  const parties = new Set([...views.map(({ owner }) => owner), client.identity.party]);
-  const results = found.map(({ result }) => result);
+  const found = await Promise.all(leases.map((id) => doubtful(client, id)));
+  const views = found.map(({ view }) => view);
+  const parties = new Set([...found.map(({ bound }) => bound.po.payload.owner), client.identity.party]);
+  const results = found.map(({ result }) => result.payload);
   const ends = endsOf(order, results);
   const upTo = upToFuel(ends);
   const toEnd = limited(order, upTo);
@@ -210,6 +208,6 @@ export async function disputeTerms(
   const way = ends.every((end) => end === upTo) ? wayOf(job, results, tracesHere) : "whole";
   return {
     ...{ way, referee: dearest, referees: 1 + others.length, order: toEnd, upTo },
-    leases: found.map(({ view, result }) => ({ view, result, depositNanos: depositOf(view, way) })),
+    leases: found.map((each) => ({ ...each, depositNanos: depositOf(each.view, way) })),
   };
 }

@@ -2,6 +2,7 @@ import { drawReferee, objectionDepositNanos } from "@xenoservers/market";
 import { refuse, type Envelope, type LeaseView, type OfferView, type Receipt, type SignedDocument } from "@xenoservers/protocol";
 import type { LinkAnswer } from "@xenoservers/protocol/link";
 import { PAPER_PRICE, PaperMarket, Random, SimClock, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
+import { resultDifference } from "@xenoservers/verify";
 import { beforeEach, describe, expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
 import { disputeTerms } from "./dispute-terms.ts";
@@ -26,14 +27,22 @@ let order: SignedDocument<"order">;
 let views: Map<string, LeaseView>;
 let results: Map<string, SignedDocument<"result">>;
 let lease: string;
-let bound: SignedDocument<"purchase-order"> | null;
+let orders: Map<string, SignedDocument<"purchase-order">>;
+/** Of further servers. */
+let more: Envelope[];
 
+/** As the broker shows it: the purchase order, the result where there is one, and who may sign what. */
 function receiptOf(id: string): Receipt {
-  const result = results.get(id);
-  const stored = result
-    ? [{ kind: "result", id: result.id, envelope: result.envelope, at: START, salt: "" as const, leaf: id, index: 1, proof: [] }]
-    : [];
-  return { format: "xenoservers-receipt-1", lease: id, market: market.pins, documents: stored, leaves: [], checkpoint: "", size: 1 };
+  const about = (kind: string, of: string, envelope: Envelope) => ({
+    ...{ kind, id: of, envelope, at: START, salt: "" as const, leaf: id, index: 1, proof: [] },
+  });
+  const [po, result] = [orders.get(id), results.get(id)];
+  const documents = [
+    ...(po ? [about("purchase-order", po.id, po.envelope)] : []),
+    ...(result ? [about("result", result.id, result.envelope)] : []),
+  ];
+  const leaves = [...customer.grants, ...server.grants, ...referee.grants, ...more].map((envelope) => about("key-grant", id, envelope));
+  return { format: "xenoservers-receipt-1", lease: id, market: market.pins, documents, leaves, checkpoint: "", size: 1 };
 }
 
 function offerView(of: PaperServer): OfferView {
@@ -75,7 +84,7 @@ function settled(over: Partial<Own<"result">> = {}, end: Parameters<PaperMarket[
   const po = market.purchaseOrder(order, server, market.offer(server));
   const result = market.result(server, po.id, order, { fuel: "1000", ...over });
   results.set(po.id, result);
-  bound = po;
+  orders.set(po.id, po);
   views.set(po.id, market.view(po, { state: "settled", end: market.end(po, { dueNanos: "600", ...end }), deadlineAt: START + 60_000 }));
   return po.id;
 }
@@ -92,7 +101,7 @@ beforeEach(() => {
     ...{ memoryMibMax: 64, diskMibMax: 64, outputMibMax: 1, fuelMax: 10n ** 12n },
   });
   order = market.order(customer, { jobHash: job.jobHash });
-  [views, results] = [new Map(), new Map()];
+  [views, results, orders, more] = [new Map(), new Map(), new Map(), []];
   client.answers.market = () => ({ ...market.info, referees: [referee.id] });
   client.answers.lease = ({ params }) => views.get(params?.["id"] ?? "")!;
   client.answers.receipt = ({ params }) => receiptOf(params?.["id"] ?? "");
@@ -159,6 +168,7 @@ describe("before anything is frozen", () => {
   });
   const addOpen = (): string => {
     const po = market.purchaseOrder(order, server, market.offer(server), { attempt: 2 });
+    orders.set(po.id, po);
     views.set(po.id, market.view(po));
     return po.id;
   };
@@ -204,7 +214,18 @@ function broker(verdict: "wrong" | "right", servers: readonly PaperServer[] = [r
       po.id,
       market.view(po, { state: "settled", end: market.end(po, { reason, blame: reason === "completed" ? "nobody" : "owner" }) }),
     );
-    results.set(po.id, market.result(on, po.id, signed));
+    orders.set(po.id, po);
+    const { fuel, memoryHash, outputDigest, stdoutDigest, stderrDigest, engine } = results.get(lease)!.payload;
+    const came = {
+      fuel,
+      memoryHash,
+      outputDigest,
+      stdoutDigest,
+      stderrDigest,
+      engine,
+      ...(verdict === "wrong" ? { stdoutDigest: "ee".repeat(32) } : {}),
+    };
+    results.set(po.id, market.result(on, po.id, signed, came));
     if (reason !== "completed") round++;
     return { ok: true, answer: { purchaseOrder: po.envelope, grants: [...customer.grants, ...on.grants] } };
   };
@@ -214,7 +235,13 @@ function broker(verdict: "wrong" | "right", servers: readonly PaperServer[] = [r
     const about = { lease, server: server.id, owner: server.owner.party, referee: ruling.payload.server, round, slashedTo: customer.party };
     const signed = market.sign(market.receipts, "verdict", {
       ...{ ...about, result: accused.envelope, ruling: ruling.envelope, trace: null },
-      ...{ segment: null, why: "stdout differs", refundNanos: "600", slashedNanos: "0", at: START },
+      ...{
+        segment: null,
+        why: resultDifference(accused.payload, ruling.payload) ?? "nothing",
+        refundNanos: "600",
+        slashedNanos: "0",
+        at: START,
+      },
     });
     return { ok: true, answer: { verdict: signed.envelope } };
   };
@@ -253,7 +280,7 @@ describe("a dispute that is called off", () => {
     client.answers.offers = (request) => ({ ...all!(request), ...(request.query?.["later"] === "true" ? {} : { offers: [] }) });
     expect(await refusal(disputeResults(client, [lease], order.payload, job, BUDGET))).toMatchObject({ code: "no_referee" });
     client.onSubmit(client.sign("trace-request", { lease, party: customer.party, step: null }));
-    expect((await judgedIn()).verdicts.get(lease)).toMatchObject({ why: "stdout differs" });
+    expect((await judgedIn()).verdicts.get(lease)).toMatchObject({ why: expect.stringContaining("standard output") });
     expect(client.kinds()).not.toContain("trace-request");
   });
 
@@ -303,12 +330,10 @@ function disputeLong(here: TraceHere, signal?: AbortSignal): ReturnType<typeof d
     const { jobHash } = order.payload;
     const own = { lease, server: server.id, request: document.id, jobHash, engine: "paper-1", step: step ?? "0", roots: [], detail: "" };
     const trace = market.sign(server.signer, "trace", own);
-    const about = (kind: string, id: string, envelope: Envelope) => ({ ...receiptOf(lease).documents[0]!, kind, id, envelope });
     const { documents, ...rest } = receiptOf(lease);
-    const leaves = [...customer.grants, ...server.grants].map((envelope) => about("key-grant", lease, envelope));
     client.answers.receipt = () => ({
       ...rest,
-      ...{ documents: [...documents, about("purchase-order", lease, bound!.envelope), about("trace", trace.id, trace.envelope)], leaves },
+      documents: [...documents, { ...documents[0]!, kind: "trace", id: trace.id, envelope: trace.envelope }],
     });
     views.set(lease, { ...viewOf(lease), state: "disputed", trace: { depositNanos: "60", answered: true, deadlineAt: null } });
     return { ok: true, answer: {} };
@@ -320,7 +345,7 @@ describe("a dispute over a short job", () => {
   it("freezes the pay, has the drawn referee run all of it, and brings back the verdict", async () => {
     broker("wrong");
     const judged = await judgedIn();
-    expect(judged.verdicts.get(lease)).toMatchObject({ why: "stdout differs" });
+    expect(judged.verdicts.get(lease)).toMatchObject({ why: expect.stringContaining("standard output") });
     expect(judged.runs.get(lease)).toMatchObject({ referee: referee.id, round: 1, passed: [] });
     expect(client.kinds().filter((kind) => kind !== "login")).toEqual(["trace-request", "order", "dispute"]);
     expect(client.submitted[0]?.payload).toMatchObject({ lease, step: null });
@@ -345,6 +370,7 @@ describe("a dispute over a short job", () => {
 
   it("goes on to the next referee where one fails, and says so", async () => {
     const other = market.server(market.party("another operator"));
+    more = other.grants;
     broker("wrong", [referee, other]);
     runs = [{ reason: "server-failed" }];
     const judged = await judgedIn();
@@ -384,6 +410,35 @@ describe("a dispute over a short job", () => {
       return document.kind === "dispute" ? { ok: true, answer: { verdict: results.get(lease)!.envelope } } : answer;
     };
     expect(await judgedIn().catch((error: unknown) => error)).toMatchObject({ message: "the broker's verdict is not valid" });
+  });
+});
+
+describe("a broker whose word does not follow from what was signed", () => {
+  it("says that the results agree where they do not, and is not believed", async () => {
+    broker("wrong");
+    const right = client.onSubmit;
+    client.onSubmit = (document) => (document.kind === "dispute" ? refuse("result_agrees") : right(document));
+    await expect(judgedIn()).rejects.toMatchObject({
+      code: "broken_word",
+      message: expect.stringContaining("says that the results agree"),
+    });
+  });
+
+  it("convicts a server that the referee bears out, and is not believed", async () => {
+    broker("right");
+    const right = client.onSubmit;
+    client.onSubmit = (document) => {
+      if (document.kind !== "dispute") return right(document);
+      const { refereeLease } = document.payload as Own<"dispute">;
+      const [accused, ruling] = [results.get(lease)!, results.get(refereeLease)!];
+      const about = { lease, server: server.id, owner: server.owner.party, referee: ruling.payload.server, round: 1, trace: null };
+      const signed = market.sign(market.receipts, "verdict", {
+        ...{ ...about, result: accused.envelope, ruling: ruling.envelope, slashedTo: customer.party },
+        ...{ segment: null, why: "so it is", refundNanos: "600", slashedNanos: "0", at: START },
+      });
+      return { ok: true, answer: { verdict: signed.envelope } };
+    };
+    await expect(judgedIn()).rejects.toMatchObject({ code: "broken_word", message: expect.stringContaining("has signed the same") });
   });
 });
 

@@ -2,18 +2,20 @@
  * A result that its customer doubts, before a referee. A short job is run again whole on the referee's server. Of a long one the servers
  * sign the roots of their states at breakpoints, and the referee runs only the segment in which these part.
  */
-import { traceStep } from "@xenoservers/market";
-import { verifyDocumentOf, type Payload } from "@xenoservers/protocol";
+import { invariant, traceStep, traceWithinMs } from "@xenoservers/market";
+import type { Payload } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
-import { AbortedError, LeftOpenError, RefusedError } from "./errors.ts";
+import { AbortedError, LeftOpenError, RefusedError, StalledError } from "./errors.ts";
 import { assertWanted, unlessOff } from "./facade/calling-off.ts";
 import { refereeRun, type RefereeRun } from "./dispute-run.ts";
-import { disputeTerms, documentIn, type DisputeTerms } from "./dispute-terms.ts";
+import { disputeTerms, type DisputedLease, type DisputeTerms } from "./dispute-terms.ts";
 import type { BuiltJob } from "./job.ts";
+import { bring } from "./judged-word.ts";
 import { fetchBound } from "./purchase-order.ts";
 import { firstDifference, segmentJob, type Trace } from "./segment.ts";
 import { openSession } from "./session/open-session.ts";
+import { signedOf } from "./signed-of-lease.ts";
 
 export interface Judged {
   /** Of the first lease. */
@@ -49,16 +51,10 @@ async function doubt(doubted: Case, lease: string, step: bigint | null): Promise
   await client.act("trace-request", { lease, party: client.identity.party, step: step?.toString() ?? null });
 }
 
-async function judge({ client }: Case, lease: string, refereeLease: string, segment: number | null): Promise<Payload<"verdict"> | null> {
-  const answer = await client.act("dispute", { lease, party: client.identity.party, refereeLease, segment }).catch((error: unknown) => {
-    if (error instanceof RefusedError && error.refusal.code === "result_agrees") return null;
-    throw error;
-  });
-  if (answer?.["verdict"] === undefined) return null;
-  const facts = { crypto: client.crypto, market: client.pins, keyOf: () => null, at: client.brokerNow() };
-  const verdict = verifyDocumentOf("verdict", answer["verdict"], facts);
-  if (!verdict.ok || verdict.document.payload.lease !== lease) throw new Error("the broker's verdict is not valid");
-  return verdict.document.payload;
+function accusedIn({ terms }: Case, lease: string): DisputedLease {
+  const accused = terms.leases.find(({ view }) => view.id === lease);
+  invariant(accused, "only what is doubted is judged");
+  return accused;
 }
 
 /** Doubts them in turn; returns those for which no referee has room before the others are judged. Throws where it is so of the first. */
@@ -98,29 +94,43 @@ const joined = (one: Judged, other: Judged): Judged => ({
 });
 
 /** Each lease by the referee that its own settlement draws. */
-async function judgeAll(doubted: Case, leases: readonly string[], job: BuiltWork, segment: Judged["segment"]): Promise<Judged> {
+async function judgeAll(
+  doubted: Case,
+  leases: readonly string[],
+  job: BuiltWork,
+  segment: Judged["segment"],
+  traces: ReadonlyMap<string, Payload<"trace">> = new Map(),
+): Promise<Judged> {
   const { client, budgetNanos, terms, signal } = doubted;
   const [verdicts, runs]: [Judged["verdicts"], Judged["runs"]] = [new Map(), new Map()];
   for (const lease of leases) {
     assertWanted(signal);
     const run = await refereeRun(client, { lease, order: terms.order, job, budgetNanos, ...(signal ? { signal } : {}) });
     runs.set(lease, run);
-    verdicts.set(lease, await judge(doubted, lease, run.refereeLease, segment?.index ?? null));
+    const part = segment && { trace: traces.get(lease) ?? null, segment: segment.index };
+    verdicts.set(lease, await bring(client, accusedIn(doubted, lease), run, part));
   }
   return { refereeLease: [...runs.values()][0]?.refereeLease ?? "", runs, segment, verdicts };
 }
 
 const POLL_MS = 200;
+/** Times what the server has: while no broker was there to hear, its time does not run. */
+const PATIENCE = 3;
 
 /** The server's signed roots; null when it did not answer in time, which costs it its pay, or was asked for others or for none. */
-async function traceFor({ client, signal }: Case, lease: string, step: bigint): Promise<Payload<"trace"> | null> {
-  for (;;) {
+async function traceFor(doubted: Case, lease: string, step: bigint): Promise<Payload<"trace"> | null> {
+  const { client, signal } = doubted;
+  const { result } = accusedIn(doubted, lease);
+  const patienceMs = PATIENCE * traceWithinMs(BigInt(result.payload.fuel), doubted.terms.order.resources.memoryMib);
+  for (const until = client.timers.now() + patienceMs; ;) {
     assertWanted(signal);
     const { state, trace } = await client.read("lease", { params: { id: lease } });
-    const { documents } = await client.read("receipt", { params: { id: lease } });
-    const answered = documentIn(client, documents, "trace");
-    if (answered) return answered.step === step.toString() ? answered : null;
-    if (state === "final" || trace?.answered) return null;
+    if (state === "final" || trace?.answered) {
+      const answered = (await signedOf(client, lease)).trace?.payload ?? null;
+      return answered?.step === step.toString() && answered.engine === result.payload.engine ? answered : null;
+    }
+    if (client.timers.now() > until)
+      throw new StalledError(`the time in which the server of lease ${lease} had to show its states is long over, and the lease goes on`);
     await client.sleep(POLL_MS);
   }
 }
@@ -141,7 +151,7 @@ const letGo = (trace: Promise<Trace> | undefined): void =>
 /** The referee runs the one segment where traces part; null where that cannot be found, and the whole job has to be run. */
 async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | undefined): Promise<Judged | null> {
   const { client, terms, signal } = doubted;
-  const most = terms.leases.map(({ result }) => BigInt(result.fuel)).reduce((a, b) => (a > b ? a : b));
+  const most = terms.leases.map(({ result }) => BigInt(result.payload.fuel)).reduce((a, b) => (a > b ? a : b));
   const step = traceStep(most, terms.order.resources.memoryMib);
   const all = terms.leases.map(({ view }) => view.id);
   const waiting = await doubtAll(doubted, all, step);
@@ -155,7 +165,7 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
       throw error;
     },
   );
-  const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots }] : []));
+  const answered = asked.flatMap(({ lease, trace }) => (trace && trace.detail === "" ? [{ lease, roots: trace.roots, trace }] : []));
   if (answered.length === 0) {
     letGo(mine);
     return null;
@@ -177,6 +187,7 @@ async function disputeSegment(doubted: Case, job: BuiltJob, here: TraceHere | un
       answered.map(({ lease }) => lease),
       part,
       { index, of, stateBytes },
+      new Map(answered.map(({ lease, trace }) => [lease, trace])),
     );
     return waiting.length === 0 ? judged : joined(judged, await judgeWhole(doubted, waiting));
   } finally {

@@ -2,6 +2,7 @@ import { ERROR_CODES, isErrorCode, refuse } from "@xenoservers/protocol";
 import { expect, it } from "vitest";
 import {
   AbortedError,
+  BrokenWordError,
   ContextError,
   EarlierFailedError,
   GivenUpError,
@@ -27,6 +28,7 @@ const ERRORS: readonly MarketError[] = [
   new AbortedError(null),
   new GivenUpError("l", "withdrawn", null),
   new BrokenPurchaseOrder("x", null, []),
+  new BrokenWordError("x"),
   new NotStartedError("x"),
   new NotDelivered("x"),
   new EarlierFailedError("l", "x"),

@@ -33,6 +33,12 @@ export const SDK_CODES = {
     money: "withdrawn",
     next: "keep the purchase order, which shows it to others, and do not use this market before its operator explains",
   },
+  broken_word: {
+    blame: "broker",
+    retryable: false,
+    money: "by-terms",
+    next: "keep the receipts, which show it to others (`xeno verify`), and do not use this market before its operator explains",
+  },
   not_started: { blame: "unknown", retryable: true, money: "withdrawn", next: "run it again; the message says what was missing" },
   not_delivered: {
     blame: "owner",
@@ -148,10 +154,22 @@ export class GivenUpError extends MarketError {
   }
 }
 
+/** What the broker says or shows does not follow from what was signed. */
+export class BrokenWordError extends MarketError {
+  override name = "BrokenWordError";
+  readonly code = "broken_word";
+}
+
 /** The job never ran: its server did not take it, or a part of it could not be had here. */
 export class NotStartedError extends MarketError {
   override name = "NotStartedError";
   readonly code = "not_started";
+  /** What came of withdrawing its order; null: there was nothing to withdraw. */
+  readonly left: Withdrawn | null;
+  constructor(message: string, { left = null, ...options }: ErrorOptions & { left?: Withdrawn | null } = {}) {
+    super(message, options);
+    this.left = left;
+  }
 }
 
 /** A doubt was signed, and its own signal ended the call before the market's referee had judged. */

@@ -40,7 +40,6 @@ export {
   type KeptVm,
   type KeptWork,
 } from "./node/kept-job.ts";
-export { RunHere, earlierHere } from "./node/run-here.ts";
 export { keptPromises } from "./node/kept-promises.ts";
 export { keepReceipt, keepReceiptHere, readReceipt } from "./node/kept-receipt.ts";
 export { EMPTIED, KEPT_BYTES_MAX } from "./node/kept-room.ts";
@@ -62,13 +61,17 @@ export { dropMap } from "./node/map-place.ts";
 export { isMapName, type MapOptions, type MapProgress, type Mapped } from "./facade/map/options.ts";
 export { type MapRun } from "./facade/map/map-run.ts";
 export { type Job } from "./facade/job.ts";
+export { PreparedRun } from "./facade/prepared-run.ts";
+export { type PlannedOptions } from "./facade/ordering.ts";
+export type { Planned } from "./facade/here.ts";
+export { plannedOf } from "./node/here.ts";
 export type { Bill, JobResult } from "./facade/job-result.ts";
 export type { Audited, Dispute, DisputeOptions } from "./facade/doubting.ts";
 export type { Replica, ReplicasInput, ReplicasResult, ReplicatedJob } from "./facade/replicated-job.ts";
 export { rerun, type JobTracer, type Rerun } from "./node/rerun.ts";
 export type { JobFile } from "./facade/job-files.ts";
 export type { Chunk, Output } from "./facade/output.ts";
-export type { FileContent, RunInput } from "./facade/run-input.ts";
+export type { FileContent, RunInput, Watching } from "./facade/run-input.ts";
 export { agentExec } from "./guest/agent-exec.ts";
 export { agentCopyIn, agentCopyOut } from "./guest/agent-copy.ts";
 export { NO_OUTPUT, machineProblem } from "./node/machine/hold.ts";

@@ -2,7 +2,7 @@
  * The broker's purchase order as its customer takes it: believed only where it follows from the order that was signed here, the offer
  * that its owner signed and the announced fee. Nothing of a job is sent on any other. Who controls the inputs: the broker, every byte.
  */
-import { KeyBook, parseDocumentOf, type SignedDocument } from "@xenoservers/protocol";
+import { KeyBook, parseDocumentOf, type Receipt, type SignedDocument } from "@xenoservers/protocol";
 import { checkPurchaseOrder, type CheckedPurchaseOrder, type FactWorld } from "@xenoservers/verify";
 import type { MarketClient } from "./client.ts";
 import { ORDER_VALID_MS } from "./order.ts";
@@ -72,7 +72,16 @@ export function checkBound(
  * Throws BrokenPurchaseOrder.
  */
 export async function fetchBound(client: MarketClient, lease: string, orderId?: string): Promise<BoundOrder> {
-  const { documents, leaves } = await client.read("receipt", { params: { id: lease } });
+  return boundIn(client, await client.read("receipt", { params: { id: lease } }), lease, orderId);
+}
+
+/** The same in a receipt that was fetched. */
+export function boundIn(
+  client: MarketClient,
+  { documents, leaves }: Pick<Receipt, "documents" | "leaves">,
+  lease: string,
+  orderId?: string,
+): BoundOrder {
   const world = worldOf(client, leaves);
   const purchaseOrder = documents.find(({ kind }) => kind === "purchase-order")?.envelope;
   const grants = leaves.map(({ envelope }) => envelope);

@@ -10,9 +10,10 @@ import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
 import { disputeResults, type Judged } from "./dispute.ts";
 import { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
-import { GivenUpError, MarketError, NotComparedError, NotStartedError, RefusedError, StalledError } from "./errors.ts";
+import { NotComparedError, RefusedError } from "./errors.ts";
 import type { BoundOrder } from "./purchase-order.ts";
 import { fetchReceipt } from "./receipt.ts";
+import { endOf } from "./session/end-of.ts";
 import { NotDelivered } from "./session/fetches.ts";
 import type { LeaseSession, SessionHandlers } from "./session/lease-session.ts";
 import { openSessions } from "./session/open-session.ts";
@@ -79,18 +80,6 @@ interface Result extends Standing {
 const proving: NonNullable<SessionHandlers["onResult"]> = async ({ tree }, session) => {
   for (const entry of tree) if (entry.kind === "file") await session.fetch(entry);
 };
-
-/** Its lease's end in the books. Throws a MarketError. */
-async function endOf(session: LeaseSession): Promise<LeaseView> {
-  const stalled = (cause: unknown): never => {
-    throw new StalledError(cause instanceof Error ? cause.message : String(cause), { cause });
-  };
-  const ended = await Promise.race([session.settled().catch(stalled), session.failed]);
-  if (!(ended instanceof Error)) return ended;
-  if (ended instanceof MarketError) throw ended;
-  if (session.left === "unheard") throw new GivenUpError(session.lease, session.left, ended);
-  throw new NotStartedError(ended.message, { cause: ended });
-}
 
 /** In words, where any of them says something else than the first. */
 const differ = ([first, ...others]: readonly Result[]): string | null =>

@@ -5,6 +5,7 @@
 import { statePiecesOf, type Segment } from "@xenoservers/protocol";
 import { builtJob, type BuiltJob } from "./job.ts";
 import { bytesBlob } from "./blob.ts";
+import { NotDelivered } from "./session/fetches.ts";
 
 /** Of one job: the roots, and the states behind them by digest. */
 export interface Trace {
@@ -26,12 +27,12 @@ export function firstDifference(a: readonly string[], b: readonly string[]): num
 
 /** The state with this root, from whoever has it. Throws the last failure. */
 async function stateOf(root: string, sources: readonly Trace[]): Promise<Map<string, Uint8Array>> {
-  let failure: unknown = new Error("nobody has the state to begin from");
+  let failure: unknown = new NotDelivered("nobody has the state to begin from");
   for (const { read } of sources) {
     try {
       const manifest = await read(root);
       const digests = statePiecesOf(manifest);
-      if (!digests) throw new Error("the state to begin from is no state");
+      if (!digests) throw new NotDelivered("the state to begin from is no state");
       const pieces = new Map([[root, manifest]]);
       for (const digest of digests) pieces.set(digest, digest === NOTHING.digest ? new Uint8Array(0) : await read(digest));
       return pieces;
@@ -50,7 +51,7 @@ export async function segmentJob(
   sources: readonly Trace[],
 ): Promise<BuiltJob> {
   const from = index === 1 ? null : (roots[index - 2] ?? null);
-  if (index > 1 && from === null) throw new Error(`nobody has a state at checkpoint ${index - 1}`);
+  if (index > 1 && from === null) throw new NotDelivered(`nobody has a state at checkpoint ${index - 1}`);
   const state = from === null ? new Map<string, Uint8Array>() : await stateOf(from, sources);
   const blobs = new Map(job.blobs);
   for (const [digest, bytes] of state) blobs.set(digest, bytesBlob(bytes));

@@ -7,6 +7,7 @@ export { RULES } from "./receipt/lines.ts";
 export { resultProblem, stoppedAt, type ReExecuted } from "./judging/re-execution.ts";
 export { judge, type Judgement } from "./judging/judgement.ts";
 export { judgeAppeal, judgeReferees, judgeReview } from "./judging/judged-review.ts";
+export { judgeDispute, judgeRuling, type JudgedDispute } from "./judging/judged-dispute.ts";
 export { judgeVerdict, type JudgedVerdict } from "./judging/judged-verdict.ts";
 export { auditMac, wasDrawn } from "./judging/audit-draw.ts";
 export { refereeProblem, resultDifference } from "./judging/comparison.ts";

@@ -2,6 +2,8 @@
 import { GNU, device, dir, entry, extended, fifo, file, gnuLong, hard, symlink, tar, utf8, END } from "./entries.ts";
 import { plain, type Row } from "./row.ts";
 
+/** For its owner, user 7, its group and others; with a mask. */
+const ACL = `\x02\0\0\0${["\x01\0\x06\0\xff\xff\xff\xff", "\x02\0\x07\0\x05\0\0\0", "\x04\0\x04\0\xff\xff\xff\xff", "\x10\0\x07\0\xff\xff\xff\xff", "\x20\0\x04\0\xff\xff\xff\xff"].join("")}`;
 const long = `${"long/".repeat(60)}name`;
 const v7 = { magic: "" };
 const LABEL = "it is no file; GNU tar writes it where a volume has a name, and skips it";
@@ -10,6 +12,8 @@ const CUT = "the kernel keeps 32 bits of it, and so the file becomes somebody el
 const LATE = "squashfs keeps 32 bits, up to 2106";
 const LIBARCHIVE = "it knows only the other way to write attributes; libarchive writes both";
 const LIBARCHIVE_ALONE = ['f xattrs: {"user.ab":"\\u0000ÿ","user.c":"3"}, {"user.c":"3"}'];
+const ACCESS = "squashfs has no access lists: the mode is what counts";
+const ACCESS_ALONE = [`f xattrs: {}, ${JSON.stringify({ "system.posix_acl_access": ACL })}`];
 /** Of newuidmap. */
 const CAPABILITY = "\x01\0\0\x02\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
@@ -157,6 +161,48 @@ export const FORMATS: readonly Row[] = [
     layers: plain(tar(file("a", "1"), entry("Z", "z", { data: "data" }), file("b", "2"))),
     refused: "kind 'Z'",
   },
+  {
+    what: "two extended headers before one entry",
+    layers: plain(tar(extended("x", ["path", "one"], ["uid", "5"]), extended("x", ["gid", "6"]), file("f", "1"))),
+  },
+  {
+    what: "numbers of pax with signs and zeros in front",
+    layers: plain(
+      tar(
+        file("f", "12345", {
+          size: 0,
+          pax: [
+            ["uid", "007"],
+            ["gid", "+8"],
+            ["mtime", "+5"],
+            ["size", "+5"],
+          ],
+        }),
+        file("g", "1", { pax: [["mtime", "99999999999999999"]] }),
+      ),
+    ),
+    umoci: ["it writes what ext4 makes of such a time; podman writes 1970", ["g mtime: 0, -2147483648"]],
+  },
+  {
+    what: "a name with a zero in an extended header",
+    layers: plain(tar(file("f", "1", { pax: [["SCHILY.xattr.user.a\0b", "1"]] }))),
+    refused: "a name that is none",
+  },
+  {
+    what: "a sparse file of a form that nobody knows is what it is",
+    layers: plain(
+      tar(
+        file("f", "1", {
+          pax: [
+            ["GNU.sparse.major", "2"],
+            ["GNU.sparse.minor", "0"],
+            ["GNU.sparse.name", "other"],
+            ["GNU.sparse.realsize", "20"],
+          ],
+        }),
+      ),
+    ),
+  },
   { what: "an empty layer, of no bytes", layers: plain(tar(file("a", "1")), Buffer.alloc(0), tar(file("b", "2"))) },
   { what: "empty layers, of zeros", layers: plain(tar(), Buffer.alloc(10_240), tar(file("a", "1")), tar()) },
   {
@@ -298,7 +344,41 @@ export const FIELDS: readonly Row[] = [
       ),
     ),
   },
-  { what: "access lists", layers: plain(tar(file("f", "1", { pax: [["SCHILY.acl.access", "user::rw-,group::r--,other::---"]] }))) },
+  {
+    what: "access lists, as attributes",
+    podman: [ACCESS, ACCESS_ALONE],
+    umoci: [ACCESS, ACCESS_ALONE],
+    layers: plain(tar(file("f", "1", { mode: 0o674, xattrs: [["system.posix_acl_access", ACL]] }))),
+  },
+  {
+    what: "attributes of users on links and fifos",
+    podman: ["the kernel refuses what users state of links; it is left out here", "refuses"],
+    umoci: ["the kernel refuses what users state of links; it is left out here", "refuses"],
+    layers: plain(tar(symlink("l", "x", { xattrs: [["user.a", "1"]] }), fifo("p", { xattrs: [["user.a", "1"]] }))),
+  },
+  {
+    what: "a capability that is none",
+    refused: "security.capability that is no capability",
+    layers: plain(tar(file("f", "1", { xattrs: [["security.capability", "\x01\0\0\x03"]] }))),
+  },
+  {
+    what: "labels of SELinux, and an attribute twice",
+    layers: plain(
+      tar(
+        file("f", "1", {
+          xattrs: [
+            ["security.selinux", "system_u:object_r:bin_t:s0\0"],
+            ["user.a", "1"],
+            ["user.a", "2"],
+          ],
+        }),
+      ),
+    ),
+  },
+  {
+    what: "access lists, as star has them",
+    layers: plain(tar(file("f", "1", { pax: [["SCHILY.acl.access", "user::rw-,group::r--,other::---"]] }))),
+  },
   {
     what: "an upper layer changes what a file is, and takes its attributes",
     podman: ["it leaves a lower folder the attributes that its new entry does not have", ['d xattrs: {}, {"user.a":"1"}']],

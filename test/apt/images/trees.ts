@@ -1,6 +1,6 @@
 /** The tree that an image makes: of ours, as a guest's kernel would show it (its disks, mounted one on top of the other), and of others. */
 import { execFile } from "node:child_process";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { imageDisks } from "../../../packages/guests/src/qemu/oci/image-disks.ts";
@@ -68,7 +68,12 @@ async function mounted(folder: string, disks: readonly string[]): Promise<Line[]
     places.push(at);
   };
   try {
-    for (const disk of disks) await mount("-t", "squashfs", "-o", "loop,ro", disk);
+    for (const [i, disk] of disks.entries()) {
+      // to a guest each is a device of its own; here one file twice would be one
+      const own = path.join(folder, `disk${i}`);
+      await copyFile(disk, own);
+      await mount("-t", "squashfs", "-o", "loop,ro", own);
+    }
     // an overlay has two layers at least
     const empty = path.join(folder, "empty");
     await mkdir(empty);

@@ -7,6 +7,10 @@ const IN_ORDER = "it goes through the archive in order, and hides what the same 
 const NOTES = "AUFS's notes are no files of the image: docker leaves them out, and so do we";
 const OVERLAY = "an overlay shows nothing there, as podman's own with its default driver; it was asked with vfs, which is no overlay";
 
+const AT_A_LINK = "it follows the link; podman looks below the link itself, where nothing is";
+
+const long = "n".repeat(255);
+const named = (path: string): Buffer => file("f", "", { pax: [["path", path]] });
 const base = tar(dir("a/"), file("a/b", "b"), file("a/c", "c"), dir("a/d/"), file("a/d/e", "e"), file("top", "t"));
 
 export const WHITEOUTS: readonly Row[] = [
@@ -87,4 +91,34 @@ export const WHITEOUTS: readonly Row[] = [
     what: "a whiteout of a hard link's other name",
     layers: plain(tar(file("a", "1"), hard("b", "a"), hard("c", "a")), tar(whiteout("a"))),
   },
+  {
+    what: "opaque through a link",
+    umoci: [AT_A_LINK, ["a/b: ours alone", "a/c: ours alone", "a/d: ours alone", "a/d/e: ours alone"]],
+    layers: plain(base, tar(symlink("l", "a")), tar(opaque("l/"), file("l/new", "n"))),
+  },
+  { what: "opaque below a link", layers: plain(base, tar(symlink("l", "a")), tar(opaque("l/d/"), file("l/d/new", "n"))) },
+  { what: "a name of 255 bytes is hidden", layers: plain(tar(named(long), file("k")), tar(named(`.wh.${long}`))) },
+  ...["a/.wh.", "a/.wh..", "a/d/.wh..."].map((name): Row => ({
+    what: `a whiteout of no name: ${name}`,
+    refused: "which hides no file that has a name",
+    podman: ["it removes the folder itself, or the one above; with its default driver it refuses", "takes"],
+    layers: plain(base, tar(file(name))),
+  })),
+  { what: "a whiteout of no name in the root", refused: "which hides no file that has a name", layers: plain(base, tar(file(".wh."))) },
+  {
+    what: "a file below a folder whose name is a whiteout's",
+    layers: plain(tar(file("foo", "1")), tar(dir(".wh.foo/"), file(".wh.foo/bar", "2"))),
+  },
+  {
+    what: "below a file nothing is hidden",
+    podman: ["it stops where there is no folder", "refuses"],
+    layers: plain(base, tar(whiteout("top/x"))),
+  },
+  {
+    what: "a hard link to a file that AUFS keeps for it",
+    podman: [NOTES, [".wh..wh.plnk: theirs alone"]],
+    umoci: [NOTES, ["f same: undefined, .wh..wh.plnk/7.8", ".wh..wh.plnk: theirs alone", ".wh..wh.plnk/7.8: theirs alone"]],
+    layers: plain(tar(dir(".wh..wh.plnk/"), file(".wh..wh.plnk/7.8", "data", { mode: 0o755, uid: 3 }), hard("f", ".wh..wh.plnk/7.8"))),
+  },
+  { what: "the same layer twice", layers: plain(base, base, tar(file("a/b", "2")), base) },
 ];

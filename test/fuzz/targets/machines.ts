@@ -12,13 +12,16 @@ import { PACKING_BYTES, packingOf } from "@xenoservers/protocol/unpack";
 import { IMAGE_HEADER_BYTES, checkDiskImage, isQcow2 } from "../../../packages/protocol/src/disk-image.ts";
 import { publicAddresses } from "../../../packages/guests/src/qemu/network/addresses.ts";
 import { challengesIn } from "../../../packages/sdk/src/oci/challenge.ts";
-import { parseImageConfig, readManifest, resolveImage } from "../../../packages/sdk/src/oci/image.ts";
+import { parseImageConfig, resolveImage } from "../../../packages/sdk/src/oci/image.ts";
+import { readManifest } from "../../../packages/sdk/src/oci/manifest.ts";
 import { DockerArchive } from "../../../packages/sdk/src/oci/docker-archive.ts";
 import { heldIn, openFiles } from "../../../packages/sdk/src/oci/image-files.ts";
 import type { lazyBlob } from "../../../packages/sdk/src/oci/layer.ts";
 import { parseLayoutIndex } from "../../../packages/sdk/src/oci/layout.ts";
 import { fitting } from "../../../packages/sdk/src/oci/named-images.ts";
 import { openHere } from "../../../packages/sdk/src/oci/on-this-machine.ts";
+import { unpacked } from "../../../packages/sdk/src/oci/packed-answer.ts";
+import { Mishap } from "../../../packages/sdk/src/oci/patience.ts";
 import { OciError, checkDigest, hashOf, type Descriptor, type OciSource } from "../../../packages/sdk/src/oci/source.ts";
 import { parseServerConfig } from "../../../packages/xenoserver/src/host/config.ts";
 import { generateModule } from "../../engine/generate.ts";
@@ -154,7 +157,7 @@ class Bent implements OciSource {
 /** What stands in it is played as the manifest and as the configuration of an image. */
 const oci: Target = {
   name: "oci-manifest",
-  covers: ["sdk/src/oci/image.ts#readManifest", "sdk/src/oci/image.ts#parseImageConfig"],
+  covers: ["sdk/src/oci/manifest.ts#readManifest", "sdk/src/oci/image.ts#parseImageConfig"],
   corpus: async () => [manifestBytes, bytesOf(JSON.stringify(INDEX)), configBytes],
   mutate: bentJson,
   async play(input) {
@@ -172,7 +175,11 @@ const inMemory =
   (source, { digest, size }) => ({
     digest: digest.slice("sha256:".length),
     size,
-    read: async (offset, length) => checkDigest(from.blob(digest), digest, source.name).subarray(offset, Math.min(offset + length, size)),
+    async read(offset, length) {
+      const bytes = checkDigest(from.blob(digest), digest, source.name);
+      if (bytes.length !== size) throw new OciError("a blob has another size than its manifest says");
+      return bytes.subarray(offset, Math.min(offset + length, size));
+    },
   });
 
 /** As it is fetched and put together. */
@@ -302,6 +309,19 @@ const challenge: Target = {
   },
 };
 
+/** What somebody on the way from a registry has packed. */
+const packed: Target = {
+  name: "packed-answer",
+  covers: ["sdk/src/oci/packed-answer.ts#unpacked"],
+  corpus: async () => [new Uint8Array(gzipSync(manifestBytes)), new Uint8Array(gzipSync(configBytes))],
+  mutate: bentBytes,
+  play: (input) =>
+    byRejecting(async () => {
+      for await (const part of unpacked(Readable.from([input]), "registry.example"))
+        demand(part.length > 0, "a piece of what was packed has no bytes");
+    }, Mishap),
+};
+
 const SETTINGS = `pool = 3
 drain_seconds = 5
 [price]
@@ -346,4 +366,17 @@ const address: Target = {
   play: (input) => (isPublic(textOf(input)) ? ACCEPTED : REFUSED),
 };
 
-export const MACHINE_TARGETS: readonly Target[] = [wasm, state, disk, oci, image, layout, archive, saved, challenge, settings, address];
+export const MACHINE_TARGETS: readonly Target[] = [
+  wasm,
+  state,
+  disk,
+  oci,
+  image,
+  layout,
+  archive,
+  saved,
+  challenge,
+  packed,
+  settings,
+  address,
+];

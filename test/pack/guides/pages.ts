@@ -172,13 +172,25 @@ export const CUSTOMERS: Readonly<Record<string, Page>> = {
           with: (guest, text) =>
             runBy(
               guest,
+              "priced.ts",
+              `import { Market } from "@xenoservers/sdk";\nconst market = await Market.connect();\n${text}market.close();\n`,
+              /^[1-9]\d*n s_\w+$[^]*^running$/m,
+            ),
+        },
+      ],
+      [
+        "ts 3",
+        {
+          with: (guest, text) =>
+            runBy(
+              guest,
               "many.ts",
               `import { Market } from "@xenoservers/sdk";\nconst market = await Market.connect();\nconst names = ["a.txt", "b.txt"];\n${text}market.close();\n`,
               /^a\.txt true a\.txt 1\n\nb\.txt true b\.txt 2$/m,
             ),
         },
       ],
-      ["ts 3", left("it needs servers of three owners, and a demo has one: test/repo/sdk-surface.test.ts holds its words")],
+      ["ts 4", left("it needs servers of three owners, and a demo has one: test/repo/sdk-surface.test.ts holds its words")],
     ],
   },
 };

@@ -10,19 +10,21 @@ const isShort = (word: string): boolean => /^-[^-]/.test(word);
 
 /**
  * Behind the first word that is no option (the program) the first option that is not ours, and the first of one letter, is the program's,
- * with all that follows it: `job.py --label x --rounds 20` has one of each. A `--` says where that is, whatever stands behind it.
+ * with all that follows it: `job.py --label x --rounds 20` has one of each. A `--` says where that is, whatever stands behind it;
+ * behind the program's first argument it is the program's own, as everything behind it is.
  */
 export function separated(options: readonly Option[], argv: readonly string[]): string[] {
-  let hasProgram = false;
+  let words = 0;
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!;
-    if (word === "--") break;
+    const isBehindProgram = words > 0;
+    if (word === "--" && words < 2) break;
     if (!word.startsWith("-") || word === "-") {
-      hasProgram = true;
+      words++;
       continue;
     }
     const ours = optionOf(options, word);
-    if (hasProgram && (!ours || isShort(word))) return [...argv.slice(0, i), "--", ...argv.slice(i)];
+    if (isBehindProgram && (!ours || isShort(word))) return [...argv.slice(0, i), "--", ...argv.slice(i)];
     if (ours?.required && !word.includes("=")) i++;
   }
   return [...argv];

@@ -3,7 +3,7 @@
  * controls the inputs: whoever types.
  */
 import { Transform, type Readable } from "node:stream";
-import type { LeaseSession } from "@xenoservers/sdk";
+import type { WindowSize } from "@xenoservers/sdk";
 import { say } from "../output/terminal.ts";
 
 /** Ctrl-P Ctrl-Q, as container engines have it. */
@@ -54,7 +54,7 @@ export interface Joined {
    */
   input(held: { stdin: boolean; terminal: unknown }): Readable | null;
   /** Of a terminal, from now on: how large it is here. */
-  followSize(session: Pick<LeaseSession, "machine">): void;
+  followSize(program: { resize(size: WindowSize): Promise<void> }): void;
   /** Lets go of standard input. */
   close(): void;
 }
@@ -85,9 +85,9 @@ export function joinedHere(quiet: boolean): Joined {
       if (!quiet) say("leave it with Ctrl-P Ctrl-Q");
       return stdin.pipe(new TypedKeys(() => leave()));
     },
-    followSize({ machine }) {
+    followSize(program) {
       if (!stdout.isTTY) return;
-      resized = () => void machine.resize({ rows: stdout.rows, columns: stdout.columns }).catch(() => {});
+      resized = () => void program.resize({ rows: stdout.rows, columns: stdout.columns }).catch(() => {});
       stdout.on("resize", resized);
       resized();
     },

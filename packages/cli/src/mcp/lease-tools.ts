@@ -82,7 +82,7 @@ export const resultTool = tool({
       await keepReceipt(client, after.id, 0);
       return {
         ...endOf(after, context.currency),
-        exit: exitCodeWith(after, delivered),
+        exit: exitCodeWith(after, delivered !== null),
         ...{ detail: delivered?.result.detail ?? "", ...streams(), files: filesIn(delivered?.tree ?? []) },
       };
     });

@@ -1,19 +1,10 @@
 /** Tools that order: what it would cost, and running it. */
 import type { LeaseView } from "@xenoservers/protocol";
-import {
-  filesIn,
-  keepJob,
-  keepReceipt,
-  openSession,
-  placeOrder,
-  shortId,
-  type BoundOrder,
-  type Delivered,
-  type LeaseSession,
-} from "@xenoservers/sdk";
+import { GivenUpError, NotStartedError, shortId, type Job } from "@xenoservers/sdk";
 import { z } from "zod";
 import { workOf } from "../input/work.ts";
-import { exitCodeWith, taking } from "../output/deliver.ts";
+import { cameTo, type Came } from "../output/came.ts";
+import { exitCodeWith } from "../output/deliver.ts";
 import { LEFT_SAYS } from "../output/interrupt.ts";
 import { UserError, money } from "../output/ui.ts";
 import { prepare, type Prepared } from "../verbs/quote.ts";
@@ -55,37 +46,34 @@ export function endOf({ id, state, end }: LeaseView, currency: string) {
 }
 
 interface Running {
-  bound: BoundOrder;
-  session: LeaseSession;
-  started: Promise<void>;
+  job: Job;
   output: Record<"stdout" | "stderr", Slicer>;
-  close(): void;
 }
 
-async function order({ client, work, quotes }: Prepared, out: string | null, call: Call): Promise<Running> {
-  const job = work.build(quotes[0].offer);
+/** What it prints, up to what an answer shows; the rest flows on. */
+async function sliced({ job: { output }, output: slices }: Running): Promise<void> {
+  for await (const { stream, bytes } of output) slices[stream].add(bytes);
+}
+
+async function order({ run }: Prepared, call: Call): Promise<Running> {
   call.signal.throwIfAborted();
   call.money.effect = "an order may stand: see the tool leases; it costs at most its budget";
-  const bound = await placeOrder(client, work.wanted, job.jobHash);
-  call.money.effect = `lease ${shortId(bound.po.id)} was ordered: the tool leases says what it costs, at most its budget`;
-  call.session.leases.add(bound.po.id);
-  await keepJob(job);
-  const output = { stdout: new Slicer(), stderr: new Slicer() };
-  const { promise: started, resolve: start } = Promise.withResolvers<void>();
-  const { session, close } = openSession(client, bound, job, {
-    onOutput: (stream, bytes) => output[stream].add(bytes),
-    onState: (state) => void ((state === "running" || state === "ended") && start()),
-    onResult: taking(out, []),
+  const job = await run.run({
+    receiptWaitMs: 0,
+    onLease(lease) {
+      call.money.effect = `lease ${shortId(lease)} was ordered: the tool leases says what it costs, at most its budget`;
+      call.session.leases.add(lease);
+    },
   });
-  return { bound, session, started, output, close };
+  return { job, output: { stdout: new Slicer(), stderr: new Slicer() } };
 }
 
 /** Resolves to an error when the agent does not want the job any more: it is withdrawn by then. */
-function cancelled({ session }: Running, { signal, money, session: { leases } }: Call): Promise<Error> {
+function cancelled({ job }: Running, { signal, money, session: { leases } }: Call): Promise<Error> {
   const { promise, resolve } = Promise.withResolvers<Error>();
   const give = async (): Promise<void> => {
-    leases.over(session.lease); // nothing else has to stop it
-    const left = await session.withdraw("cancelled by the agent");
+    leases.over(job.lease); // nothing else has to stop it
+    const left = await job.stop({ reason: "cancelled by the agent" });
     money.effect = LEFT_SAYS[left];
     resolve(new UserError(`it was cancelled; ${LEFT_SAYS[left]}`));
   };
@@ -94,27 +82,27 @@ function cancelled({ session }: Running, { signal, money, session: { leases } }:
   return promise;
 }
 
-type Came = [LeaseView, Delivered | null];
-
 async function toTheEnd(running: Running, call: Call): Promise<Came> {
-  const { session } = running;
-  const ended = Promise.all([session.settled(), session.delivered()]);
-  const first = await Promise.race([ended, session.failed, cancelled(running, call)]);
-  if (!(first instanceof Error)) return first;
-  ended.catch(() => {});
-  if (session.left !== null) call.money.effect = LEFT_SAYS[session.left];
-  throw first;
+  const shown = sliced(running);
+  const came = cameTo(running.job).catch((error: unknown) => {
+    const left = error instanceof NotStartedError || error instanceof GivenUpError ? error.left : null;
+    if (left !== null) call.money.effect = LEFT_SAYS[left];
+    throw error;
+  });
+  const first = await Promise.race([came, cancelled(running, call)]);
+  if (first instanceof Error) throw first;
+  await shown;
+  return first;
 }
 
-async function whole({ client, context }: Prepared, { output }: Running, [lease, delivered]: Came): Promise<Record<string, unknown>> {
-  await keepReceipt(client, lease.id, 0);
+function whole({ context }: Prepared, { output }: Running, { lease, result }: Came): Record<string, unknown> {
   return {
     ...endOf(lease, context.currency),
-    exit: exitCodeWith(lease, delivered),
-    detail: delivered?.result.detail ?? "",
+    exit: exitCodeWith(lease, (result?.delivered ?? null) !== null),
+    detail: result?.detail ?? "",
     stdout: output.stdout.slice(),
     stderr: output.stderr.slice(),
-    files: filesIn(delivered?.tree ?? []),
+    files: result?.files.length ?? 0,
   };
 }
 
@@ -139,18 +127,19 @@ export const runTool = tool({
     let running: Running | null = null;
     try {
       const ready = await prepared(here);
-      running = await order(ready, here.input.out, call);
-      const { lease } = running.session;
+      running = await order(ready, call);
+      const { lease } = running.job;
+      const came = toTheEnd(running, call);
       if (background) {
-        const first = await Promise.race([running.started, toTheEnd(running, call)]);
+        const first = await Promise.race([running.job.running, came]);
         if (first === undefined) return { lease, state: "running", follow: "the tool result" };
-        return await whole(ready, running, first);
+        return whole(ready, running, first);
       }
-      const answer = await whole(ready, running, await toTheEnd(running, call));
+      const answer = whole(ready, running, await came);
       call.session.leases.over(lease);
       return answer;
     } finally {
-      running?.close();
+      running?.job.detach();
       await here.done();
     }
   },

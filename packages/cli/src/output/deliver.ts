@@ -2,9 +2,11 @@
 import { TERMS, type EndReason, type TermsRow } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import { writeResults, type Delivered, type RunHere, type SessionHandlers, type SharedFolder, type TreeFile } from "@xenoservers/sdk";
+import { plannedOf, writeResults, type Planned, type SessionHandlers, type SharedFolder, type TreeFile, type Work } from "@xenoservers/sdk";
 import { say, yellow } from "./terminal.ts";
 import { EXIT } from "./exit.ts";
+
+const sayLeftOut = (what: string): void => say(yellow(`left out  ${what}`));
 
 /** Writes what came back, and says what was left out. */
 export const writeHere = (
@@ -12,15 +14,15 @@ export const writeHere = (
   fetch: (entry: TreeFile) => Promise<Uint8Array>,
   out: string | null,
   shared: readonly SharedFolder[],
-): Promise<void> => writeResults(tree, { fetch, out, shared, leftOut: (what) => say(yellow(`left out  ${what}`)) });
+): Promise<void> => writeResults(tree, { fetch, out, shared, leftOut: sayLeftOut });
 
-/** Takes a result's files before it is receipted; `held` has what is fetched, too. */
-export const taking = (out: string | null, shared: readonly SharedFolder[], held?: RunHere): NonNullable<SessionHandlers["onResult"]> => {
-  return ({ tree }, session) => {
-    const fetch = (entry: TreeFile): Promise<Uint8Array> => session.fetch(entry);
-    return writeHere(tree, held?.holding(fetch) ?? fetch, out, shared);
-  };
+/** Takes a result's files before it is receipted. */
+export const taking = (out: string | null, shared: readonly SharedFolder[]): NonNullable<SessionHandlers["onResult"]> => {
+  return ({ tree }, session) => writeHere(tree, (entry) => session.fetch(entry), out, shared);
 };
+
+/** As a market orders it: files that are not wanted here stay with the server. */
+export const plannedHere = (work: Work, out: string | null): Planned => plannedOf(work, { out, left: true, leftOut: sayLeftOut });
 
 /** `own`: the guest's. */
 const SHELL_CODES: Record<Exclude<TermsRow["shell"], "own">, number> = {
@@ -44,8 +46,8 @@ export function exitCodeFor({ reason, exitCode }: { reason: EndReason; exitCode:
 export const exitCodeOf = ({ end }: Pick<LeaseView, "end">): number => (end ? exitCodeFor(end) : EXIT.xeno);
 
 /** A result that was paid and never came, or came as something else, is no success, whatever its exit code. */
-export function exitCodeWith(lease: Pick<LeaseView, "end">, delivered: Delivered | null): number {
-  const missing = (lease.end?.result ?? null) !== null && delivered === null && TERMS[lease.end?.reason ?? "completed"].ran;
+export function exitCodeWith(lease: Pick<LeaseView, "end">, isDelivered: boolean): number {
+  const missing = (lease.end?.result ?? null) !== null && !isDelivered && TERMS[lease.end?.reason ?? "completed"].ran;
   const code = exitCodeOf(lease);
   return missing && code === 0 ? EXIT.xeno : code;
 }

@@ -1,9 +1,8 @@
 /** What an interrupt does to an order that nobody has taken up, and to a job that runs. */
-import type { LeaseSession, MarketClient, Withdrawn } from "@xenoservers/sdk";
+import type { Job, LeaseSession, Withdrawn } from "@xenoservers/sdk";
 import { afterEach, describe, expect, it } from "vitest";
 import { onInterrupt, unlessInterrupted } from "./interrupt.ts";
 
-const client = {} as MarketClient;
 const asked: string[] = [];
 const sessionThat = (withdraw: () => Promise<Withdrawn>): LeaseSession =>
   ({
@@ -12,6 +11,10 @@ const sessionThat = (withdraw: () => Promise<Withdrawn>): LeaseSession =>
       return withdraw();
     },
   }) as unknown as LeaseSession;
+const jobThat = (isThere: boolean, withdraw: () => Promise<Withdrawn>): Pick<Job, "isThere" | "stop"> => ({
+  isThere,
+  stop: ({ reason = "" } = {}) => sessionThat(withdraw).withdraw(reason),
+});
 let done = (): void => {};
 function interrupt(
   signal: "SIGINT" | "SIGTERM" | "SIGHUP",
@@ -19,7 +22,7 @@ function interrupt(
   withdraw: () => Promise<Withdrawn> = async () => "withdrawn",
   stops = false,
 ) {
-  const interrupted = onInterrupt(client, sessionThat(withdraw), { isThere: () => isThere, isJoined: () => false, stops });
+  const interrupted = onInterrupt(jobThat(isThere, withdraw), { isJoined: () => false, stops });
   ({ done } = interrupted);
   process.emit(signal);
   return interrupted.left;
@@ -55,9 +58,8 @@ describe("an interrupt", () => {
   it("takes its listeners away again", () => {
     const before = process.listenerCount("SIGINT");
     ({ done } = onInterrupt(
-      client,
-      sessionThat(async () => "over"),
-      { isThere: () => true, isJoined: () => false, stops: false },
+      jobThat(true, async () => "over"),
+      { isJoined: () => false, stops: false },
     ));
     expect(process.listenerCount("SIGINT")).toBe(before + 1);
     done();

@@ -4,7 +4,7 @@
  * is asked to end, as by `xeno lease stop`. With `--stop-on-exit` nothing runs on.
  */
 import { isCancel, select } from "@clack/prompts";
-import type { LeaseSession, MarketClient, Withdrawn } from "@xenoservers/sdk";
+import type { Job, LeaseSession, Withdrawn } from "@xenoservers/sdk";
 
 /** How this side let go of the job. */
 export type Left = "detach" | Withdrawn;
@@ -51,28 +51,25 @@ export async function unlessInterrupted<T>(
 }
 
 interface Standing {
-  /** The whole job is with its server. */
-  isThere(): boolean;
   /** What is typed here is the program's. */
   isJoined(): boolean;
   /** Whoever ends this program ends the lease, also where the job runs. */
   stops: boolean;
 }
 
-export function onInterrupt(
-  client: MarketClient,
-  session: LeaseSession,
-  { isThere, isJoined, stops }: Standing,
-): { left: Promise<Left>; done(): void } {
-  const stop = (): Promise<unknown> => client.act("stop", { lease: session.lease, party: client.identity.party, reason: "interrupted" });
+export function onInterrupt(job: Pick<Job, "isThere" | "stop">, { isJoined, stops }: Standing): { left: Promise<Left>; done(): void } {
+  const stop = (): Promise<Withdrawn> => job.stop({ reason: "interrupted" });
   const { promise: left, resolve: leave } = Promise.withResolvers<Left>();
   let asking = false;
   const handler = async (signal: NodeJS.Signals): Promise<void> => {
     if (asking) return leave("unheard");
-    if (!stops && isThere() && (signal !== "SIGINT" || !process.stdin.isTTY)) return leave("detach");
+    if (!stops && job.isThere && (signal !== "SIGINT" || !process.stdin.isTTY)) return leave("detach");
     asking = true;
-    if (!stops && isThere() && isJoined()) return void (await stop().catch(() => leave("unheard")));
-    if (stops || !isThere()) return leave(await session.withdraw("interrupted"));
+    if (!stops && job.isThere && isJoined()) {
+      if ((await stop()) === "unheard") leave("unheard");
+      return;
+    }
+    if (stops || !job.isThere) return leave(await stop());
     const choice = await select({
       message: "The job is running. What now?",
       options: [

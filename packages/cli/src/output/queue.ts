@@ -1,5 +1,5 @@
 /** An order that waits for room: its place, as it changes, and Ctrl-C, which gives it up. Who controls the input: the broker, the place. */
-import { NoLongerWaiting, placeOrder, type BoundOrder, type MarketClient, type Wanted } from "@xenoservers/sdk";
+import { AbortedError, GivenUpError, NoLongerWaiting, type Watching } from "@xenoservers/sdk";
 import { LEFT_SAYS, onSignals } from "./interrupt.ts";
 import { dim, say, sayOver } from "./terminal.ts";
 import { EXIT } from "./exit.ts";
@@ -28,25 +28,41 @@ class QueueLine {
 
   end(): void {
     if (this.#ahead !== null) sayOver("");
+    this.#ahead = null;
   }
 }
 
-/** The lease of an order that may wait. */
-export async function placeOrWait(client: MarketClient, wanted: Wanted, jobHash: string, quiet: boolean): Promise<BoundOrder> {
-  const line = new QueueLine(quiet);
-  const left = new AbortController();
-  const done = wanted.waitMs === undefined ? () => {} : onSignals(() => left.abort());
-  try {
-    return await placeOrder(client, wanted, jobHash, {
-      onPlace: (ahead, until) => line.show(ahead, until - client.brokerNow()),
-      signal: left.signal,
-    });
-  } catch (error) {
-    if (!(error instanceof NoLongerWaiting)) throw error;
-    line.end();
-    throw new UserError(LEFT_SAYS[error.left], EXIT.interrupted);
-  } finally {
-    line.end();
-    done();
+interface Queued {
+  /** The order may wait. */
+  waits: boolean;
+  quiet: boolean;
+  brokerNow(): number;
+}
+
+/** One order until it has a lease. */
+export class Queue {
+  /** For the call that orders. */
+  readonly watching: Pick<Watching, "onPlace" | "signal">;
+  readonly #line: QueueLine;
+  readonly #left = new AbortController();
+  readonly #done: () => void;
+
+  constructor({ waits, quiet, brokerNow }: Queued) {
+    const line = (this.#line = new QueueLine(quiet));
+    this.#done = waits ? onSignals(() => this.#left.abort(new Error("interrupted"))) : () => {};
+    this.watching = { onPlace: (ahead, until) => line.show(ahead, until - brokerNow()), signal: this.#left.signal };
+  }
+
+  /** It waits no more: whatever interrupts is for somebody else. */
+  end(): void {
+    this.#line.end();
+    this.#done();
+  }
+
+  /** What became of the order, in words where it was given up here. */
+  told(error: unknown): unknown {
+    if (!this.#left.signal.aborted) return error;
+    if (error instanceof NoLongerWaiting || error instanceof GivenUpError) return new UserError(LEFT_SAYS[error.left], EXIT.interrupted);
+    return error instanceof AbortedError ? new UserError("nothing was ordered", EXIT.interrupted) : error;
   }
 }

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseRefusal, refuse, type Refusal } from "@xenoservers/protocol";
-import { BrokenPurchaseOrder, RefusedError, mib, saveContext, verifyKept } from "@xenoservers/sdk";
+import { BrokenPurchaseOrder, GuestFileError, RefusedError, mib, saveContext, verifyKept } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
@@ -123,6 +123,11 @@ describe("an error", () => {
     ],
     [Object.assign(new Error("a code that every object has"), { code: "constructor" }), /^error: a code that every object has\n$/],
     [new Error("Command failed: initdb\nNo space left on device\n"), /failed: initdb\n {2}No space.*\n {2}there is no room left/],
+    [
+      new GuestFileError("/tmp/big: No space left on device"),
+      /device\n {2}the machine's disk is full: free some there, or order one with more --disk\n$/,
+    ],
+    [new GuestFileError("/nope: No such file or directory"), /^error: \/nope: No such file or directory\n$/],
     [new TypeError("code?.startsWith is not a function"), /function\n {2}this is a fault of xeno itself; XENO_DEBUG=1/],
     [z.object({ a: z.int() }).safeParse({ a: "x" }).error ?? new Error(), /^error: what was read .* a: Invalid input.*\n$/],
   ])("says cause and next step and shows no code of ours: %s", async (error, says) => {

@@ -1,6 +1,15 @@
 /** An error as people or programs are told of it, and the exit code that goes with it. */
 import { ERROR_CODES } from "@xenoservers/protocol";
-import { BrokenPurchaseOrder, ContextError, InputError, KeptError, MarketError, RefusedError, keepBroken } from "@xenoservers/sdk";
+import {
+  BrokenPurchaseOrder,
+  ContextError,
+  GuestFileError,
+  InputError,
+  KeptError,
+  MarketError,
+  RefusedError,
+  keepBroken,
+} from "@xenoservers/sdk";
 import { z } from "zod";
 
 import { dim, printJson, red, say } from "./terminal.ts";
@@ -71,6 +80,7 @@ const NEXT: ReadonlyMap<unknown, string> = new Map(
     EMFILE: "too many files are open: raise `ulimit -n`",
   }),
 );
+const GUEST_IS_FULL = "the machine's disk is full: free some there, or order one with more --disk";
 const OTHERWISE = "this is a fault of xeno itself; XENO_DEBUG=1 shows where: please report it";
 
 /** Of these names only this program's own mistakes are. */
@@ -79,6 +89,8 @@ const BUGS: readonly string[] = ["TypeError", "RangeError", "ReferenceError", "S
 /** Of an error and what it came from, the first that says what to do; null where its own words do. */
 function nextStep(error: unknown): string | null {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    // a machine's own words are of its disk
+    if (cause instanceof GuestFileError) return /no space left on device/i.test(cause.message) ? GUEST_IS_FULL : null;
     const step = "code" in cause ? NEXT.get(cause.code) : undefined;
     if (step !== undefined) return step;
     // another program's words, or end

@@ -17,7 +17,7 @@ export async function attach({ lease: id, out, stdin }: AttachInput): Promise<vo
     ...shownHere,
     onResult: taking(out, []),
     onInput(isTerminal) {
-      if (stdin && isTerminal) joined.followSize(session);
+      if (stdin && isTerminal) joined.followSize(session.machine);
       return joined.input({ stdin, terminal: isTerminal || null });
     },
   });
@@ -29,7 +29,7 @@ export async function attach({ lease: id, out, stdin }: AttachInput): Promise<vo
     const [lease, delivered] = ended;
     say(endLine(lease, context.currency));
     await keepReceipt(client, lease.id, 0);
-    process.exitCode = exitCodeWith(lease, delivered);
+    process.exitCode = exitCodeWith(lease, delivered !== null);
     if (lease.end?.result && !delivered)
       say(`its output cannot be had any more, or is not what the server signed: xeno dispute ${shortId(lease.id)}`);
   } finally {

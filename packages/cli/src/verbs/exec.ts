@@ -25,10 +25,13 @@ function programIn({ command, terminal }: ExecInput): { args: string[]; isShell:
   return { args, isShell };
 }
 
-function variable(text: string): [string, string] {
+/** A name alone is this side's own, as for container engines: none where it has none. */
+function variables(text: string): [string, string][] {
   const at = text.indexOf("=");
-  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  return [text, process.env[text] ?? ""]; // as container engines: this side's own
+  if (at === 0) throw new UserError(`--env ${text} names nothing: write NAME=VALUE, or NAME for this side's own`);
+  if (at > 0) return [[text.slice(0, at), text.slice(at + 1)]];
+  const own = process.env[text];
+  return own === undefined ? [] : [[text, own]];
 }
 
 /** Shows what comes, no faster than it is taken. */
@@ -69,9 +72,7 @@ async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
   const { user, workdir } = input;
   const program = await GuestProgram.start(held.session.machine, {
     args,
-    ...(input.env.length === 0 && !isTyped
-      ? {}
-      : { env: [...(isTyped && process.env["TERM"] !== undefined ? [variable("TERM")] : []), ...input.env.map(variable)] }),
+    ...(input.env.length === 0 && !isTyped ? {} : { env: [...(isTyped ? ["TERM"] : []), ...input.env].flatMap(variables) }),
     ...(user === null ? {} : { user }),
     ...(workdir === null ? {} : { workdir }),
     ...(isTyped ? { terminal: windowOf() } : {}),

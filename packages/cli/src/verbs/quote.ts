@@ -1,9 +1,10 @@
 /** `xeno quote`: what a run would cost, and everything that `xeno run` does before it orders. */
 import type { Scope } from "@xenoservers/market";
-import { home, moduleSizeOf, quotesFor, settleWanted, type Context, type MarketClient, type Quoted, type Work } from "@xenoservers/sdk";
+import { Market, given, home, moduleSizeOf, type Context, type PreparedRun, type Work } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { WorkInput } from "../input/verbs/run.ts";
 import { workOf } from "../input/work.ts";
+import { plannedHere } from "../output/deliver.ts";
 import { quoteLines, type Shown } from "../output/quote-lines.ts";
 import { preparationLine } from "../output/preparation-line.ts";
 import { wereSeen } from "../output/seen-quotes.ts";
@@ -11,10 +12,9 @@ import { dim, printJson, say } from "../output/terminal.ts";
 import { auditQuote } from "../proof/audit.ts";
 
 export interface Prepared {
-  client: MarketClient;
+  market: Market;
   context: Context;
-  work: Work;
-  quotes: [Quoted, ...Quoted[]];
+  run: PreparedRun;
   shown: Shown;
 }
 
@@ -23,13 +23,20 @@ interface Ways {
   needs?: readonly Scope[];
   /** One line is enough where the same terms were shown before. */
   isBrief?: boolean;
+  /** Where the market is full, its order waits for so long. */
+  waitMs?: number | null;
 }
 
-export async function prepare(input: WorkInput, work: Work, { needs = ["spend"], isBrief = false }: Ways = {}): Promise<Prepared> {
+export async function prepare(
+  input: WorkInput,
+  work: Work,
+  { needs = ["spend"], isBrief = false, waitMs = null }: Ways = {},
+): Promise<Prepared> {
   const { client, context } = await openClient(...needs);
-  const wanted = await settleWanted(client, work.wanted, input.account);
-  const quotes = await quotesFor(client, wanted);
-  const preparation = work.module && preparationLine(moduleSizeOf(work.module.input.module), quotes[0].quote.fuelMax);
+  const market = Market.of(client);
+  const run = await market.planned(plannedHere(work, input.out), given({ account: input.account, waitMs }));
+  const { quotes, wanted } = run;
+  const preparation = work.module && preparationLine(moduleSizeOf(work.module.input.module));
   const { shown, lines, worst, brief } = await quoteLines(client, quotes, wanted, context.currency);
   const audit = auditQuote(quotes[0], wanted, context.currency);
   if (!input.quiet && !input.json) {
@@ -38,7 +45,7 @@ export async function prepare(input: WorkInput, work: Work, { needs = ["spend"],
     const isKnown = await wereSeen(home.data, terms);
     say(...(isKnown && isBrief ? [brief] : all));
   }
-  return { client, context, work: { ...work, wanted }, quotes, shown };
+  return { market, context, run, shown };
 }
 
 export async function quote(input: WorkInput): Promise<void> {

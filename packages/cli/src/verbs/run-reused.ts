@@ -1,8 +1,8 @@
 /** `xeno run --reuse`: what the same job came to earlier, in place of a run. Nothing is ordered or signed, and nothing is due. */
-import { earlierHere, shortId, type Work } from "@xenoservers/sdk";
+import { Market, shortId, type Work } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { RunInput } from "../input/verbs/run.ts";
-import { writeHere } from "../output/deliver.ts";
+import { plannedHere } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { dim, printJson, say, showRaw } from "../output/terminal.ts";
 import { UserError, when } from "../output/ui.ts";
@@ -12,20 +12,18 @@ import { ALIKE_ALONE } from "./alike-alone.ts";
 export async function reused({ out, json, quiet }: RunInput, work: Work): Promise<boolean> {
   if (!work.module) throw new UserError(ALIKE_ALONE);
   const { client } = await openClient();
-  const found = await earlierHere(client, work, out !== null || work.shared.length > 0);
+  const found = await Market.of(client).earlierOf(plannedHere(work, out));
   if (!found) return false;
-  const { run, result, settlement, fetch } = found;
-  await writeHere(run.tree, fetch, out, work.shared);
-  const { reason, blame, at, audited } = settlement;
+  const { lease, end, exitCode, detail, printed } = found;
   if (json) {
-    const end = { reason, blame, at, audited, exitCode: result.exitCode, dueNanos: "0", refundNanos: "0" };
-    const head = { lease: run.lease, reused: true, end, detail: result.detail, audit: null, delivered: "server" };
-    printJson({ ...head, ...encodedStreams({ stdout: [run.printed.stdout], stderr: [run.printed.stderr] }) });
+    const head = { lease, reused: true, end: { ...end, exitCode, dueNanos: "0", refundNanos: "0" }, detail };
+    const streams = encodedStreams({ stdout: [printed.stdout], stderr: [printed.stderr] });
+    printJson({ ...head, audit: null, delivered: "server", ...streams });
     return true;
   }
-  for (const stream of ["stdout", "stderr"] as const) await showRaw(stream, run.printed[stream]);
+  for (const stream of ["stdout", "stderr"] as const) await showRaw(stream, printed[stream]);
   if (quiet) return true;
-  say(`reused   what lease ${shortId(run.lease)} came to at ${when(at)}: nothing was ordered, nothing is due`);
-  say(dim(`         check it: xeno verify ${shortId(run.lease)}`));
+  say(`reused   what lease ${shortId(lease)} came to at ${when(end.at)}: nothing was ordered, nothing is due`);
+  say(dim(`         check it: xeno verify ${shortId(lease)}`));
   return true;
 }

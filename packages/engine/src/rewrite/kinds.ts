@@ -40,5 +40,10 @@ const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
   ["env.", "it needs a host of its own, such as Emscripten's: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
 ];
 
+const OF_WASI = /^wasi_(snapshot_preview1|unstable)\./;
+
 export const wayOut = (imported: string): string =>
-  BUILT_FOR.find(([prefix]) => imported.startsWith(prefix))?.[1] ?? `only functions of wasi_snapshot_preview1 are offered; ${BUILD}`;
+  BUILT_FOR.find(([prefix]) => imported.startsWith(prefix))?.[1] ??
+  (OF_WASI.test(imported)
+    ? `only functions of wasi_snapshot_preview1 are offered; ${BUILD}`
+    : "it needs a host of its own that offers this: build it as a command that imports from wasi_snapshot_preview1 alone");

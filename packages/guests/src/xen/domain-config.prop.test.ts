@@ -55,7 +55,10 @@ const plan: fc.Arbitrary<DomainPlan> = fc.record({
   disk: fc.constant(null),
 });
 
-const devices = fc.array(fc.record({ device: fc.constantFrom("/dev/loop3", "/dev/loop12"), isWritable: fc.boolean() }), { maxLength: 20 });
+const devices = fc.array(
+  fc.record({ device: fc.constantFrom("/dev/loop3", "/dev/loop12"), numbers: fc.constant("7:3"), isWritable: fc.boolean() }),
+  { maxLength: 20 },
+);
 
 it("holds every value as it was, under its own key and no other", () => {
   fc.assert(
@@ -66,7 +69,7 @@ it("holds every value as it was, under its own key and no other", () => {
           "format=raw",
           `vdev=xvd${"abcdefghijklmnopqrst"[place]}`,
           `access=${isWritable ? "rw" : "ro"}`,
-          "backendtype=phy",
+          ...["backendtype=phy", "script=/bin/true"],
           `target=${device}`,
         ].join(","),
       );

@@ -49,10 +49,17 @@ const KEPT = ["on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_re
 
 const FIRST_PLACE = 0x61; // a
 
+/**
+ * In place of the distribution's block script, which asks whether another domain has the device, by some twenty processes for each disk
+ * that any has, one disk after the other, and which libxl ends after 40 s. Ours are loop devices that were made a moment ago, and dom0's
+ * kernel is told of all at once (`deviceNodes`).
+ */
+const NO_SCRIPT = "/bin/true";
+
 /** By its place, from xvda on. */
 function diskSetting({ device, isWritable }: DomainDevice, place: number): string {
   const name = `xvd${String.fromCodePoint(FIRST_PLACE + place)}`;
-  return quoted(`format=raw,vdev=${name},access=${isWritable ? "rw" : "ro"},backendtype=phy,target=${device}`);
+  return quoted(`format=raw,vdev=${name},access=${isWritable ? "rw" : "ro"},backendtype=phy,script=${NO_SCRIPT},target=${device}`);
 }
 
 /** A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. `devices`: its disks. */

@@ -3,7 +3,7 @@
  * (losetup(8), --detach), so nothing of it has to be remembered. Who controls the inputs: this program, every path.
  */
 import { execFile } from "node:child_process";
-import { access, copyFile, link, open } from "node:fs/promises";
+import { access, copyFile, link, open, stat } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { isRecord } from "../json.ts";
@@ -36,29 +36,55 @@ export interface DiskFile {
 /** As a block device of dom0's. */
 export interface DomainDevice {
   device: string;
+  /** Major and minor as xenstore has them, in hex. */
+  numbers: string;
   isWritable: boolean;
+}
+
+/** As makedev(3) packs them. */
+function numbersOf(rdev: number): string {
+  const packed = BigInt(rdev);
+  const major = ((packed >> 8n) & 0xfffn) | ((packed >> 32n) & 0xfffff000n);
+  const minor = (packed & 0xffn) | ((packed >> 12n) & 0xffffff00n);
+  return `${major.toString(16)}:${minor.toString(16)}`;
 }
 
 /** Calls with a block device for each file; what opened them meanwhile keeps them. */
 export async function asDevices<T>(files: readonly DiskFile[], call: (devices: readonly DomainDevice[]) => Promise<T>): Promise<T> {
-  const devices: DomainDevice[] = [];
+  const attached: string[] = [];
   try {
     for (const { file, isWritable } of files) {
       const { stdout } = await run("losetup", [...(isWritable ? [] : ["--read-only"]), "--find", "--show", file], BOUNDS);
-      devices.push({ device: stdout.trim(), isWritable });
+      attached.push(stdout.trim());
     }
-    return await call(devices);
+    const devices = attached.map(async (device, place) => ({
+      ...{ device, numbers: numbersOf((await stat(device)).rdev) },
+      isWritable: files[place]!.isWritable,
+    }));
+    return await call(await Promise.all(devices));
   } finally {
-    for (const { device } of devices) await run("losetup", ["--detach", device], BOUNDS);
+    if (attached.length > 0) await run("losetup", ["--detach", ...attached], BOUNDS);
   }
 }
 
 /** Of the disk at a place, its number (xen-vbd-interface(7)): those from the seventeenth on are of another scheme. */
 const numberOf = (place: number): number => (place < 16 ? (202 << 8) | (place << 4) : (1 << 28) | (place << 8));
+
+/**
+ * What a block script of the distribution's would say of each disk (xl-disk-configuration(5), script), in xenstore: which device it is, and
+ * that it is there. The first is what dom0's kernel waits for.
+ */
+export const deviceNodes = (domain: number, devices: readonly DomainDevice[]): (readonly [node: string, value: string])[] =>
+  devices.flatMap(({ device, numbers }, place) => {
+    const disk = `/local/domain/0/backend/vbd/${domain}/${numberOf(place)}`;
+    const said = { "physical-device-path": device, "physical-device": numbers, "hotplug-status": "connected" };
+    return Object.entries(said).map(([name, value]) => [`${disk}/${name}`, value] as const);
+  });
+
 const OPEN_MS = 30_000;
 const LOOK_MS = 20;
 
-/** Until dom0's kernel has opened the domain's disks, which it does some time after xl has told it to. */
+/** Until dom0's kernel has opened the domain's disks, which it does some time after it was told which they are. */
 export async function disksAreOpen(domain: number, count: number): Promise<void> {
   for (let place = 0; place < count; place++) await diskIsOpen(`/sys/bus/xen-backend/devices/vbd-${domain}-${numberOf(place)}`);
 }

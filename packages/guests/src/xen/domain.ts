@@ -17,7 +17,7 @@ import { bootOfHost } from "../qemu/machine/gone.ts";
 import { messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
 import { CONSOLE_LOG, boundOf, leaveConsole, printedBytes } from "./domain-console.ts";
-import { asDevices, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
+import { asDevices, deviceNodes, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
 import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
 import { domainConfig, type DomainPlan } from "./domain-config.ts";
 import { endOfImage } from "./domain-image.ts";
@@ -151,7 +151,10 @@ export class Domain {
       await writeFile(config, domainConfig(this.#plan, devices), { mode: 0o600 });
       if (state === null) await xl.create(config, { kernelMib: this.#kernelMib, signal });
       else await xl.restore(config, state, signal);
-      if (devices.length > 0) await disksAreOpen(await this.#id(), devices.length);
+      if (devices.length === 0) return;
+      const id = await this.#id();
+      await xl.write(deviceNodes(id, devices));
+      await disksAreOpen(id, devices.length);
     };
     try {
       const { disk, beside = [] } = this.#plan;

@@ -127,9 +127,14 @@ export class Xl {
     });
   }
 
+  /** In xenstore, all at once. */
+  async write(nodes: readonly (readonly [node: string, value: string])[]): Promise<void> {
+    await this.#ask("xenstore-write", nodes.flat());
+  }
+
   /** What the domain's kernel finds in xenstore under `vm-data/` and that name, and cannot change. */
   async tell(id: number, name: string, value: string): Promise<void> {
-    await this.#ask("xenstore-write", [`/local/domain/${id}/vm-data/${name}`, value]);
+    await this.write([[`/local/domain/${id}/vm-data/${name}`, value]]);
   }
 
   /** Of a domain that is there, by its number. */

@@ -67,7 +67,6 @@ describe("a size in an extended header", () => {
   it.each([
     ["long name", headerOf("././@LongLink", "L", 5, "long\0"), "long"],
     ["long link target", headerOf("././@LongLink", "K", 3, "to\0"), "file"],
-    ["extended header", paxOf(["path", "other"]), "other"],
     ["global header", headerOf("g", "g", 3, "abc"), "file"],
     ["label", headerOf("label", "V", 0), "file"],
   ])("is the entry's, also where a %s stands between them", async (_, between, name) => {
@@ -151,6 +150,35 @@ it("takes one block of zeros for the end only where nothing follows", async () =
   expect(await entriesOf(FILE, Buffer.alloc(1_024), headerOf("behind the end", "0", 0))).toHaveLength(1);
 });
 
+describe("an extended header", () => {
+  it("takes the place of one before it", async () => {
+    const [entry] = await entriesOf(paxOf(["path", "one"], ["SCHILY.xattr.user.a", "1"], ["size", "512"]), paxOf(["uid", "7"]), FILE);
+    expect(entry).toMatchObject({ name: "file", uid: 7, size: 0, xattrs: [] });
+  });
+  it("counts as it is said last, also of attributes", async () => {
+    const [entry] = await entriesOf(paxOf(["uid", "1"], ["uid", "2"], ["SCHILY.xattr.user.a", "1"], ["SCHILY.xattr.user.a", "2"]), FILE);
+    expect(entry).toMatchObject({ uid: 2, xattrs: [["user.a", "2"]] });
+  });
+  it("may state numbers with a sign, and owners no parts of one", async () => {
+    const [entry] = await entriesOf(paxOf(["uid", "+7"], ["gid", "008"], ["mtime", "+5.7"], ["size", "+0"]), FILE);
+    expect(entry).toMatchObject({ uid: 7, gid: 8, mtime: 5, size: 0 });
+    for (const said of [
+      ["uid", "1.5"],
+      ["uid", "0x1"],
+      ["gid", " 1"],
+      ["mtime", ".5"],
+      ["mtime", "1e3"],
+    ] as const)
+      expect(await refusal(paxOf(said), FILE)).toContain("no number");
+  });
+  it("holds no names that end early for some programs", async () => {
+    expect(await refusal(paxOf(["path", "a\0b"]), FILE)).toContain("a name that is none");
+    expect(await refusal(paxOf(["SCHILY.xattr.user.a\0b", "1"]), FILE)).toContain("a name that is none");
+    expect(await refusal(paxOf(["", "1"]), FILE)).toContain("a name that is none");
+    expect(await refusal(headerOf("pax", "x", 13, "0xb path=ab\n\0"), FILE)).toContain("makes no sense");
+  });
+});
+
 it("takes an attribute without a value for none, as POSIX has it", async () => {
   const [entry] = await entriesOf(paxOf(["SCHILY.xattr.user.a", ""], ["SCHILY.xattr.user.b", "1"]), FILE);
   expect(entry?.xattrs).toEqual([["user.b", "1"]]);
@@ -164,13 +192,40 @@ describe("the map of a sparse file", () => {
     );
     expect(entry).toMatchObject({ size: 9, pieces: [{ at: 5, length: 4 }] });
   });
+  it("is none where the form is not known, and nothing of it counts", async () => {
+    const [entry] = await entriesOf(
+      paxOf(["GNU.sparse.major", "2"], ["GNU.sparse.minor", "0"], ["GNU.sparse.name", "other"], ["GNU.sparse.realsize", "9"]),
+      FILE,
+    );
+    expect(entry).toMatchObject({ name: "file", size: 0, pieces: [] });
+  });
+  it("may be of no pieces; a folder has none", async () => {
+    const hole = paxOf(
+      ["GNU.sparse.size", "9"],
+      ["GNU.sparse.numblocks", "0"],
+      ["GNU.sparse.map", ""],
+      ["GNU.sparse.major", "0"],
+      ["GNU.sparse.minor", "1"],
+    );
+    expect((await entriesOf(hole, FILE))[0]).toMatchObject({ size: 9, pieces: [] });
+    expect(await refusal(hole, headerOf("d", "5", 0))).toBe("d is sparse, and no file");
+  });
+  it("has as many pieces as it says", async () => {
+    expect(await refusal(paxOf(["GNU.sparse.size", "9"], ["GNU.sparse.numblocks", "2"], ["GNU.sparse.map", "0,0"]), FILE)).toContain(
+      "makes no sense",
+    );
+  });
   it("holds numbers and no line without an end: each byte would take many of memory", async () => {
     const endless = headerOf("f", "0", 256 * 1024, Buffer.alloc(256 * 1024, "1"));
     expect(await refusal(paxOf(...sparse), endless)).toBe("the map of a sparse file makes no sense");
   });
   it("has no more pieces in a header than one in the data has", async () => {
     const map = Array.from({ length: 100_001 }, () => "0,0").join(",");
-    expect(await refusal(paxOf(["GNU.sparse.size", "9"], ["GNU.sparse.map", map]), FILE)).toMatch(/more than 100000 pieces/);
-    expect((await entriesOf(paxOf(["GNU.sparse.size", "9"], ["GNU.sparse.map", "0,0"]), FILE))[0]).toMatchObject({ size: 9, pieces: [] });
+    expect(await refusal(paxOf(["GNU.sparse.size", "9"], ["GNU.sparse.numblocks", "100001"], ["GNU.sparse.map", map]), FILE)).toMatch(
+      /more than 100000 pieces/,
+    );
+    expect(
+      (await entriesOf(paxOf(["GNU.sparse.size", "9"], ["GNU.sparse.numblocks", "1"], ["GNU.sparse.map", "0,0"]), FILE))[0],
+    ).toMatchObject({ size: 9, pieces: [] });
   });
 });

@@ -5,6 +5,10 @@
  * image: every byte.
  */
 import type { FileHandle } from "node:fs/promises";
+import { TarDamage, shown } from "./damage.ts";
+import { DIGITS_MAX, nothingSaid, sparseForm, statedId, statedTime, take, whole, type Said } from "./said.ts";
+
+export { TarDamage, shown };
 
 type TarKind = "file" | "link" | "symlink" | "character" | "block" | "directory" | "fifo";
 
@@ -42,20 +46,9 @@ const SPECIAL_COUNT_MAX = 16;
 const SPARSE_PIECES_MAX = 100_000;
 /** Headers that say something of the entry behind them, of the archive, or nothing. */
 const SPECIALS = ["L", "K", "x", "X", "g", "V"];
-/** Of a number in a sparse file's map. */
-const DIGITS_MAX = 16;
-
-/** The bytes are no archive that is read here; the message says why, without its name. */
-export class TarDamage extends Error {
-  override name = "TarDamage";
-}
 
 const damaged = (why: string): TarDamage => new TarDamage(why);
 const tooManyPieces = (): TarDamage => damaged(`a sparse file has more than ${SPARSE_PIECES_MAX} pieces`);
-/** What is in question may not be text. */
-export const shown = (name: string): string =>
-  Buffer.from(name.slice(0, 200), "latin1").toString("utf8").replace(/\p{C}/gu, "?").slice(0, 100);
-
 /** Reads a file in large pieces, from any place on. */
 class Window {
   readonly #file: FileHandle;
@@ -129,22 +122,6 @@ function sumIsRight(header: Buffer): boolean {
   return said === unsigned || said === signed;
 }
 
-/** Of an extended header: `LENGTH KEY=VALUE\n` each. Keys may come more than once (GNU's first form of sparse files). */
-function records(bytes: Buffer): [key: string, value: string][] {
-  const found: [string, string][] = [];
-  for (let at = 0; at < bytes.length;) {
-    const space = bytes.indexOf(32, at);
-    const length = Number(bytes.toString("latin1", at, Math.max(at, space)));
-    const equals = bytes.indexOf(61, space + 1);
-    const end = at + length - 1;
-    if (space < 0 || !Number.isInteger(length) || equals < 0 || equals > end || end >= bytes.length || bytes.readUInt8(end) !== 10)
-      throw damaged("an extended header makes no sense");
-    found.push([bytes.toString("latin1", space + 1, equals), bytes.toString("latin1", equals + 1, end)]);
-    at = end + 1;
-  }
-  return found;
-}
-
 const KINDS: Readonly<Record<string, TarKind>> = {
   "\0": "file",
   "0": "file",
@@ -158,49 +135,6 @@ const KINDS: Readonly<Record<string, TarKind>> = {
   D: "directory",
   S: "file",
 };
-
-/** What the headers before an entry said of it. */
-interface Said {
-  path?: string;
-  link?: string;
-  pax: Map<string, string>;
-  xattrs: [string, string][];
-  /** Offsets and lengths of GNU.sparse.offset and .numbytes. */
-  sparse: number[];
-  /** How much was said: bytes, and in how many headers. */
-  bytes: number;
-  headers: number;
-}
-
-const nothingSaid = (): Said => ({ pax: new Map(), xattrs: [], sparse: [], bytes: 0, headers: 0 });
-
-const SCHILY = "SCHILY.xattr.";
-const LIBARCHIVE = "LIBARCHIVE.xattr.";
-
-function take(said: Said, bytes: Buffer): void {
-  const libarchive: [string, string][] = [];
-  for (const [key, value] of records(bytes)) {
-    if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") said.sparse.push(whole(value));
-    else if (value === "" && /^[A-Z]+\.xattr\./.test(key)) continue; // as POSIX has it: nothing is said
-    else if (key.startsWith(SCHILY)) said.xattrs.push([key.slice(SCHILY.length), value]);
-    else if (key.startsWith(LIBARCHIVE))
-      libarchive.push([unescape(key.slice(LIBARCHIVE.length)), Buffer.from(value, "base64").toString("latin1")]);
-    else said.pax.set(key, value);
-  }
-  // libarchive writes both forms of each attribute
-  const known = new Set(said.xattrs.map(([name]) => name));
-  said.xattrs.push(...libarchive.filter(([name]) => !known.has(name)));
-}
-
-/** libarchive writes names of attributes as in addresses, byte by byte. */
-const unescape = (name: string): string =>
-  name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-
-function whole(value: string): number {
-  if (value.length > DIGITS_MAX || !/^\d+$/.test(value) || Number(value) > Number.MAX_SAFE_INTEGER)
-    throw damaged("an extended header holds something that is no number");
-  return Number(value);
-}
 
 /** Pieces as offsets and lengths in the file, one after the other in the archive from `from` on. */
 function pieces(map: readonly number[], from: number, stored: number, size: number): Piece[] {
@@ -272,21 +206,23 @@ async function mapInData(window: Window, raw: Raw): Promise<{ map: number[]; byt
   throw damaged("the map of a sparse file is cut off");
 }
 
-async function fileOf(window: Window, raw: Raw, { pax, sparse }: Said): Promise<{ size: number; pieces: Piece[]; next: number }> {
+/** As the header says it: in one record, or number by number (GNU's first form). */
+function mapInHeader({ pax, sparse }: Said): number[] {
+  const text = pax.get("GNU.sparse.map") ?? "";
+  const map = sparse.length > 0 ? sparse : text === "" ? [] : text.split(",").map(whole);
+  if (map.length !== 2 * whole(pax.get("GNU.sparse.numblocks") ?? "")) throw damaged("the map of a sparse file makes no sense");
+  return map;
+}
+
+async function fileOf(window: Window, raw: Raw, said: Said): Promise<{ size: number; pieces: Piece[]; next: number }> {
   const next = raw.data + padded(raw.size);
   if (raw.type === "S") return oldSparse(window, raw);
-  const real = pax.get("GNU.sparse.realsize") ?? pax.get("GNU.sparse.size");
-  if (pax.get("GNU.sparse.major") === "1") {
-    const size = whole(real ?? "");
-    const { map, bytes } = await mapInData(window, raw);
-    return { size, pieces: pieces(map, raw.data + bytes, raw.size - bytes, size), next };
-  }
-  const inHeader = pax.get("GNU.sparse.map");
-  if (real !== undefined && (inHeader !== undefined || sparse.length > 0)) {
-    const size = whole(real);
-    return { size, pieces: pieces(inHeader === undefined ? sparse : inHeader.split(",").map(whole), raw.data, raw.size, size), next };
-  }
-  return { size: raw.size, pieces: raw.size === 0 ? [] : [{ at: 0, from: raw.data, length: raw.size }], next };
+  const form = sparseForm(said);
+  if (form === null) return { size: raw.size, pieces: raw.size === 0 ? [] : [{ at: 0, from: raw.data, length: raw.size }], next };
+  const real = said.pax.get("GNU.sparse.size") || said.pax.get("GNU.sparse.realsize");
+  const size = real === undefined ? raw.size : whole(real);
+  const { map, bytes } = form === "in the data" ? await mapInData(window, raw) : { map: mapInHeader(said), bytes: 0 };
+  return { size, pieces: pieces(map, raw.data + bytes, raw.size - bytes, size), next };
 }
 
 const isOctal = (header: Buffer, from: number): boolean => /^[0-7 ]*$/.test(text(header, from, 12));
@@ -309,32 +245,27 @@ function nameIn(header: Buffer): string {
   return prefix === "" ? text(header, 0, 100) : `${prefix}/${text(header, 0, 100)}`;
 }
 
-/** Of people and times; a value that pax states counts. */
-function stated(value: string | undefined, header: number): number {
-  if (value === undefined || value === "") return header;
-  if (!/^-?\d{1,15}(\.\d*)?$/.test(value)) throw damaged("an extended header holds something that is no number");
-  return Math.floor(Number(value));
-}
-
 async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: TarEntry; next: number }> {
   const { header, type } = raw;
   const { pax } = said;
   // GNU's long names count before pax's, as in Go's reader: what one program scans, another must not see under another name
-  const name = pax.get("GNU.sparse.name") || said.path || pax.get("path") || nameIn(header);
+  const form = sparseForm(said);
+  const name = (form !== null && pax.get("GNU.sparse.name")) || said.path || pax.get("path") || nameIn(header);
   const found = KINDS[type];
   if (found === undefined) throw damaged(`it holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);
   // V7 knows folders by their names alone
   const kind = type === "\0" && name.endsWith("/") ? "directory" : found;
+  if (form !== null && kind !== "file") throw damaged(`${shown(name)} is sparse, and no file`);
   // of other entries the size is a hint, or that of the file that a link leads to; only GNU's listing of a folder has data
   const data =
     kind === "file" ? await fileOf(window, raw, said) : { size: 0, pieces: [], next: raw.data + (type === "D" ? padded(raw.size) : 0) };
   const isDevice = kind === "character" || kind === "block";
   const entry: TarEntry = {
-    ...{ name, kind, size: data.size, pieces: data.pieces, xattrs: said.xattrs },
+    ...{ name, kind, size: data.size, pieces: data.pieces, xattrs: [...said.xattrs] },
     mode: number(header, 100, 8, "mode") & 0o7777,
-    uid: stated(pax.get("uid"), number(header, 108, 8, "owner")),
-    gid: stated(pax.get("gid"), number(header, 116, 8, "group")),
-    mtime: stated(pax.get("mtime"), number(header, 136, 12, "time")),
+    uid: statedId(pax.get("uid"), number(header, 108, 8, "owner")),
+    gid: statedId(pax.get("gid"), number(header, 116, 8, "group")),
+    mtime: statedTime(pax.get("mtime"), number(header, 136, 12, "time")),
     target: kind === "link" || kind === "symlink" ? said.link || pax.get("linkpath") || text(header, 157, 100) : "",
     major: isDevice ? number(header, 329, 8, "device") : 0,
     minor: isDevice ? number(header, 337, 8, "device") : 0,

@@ -52,6 +52,9 @@ const zLeaseLabel = z
   .max(64)
   .regex(/^[^\p{C}]*$/u, "must not hold control characters");
 
+/** `segment`: the referee ran that part of the job alone; null: all of it. */
+const dispute1 = { ...base, lease: zId, party: zParty, refereeLease: zId, segment: z.int().min(1).nullable() };
+
 export const SCHEMAS = {
   party: z.strictObject({ ...base, party: zParty, name: zName, rootKey: zKey, recoveryKey: zKey.nullable() }),
   "key-grant": z.strictObject({
@@ -292,8 +295,10 @@ export const SCHEMAS = {
     roots: z.array(zId).max(TRACE_ROOTS_MAX),
     detail: zText,
   }),
-  /** `segment`: the referee ran that part of the job alone; null: all of it. */
-  dispute: z.strictObject({ ...base, lease: zId, party: zParty, refereeLease: zId, segment: z.int().min(1).nullable() }),
+  dispute: z.strictObject({
+    ...dispute1,
+    /** What the referee signed, by which anyone judges; null: it is not said. */ ruling: zEnvelope.nullable(),
+  }),
   /** Who judges in this round; null: nobody is left. It follows from the settlement's id and the candidates (market's referees.ts). */
   draw: z.strictObject({
     ...base,
@@ -365,4 +370,5 @@ export type Payload<K extends Kind> = Payloads[K];
 /** Earlier versions of kinds, which are read as their kind's payload of now and signed no more: leases outlive upgrades. */
 export const EARLIER: { readonly [K in Kind]?: Readonly<Record<number, z.ZodType<Payload<K>>>> } = {
   offer: { 1: zOffer1, 2: zOffer2 },
+  dispute: { 1: z.strictObject(dispute1).transform((dispute) => ({ ...dispute, ruling: null })) },
 };

@@ -30,7 +30,7 @@ export interface Once<K extends Kind> {
 
 interface KindRow<K extends Kind> {
   /** That is signed; earlier ones that are read stand in `schemas.ts`. */
-  version: 1 | 3;
+  version: 1 | 2 | 3;
   signers: readonly SignerRule[];
   /** The party that the document speaks for, whose key must have signed it; null: whoever signed. */
   speaksFor(payload: Payload<K>): string | null;
@@ -152,7 +152,7 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
       (trace) => (trace.detail === "" ? allBut()(trace) : null),
     ),
   },
-  dispute: { ...ofLease, ...party, signers: by(CUSTOMER, "dispute") },
+  dispute: { ...ofLease, version: 2, ...party, ...toServer, signers: by(CUSTOMER, "dispute") },
   draw: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: inEpoch((draw) => `${draw.lease}/${draw.round}`) },
   verdict: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), public: true, once: inEpoch(byLease) },
   appeal: { ...ofLease, ...party, signers: by([...PEOPLE, "server"], "dispute") },

@@ -10,6 +10,7 @@ import type { MarketClient } from "../client.ts";
 import { disputeResults, type Judged, type TraceHere } from "../dispute.ts";
 import { disputeTerms, type DisputeTerms } from "../dispute-terms.ts";
 import type { RefereeRun } from "../dispute-run.ts";
+import { InputError } from "../errors.ts";
 import { fetchBound } from "../purchase-order.ts";
 import { fetchReceipt } from "../receipt.ts";
 import { parseAmount } from "../words.ts";
@@ -61,6 +62,15 @@ async function keepReceipt({ client, here }: Doubting, lease: string): Promise<v
     .catch(() => {});
 }
 
+/** Programs in JavaScript hand in anything; said before anything is read or signed. Throws InputError. */
+function assertDisputeOptions(id: unknown, { budget, onTerms, signal }: Record<string, unknown>): void {
+  if (typeof id !== "string") throw new InputError("lease must be a lease's id, or its first letters");
+  const isAmount = budget === undefined || typeof budget === "string" || (typeof budget === "bigint" && budget > 0n);
+  if (!isAmount) throw new InputError('budget must be an amount above 0: "0.50", or nanos as bigint');
+  if (onTerms !== undefined && typeof onTerms !== "function") throw new InputError("onTerms must be a function");
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InputError("signal must be an AbortSignal");
+}
+
 /** By the first letters of the lease's id. Throws RefusedError, KeptError, LeftOpenError. */
 export async function disputeLease(
   { client, here }: Doubting,
@@ -68,6 +78,7 @@ export async function disputeLease(
   { budget, onTerms, signal }: DisputeOptions,
   tracerOf: TracerOf | null,
 ): Promise<Dispute> {
+  assertDisputeOptions(id, { budget, onTerms, signal } as Record<string, unknown>);
   const given = typeof budget === "string" ? parseAmount(budget, "budget") : budget;
   assertWanted(signal);
   const lease = await unlessOff(signal, client.read("lease", { params: { id }, signal }));

@@ -16,10 +16,10 @@ import type { RunInput } from "./run-input.ts";
 /** A run that was read, and can be ordered. */
 export interface Planned {
   wanted: Wanted;
-  /** Whether its files come to folders of this machine; else they come to the program. */
-  writes: boolean;
+  /** Where its files come to: to folders of this machine, to the program, or they stay with the server. */
+  files: "written" | "held" | "left";
   build(offer: Pick<Quoted["offer"], "engine" | "vmEngine">): BuiltWork;
-  /** Writes what came back where it was asked for. */
+  /** Writes what came back where it was asked for, and of files that are left nothing. */
   write(tree: readonly InputEntry[], fetch: (file: TreeFile) => Promise<Uint8Array>): Promise<void>;
 }
 

@@ -2,20 +2,22 @@
  * A job that was ordered, as the program that ordered it sees it: its output while it comes, its result when all is settled and checked.
  * Who controls the inputs: the server (output, result, files), the broker (settlement, receipt).
  */
-import type { EndReason } from "@xenoservers/market";
-import type { LeaseView } from "@xenoservers/protocol";
+import type { LeaseView, Payload } from "@xenoservers/protocol";
 import type { ReceiptVerification } from "@xenoservers/verify";
 import { AbortedError, GivenUpError, MarketError, NotStartedError, StalledError } from "../errors.ts";
-import type { Delivered, TreeFile } from "../session/result.ts";
+import { drawnAudit, type Audit } from "../audits.ts";
+import type { WindowSize } from "../guest/program.ts";
+import type { Delivered } from "../session/result.ts";
 import type { LeaseSession, SessionHandlers } from "../session/lease-session.ts";
 import type { Withdrawn } from "../withdrawn.ts";
 import { unlessOff } from "./calling-off.ts";
 import { collected, listed, type JobFile } from "./job-files.ts";
 import { HeldFiles, type keptRunText } from "./kept-run.ts";
 import { onAbort } from "./on-abort.ts";
+import type { Planned } from "./here.ts";
 import { Output } from "./output.ts";
 import { resultOf, type JobResult } from "./job-result.ts";
-import type { RunInput } from "./run-input.ts";
+import type { Watching } from "./run-input.ts";
 import type { Opened } from "./shared-link.ts";
 
 /** What came of a job, every byte. */
@@ -25,16 +27,16 @@ export type Came = Pick<Parameters<typeof keptRunText>[1], "delivered" | "printe
 interface JobWays {
   open(handlers: SessionHandlers): Opened;
   /** Takes what comes back; null: the program wants it. */
-  write: ((delivered: Delivered, fetch: (file: TreeFile) => Promise<Uint8Array>) => Promise<void>) | null;
+  write: Planned["write"] | null;
   /** Keeps what it came to, where it ended well and all of it is here, for work that is the same (`reuse`). */
   keep(lease: string, came: Came): Promise<void>;
   /** Fetches, keeps and checks its receipt. */
   check(lease: string): Promise<ReceiptVerification>;
+  /** Has a drawn result run again by the referee. */
+  audit(drawn: Audit, lease: string, order: Payload<"order">, signal: AbortSignal | undefined): Promise<Audit>;
   /** Called when nothing more is to come of it. */
   over(): void;
 }
-
-type Watching = Pick<RunInput, "signal" | "onState" | "onSent">;
 
 interface StopOptions {
   /** Signed with the stop: whoever reads the receipt reads it. */
@@ -42,6 +44,9 @@ interface StopOptions {
   /** Called off, the answer is not waited for; the stop may be on its way. */
   signal?: AbortSignal;
 }
+
+/** What a server says once it needs nothing more of this side. */
+const THERE = ["preparing", "running", "ended"];
 
 /** A job under way. */
 export class Job {
@@ -53,24 +58,26 @@ export class Job {
   readonly #opened: Opened;
   readonly #off = Promise.withResolvers<never>();
   readonly #running = Promise.withResolvers<void>();
-  readonly #ended = Promise.withResolvers<EndReason>();
+  readonly #ended = Promise.withResolvers<LeaseView>();
   readonly #held = new HeldFiles();
   #files: readonly JobFile[] = [];
+  #isThere = false;
   /** Rejects when it was given up. */
   #givingUp: Promise<never> | null = null;
 
-  constructor(ways: JobWays, { signal, onState, onSent }: Watching) {
+  constructor(ways: JobWays, { signal, onState, onSent, onInput }: Watching) {
     this.#ways = ways;
     this.#off.promise.catch(() => {});
-    this.#running.promise.catch(() => {});
+    for (const { promise } of [this.#running, this.#ended]) promise.catch(() => {});
     this.#opened = ways.open({
       onOutput: (stream, bytes) => this.output.take(stream, bytes),
       onResult: (delivered, session) => this.#take(delivered, session),
       onState: (state) => {
-        if (state === "running" || state === "ended") this.#running.resolve();
+        this.#stands(state);
         onState?.(state);
       },
       ...(onSent ? { onSent } : {}),
+      ...(onInput ? { onInput } : {}),
     });
     const giveUp = (): void => void (this.#givingUp ??= this.#giveUp(signal?.reason)).catch(() => {});
     const undo = signal && onAbort(signal, giveUp);
@@ -79,7 +86,10 @@ export class Job {
       this.#close();
     });
     // whoever does not wait for the result is not ended by it
-    this.result.catch((error: unknown) => this.#running.reject(error));
+    this.result.catch((error: unknown) => {
+      this.#running.reject(error);
+      this.#ended.reject(error);
+    });
     if (signal?.aborted) giveUp();
   }
 
@@ -93,14 +103,37 @@ export class Job {
     return this.#running.promise;
   }
 
-  /** Resolves when its lease has its end in the books and what it left is here: what is left is to check its receipt. */
-  get ended(): Promise<EndReason> {
+  /** Whether all of it is with its server: then it runs without this program, too. */
+  get isThere(): boolean {
+    return this.#isThere;
+  }
+
+  /**
+   * Resolves when its lease is over in the books and what it left is here: what is left is to check its receipt. The lease has no `end`
+   * where no server took it. Rejects where nobody knows how it ended.
+   */
+  get ended(): Promise<LeaseView> {
     return this.#ended.promise;
   }
 
   /** Ends it: what it wrote until then is its result. An order that nobody has taken yet is withdrawn. */
   stop({ reason = "stopped by its customer", signal }: StopOptions = {}): Promise<Withdrawn> {
     return unlessOff(signal, this.#opened.session.withdraw(reason));
+  }
+
+  /** Of an image with a terminal: how large it is from now on. */
+  resize(size: WindowSize): Promise<void> {
+    return this.#opened.session.machine.resize(size);
+  }
+
+  /**
+   * What became of the draw whether its result is audited, once it has ended: where it was drawn the market's referee runs the job again,
+   * for the budget of its order. Null where its result cannot be audited.
+   */
+  async audit({ signal }: Pick<StopOptions, "signal"> = {}): Promise<Audit | null> {
+    const { session } = this.#opened;
+    const drawn = drawnAudit(await unlessOff(signal, this.#ended.promise));
+    return drawn?.drawn ? this.#ways.audit(drawn, this.lease, session.bound.order.payload, signal) : drawn;
   }
 
   /** Lets go of it here: it runs on, and `market.attach(lease)` follows it again. Its result rejects. */
@@ -116,8 +149,15 @@ export class Job {
   async #take(delivered: Delivered, session: LeaseSession): Promise<void> {
     const { write } = this.#ways;
     const fetch = this.#held.holding((file) => session.fetch(file));
-    if (write) await write(delivered, fetch);
+    if (write) await write(delivered.tree, fetch);
     this.#files = write ? listed(delivered.tree) : await collected(delivered.tree, fetch);
+  }
+
+  #stands(state: string): void {
+    // another server has nothing of it yet
+    if (state === "matched again") this.#isThere = false;
+    else if (THERE.includes(state)) this.#isThere = true;
+    if (state === "running" || state === "ended") this.#running.resolve();
   }
 
   #close(): void {
@@ -135,7 +175,8 @@ export class Job {
     if (first instanceof Error) throw neverStarted(first, session);
     const [lease, delivered] = first;
     this.output.end();
-    if (lease.end) this.#ended.resolve(lease.end.reason);
+    this.#ended.resolve(lease);
+    this.#running.resolve();
     const { output } = this;
     const result = resultOf({ lease, delivered, output, files: this.#files, verification: await this.#ways.check(lease.id) });
     const { printed } = result;
@@ -163,5 +204,5 @@ export class Job {
 function neverStarted(error: Error, { left, lease }: LeaseSession): Error {
   if (error instanceof MarketError) return error;
   if (left === "unheard") return new GivenUpError(lease, left, error);
-  return new NotStartedError(error.message, { cause: error });
+  return new NotStartedError(error.message, { cause: error, left });
 }

@@ -2,43 +2,34 @@
  * A market as its customer's program uses it: search, quote, run, follow, verify. The part that is the same on every machine; what reads
  * files and keeps what was signed is handed in. Who controls the inputs: the program that calls; the broker, every byte of its answers.
  */
-import { runsAlike } from "@xenoservers/market";
-import { preparationProblem, zReceipt, type EventView, type LeaseView, type OfferView, type RouteReply } from "@xenoservers/protocol";
+import { zReceipt, type EventView, type LeaseView, type OfferView, type RouteReply } from "@xenoservers/protocol";
 import { verifyReceipt, type OwnFacts, type ReceiptVerification } from "@xenoservers/verify";
+import { dueAudits } from "../audit-due.ts";
 import type { BuiltWork } from "../built.ts";
 import type { MarketClient } from "../client.ts";
-import { ContextError, GivenUpError, InputError, KeptError } from "../errors.ts";
+import { ContextError, InputError } from "../errors.ts";
 import { channelKeyFor } from "../identity.ts";
 import { totalsByLabel, type LabelTotals } from "../label-totals.ts";
 import { eventsOf, listOf, type Reading } from "../lists.ts";
-import { driverOf, type Quoted, type Wanted } from "../order.ts";
-import { dueAudits } from "../audit-due.ts";
-import { placeOrder, placeReplicas } from "../placing.ts";
-import { ReplicasRun } from "../replicas.ts";
-import type { WhileWaiting } from "../waiting.ts";
-import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
-import { quotesFor, settleWanted } from "../quoting.ts";
-import { fetchReceipt } from "../receipt.ts";
-import { moduleSizeOf } from "../runtimes.ts";
-import { withdrawOrder } from "../withdrawing.ts";
+import type { Quoted } from "../order.ts";
+import { fetchBound, type BoundOrder } from "../purchase-order.ts";
+import type { SessionHandlers } from "../session/lease-session.ts";
 import { conditionsIn } from "../words.ts";
 import { untilEndedWell } from "./after.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import { auditDue, disputeLease, type Audited, type Dispute, type DisputeOptions, type TracerOf } from "./doubting.ts";
 import type { Here, Planned } from "./here.ts";
-import { Job, type Came } from "./job.ts";
+import type { Job } from "./job.ts";
 import type { JobResult } from "./job-result.ts";
-import { keptRunText } from "./kept-run.ts";
 import { MapRun } from "./map/map-run.ts";
 import { mapWays, type Orders } from "./map/market-ways.ts";
 import { mapSettingsOf, placed, type MapOptions } from "./map/options.ts";
-import { assertRunInput, isReplicated, toldHere, waitMsOf } from "./read-input.ts";
-import { ReplicatedJob, type ReplicasInput } from "./replicated-job.ts";
-import { resultAgain, reusable } from "./reuse.ts";
-import type { RunInput } from "./run-input.ts";
-import { plannedDigest, workDigest } from "./same-work.ts";
+import { Ordering, type PlannedOptions } from "./ordering.ts";
+import { PreparedRun, type Prepared } from "./prepared-run.ts";
+import { assertRunInput, isReplicated, toldHere } from "./read-input.ts";
+import type { ReplicasInput, ReplicatedJob } from "./replicated-job.ts";
+import type { RunInput, Watching } from "./run-input.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
-import type { SessionHandlers } from "../session/lease-session.ts";
 
 /** A call that can be called off. */
 export interface Callable {
@@ -61,19 +52,7 @@ export interface Found {
   explanation: string;
 }
 
-interface Read {
-  planned: Planned;
-  /** With its label and account. */
-  wanted: Wanted;
-}
-
-interface Ready extends Read {
-  quoted: Quoted;
-  work: BuiltWork;
-}
-
 const FOUND_MAX = 200;
-const RECEIPT_WITHIN_MS = 5_000;
 
 /** A market that was connected to. */
 export class OpenMarket {
@@ -82,13 +61,13 @@ export class OpenMarket {
   /** What this machine does for it. */
   readonly here: Here;
   readonly #link: SharedLink;
-  readonly #jobs = new Set<Job | ReplicatedJob>();
-  readonly #hears = (ring: () => void): (() => void) => this.#link.hears(ring);
+  readonly #ordering: Ordering;
 
   constructor(client: MarketClient, here: Here) {
     this.client = client;
     this.here = here;
     this.#link = new SharedLink(client);
+    this.#ordering = new Ordering({ client, here, link: this.#link, verify: (receipt) => this.verify(receipt) });
   }
 
   /** Servers on offer: `market.search("cpu>=2 mem>=4G region=eu")`. */
@@ -102,7 +81,22 @@ export class OpenMarket {
 
   /** The cheapest offer that a run would be placed on now, and what it would cost at most. Nothing is signed. */
   async quote(input: RunInput | ReplicasInput): Promise<Quoted> {
-    return (await this.#ready(await this.#read(input), input.signal)).quoted;
+    return (await this.#prepared(input)).quotes[0];
+  }
+
+  /**
+   * Everything of a run before its order: what is to run is read, settled and quoted. Nothing is signed; what was quoted can then be
+   * ordered as it is, and again. `wait` and `account` hold for its order, what is told meanwhile is for `run` and `start`.
+   */
+  async prepare(input: RunInput): Promise<PreparedRun> {
+    this.#assertMay("spend");
+    if (isReplicated(input)) throw new InputError("replicas are ordered by market.run");
+    return this.#ready(await this.#prepared(input));
+  }
+
+  /** The same of what a program with words of its own has read: by `workOf` and `plannedOf`. */
+  async planned(planned: Planned, options: PlannedOptions = {}): Promise<PreparedRun> {
+    return this.#ready(await this.#ordering.ready(await this.#ordering.settled(planned, options), options.signal));
   }
 
   /** Orders the same job on servers of several owners, whose signed results are compared, and judged where they differ. */
@@ -116,17 +110,10 @@ export class OpenMarket {
   async run(input: RunInput | ReplicasInput): Promise<Job | ReplicatedJob> {
     this.#assertMay("spend", "read");
     assertRunInput(input);
-    const { signal, onPlace, after } = input;
+    const { signal, after } = input;
     if (after) await untilEndedWell(this.client, after, signal ? { signal } : {});
-    const { planned, wanted, work } = await this.#ready(await this.#read(input), signal);
-    if (isReplicated(input)) return this.#runReplicas(input, { planned, wanted }, work);
-    const bound = await this.#place(wanted, work, signal, {
-      ...{ hears: this.#hears, ...(signal ? { signal } : {}), ...(onPlace ? { onPlace } : {}) },
-    });
-    if (!signal?.aborted) return this.#follow(bound, work, planned.writes ? planned : null, input);
-    // the order was sent before, so that it is known now what to withdraw
-    const left = await withdrawOrder(this.client, { order: bound.order.id, lease: bound.po.id }, "its customer has called it off");
-    throw new GivenUpError(bound.po.id, left, signal.reason);
+    const prepared = await this.#prepared(input);
+    return isReplicated(input) ? this.#ordering.replicas(prepared, input) : this.#ordering.order(prepared, input);
   }
 
   /**
@@ -146,16 +133,20 @@ export class OpenMarket {
    * ordered and nothing is due. For modules and scripts that ended with exit code 0, on terms that are asked for now, too.
    */
   async earlier(input: RunInput): Promise<JobResult | null> {
-    const { planned, wanted } = await this.#read(input);
-    return this.#earlier(planned, wanted);
+    return this.#ordering.earlier(await this.#ordering.read(input));
+  }
+
+  /** The same of what was read already. */
+  earlierOf(planned: Planned): Promise<JobResult | null> {
+    return this.#ordering.earlier({ planned, wanted: planned.wanted });
   }
 
   /** Follows a lease from its first output on, also one that another program ordered with this key: after a crash nothing is lost. */
-  async attach(lease: string, watching: Pick<RunInput, "signal" | "onState" | "onSent"> = {}): Promise<Job> {
+  async attach(lease: string, watching: Watching = {}): Promise<Job> {
     const bound = await this.bound(lease, watching.signal);
-    const work = await this.#keptJob(bound);
+    const work = await this.#ordering.keptJob(bound);
     assertWanted(watching.signal);
-    return this.#follow(bound, work, null, watching);
+    return this.#ordering.follow(bound, work, null, watching);
   }
 
   /** The caller's leases, newest first. */
@@ -225,7 +216,7 @@ export class OpenMarket {
 
   /** Lets go of everything that is followed: leases run on. */
   close(): void {
-    for (const job of this.#jobs) job.detach();
+    for (const job of this.#ordering.jobs) job.detach();
   }
 
   /** A lease's purchase order, checked, where this key can open its channel. */
@@ -253,129 +244,35 @@ export class OpenMarket {
     };
   }
 
-  /** What is asked for, settled before anything is looked for. */
-  async #read(input: RunInput): Promise<Read> {
-    assertRunInput(input);
-    const { signal } = input;
-    const waitMs = waitMsOf(input);
-    assertWanted(signal);
-    const planned = await unlessOff(signal, this.here.plan(input));
-    const settling = settleWanted(this.client, planned.wanted, input.account ?? null, signal);
-    const wanted = await unlessOff(signal, settling).catch(toldHere);
-    return { planned, wanted: waitMs === null ? wanted : { ...wanted, waitMs } };
+  #prepared(input: RunInput | ReplicasInput): Promise<Prepared> {
+    return this.#ordering.read(input).then((read) => this.#ordering.ready(read, input.signal).catch(toldHere));
   }
 
-  /** Everything else before the order. */
-  async #ready({ planned, wanted }: Read, signal: AbortSignal | undefined): Promise<Ready> {
-    const [quoted] = await unlessOff(signal, quotesFor(this.client, wanted, signal));
-    const work = planned.build(quoted.offer);
-    assertPrepared(work, quoted);
-    return { planned, wanted, quoted, work };
-  }
-
-  /** Null where it is not kept here: then it is followed all the same. */
-  async #keptJob({ order }: BoundOrder): Promise<BuiltWork | null> {
-    return this.here.keptJob(order.payload.jobHash).catch((error: unknown) => {
-      if (error instanceof KeptError) return null;
-      throw error;
-    });
-  }
-
-  #place(wanted: Wanted, work: BuiltWork, signal: AbortSignal | undefined, waiting: WhileWaiting = {}): Promise<BoundOrder> {
-    return this.#placed(work, signal, () => placeOrder(this.client, wanted, work.jobHash, waiting));
-  }
-
-  /** Kept here before it is ordered. */
-  async #placed<T>(work: BuiltWork, signal: AbortSignal | undefined, place: () => Promise<T>): Promise<T> {
-    await this.here.keepJob(work);
-    assertWanted(signal);
-    try {
-      return await place();
-    } catch (error) {
-      if (error instanceof BrokenPurchaseOrder) await this.here.keepBroken(error, this.client);
-      throw error;
-    }
-  }
-
-  async #earlier(planned: Planned, wanted: Wanted): Promise<JobResult | null> {
-    if (!runsAlike(driverOf(wanted), wanted.assurance)) return null;
-    const digest = plannedDigest(this.client.crypto, planned);
-    const found = await reusable(this.client, this.here.runs, { digest, wanted, wantsFiles: true });
-    return found && resultAgain(found, planned.writes ? planned.write : null);
+  #ready(prepared: Prepared): PreparedRun {
+    const assertMay = (...needs: ("read" | "spend")[]): void => this.#assertMay(...needs);
+    return new PreparedRun({ assertMay, order: (each, watching) => this.#ordering.order(each, watching) }, prepared);
   }
 
   #orders(): Orders {
+    const { client, here } = this;
+    const ordering = this.#ordering;
     return {
-      ...{ client: this.client, here: this.here },
+      ...{ client, here },
       read: (input) => {
         if (isReplicated(input)) throw new InputError("replicas is for market.run: a map runs each job once");
-        return this.#read(input);
+        return ordering.read(input);
       },
-      earlier: ({ planned, wanted }) => this.#earlier(planned, wanted),
-      order: async ({ planned, wanted }, waiting) => {
-        const { work } = await this.#ready({ planned, wanted }, waiting.signal);
-        const bound = await this.#place(wanted, work, waiting.signal, { hears: this.#hears, ...waiting });
-        return this.#follow(bound, work, planned.writes ? planned : null, {});
+      earlier: (read) => ordering.earlier(read),
+      order: async (read, waiting) => {
+        const prepared = await ordering.ready(read, waiting.signal).catch(toldHere);
+        const bound = await ordering.place(prepared, waiting);
+        return ordering.follow(bound, prepared.work, read.planned, {});
       },
       follow: async (lease, planned) => {
         const bound = await this.bound(lease, undefined);
-        const work = await this.#keptJob(bound);
-        return this.#follow(bound, work, planned.writes ? planned : null, {});
+        return ordering.follow(bound, await ordering.keptJob(bound), planned, {});
       },
       verify: (lease) => this.verify(lease),
     };
   }
-
-  #follow(
-    bound: BoundOrder,
-    work: BuiltWork | null,
-    writes: Planned | null,
-    watching: Pick<RunInput, "signal" | "onState" | "onSent">,
-  ): Job {
-    const ways = {
-      open: (handlers: SessionHandlers) => this.open(bound, work, handlers),
-      write: writes && (({ tree }, fetch) => writes.write(tree, fetch)),
-      keep: (lease, came) => this.#keep(lease, work, came),
-      check: (lease: string) => this.#check(lease),
-      over: () => void this.#jobs.delete(job),
-    } satisfies ConstructorParameters<typeof Job>[0];
-    const job: Job = new Job(ways, watching);
-    this.#jobs.add(job);
-    return job;
-  }
-
-  async #runReplicas(input: ReplicasInput, { planned, wanted }: Read, work: BuiltWork): Promise<ReplicatedJob> {
-    const { client } = this;
-    const { signal, noAudit = false } = input;
-    const bounds = await this.#placed(work, signal, () => placeReplicas(client, wanted, work.jobHash));
-    const keep = this.here.keepReceipt.bind(this.here);
-    const means = { wantsFiles: true, budgetNanos: wanted.budgetNanos, noAudit, keep };
-    const ways = {
-      follow: (watch, unjudged) => new ReplicasRun(client, bounds, work, { ...means, watch, signal: unjudged }),
-      write: planned.writes ? planned.write : null,
-      check: (lease: string) => this.#check(lease),
-      over: () => void this.#jobs.delete(job),
-    } satisfies ConstructorParameters<typeof ReplicatedJob>[0];
-    const job: ReplicatedJob = new ReplicatedJob(ways, bounds.length, input);
-    this.#jobs.add(job);
-    return job;
-  }
-
-  async #keep(lease: string, work: BuiltWork | null, came: Came): Promise<void> {
-    const text = work && keptRunText(work, { lease, ...came });
-    if (text !== null) await this.here.runs.keep(workDigest(this.client.crypto, work!.spec), text);
-  }
-
-  async #check(lease: string): Promise<ReceiptVerification> {
-    const receipt = await fetchReceipt(this.client, lease, RECEIPT_WITHIN_MS);
-    await this.here.keepReceipt(receipt);
-    return this.verify(receipt);
-  }
-}
-
-/** A module that the budget pays for making ready, and for nothing more, is not ordered. */
-function assertPrepared(work: BuiltWork, { quote }: Quoted): void {
-  const module = "module" in work.spec ? work.blobs.get(work.spec.module) : undefined;
-  const problem = module ? preparationProblem(moduleSizeOf(module), quote.fuelMax) : null;
-  if (problem !== null) throw new InputError(`${problem} that the budget pays for: order more (budget)`);
 }

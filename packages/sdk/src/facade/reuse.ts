@@ -28,7 +28,7 @@ import { textOf } from "./output.ts";
 import { workDigest } from "./same-work.ts";
 
 /** What this machine has of an earlier run. */
-export interface Reusable {
+interface Reusable {
   run: KeptRun;
   result: Payload<"result">;
   settlement: Payload<"settlement">;

@@ -4,6 +4,8 @@
  */
 import type { Assurance, MachineDriver, PaymentTerms } from "@xenoservers/market";
 import type { ImageFormat } from "@xenoservers/protocol";
+import type { ByteSource } from "@xenoservers/protocol/channel";
+import type { ImageWatch } from "../oci/image.ts";
 import type { UploadProgress } from "../session/upload.ts";
 
 /** A file's text, its bytes, or where on this machine it lies. */
@@ -46,6 +48,8 @@ interface Job {
   stdin?: string | Uint8Array;
   /** A folder of this machine for what the job leaves in /out; absent: it stands in the result's `files`. */
   out?: string;
+  /** What the job leaves in /out stays with its server for a while: `files` lists it, without bytes. */
+  leaveFiles?: boolean;
 }
 
 /** What it may cost, and where it may run. */
@@ -88,6 +92,8 @@ interface Bounds {
 
 /** Of images and machines. */
 interface Machine {
+  /** Of images: the program has a terminal. */
+  tty?: boolean;
   workdir?: string;
   stopSignal?: string;
   /** Until a program that was asked to end is killed: "10s". */
@@ -119,19 +125,36 @@ interface Machine {
   driver?: MachineDriver;
 }
 
-/** What is told meanwhile. */
-interface Watching {
+/** What is told of an order and its job, and what is read meanwhile. */
+export interface Watching {
   /** Calls the run off: nothing is ordered any more, or what was ordered is given up. */
   signal?: AbortSignal;
+  /** Its lease, as soon as the order has one. */
+  onLease?(lease: string): void;
   /** waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
   onState?(state: string): void;
   /** So much of the job has gone to its server by now. */
   onSent?(progress: UploadProgress): void;
   /** While it waits for room: how many orders come before it, and until when it waits (broker time, ms since 1970). */
   onPlace?(ahead: number, until: number): void;
+  /**
+   * Of an image, whose program then reads as it comes what this gives, such as `process.stdin`, or null for nothing: asked once, when it
+   * runs. `isTerminal`: what it reads is a terminal (`tty`). A run that is prepared takes it both there and where it is ordered.
+   */
+  onInput?(isTerminal: boolean): ByteSource | null;
+  /** How long its receipt waits for the log to take what was signed last: 5,000; what it has not taken is one party's word. */
+  receiptWaitMs?: number;
+}
+
+/** What is told while it is read. */
+interface Reading {
+  /** What it is, in words: which Python, which image. */
+  onNote?(text: string): void;
+  /** Of an image that is fetched: how much of it is here. */
+  onImage?: ImageWatch;
   /** What cannot be done as asked and is no reason to end: a file that cannot be written here, an address that is not reached. */
   onWarning?(text: string): void;
 }
 
 /** What `market.run` takes. */
-export interface RunInput extends Program, Job, Bounds, Machine, Watching {}
+export interface RunInput extends Program, Job, Bounds, Machine, Watching, Reading {}

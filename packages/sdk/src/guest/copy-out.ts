@@ -168,11 +168,16 @@ async function listed(files: GuestFiles, source: string): Promise<GuestEntry[]> 
   return entries;
 }
 
+function reasonToLeaveOut(folder: string, { kind, path: at, isText }: GuestEntry): string | null {
+  if (!isText) return "its name, or what it leads to, is not UTF-8";
+  return kind === "other" ? "it is no file, folder or link" : pathProblem(folder, at);
+}
+
 async function copyFolder(files: GuestFiles, source: string, folder: string, top: GuestEntry, options: CopyOptions): Promise<string[]> {
   const entries = await listed(files, source);
   const leftOut: LeftOut[] = [];
   const sound = entries.filter((entry) => {
-    const why = entry.kind === "other" ? "it is no file, folder or link" : pathProblem(folder, entry.path);
+    const why = reasonToLeaveOut(folder, entry);
     if (why !== null) leftOut.push({ path: entry.path, why });
     return why === null;
   });

@@ -20,6 +20,8 @@ export interface GuestEntry {
   /** Seconds since 1970. */
   mtime: number;
   target: string;
+  /** Whether its path and its target are text: a guest's names are bytes. */
+  isText: boolean;
 }
 
 /** Null: as whoever makes it in the guest. */
@@ -48,6 +50,7 @@ function entryIn([, kind = "", mode, uid, gid, size, mtime, target = "", path = 
   return {
     ...{ path, kind: kind as GuestKind, mode: numberIn(mode) & MODE_MAX, uid: numberIn(uid), gid: numberIn(gid) },
     ...{ size: Math.max(0, numberIn(size)), mtime: numberIn(mtime), target },
+    isText: true,
   };
 }
 
@@ -118,10 +121,14 @@ export class GuestFiles {
     throw new GuestFileError(why ?? "the guest's shell ended");
   }
 
-  async #answer(): Promise<string[]> {
+  async #bytes(): Promise<Buffer> {
     const length = (await this.#need(LENGTH_BYTES)).readUInt32BE();
     if (length > ANSWER_BYTES_MAX) throw nonsense();
-    const bytes = await this.#need(length);
+    return this.#need(length);
+  }
+
+  async #answer(): Promise<string[]> {
+    const bytes = await this.#bytes();
     if (!isUtf8(bytes)) throw new GuestFileError(`a name in the guest is not UTF-8: ${bytes.toString("latin1").split("\0").at(-1)}`);
     return bytes.toString("utf8").split("\0");
   }
@@ -167,10 +174,11 @@ export class GuestFiles {
   list(path: string, each: (entry: GuestEntry) => void): Promise<void> {
     return this.#ask(["list", path], async () => {
       for (;;) {
-        const answer = await this.#answer();
+        const bytes = await this.#bytes();
+        const answer = bytes.toString("utf8").split("\0");
         if (answer[0] === "ok") return;
         if (answer[0] !== "there") throw new GuestFileError(answer[1] ?? "the guest refused");
-        each(entryIn(answer));
+        each({ ...entryIn(answer), isText: isUtf8(bytes) });
       }
     });
   }

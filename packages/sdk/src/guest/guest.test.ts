@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { until } from "../../../../test/until.ts";
 import { frame } from "@xenoservers/protocol/channel";
 import type { MachineLink } from "../session/machine-link.ts";
@@ -28,65 +28,6 @@ async function all(from: Readable): Promise<Buffer> {
 }
 const text = async (from: Readable): Promise<string> => (await all(from)).toString();
 const OPTIONS = { owners: false };
-
-describe("however long a session is", () => {
-  const listeners = ({ stdout }: GuestProgram): number => stdout.eventNames().reduce((all, name) => all + stdout.listenerCount(name), 0);
-  const answered = (...words: string[]): Uint8Array => {
-    const answer = Buffer.from(words.join("\0"));
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(answer.length);
-    return frame("o", Buffer.concat([length, answer]));
-  };
-
-  it("what waits for its output, or for answers, leaves nothing behind", async () => {
-    let wire!: Duplex;
-    const link = { shell: async (given: Duplex) => void (wire = given.resume()) } as unknown as MachineLink;
-    const put = (bytes: Uint8Array): Promise<void> => new Promise((resolve) => wire.write(bytes, () => resolve()));
-    const program = await GuestProgram.start(link, { args: ["x"] });
-    program.stdout.on("data", () => {}).pause();
-    const before = listeners(program);
-    for (let i = 0; i < 20; i++) {
-      const taken = put(frame("o", new Uint8Array(64 * 1024)));
-      await new Promise((resolve) => setImmediate(resolve));
-      program.stdout.resume();
-      await taken;
-      program.stdout.pause();
-    }
-    expect(listeners(program)).toBe(before);
-    // one that is thrown away while nobody reads it keeps nobody waiting
-    const last = put(frame("o", new Uint8Array(128 * 1024).subarray(0, 64 * 1024)));
-    program.stdout.destroy();
-    await last;
-
-    const start = GuestProgram.start.bind(GuestProgram);
-    let shell!: GuestProgram;
-    vi.spyOn(GuestProgram, "start").mockImplementationOnce(async (...given) => (shell = await start(...given)));
-    const files = await GuestFiles.open(link);
-    const counts: number[] = [];
-    for (let i = 0; i < 20; i++) {
-      const looked = files.look("/x");
-      await new Promise((resolve) => setImmediate(resolve));
-      await put(answered("none"));
-      expect(await looked).toBe(null);
-      counts.push(listeners(shell));
-    }
-    expect(counts.at(-1)).toBe(counts[0]);
-    files.close();
-  });
-
-  it("a file whose copy is cut off is let go of", async () => {
-    const link = { shell: async (wire: Duplex) => void wire.resume().write(frame("o", Buffer.from("\0\0\0\x01x"))) };
-    const files = await GuestFiles.open(link as unknown as MachineLink);
-    const said: string[] = [];
-    const got = files.get("/x", 0, {
-      take: async (bytes) => (said.push(Buffer.from(bytes).toString()), files.close()),
-      whole: async () => void said.push("whole"),
-      end: async () => void said.push("end"),
-    });
-    await expect(got).rejects.toThrow("link went down");
-    expect(said).toEqual(["x", "end"]);
-  });
-});
 
 describe.skipIf(!hasPerl)("a guest's shell", () => {
   let folder: string;
@@ -381,6 +322,14 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
       expect((await lstat(at(part!))).size).toBeLessThanOrEqual(MIB);
     });
 
+    it("take the place of no device, fifo or socket", async () => {
+      await writeFile(at("one"), "1");
+      spawnSync("mkfifo", [at("fifo")]);
+      await expect(both((files) => copyIn(files, at("one"), at("fifo"), OPTIONS))).rejects.toThrow("is a device or the like, and no file");
+      expect((await lstat(at("fifo"))).isFIFO()).toBe(true);
+      expect((await readdir(folder)).sort()).toEqual(["fifo", "one"]);
+    });
+
     it("that lead outside, or are none, are left out in words; nothing is written through a link that lies here", async () => {
       await mkdir(at("odd/in"), { recursive: true });
       await symlink("/etc/passwd", at("odd/outside"));
@@ -388,8 +337,10 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
       await writeFile(at("odd/one"), "1");
       spawnSync("mkfifo", [at("odd/fifo")]);
       await writeFile(at("odd/bell\u0007"), "x");
+      await writeFile(Buffer.concat([Buffer.from(at("odd/in/")), Buffer.from([0xff])]), "x");
       const leftOut = await out(at("odd"), at("back"));
-      expect(leftOut.map((each) => each.split(":")[0]).sort()).toEqual(["bell\\u0007", "fifo", "in/up", "outside"].sort());
+      expect(leftOut.map((each) => each.split(":")[0]).sort()).toEqual(["bell\\u0007", "fifo", "in/up", "in/\ufffd", "outside"].sort());
+      expect(leftOut).toContain("in/\ufffd: its name, or what it leads to, is not UTF-8");
       expect(await names(at("back"))).toEqual(["in", "one"]);
       await rm(at("back"), { recursive: true });
       await mkdir(at("back"));

@@ -15,7 +15,7 @@ import type { ModuleCheck } from "./module-check.ts";
 import { assertPlaceFor } from "./place-here.ts";
 import type { GivenProgram } from "./program-job.ts";
 import { writeResults } from "./results.ts";
-import { workOf } from "./work.ts";
+import { workOf, type Work } from "./work.ts";
 
 const bytesOf = (content: string | Uint8Array): Uint8Array =>
   typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
@@ -30,8 +30,26 @@ function programOf({ python, module }: RunInput): GivenProgram | undefined {
   return module instanceof Uint8Array ? { name: "main.wasm", blob: bytesBlob(bytesOf(module)) } : undefined;
 }
 
+interface PlannedAs {
+  /** Where what lies in /out comes to; null: see `left`. */
+  out: string | null;
+  /** What lies in /out stays with the server, else it comes to the program. */
+  left: boolean;
+  /** Of what cannot be written here, and why. */
+  leftOut(what: string): void;
+}
+
+/** What was read, as a market orders it. */
+export const plannedOf = ({ wanted, build, shared }: Work, { out, left, leftOut }: PlannedAs): Planned => ({
+  wanted,
+  build,
+  files: out !== null || shared.length > 0 ? "written" : left ? "left" : "held",
+  write: (tree, fetch) => writeResults(tree, { fetch, out, shared, leftOut }),
+});
+
 async function planOf(input: RunInput, check: ModuleCheck): Promise<Planned> {
-  const { out, files, stdin, onWarning = () => {} } = input;
+  const { out, files, stdin, leaveFiles = false, onInput, onImage, onNote, onWarning = () => {} } = input;
+  if (leaveFiles && out !== undefined) throw new InputError("leaveFiles leaves with the server what out brings here: give one of them");
   const options = workOptionsOf(input);
   if (out !== undefined) await assertPlaceFor(out);
   const program = programOf(input);
@@ -39,17 +57,12 @@ async function planOf(input: RunInput, check: ModuleCheck): Promise<Planned> {
     ...(program ? { program } : {}),
     ...(files ? { files: await entriesOf(files) } : {}),
     stdin: async () => bytesOf(stdin ?? ""),
-    feedsImage: false,
+    feedsImage: onInput !== undefined,
     check,
-    looking: { watch: undefined, warn: onWarning },
+    looking: { watch: onImage, warn: onWarning },
   });
-  const { wanted, shared, build } = work;
-  return {
-    wanted,
-    build,
-    writes: out !== undefined || shared.length > 0,
-    write: (tree, fetch) => writeResults(tree, { fetch, out: out ?? null, shared, leftOut: (what) => onWarning(`left out: ${what}`) }),
-  };
+  for (const line of work.says) onNote?.(line);
+  return plannedOf(work, { out: out ?? null, left: leaveFiles, leftOut: (what) => onWarning(`left out: ${what}`) });
 }
 
 export function hereWith(check: ModuleCheck): Here {

@@ -265,6 +265,7 @@ async function commandOf(
   }
   const all = [...first, ...(args.length > 0 ? args : entrypoint === undefined ? image.command : [])];
   if (all.length === 0) throw new InputError("the image starts nothing by itself: say what to run after --");
+  if (all[0] === "") throw new InputError("the image starts a program without a name: say what to run after --");
   return { args: all, script: [] };
 }
 

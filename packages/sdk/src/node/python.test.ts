@@ -10,6 +10,9 @@ const script = (source: string) => ({
 it.each([
   ["import numpy", ["numpy"]],
   ["import numpy as np, os.path ; x = 1", ["numpy", "os"]],
+  ["import random;import lzma; from a.b import c", ["random", "lzma", "a"]],
+  ["x = 1; import numpy # ; import pandas", ["numpy"]],
+  ["if x: import numpy; import pandas\nprint('; import b ')\nimport os; print('; import c ')", ["os"]],
   ["from pandas.core import frame", ["pandas"]],
   ["from . import own", []],
   ["try:\n    import numpy\nexcept ImportError:\n    numpy = None", []],

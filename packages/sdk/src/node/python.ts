@@ -29,9 +29,15 @@ export const PYTHON_MODULES: ReadonlySet<string> = new Set(
   wsgiref xml xmlrpc zipapp zipfile zipimport zlib zoneinfo`.split(/\s+/),
 );
 
-/** Of statements at the left margin: others are under a condition, or caught. */
+/** What begins at the left margin, up to a text or a comment, or to what a colon holds under a condition. */
+const AT_MARGIN = /^[A-Za-z_][^#'":\n]*/gm;
+
+/** Of statements at the left margin, several on a line too: others are under a condition, or caught. */
 export function importsOf(source: string): string[] {
-  const code = source.replaceAll(/("""|''')[\s\S]*?\1/g, '""').replaceAll(/\\\r?\n/g, " ");
+  const code = source
+    .replaceAll(/("""|''')[\s\S]*?\1/g, '""')
+    .replaceAll(/\\\r?\n/g, " ")
+    .replaceAll(AT_MARGIN, (line) => line.replaceAll(/;[ \t]*/g, "\n"));
   const names = [...code.matchAll(/^import[ \t]+([^#\n;]+)|^from[ \t]+([\w.]+)[ \t]+import\b/gm)].flatMap(([, many, one]) =>
     many === undefined ? [one!] : many.split(",").map((each) => each.trim().split(/\s/)[0]!),
   );

@@ -61,7 +61,8 @@ export class Access {
     return (this.#found ??= loginFor(this.#source, this.#asker.timers));
   }
 
-  async denied(): Promise<OciError> {
+  /** `words`: what the registry says of it. */
+  async denied(words = ""): Promise<OciError> {
     const { registry, repository } = this.#reference;
     const { login, own, troubles } = await this.#login();
     const isDefault = registry === DEFAULT_REGISTRY;
@@ -75,7 +76,7 @@ export class Access {
         ? `the login that is here does not open it: log in anew with \`${docker}\``
         : `log in with \`${docker}\` or \`${podman}\`, or set XENO_REGISTRY=${registry}, XENO_REGISTRY_USER and XENO_REGISTRY_PASSWORD`;
     const besides = troubles.map((trouble) => `; ${trouble}`).join("");
-    return new OciError(`${registry}/${repository} is not there, or not for you: ${advice}${besides}`);
+    return new OciError(`${registry}/${repository} is not there, or not for you${words}: ${advice}${besides}`);
   }
 
   /** Answers a refusal. Throws OciError where nothing more can be shown, Mishap where another try may go well. */

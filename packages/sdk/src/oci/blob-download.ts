@@ -7,6 +7,7 @@ import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { ifThere } from "@xenoservers/protocol/files";
 import type { Answer } from "./answer.ts";
+import { isCalledPacked, unpacked } from "./packed-answer.ts";
 import { Mishap } from "./patience.ts";
 import { OciError, type Descriptor, type OnBytes } from "./source.ts";
 
@@ -30,6 +31,8 @@ export class BlobDownload {
   #isPatched = false;
   /** Pieces were not what they should be: none is asked for any more. */
   #wholeOnly = false;
+  /** What is called packed was packed on its way: the layer is within. */
+  #unpacks = false;
 
   constructor(blob: Descriptor, file: string, onBytes: OnBytes) {
     this.#blob = blob;
@@ -79,6 +82,14 @@ export class BlobDownload {
     throw new Mishap("it does not give the rest of what broke off");
   }
 
+  /** Throws Mishap where what was called packed was not the layer as it is: it may be what is within, which is asked for anew. */
+  #unpackInstead(answer: Answer): void {
+    if (this.#unpacks || !isCalledPacked(answer)) return;
+    this.#unpacks = true;
+    this.#forget();
+    throw new Mishap(`${answer.at.host} packs the layer on its way`);
+  }
+
   /** Takes what an answer gives. Throws Mishap where it ends too soon. */
   async take(answer: Answer): Promise<void> {
     const { size, digest } = this.#blob;
@@ -91,8 +102,12 @@ export class BlobDownload {
     } else this.#bytes = 0; // the whole of it, whatever was asked for
     const handle = await open(this.#file, this.#bytes === 0 ? "w" : "r+", 0o600);
     try {
-      for await (const chunk of answer.chunks()) {
-        if (this.#bytes + chunk.length > size) throw new OciError(`${digest} is larger than its manifest says`);
+      const chunks = this.#unpacks && isCalledPacked(answer) ? unpacked(answer.chunks(), host) : answer.chunks();
+      for await (const chunk of chunks) {
+        if (this.#bytes + chunk.length > size) {
+          this.#unpackInstead(answer);
+          throw new OciError(`${digest} is larger than its manifest says`);
+        }
         await handle.write(chunk, 0, chunk.length, this.#bytes);
         this.#bytes += chunk.length;
         this.#onBytes(this.#bytes);
@@ -101,6 +116,8 @@ export class BlobDownload {
       await handle.close();
       answer.drop();
     }
-    if (this.#bytes < size) throw new Mishap(`${host} ends before the layer does`);
+    if (this.#bytes === size) return;
+    this.#unpackInstead(answer);
+    throw new Mishap(`${host} ends before the layer does`);
   }
 }

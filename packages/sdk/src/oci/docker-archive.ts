@@ -92,6 +92,8 @@ export class DockerArchive implements OciSource {
     if (configBytes === null) throw this.#damaged("it lacks the configuration that it names");
     const about = zConfig.safeParse(jsonIn(configBytes.toString("utf8")));
     const unpacked = about.data?.rootfs?.diff_ids ?? [];
+    if (unpacked.length !== layers.length)
+      throw this.#damaged(`it lists ${layers.length} layers, and its configuration states ${unpacked.length}`);
     const digest = hashOf(configBytes);
     this.#named.set(digest, config);
     const described: Layer[] = [];

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { readManifest, resolveImage } from "./image.ts";
+import { resolveImage } from "./image.ts";
+import { readManifest } from "./manifest.ts";
 import { OciError, type Descriptor, type OciSource } from "./source.ts";
 
 const LAYER = "application/vnd.oci.image.layer.v1.tar";
@@ -83,8 +84,9 @@ it("takes only what can be started, and says why not", async () => {
   const layers = (count: number): [Buffer, string][] => Array.from({ length: count }, (_, i) => [Buffer.from(`layer ${i}`), LAYER]);
   expect(await said(imageOf(layers(127)))).toBe("taken");
   expect(await said(imageOf(layers(200)))).toContain("200 layers; servers take at most 128");
-  expect(await said(imageOf([[Buffer.alloc(1), "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"]]))).toContain("is not known here");
-  expect(await said(imageOf([[Buffer.alloc(1), "application/vnd.cncf.helm.chart.content.v1.tar+bzip2"]]))).toContain("is not known here");
+  expect(await said(imageOf([[Buffer.alloc(1), "application/vnd.oci.image.layer.v1.tar+gzip+encrypted"]]))).toContain(
+    "a layer of test/image is encrypted, and no server has its key",
+  );
   expect(await said(imageOf([]))).toContain("has no layers");
   const arm = new Memory();
   const config = arm.putJson({ os: "linux", architecture: "arm64" });
@@ -111,6 +113,78 @@ it("finds the image in an index of indexes, beside attestations", async () => {
   expect((await resolveImage(source, cache)).digest).toBe(image.digest);
   source.putJson({ manifests: [{ ...image, platform: { os: "windows", architecture: "amd64" } }] });
   expect(await said(source)).toContain("it has windows/amd64");
+});
+
+it("looks for the image in all indexes of an index that name no platform, and in what names none after them", async () => {
+  const source = imageOf([[Buffer.from("layer"), LAYER]]);
+  const image = { digest: source.top, size: 1 };
+  const ours = source.putJson({ manifests: [{ ...image, platform: { os: "linux", architecture: "x86_64" } }] });
+  const arm = source.putJson({ manifests: [{ ...image, platform: { os: "linux", architecture: "arm64", variant: "v8" } }] });
+  source.putJson({ manifests: [arm, ours] });
+  expect((await readManifest(source)).digest).toBe(image.digest);
+  // of several that say nothing podman takes the first
+  source.putJson({ manifests: [{ ...arm, platform: { os: "linux", architecture: "s390x" } }, image, ours] });
+  expect((await readManifest(source)).digest).toBe(image.digest);
+  source.putJson({ manifests: [arm, arm, { ...image, platform: { architecture: "amd64" } }] });
+  expect(await said(source)).toContain("it has ?/amd64, linux/arm64");
+  source.putJson({ manifests: Array.from({ length: 1_000 }, () => arm) });
+  expect(await said(source)).toContain("more than 20 images that name no platform");
+  for (let i = 0; i < 3; i++) source.putJson({ manifests: [source.top === "" ? image : { digest: source.top, size: 1 }] });
+  expect(await said(source)).toContain("deeper than 3");
+});
+
+it("fetches by sha256 alone, and says so of what needs another hash", async () => {
+  const source = imageOf([[Buffer.from("layer"), LAYER]]);
+  const image = { digest: source.top, size: 1, platform: { os: "linux", architecture: "amd64" } };
+  const other = { digest: `sha512:${"0".repeat(128)}`, size: 1 };
+  source.putJson({ manifests: [{ ...other, platform: { os: "linux", architecture: "arm64" } }, image] });
+  expect(await said(source)).toBe("taken");
+  source.putJson({ manifests: [{ ...image, ...other }] });
+  expect(await said(source)).toContain("only digests of sha256 are known here");
+  const { manifest } = await readManifest(imageOf([[Buffer.from("layer"), LAYER]]));
+  source.putJson({ schemaVersion: 2, ...manifest, layers: [{ ...manifest.layers[0], ...other }] });
+  expect(await said(source)).toContain(`names a part by ${other.digest.slice(0, 20)}`);
+});
+
+it("starts no artifact, whatever its layers look like", async () => {
+  const chart = new Memory();
+  const config = { ...chart.putJson({ name: "chart" }), mediaType: "application/vnd.cncf.helm.config.v1+json" };
+  chart.putJson({ schemaVersion: 2, config, layers: [{ ...chart.put(Buffer.from("layer")), mediaType: LAYER }] });
+  expect(await said(chart)).toBe(
+    "test/image is no image that can be started: its configuration is of the kind application/vnd.cncf.helm.config.v1+json",
+  );
+  const { manifest } = await readManifest(imageOf([[Buffer.from("layer"), LAYER]]));
+  chart.putJson({ schemaVersion: 2, config: { ...manifest.config, mediaType: "" }, layers: null });
+  chart.put(Buffer.from(JSON.stringify({ os: "linux", architecture: "amd64", config: {} })));
+  expect(await said(chart)).toContain("has no layers");
+});
+
+it("takes layers of any type, for their bytes say what they are", async () => {
+  for (const mediaType of ["", "application/octet-stream", "application/x-anything"])
+    expect(await said(imageOf([[gzipSync("layer"), mediaType]]))).toBe("taken");
+});
+
+it("reads the configuration as engines do: names in any case, no platform for ours", async () => {
+  const source = new Memory();
+  const lower = {
+    OS: "",
+    architecture: "",
+    Config: { cmd: ["one"], CMD: ["two"], workingdir: "/w", USER: "u", stopSignal: "9", env: ["A=1"] },
+  };
+  const about = source.putJson(lower);
+  const layer = { ...source.put(Buffer.from("layer")), mediaType: LAYER };
+  source.putJson({ schemaVersion: 2, config: about, layers: [layer] });
+  expect(await resolveImage(source, cache)).toMatchObject({ command: ["two"], workdir: "/w", user: "u", stopSignal: "9", env: ["A=1"] });
+});
+
+it("brings no layer of another size than its manifest says", async () => {
+  const source = imageOf([[Buffer.from("layer"), LAYER]]);
+  const { manifest } = await readManifest(source);
+  source.putJson({ schemaVersion: 2, ...manifest, layers: manifest.layers.map((layer) => ({ ...layer, size: 3 })) });
+  const image = await resolveImage(source, cache);
+  await expect(image.layers[0]!.bring(() => {})).rejects.toThrow(
+    "a layer of test/image has 5 bytes, where its manifest says 3: push it anew",
+  );
 });
 
 it("passes over environment that sets nothing, as engines do", async () => {

@@ -11,32 +11,22 @@ import { FirstThatHasIt } from "./first-that-has-it.ts";
 import { pullSources } from "./pull-sources.ts";
 import { readRegistriesConf } from "./registries-conf.ts";
 import { Registry } from "./registry.ts";
-import { OciError, hashOf, type OciSource } from "./source.ts";
+import { readManifest } from "./manifest.ts";
+import { PLATFORM, isOurs } from "./platform.ts";
+import { OciError, type OciSource } from "./source.ts";
 
-const zDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
-const zDescriptor = z.object({ mediaType: z.string().max(200).default(""), digest: zDigest, size: z.int().min(0) });
-const zIndex = z.object({
-  manifests: z
-    .array(
-      zDescriptor.extend({ platform: z.object({ os: z.string(), architecture: z.string(), variant: z.string().nullish() }).optional() }),
-    )
-    .max(1_000),
-});
-/** Docker's first format. */
-const zFirst = z.object({ schemaVersion: z.literal(1) });
-const zManifest = z.object({ config: zDescriptor, layers: z.array(zDescriptor).max(1_000) });
 const zStrings = z.array(z.string()).nullish();
 const zConfig = z.object({
-  architecture: z.string().optional(),
-  os: z.string().optional(),
+  architecture: z.string().nullish(),
+  os: z.string().nullish(),
   config: z
     .object({
-      Entrypoint: zStrings,
-      Cmd: zStrings,
-      Env: zStrings,
-      WorkingDir: z.string().nullish(),
-      User: z.string().nullish(),
-      StopSignal: z.string().nullish(),
+      entrypoint: zStrings,
+      cmd: zStrings,
+      env: zStrings,
+      workingdir: z.string().nullish(),
+      user: z.string().nullish(),
+      stopsignal: z.string().nullish(),
     })
     .nullish(),
 });
@@ -61,74 +51,41 @@ export interface OciImage extends ImageConfig {
   unpackedBytes(): Promise<number | null>;
 }
 
-const PLATFORM = { os: "linux", architecture: "amd64" } as const;
-const INDEX_DEPTH_MAX = 3;
 const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 
-const jsonOf = (bytes: Uint8Array): unknown => jsonIn(Buffer.from(bytes).toString("utf8"));
-
-function parsed<T>(schema: z.ZodType<T>, bytes: Uint8Array, what: string): T {
-  const read = schema.safeParse(jsonOf(bytes));
-  if (!read.success) throw new OciError(`${what} is damaged`);
-  return read.data;
+/** Engines find what they look for whatever the case of its name; the last that comes counts. */
+function inSmallLetters(value: unknown, depth: number): unknown {
+  if (depth === 0 || typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name.toLowerCase(), inSmallLetters(each, depth - 1)]));
 }
 
 const COMPRESSIONS: readonly [RegExp, OciLayer["compression"]][] = [
   [/[+.]zstd$/, "zstd"],
   [/[+.](gzip|tar\.gzip)$/, "gzip"],
-  [/[+.]tar$/, "none"],
 ];
 
-function compressionOf(mediaType: string): OciLayer["compression"] {
-  const found = COMPRESSIONS.find(([ends]) => ends.test(mediaType));
-  if (!found) throw new OciError(`a layer of the kind ${mediaType.slice(0, 100)} is not known here`);
-  return found[1];
-}
-
-/** The one for this platform. */
-function chosenFrom({ manifests }: z.infer<typeof zIndex>, name: string): string {
-  // images for newer processors of the kind (v2, v3) come after those for all of them
-  const [fits] = manifests
-    .filter(({ platform }) => platform?.os === PLATFORM.os && platform.architecture === PLATFORM.architecture)
-    .sort((a, b) => (a.platform?.variant ?? "").localeCompare(b.platform?.variant ?? ""));
-  const images = manifests.filter(({ platform }) => platform?.os !== "unknown");
-  const [only] = images;
-  const chosen = fits ?? (images.length === 1 && only && !only.platform ? only : undefined);
-  if (chosen) return chosen.digest;
-  const has = [
-    ...new Set(
-      manifests.flatMap(({ platform }) => (platform && platform.os !== "unknown" ? [`${platform.os}/${platform.architecture}`] : [])),
-    ),
-  ];
-  throw new OciError(`${name} has no image for ${PLATFORM.os}/${PLATFORM.architecture}; it has ${has.join(", ") || "none at all"}`);
-}
-
-/** The manifest for this platform, from an index where there is one, or an index of indexes. */
-export async function readManifest(source: OciSource): Promise<{ digest: string; manifest: z.infer<typeof zManifest> }> {
-  let { bytes } = await source.manifest(null);
-  for (let depth = 0; depth < INDEX_DEPTH_MAX; depth++) {
-    const index = zIndex.safeParse(jsonOf(bytes));
-    if (!index.success) break;
-    ({ bytes } = await source.manifest(chosenFrom(index.data, source.name)));
-  }
-  if (zFirst.safeParse(jsonOf(bytes)).success)
-    throw new OciError(`${source.name} is an image in Docker's first format, which registries have given up: push it anew`);
-  return { digest: hashOf(bytes), manifest: parsed(zManifest, bytes, `the manifest of ${source.name}`) };
+/** Of a type that says nothing the bytes do, as of every other. */
+function compressionOf(mediaType: string, name: string): OciLayer["compression"] {
+  if (/[+]encrypted$/.test(mediaType))
+    throw new OciError(`a layer of ${name} is encrypted, and no server has its key: push the image without`);
+  return COMPRESSIONS.find(([ends]) => ends.test(mediaType))?.[1] ?? "none";
 }
 
 /** What an image starts and where it runs. Throws OciError, also where no server could. */
 export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
-  const { architecture, os, config } = parsed(zConfig, bytes, `the configuration of ${name}`);
-  if ((os ?? PLATFORM.os) !== PLATFORM.os || (architecture ?? PLATFORM.architecture) !== PLATFORM.architecture)
-    throw new OciError(`${name} is an image for ${os}/${architecture}; servers run ${PLATFORM.os}/${PLATFORM.architecture}`);
+  const read = zConfig.safeParse(inSmallLetters(jsonIn(Buffer.from(bytes).toString("utf8")), 2));
+  if (!read.success) throw new OciError(`the configuration of ${name} is damaged`);
+  const { architecture, os, config } = read.data;
+  if (!isOurs({ os: os || PLATFORM.os, architecture: architecture || PLATFORM.architecture }))
+    throw new OciError(`${name} is an image for ${os || "?"}/${architecture || "?"}; servers run ${PLATFORM.os}/${PLATFORM.architecture}`);
   return {
-    entrypoint: config?.Entrypoint ?? [],
-    command: config?.Cmd ?? [],
+    entrypoint: config?.entrypoint ?? [],
+    command: config?.cmd ?? [],
     // engines pass over what sets nothing
-    env: (config?.Env ?? []).filter((each) => each.indexOf("=") > 0),
-    workdir: config?.WorkingDir ?? "",
-    user: config?.User ?? "",
-    stopSignal: config?.StopSignal ?? "",
+    env: (config?.env ?? []).filter((each) => each.indexOf("=") > 0),
+    workdir: config?.workingdir ?? "",
+    user: config?.user ?? "",
+    stopSignal: config?.stopsignal ?? "",
   };
 }
 
@@ -141,7 +98,7 @@ export async function resolveImage(source: OciSource, cache: string, blobOf = la
   if (manifest.layers.length === 0) throw new OciError(`${source.name} has no layers`);
   const problem = layersProblem(manifest.layers.length);
   if (problem !== null) throw new OciError(`${source.name}: ${problem}`);
-  const layers = manifest.layers.map((layer) => layerOf(source, layer, compressionOf(layer.mediaType), cache));
+  const layers = manifest.layers.map((layer) => layerOf(source, layer, compressionOf(layer.mediaType, source.name), cache));
   return {
     digest,
     ...config,

@@ -79,8 +79,10 @@ async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes
     throw new OciError(`a layer of ${source.name} has ${Math.ceil(blob.size / MIB)} MiB, for which there is no room in ${cache}`);
   try {
     await source.save(blob, part, onBytes);
-    const { digest: found } = await fileBlob(part);
+    const { digest: found, size } = await fileBlob(part);
     if (found !== hexOf(digest)) throw new OciError(`a layer of ${source.name} does not have the digest that its manifest states`);
+    if (size !== blob.size)
+      throw new OciError(`a layer of ${source.name} has ${size} bytes, where its manifest says ${blob.size}: push it anew`);
     await rename(part, file);
     return file;
   } finally {

@@ -54,7 +54,7 @@ export function parseLayoutIndex(text: string, name: string): InLayout[] {
     });
   }
   const real = [...images.values()].filter(({ platform }) => !zBesides.safeParse(platform).success);
-  if (real.length === 0) throw new OciError(`${name} holds no image`);
+  if (real.length === 0) throw new OciError(`${name} holds no image that has a digest of sha256`);
   return real;
 }
 

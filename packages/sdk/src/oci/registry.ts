@@ -2,6 +2,7 @@
  * Images from a registry by the OCI distribution protocol (opencontainers/distribution-spec 1.1). What goes wrong in passing is tried again
  * (patience.ts), a blob goes on where it broke off. Who controls the inputs: the registry, every byte.
  */
+import { Readable } from "node:stream";
 import type { Timers } from "@xenoservers/protocol/link";
 import { visible } from "@xenoservers/protocol";
 import { z } from "zod";
@@ -9,6 +10,7 @@ import { Access } from "./access.ts";
 import type { Answer } from "./answer.ts";
 import { NoWay, Unreachable, ask } from "./asking.ts";
 import { BlobDownload } from "./blob-download.ts";
+import { isPackedText, unpacked } from "./packed-answer.ts";
 import { Mishap, Patience, type OnWait } from "./patience.ts";
 import type { PullSource } from "./pull-sources.ts";
 import { registryUrl, type Reference } from "./reference.ts";
@@ -21,6 +23,8 @@ const MANIFEST_TYPES = [
   "application/vnd.docker.distribution.manifest.v2+json",
 ] as const;
 const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
+/** Of what tells a page of HTML. */
+const PAGE_BYTES = 200;
 /** Of one question, one after the other: the first may be of a token that has ended, the second of one for something else. */
 const REFUSALS_MAX = 3;
 const WORDS_BYTES_MAX = 64 * 1024;
@@ -99,7 +103,7 @@ export class Registry implements OciSource {
     if (status === 200 || status === 206) return;
     answer.throwIfBusy();
     const bytes = await answer.whole(WORDS_BYTES_MAX);
-    if (status === 403) throw await this.#access.denied();
+    if (status === 403) throw await this.#access.denied(wordsIn(bytes));
     if (status === 404) throw new OciError(`${this.name} has no ${what}`);
     throw new OciError(`the registry ${this.#reference.registry} answers ${status} for ${what}${wordsIn(bytes)}`);
   }
@@ -111,14 +115,35 @@ export class Registry implements OciSource {
       try {
         const answer = await this.#ask(`manifests/${wanted}`, { accept: MANIFEST_TYPES.join(", ") });
         await this.#check(answer, wanted);
-        const bytes = await answer.whole(MANIFEST_BYTES_MAX);
-        if (bytes === null) throw new OciError(`the manifest of ${this.name} is larger than any is`);
+        const bytes = await this.#text(answer);
         if (wanted.startsWith("sha256:")) checkDigest(bytes, wanted, this.name);
         return { mediaType: (answer.headers["content-type"] ?? "").replace(/;.*/s, "").trim(), bytes };
       } catch (error) {
         await patience.after(error, `the manifest of ${this.name} cannot be had`);
       }
     }
+  }
+
+  /** The manifest in an answer. Throws OciError where it can be none. */
+  async #text(answer: Answer): Promise<Buffer> {
+    const tooLarge = new OciError(`the manifest of ${this.name} is larger than any is`);
+    let bytes = await answer.whole(MANIFEST_BYTES_MAX);
+    if (bytes === null) throw tooLarge;
+    if (isPackedText(answer, bytes)) {
+      const parts: Buffer[] = [];
+      let size = 0;
+      for await (const part of unpacked(Readable.from([bytes]), answer.at.host)) {
+        size += part.length;
+        if (size > MANIFEST_BYTES_MAX) throw tooLarge;
+        parts.push(part);
+      }
+      bytes = Buffer.concat(parts);
+    }
+    if (/^\s*</.test(bytes.toString("latin1", 0, PAGE_BYTES)))
+      throw new OciError(
+        `${answer.at.host} gives a page for people where the manifest of ${this.name} should be; check its name, and your connection`,
+      );
+    return bytes;
   }
 
   async save(blob: Descriptor, file: string, onBytes: OnBytes): Promise<void> {

@@ -11,7 +11,7 @@ export function rulingProblem(
   { crypto, market, keyOf }: FactWorld,
   { referee, server, owner }: { referee: string; server: string; owner: string },
   ruling: SignedDocument<"result">,
-  lease: Lease,
+  lease: Pick<Lease, "server" | "owner" | "customer">,
 ): string | null {
   const key = keyOf(ruling.keyid);
   const checks: readonly (readonly [right: boolean, why: string])[] = [

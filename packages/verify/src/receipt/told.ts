@@ -19,6 +19,7 @@ import {
   type SignedDocument,
 } from "@xenoservers/protocol";
 import { factOf, type FactResult, type FactWorld } from "../facts/facts.ts";
+import { judgeDispute, type JudgedDispute } from "../judging/judged-dispute.ts";
 import { judgeReview } from "../judging/judged-review.ts";
 import { judgeVerdict, type JudgedVerdict } from "../judging/judged-verdict.ts";
 import { Grants } from "./grants.ts";
@@ -63,6 +64,8 @@ export class Told {
   wrongLeaf: string | null = null;
   /** The first document that the lease does not take. Nothing after it is folded. */
   broken: { check: Check; why: string } | null = null;
+  /** Each dispute that was brought, in order. */
+  readonly disputed: JudgedDispute[] = [];
   judged: JudgedVerdict | null = null;
   reviewed: { finding: Finding; why: string | null } | null = null;
   readonly #owners = new Map<string, string>();
@@ -169,7 +172,10 @@ export class Told {
     const reviewed =
       spoken.kind === "review" ? judgeReview(world, spoken, this.lease, this.documentOf("result"), this.documentOf("verdict")) : null;
     this.reviewed = reviewed ?? this.reviewed;
-    const found = judged ?? reviewed;
+    const brought =
+      spoken.kind === "dispute" ? judgeDispute(world, spoken, this.lease, this.documentOf("result"), this.documentOf("trace")) : null;
+    if (brought) this.disputed.push(brought);
+    const found = brought ?? judged ?? reviewed;
     const read: FactResult | null = factOf(world, spoken, at, found ? { finding: found.finding } : {});
     if (read === null) return this.#break(kind, `the ${kind} is no fact of a lease`);
     if (!read.ok)
@@ -182,11 +188,25 @@ export class Told {
     if (fact.kind === "gap" && this.lease === null) return void this.#gaps.push(fact);
     if (fact.kind === "gap" && (this.lease?.state === "final" || this.lease?.state === "lapsed")) return;
     const next = step(this.lease, fact);
-    const found = fact.kind === "verdict" ? this.judged : fact.kind === "review" ? this.reviewed : null;
+    const found = this.#foundOf(fact.kind);
     if (!next.ok) return this.#break(fact.kind, found?.why ?? next.why);
     this.lease = next.lease;
     this.taken.push(heard);
     if (fact.kind === "purchase-order" && document.kind === "purchase-order") this.#begin(fact, document, place);
+  }
+
+  /** What the results come to that such a document, heard last, is about. */
+  #foundOf(kind: FactKind): { why: string | null } | null {
+    switch (kind) {
+      case "verdict":
+        return this.judged;
+      case "review":
+        return this.reviewed;
+      case "dispute":
+        return this.disputed.at(-1) ?? null;
+      default:
+        return null;
+    }
   }
 
   #begin(fact: FactOf<"purchase-order">, document: SignedDocument<"purchase-order">, place: number): void {

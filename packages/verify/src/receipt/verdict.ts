@@ -3,7 +3,7 @@
  * which of them is right, by running it again. Who controls the inputs: the broker (the verdict), both servers (their results), the
  * operator (ruling, referees).
  */
-import { formatMoney, impartial, refereesAt, type Lease } from "@xenoservers/market";
+import { formatMoney, impartial, refereesAt, type Finding, type Lease } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 import { resultProblem } from "../judging/re-execution.ts";
 import { ownRun, type Checking } from "./checking.ts";
@@ -72,8 +72,30 @@ export function checkVerdict(checking: Checking, lease: Lease): Said | null {
   return proved(`${judged.difference}: running it again agrees with the referee; ${effect}`);
 }
 
+/** Why what became of the referee's results that were brought is not what they come to; null where nothing speaks against it. */
+function broughtProblem(checking: Checking): string | null {
+  const { told } = checking;
+  const convicting = told.disputed.find(({ finding }) => finding === "differs");
+  if (convicting && told.documentOf("verdict") === null)
+    return `a referee's signed result was brought, and the broker gave no verdict: ${convicting.why}`;
+  const [run, borneOut] = [ownRun(checking), told.disputed.find(({ finding }) => finding === "agrees")];
+  const wrong = run && borneOut?.ruling ? resultProblem(borneOut.ruling.payload, run) : null;
+  return wrong === null ? null : `the referee that bore the server out is wrong: ${wrong}`;
+}
+
+/** What a referee's result comes to, by whose word. */
+const BROUGHT: Readonly<Record<Finding, string>> = {
+  agrees: "its customer brought a referee's signed result, which is the same as the server's",
+  differs: "its customer brought a referee's signed result, which is another than the server's",
+  unknown: "its customer brought a referee's result; what it comes to is the broker's word",
+  "not-comparable": "its customer brought a referee's result, which decides nothing",
+};
+
 /** Null where nobody has doubted or objected. */
-export function checkDispute({ told }: Checking, lease: Lease): Said | null {
+export function checkDispute(checking: Checking, lease: Lease): Said | null {
+  const { told } = checking;
+  const problem = broughtProblem(checking);
+  if (problem !== null) return failed(problem);
   const { objection, trace, final } = lease;
   const says: string[] = [];
   if (objection) says.push(`its ${objection.by} objected: ${formatMoney(BigInt(objection.expectedDueNanos))} would be due`);
@@ -81,7 +103,7 @@ export function checkDispute({ told }: Checking, lease: Lease): Said | null {
   if (trace) says.push(`its customer doubted the result${trace.step === null ? "" : `; the server has ${shown}`}`);
   for (const { round, referee } of told.factsOf("draw").map(({ content }) => content))
     says.push(referee === null ? "no referee was left" : `referee ${referee.slice(0, 12)} was drawn in round ${round}`);
-  if (told.factsOf("dispute").length > 0) says.push("its customer brought a referee's result");
+  for (const { finding } of told.disputed) says.push(BROUGHT[finding]);
   if (told.factsOf("ruling").length > 0 && final) {
     const money = `the owner keeps ${formatMoney(BigInt(final.ownerNanos))}, ${formatMoney(BigInt(final.backNanos))} goes back`;
     return proved(`${says.join("; ")}; the operator ruled: ${money}`);

@@ -480,7 +480,7 @@ export class LeaseScript extends Script {
 
   disputed(segment: number | null): this {
     const refereeLease = digestOf(this.cast, `referee's ${this.jobHash}`);
-    this.say("device", "dispute", (play) => ({ lease: leaseIn(play), party: this.cast.customer, refereeLease, segment }));
+    this.say("device", "dispute", (play) => ({ lease: leaseIn(play), party: this.cast.customer, refereeLease, segment, ruling: null }));
     return this;
   }
 

@@ -137,7 +137,7 @@ export function payloadsOf({ world, customer, server, batch, lease: plain, devic
     witness: { name: "w", key: DIGEST, active: false, clientId: newId() },
     "trace-request": { lease, party, step: "1" },
     trace: { ...ofServer, request: DIGEST, jobHash: DIGEST, engine: "", step: "1", roots: [], detail: "" },
-    dispute: { lease, party, refereeLease: lease, segment: null },
+    dispute: { lease, party, refereeLease: lease, segment: null, ruling: null },
     verdict: {
       ...{ lease, server: server.id, owner, referee: server.id, result: envelope, ruling: envelope, trace: null, segment: null, why: "" },
       ...{ refundNanos: "0", slashedNanos: "0", slashedTo: party, round: 1, at },

@@ -16,7 +16,7 @@ import {
   type Verified,
 } from "@xenoservers/protocol";
 import type { Documents } from "@xenoservers/protocol/link";
-import { factOf, judgeVerdict, type FactResult, type FactWorld } from "@xenoservers/verify";
+import { factOf, judgeDispute, judgeVerdict, type FactResult, type FactWorld } from "@xenoservers/verify";
 import type { Filed, LeaseRecord } from "./journal.ts";
 import type { RunnerWorld } from "./runner-world.ts";
 
@@ -134,15 +134,17 @@ export class LeaseFacts {
     return this.#held;
   }
 
-  /** A document as a fact of the lease as it stands: what the two results in a verdict come to is this server's own finding. */
+  /** A document as a fact of the lease as it stands: what the results in a dispute or verdict come to is this server's own finding. */
   #factOf({ envelope, at }: Filed, lease: Lease | null): FactResult | null {
     const parsed = verifyDocument(envelope, { ...this.#facts, at });
     if (!parsed.ok) return parsed;
     const document = ofAnyKind(parsed.document);
-    if (document.kind !== "verdict") return factOf(this.#facts, document, at);
+    if (document.kind !== "verdict" && document.kind !== "dispute") return factOf(this.#facts, document, at);
     const own = verifyDocumentOf("result", this.#record.result?.envelope, { ...this.#facts, at });
-    const { finding } = judgeVerdict(this.#facts, document, lease, own.ok ? own.document : null);
-    return factOf(this.#facts, document, at, { finding });
+    const result = own.ok ? own.document : null;
+    if (document.kind === "verdict") return factOf(this.#facts, document, at, judgeVerdict(this.#facts, document, lease, result));
+    const trace = verifyDocumentOf("trace", this.#record.trace?.envelope, { ...this.#facts, at });
+    return factOf(this.#facts, document, at, judgeDispute(this.#facts, document, lease, result, trace.ok ? trace.document : null));
   }
 
   #parse(filed: Filed, lease: Lease | null): Entry {

@@ -138,15 +138,15 @@ sub owned { my ($uid, $gid, $path) = @_; return $uid eq '-' || chown($uid, $gid,
 sub put {
   my ($path, $part, $offset, $bytes, $mode, $uid, $gid, $mtime) = @_;
   my $file;
-  my $why = -d $path && !-l $path ? "$path is a folder" : '';
+  my $why = -l $path || !-e _ || -f _ ? '' : -d _ ? "$path is a folder" : "$path is a device or the like, and no file";
   # nobody else's link is written through: what stands there is ours or in the way
   unlink $part if $why eq '' && $offset == 0;
   my $flags = 01 | 0400000 | ($offset == 0 ? 0100 | 0200 : 0);    # O_WRONLY, O_NOFOLLOW, O_CREAT, O_EXCL
-  if ($why eq '') { sysopen($file, $part, $flags, 0600) and sysseek($file, $offset, 0) or $why = "$part: $!" }
+  if ($why eq '') { sysopen($file, $part, $flags, 0600) and sysseek($file, $offset, 0) or $why = "$path: $!" }
   while ($bytes > 0) {
     my $n = sysread(STDIN, my $piece, $bytes < 4 * $page ? $bytes : 4 * $page) or syscall(231, 1);    # what came stays in the part
     $bytes -= $n;
-    for (my $at = 0; $why eq '' && $at < $n;) { my $m = syswrite($file, $piece, $n - $at, $at); if ($m) { $at += $m } else { $why = "$path: $!" } }
+    for (my $at = 0; $why eq '' && $at < $n;) { my $m = syswrite($file, $piece, $n - $at, $at); if ($m) { $at += $m } else { $why = "$path: $!"; unlink $part } }    # a full disk is not left full
   }
   if ($why eq '') { close $file or $why = "$path: $!" }
   if ($why eq '') { owned($uid, $gid, $part) && chmod($mode, $part) && utime($mtime, $mtime, $part) && rename($part, $path) or $why = "$path: $!" }

@@ -31,6 +31,8 @@ sub named {
   }
   $who{problem} = "group $who{gid} is not in $whose/etc/group" unless ($who{gid} // '') =~ /^\d{1,10}$/;
   $who{problem} = "user $name is not in $whose/etc/passwd" unless ($who{uid} // '') =~ /^\d{1,10}$/;
+  # the kernel takes the last number for "none", and the rest of a larger one
+  $who{problem} ||= "$_ is no number of a user or group" for grep { /^\d{1,10}$/ && $_ >= 4294967295 } @who{qw(uid gid)};
   return %who;
 }
 

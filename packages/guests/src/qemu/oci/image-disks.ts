@@ -40,8 +40,8 @@ const DISKS_MAX = 16;
 const LAYERS_IN_A_DISK = 8;
 /** Squashfs has one table of owners and groups. */
 const IDS_MAX = 65_535;
-/** Changes where other disks come of the same layers. */
-const FORM = 3;
+/** Changes where the same layers are read as other entries, or other disks come of them. */
+const FORM = 4;
 
 interface Layer {
   digest: string;
@@ -165,7 +165,7 @@ async function ofLayer<T>(index: number, { layers }: ImageInput, work: () => Pro
 async function openIndexes(input: ImageInput, archives: Archives, cache: Cache, found: LayerIndex[]): Promise<Weight> {
   const left: Weight = { bytes: input.bytesMax, entries: input.entriesMax, text: input.textBytesMax };
   for (const [i, { digest }] of input.layers.entries()) {
-    const file = await cached(cache, `${digest}.entries`, (part) =>
+    const file = await cached(cache, `${digest}.${FORM}.entries`, (part) =>
       ofLayer(i, input, async () => writeIndex(part, read(await archives.at(i, left.bytes), input, left))),
     );
     const index = await openIndex(file);
@@ -291,6 +291,8 @@ async function writeDisks(input: ImageInput, cache: Cache, archives: Archives, f
     }
     const content = await spread(contentOf(tree, digests), signal);
     if (content.items.length === 0) continue; // nothing changed
+    // a layer that comes again at once changes nothing, and a disk on top of itself is none to the kernel where it is one file
+    if (`${content.digest}.sqfs` === disks.at(-1)) continue;
     checkOwners(content);
     const file = await cached(cache, `${content.digest}.sqfs`, (part) => writeDisk(content, archives, input, part));
     await input.take(file);

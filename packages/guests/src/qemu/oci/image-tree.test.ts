@@ -117,8 +117,24 @@ describe("whiteouts", () => {
   it("through a link that stays hide what the path leads to", () => {
     expect(made(["usr/lib/", "usr/lib/x=1", "lib -> usr/lib"], ["lib/.wh.x"])).toEqual(["lib -> usr/lib", "usr/", "usr/lib/"]);
   });
-  it("are not AUFS's notes, nor names that are none", () => {
-    expect(made(["a=1"], [".wh..wh.aufs=x", ".wh..wh.plnk/", ".wh..wh.plnk/7.8=x", ".wh.=", ".wh..=", ".wh...="])).toEqual(["a=1"]);
+  it("are not AUFS's notes", () => {
+    expect(made(["a=1"], [".wh..wh.aufs=x", ".wh..wh.plnk/", ".wh..wh.plnk/7.8=x"])).toEqual(["a=1"]);
+  });
+  it.each([".wh.", "a/.wh..", "a/.wh..."])("that hide no name are refused: %s", (name) => {
+    expect(refused(["a/", "a/b=1"], [`${name}=`])).toBe(`bytes: a layer holds ${name}, which hides no file that has a name`);
+  });
+  it("hide names as long as any, and no longer ones", () => {
+    const long = "n".repeat(255);
+    expect(made([`${long}=1`, "k=2"], [`.wh.${long}=`])).toEqual(["k=2"]);
+    expect(refused(["k=2"], [`.wh.${long}n=`])).toContain("longer than file systems have");
+    expect(refused([`${long}n/.wh.a=`])).toContain("longer than file systems have");
+  });
+  it("that are opaque hide nothing of what a link leads to", () => {
+    expect(made(["a/", "a/b=1", "l -> a"], ["l/.wh..wh..opq", "l/n=2"])).toEqual(["a/", "a/b=1", "a/n=2", "l -> a"]);
+    expect(made(["a/", "a/b/", "a/b/c=1", "l -> a"], ["l/b/.wh..wh..opq"])).toEqual(["a/", "a/b/", "l -> a"]);
+  });
+  it("and what lies below a folder of such a name are two things", () => {
+    expect(made(["foo=1"], [".wh.foo/", ".wh.foo/bar=2"])).toEqual([".wh.foo/", ".wh.foo/bar=2"]);
   });
 });
 
@@ -135,6 +151,12 @@ describe("hard links", () => {
   it("to what their own layer hides are made before, as by engines that go in order", () => {
     expect(made(["a=1"], ["b => a", ".wh.a"])).toEqual(["b=1"]);
     expect(made(["d/", "d/a=1"], ["b => d/a", "c => d/a", ".wh.d"])).toEqual(["b=1", "c=1"]);
+  });
+  it("of AUFS lead to the files that it keeps for them, in the same layer", () => {
+    const tree = treeOf(layerOf(".wh..wh.plnk/7.8=1", "a => .wh..wh.plnk/7.8", "d/b => /.wh..wh.plnk/7.8"), layerOf("c => a"));
+    expect(listing(tree)).toEqual(["a=1", "c=1", "d/", "d/b=1"]);
+    expect(tree.find("d/b")?.inode).toBe(tree.find("a")?.inode);
+    expect(refused([".wh..wh.plnk/7.8=1"], ["a => .wh..wh.plnk/7.8"])).toContain("which is not in the image");
   });
   it("come where their folder was not listed (apple/container #1797)", () => {
     expect(made(["bin/app=1", "bin/app.runfiles/_main/app_/app => bin/app"])).toContain("bin/app.runfiles/_main/app_/app=1");

@@ -6,6 +6,8 @@
  */
 import { shown, type Piece, type TarEntry } from "@xenoservers/protocol/archive";
 import { Refusal } from "../refusal.ts";
+import { kept } from "./attributes.ts";
+import { PATH_BYTES_MAX, hiddenBy, isNote, isWhiteout, linkedName, partsOf } from "./entry-names.ts";
 import { LED_MAX, MADE_MAX, RESTATED_MAX, TEXT_BYTES_MAX } from "./image-bounds.ts";
 import { STEP_COUNT } from "./in-steps.ts";
 
@@ -44,65 +46,25 @@ export interface Place {
 
 /** Of what most entries have none of; one for all. */
 const NONE: never[] = [];
-const WHITEOUT = ".wh.";
-const OPAQUE = ".wh..wh..opq";
-/** Beside whiteouts, AUFS keeps notes of its own under such names. */
-const AUFS = ".wh..wh.";
 /** As the kernel follows (path_resolution(7)). */
 const LINKS_MAX = 40;
-const NAME_BYTES_MAX = 255;
-const PATH_BYTES_MAX = 4_095;
 const ID_MAX = 2 ** 32 - 2;
 /** Of the disk's file system; and up to which container engines take a time for one: beyond they write 1970. */
 const TIME_MAX = 2 ** 32 - 1;
 const TIME_SANE_MAX = 9_223_372_036;
 const MAJOR_MAX = 4_095;
 const MINOR_MAX = 1_048_575;
-/** xattr(7), and what a file's attributes may take together in the disk's file system. */
-const XATTR_NAME_MAX = 255;
-const XATTR_BYTES_MAX = 65_536;
 
 const wrong = (why: string): Refusal => new Refusal("bytes", why);
-
-/** An entry's name as plain parts from the root on. Throws Refusal where it leads outside. */
-export function partsOf(name: string): string[] {
-  const parts: string[] = [];
-  for (const part of name.split("/")) {
-    if (part === "" || part === ".") continue;
-    if (part !== "..") parts.push(part);
-    else if (parts.pop() === undefined) throw wrong(`a layer holds the path ${shown(name)}, which leads outside`);
-  }
-  if (name.length > PATH_BYTES_MAX || name.includes("\0") || parts.some((part) => part.length > NAME_BYTES_MAX))
-    throw wrong(`a layer holds a name that is longer than file systems have, or no name: ${shown(name)}`);
-  return parts;
-}
-
-/** Of AUFS's own notes, and of what lies below a whiteout. */
-const saysNothing = (parts: readonly string[]): boolean =>
-  parts.some((part, i) => part.startsWith(WHITEOUT) && (i < parts.length - 1 || (part.startsWith(AUFS) && part !== OPAQUE)));
-
-const isWhiteout = (parts: readonly string[]): boolean => parts.at(-1)?.startsWith(WHITEOUT) === true;
 
 /** What says something, in steps; with its number. */
 function* each(entries: () => Iterable<TarEntry>, take: (parts: string[], entry: TarEntry, at: number) => void): Generator<void> {
   let at = 0;
   for (const entry of entries()) {
     const parts = partsOf(entry.name);
-    if (!saysNothing(parts)) take(parts, entry, at);
+    if (!isNote(parts) || (entry.kind === "file" && linkedName(parts) !== null)) take(parts, entry, at);
     if (++at % STEP_COUNT === 0) yield;
   }
-}
-
-/** Attributes that a disk can hold; those by which overlays know their own would be taken for ours. */
-function kept(xattrs: TarEntry["xattrs"]): TarEntry["xattrs"] {
-  const found = xattrs.filter(([name]) => /^(user|trusted|security)\../.test(name) && !name.startsWith("trusted.overlay."));
-  if (found.length === 0) return NONE;
-  if (
-    found.some(([name]) => name.length > XATTR_NAME_MAX) ||
-    found.reduce((sum, [name, value]) => sum + name.length + value.length, 0) > XATTR_BYTES_MAX
-  )
-    throw wrong("a layer holds extended attributes that are larger than file systems have");
-  return found;
 }
 
 const newFolder = (): Inode => ({
@@ -125,9 +87,9 @@ const newFolder = (): Inode => ({
 
 type Stated = Pick<Inode, "mode" | "uid" | "gid" | "mtime" | "xattrs">;
 
-function statedBy({ name, mode, uid, gid, mtime, xattrs }: TarEntry): Stated {
+function statedBy({ name, mode, uid, gid, mtime, xattrs }: TarEntry, kind: Inode["kind"]): Stated {
   if (uid < 0 || gid < 0 || uid > ID_MAX || gid > ID_MAX) throw wrong(`the owner of ${shown(name)} in a layer is none that a system knows`);
-  return { mode, uid, gid, mtime: mtime > TIME_SANE_MAX ? 0 : Math.min(Math.max(0, mtime), TIME_MAX), xattrs: kept(xattrs) };
+  return { mode, uid, gid, mtime: mtime > TIME_SANE_MAX ? 0 : Math.min(Math.max(0, mtime), TIME_MAX), xattrs: kept(xattrs, kind) };
 }
 
 function inodeOf(entry: TarEntry, layer: number): Inode {
@@ -138,18 +100,18 @@ function inodeOf(entry: TarEntry, layer: number): Inode {
   if (major < 0 || minor < 0 || major > MAJOR_MAX || minor > MINOR_MAX)
     throw wrong(`the device ${shown(name)} in a layer has a number that is none`);
   return {
-    ...{ ...statedBy(entry), kind, target, major, minor, size, layer },
+    ...{ ...statedBy(entry, kind), kind, target, major, minor, size, layer },
     ...{ pieces: pieces.length === 0 ? NONE : pieces, places: null, linkedIn: 0 },
   };
 }
 
 /** A hard link says again what the file is, and engines take its word: mode, owner, time; attributes are joined. */
 function restate(inode: Inode, entry: TarEntry): void {
-  const { mode, xattrs, ...rest } = statedBy(entry);
+  const { mode, xattrs, ...rest } = statedBy(entry, inode.kind);
   Object.assign(inode, rest, { mode: inode.kind === "symlink" ? inode.mode : mode });
   if (xattrs.length === 0) return;
   const added = new Set(xattrs.map(([name]) => name));
-  inode.xattrs = kept([...inode.xattrs.filter(([name]) => !added.has(name)), ...xattrs]);
+  inode.xattrs = kept([...inode.xattrs.filter(([name]) => !added.has(name)), ...xattrs], inode.kind);
 }
 
 export class ImageTree {
@@ -159,6 +121,8 @@ export class ImageTree {
   #group = 0;
   /** What the hard links of the layer that is being applied led to before it, by their numbers. */
   #before = new Map<number, Place | undefined>();
+  /** Files that AUFS keeps for the hard links of the layer that is being applied. */
+  #linked = new Map<string, Inode>();
   /** Parts of links' targets that paths led through. */
   #led = 0;
   /** Of the folder that a path led to last: how long its own path is. */
@@ -202,6 +166,7 @@ export class ImageTree {
     }
     yield* each(entries, (parts, entry, at) => void (isWhiteout(parts) || this.#bring(parts, entry, layer, at)));
     this.#before.clear();
+    this.#linked.clear();
   }
 
   /** The path of the first link on the way to something; null where there is none, or no way. */
@@ -216,15 +181,23 @@ export class ImageTree {
   }
 
   #hide(parts: string[], own: ReadonlySet<string>): void {
-    const last = parts.at(-1) ?? "";
-    const parent = this.#folder(parts.slice(0, -1), false, own);
+    const name = hiddenBy(parts);
+    const path = parts.slice(0, -1);
+    if (name === null && this.#isLink(path, own)) return; // podman looks for what to hide below the link, where nothing is
+    const parent = this.#folder(path, false, own);
     if (!parent?.children) return;
-    if (last === OPAQUE) for (const name of [...parent.children.keys()]) this.#remove(parent, name);
-    else this.#remove(parent, last.slice(WHITEOUT.length));
+    for (const each of name === null ? [...parent.children.keys()] : [name]) this.#remove(parent, each);
+  }
+
+  #isLink(path: readonly string[], own: ReadonlySet<string>): boolean {
+    const there = this.#folder(path.slice(0, -1), false, own)?.children?.get(path.at(-1) ?? "");
+    return there?.inode.kind === "symlink";
   }
 
   #bring(parts: string[], entry: TarEntry, layer: number, at: number): void {
     const name = parts.at(-1);
+    const linked = linkedName(parts);
+    if (linked !== null) return void this.#linked.set(linked, inodeOf(entry, layer));
     if (name === undefined) {
       if (entry.kind !== "directory") throw wrong("a layer makes the root something that is no folder");
       this.root.inode = inodeOf(entry, layer);
@@ -254,6 +227,8 @@ export class ImageTree {
 
   #link(parent: Place, name: string, entry: TarEntry, at: number): void {
     const { name: said, target } = entry;
+    const linked = this.#linked.get(linkedName(partsOf(target)) ?? "");
+    if (linked) return void this.#addName(linked, this.#put(parent, name, linked));
     const found = this.#target(entry) ?? this.#before.get(at);
     if (!found) throw wrong(`the hard link ${shown(said)} in a layer leads to ${shown(target)}, which is not in the image`);
     if (found.children) throw wrong(`the hard link ${shown(said)} in a layer leads to a folder`);
@@ -267,8 +242,12 @@ export class ImageTree {
     inode.places ??= [found];
     // a file of a lower disk gets no more names there: where it gets another, all that it has come along
     if (inode.linkedIn !== this.#group) for (const each of inode.places) if (isThere(each)) this.#touch(each);
+    this.#addName(inode, place);
+  }
+
+  #addName(inode: Inode, place: Place): void {
     inode.linkedIn = this.#group;
-    inode.places.push(place);
+    (inode.places ??= []).push(place);
   }
 
   #count(pathLength: number): void {

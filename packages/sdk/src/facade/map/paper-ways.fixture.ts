@@ -107,7 +107,7 @@ export class PaperWays implements MapWays {
     const result = Promise.race([checked, off.promise]).finally(() => this.#running.delete(order));
     result.catch(() => {});
     const stop = async (): Promise<string> => (this.end(order, { reason: "customer-stop" }), "withdrawn");
-    const ended = end.promise.then(({ end: { reason } }) => reason);
+    const ended = end.promise.then(({ end: { reason } }) => ({ end: { reason } }));
     return { lease: order, result, ended, stop, detach: () => off.reject(new LetGo("let go")) } as unknown as Job;
   }
 }

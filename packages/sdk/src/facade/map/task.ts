@@ -100,7 +100,10 @@ export class MapTask {
       const job = earlier === null ? await this.#order() : await this.#plan.follow(earlier);
       this.#entry.lease = job.lease;
       placed();
-      void job.ended.then(ended);
+      void job.ended.then(
+        ({ end }) => end && ended(end.reason),
+        () => {},
+      );
       await this.#shared.journal.save(this.#entry);
       const result = await this.#shared.followed.result(job);
       await this.#paid(result);

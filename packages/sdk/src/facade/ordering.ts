@@ -1,0 +1,202 @@
+/**
+ * The steps from a run that is asked for to a job that is followed: read, settled and quoted, kept here, ordered, followed, checked. Who
+ * controls the inputs: the program that calls; the broker, every byte of its answers.
+ */
+import { runsAlike } from "@xenoservers/market";
+import { preparationProblem } from "@xenoservers/protocol";
+import type { ReceiptVerification } from "@xenoservers/verify";
+import { followUpOrder } from "../audits.ts";
+import type { BuiltWork } from "../built.ts";
+import type { MarketClient } from "../client.ts";
+import { GivenUpError, InputError, KeptError } from "../errors.ts";
+import { driverOf, type Quoted, type Wanted } from "../order.ts";
+import { placeOrder, placeReplicas } from "../placing.ts";
+import { BrokenPurchaseOrder, type BoundOrder } from "../purchase-order.ts";
+import { quotesFor, settleWanted } from "../quoting.ts";
+import { fetchReceipt } from "../receipt.ts";
+import { ReplicasRun } from "../replicas.ts";
+import { moduleSizeOf } from "../runtimes.ts";
+import type { SessionHandlers } from "../session/lease-session.ts";
+import type { WhileWaiting } from "../waiting.ts";
+import { withdrawOrder } from "../withdrawing.ts";
+import { assertWanted, unlessOff } from "./calling-off.ts";
+import type { Here, Planned } from "./here.ts";
+import { Job, type Came } from "./job.ts";
+import type { JobResult } from "./job-result.ts";
+import { keptRunText } from "./kept-run.ts";
+import type { Prepared } from "./prepared-run.ts";
+import { assertRunInput, toldHere, waitMsOf } from "./read-input.ts";
+import { ReplicatedJob, type ReplicasInput } from "./replicated-job.ts";
+import { resultAgain, reusable } from "./reuse.ts";
+import type { RunInput, Watching } from "./run-input.ts";
+import { plannedDigest, workDigest } from "./same-work.ts";
+import type { SharedLink } from "./shared-link.ts";
+
+/** A run that was read, with its label and account. */
+export interface Read {
+  planned: Planned;
+  wanted: Wanted;
+}
+
+/** How a run that was read is ordered. */
+export interface PlannedOptions {
+  /** By its id, or its name; absent: the usual one. */
+  account?: string;
+  /** Where the market is full, the order waits for room for so long; absent: refused as `busy`. */
+  waitMs?: number;
+  signal?: AbortSignal;
+}
+
+/** Whose market it is. */
+interface OrderingMeans {
+  client: MarketClient;
+  here: Here;
+  link: SharedLink;
+  verify(receipt: unknown): Promise<ReceiptVerification>;
+}
+
+const RECEIPT_WITHIN_MS = 5_000;
+
+export class Ordering {
+  /** Followed now. */
+  readonly jobs = new Set<Job | ReplicatedJob>();
+  readonly client: MarketClient;
+  readonly here: Here;
+  readonly #link: SharedLink;
+  readonly #verify: OrderingMeans["verify"];
+  readonly #hears = (ring: () => void): (() => void) => this.#link.hears(ring);
+
+  constructor({ client, here, link, verify }: OrderingMeans) {
+    this.client = client;
+    this.here = here;
+    this.#link = link;
+    this.#verify = verify;
+  }
+
+  /** What is asked for, settled before anything is looked for. */
+  async read(input: RunInput): Promise<Read> {
+    assertRunInput(input);
+    const { signal, account } = input;
+    const waitMs = waitMsOf(input);
+    assertWanted(signal);
+    const planned = await unlessOff(signal, this.here.plan(input));
+    const how = { ...(account === undefined ? {} : { account }), ...(waitMs === null ? {} : { waitMs }), ...(signal ? { signal } : {}) };
+    return this.settled(planned, how).catch(toldHere);
+  }
+
+  /** With the label and the account that it is ordered under. */
+  async settled(planned: Planned, { account, waitMs, signal }: PlannedOptions): Promise<Read> {
+    const wanted = await unlessOff(signal, settleWanted(this.client, planned.wanted, account ?? null, signal));
+    return { planned, wanted: waitMs === undefined ? wanted : { ...wanted, waitMs } };
+  }
+
+  /** Everything else before the order. */
+  async ready({ planned, wanted }: Read, signal: AbortSignal | undefined): Promise<Prepared> {
+    const quotes = await unlessOff(signal, quotesFor(this.client, wanted, signal));
+    const work = planned.build(quotes[0].offer);
+    assertPrepared(work, quotes[0]);
+    return { planned, wanted, quotes, work };
+  }
+
+  /** The lease that its order comes to. */
+  place({ wanted, work }: Prepared, waiting: WhileWaiting): Promise<BoundOrder> {
+    return this.#placed(work, waiting.signal, () => placeOrder(this.client, wanted, work.jobHash, { hears: this.#hears, ...waiting }));
+  }
+
+  /** The order, and the job that it comes to. */
+  async order(prepared: Prepared, watching: Watching): Promise<Job> {
+    const { signal, onPlace, onLease } = watching;
+    const bound = await this.place(prepared, { ...(signal ? { signal } : {}), ...(onPlace ? { onPlace } : {}) });
+    if (signal?.aborted) {
+      // the order was sent before, so that it is known now what to withdraw
+      const left = await withdrawOrder(this.client, { order: bound.order.id, lease: bound.po.id }, "its customer has called it off");
+      throw new GivenUpError(bound.po.id, left, signal.reason);
+    }
+    onLease?.(bound.po.id);
+    return this.follow(bound, prepared.work, prepared.planned, watching);
+  }
+
+  /** `planned`: what says where its files come to; null: to the program. */
+  follow(bound: BoundOrder, work: BuiltWork | null, planned: Planned | null, watching: Watching): Job {
+    const ways = {
+      open: (handlers: SessionHandlers) => this.#link.open(bound, work, handlers),
+      write: writeOf(planned),
+      keep: (lease, came) => this.#keep(lease, work, came),
+      check: (lease: string) => this.#check(lease, watching.receiptWaitMs),
+      audit: (drawn, lease, order, signal) => {
+        const kept = async (): Promise<BuiltWork> => work ?? this.here.keptJob(order.jobHash);
+        return followUpOrder(this.client, drawn, lease, { order, job: kept, ...(signal ? { signal } : {}) });
+      },
+      over: () => void this.jobs.delete(job),
+    } satisfies ConstructorParameters<typeof Job>[0];
+    const job: Job = new Job(ways, watching);
+    this.jobs.add(job);
+    return job;
+  }
+
+  async replicas({ planned, wanted, work }: Prepared, input: ReplicasInput): Promise<ReplicatedJob> {
+    const { client } = this;
+    const { signal, noAudit = false } = input;
+    const bounds = await this.#placed(work, signal, () => placeReplicas(client, wanted, work.jobHash));
+    const keep = this.here.keepReceipt.bind(this.here);
+    const means = { wantsFiles: planned.files !== "left", budgetNanos: wanted.budgetNanos, noAudit, keep };
+    const ways = {
+      follow: (watch, unjudged) => new ReplicasRun(client, bounds, work, { ...means, watch, signal: unjudged }),
+      write: writeOf(planned),
+      check: (lease: string) => this.#check(lease, input.receiptWaitMs),
+      over: () => void this.jobs.delete(job),
+    } satisfies ConstructorParameters<typeof ReplicatedJob>[0];
+    const job: ReplicatedJob = new ReplicatedJob(ways, bounds.length, input);
+    this.jobs.add(job);
+    return job;
+  }
+
+  /** Null where it is not kept here: then it is followed all the same. */
+  async keptJob({ order }: BoundOrder): Promise<BuiltWork | null> {
+    return this.here.keptJob(order.payload.jobHash).catch((error: unknown) => {
+      if (error instanceof KeptError) return null;
+      throw error;
+    });
+  }
+
+  /** What the same work came to; null: it has to be run. */
+  async earlier({ planned, wanted }: Read): Promise<JobResult | null> {
+    if (!runsAlike(driverOf(wanted), wanted.assurance)) return null;
+    const digest = plannedDigest(this.client.crypto, planned);
+    const found = await reusable(this.client, this.here.runs, { digest, wanted, wantsFiles: planned.files !== "left" });
+    return found && resultAgain(found, writeOf(planned));
+  }
+
+  /** Kept here before it is ordered. */
+  async #placed<T>(work: BuiltWork, signal: AbortSignal | undefined, place: () => Promise<T>): Promise<T> {
+    await this.here.keepJob(work);
+    assertWanted(signal);
+    try {
+      return await place();
+    } catch (error) {
+      if (error instanceof BrokenPurchaseOrder) await this.here.keepBroken(error, this.client);
+      throw error;
+    }
+  }
+
+  async #keep(lease: string, work: BuiltWork | null, came: Came): Promise<void> {
+    const text = work && keptRunText(work, { lease, ...came });
+    if (text !== null) await this.here.runs.keep(workDigest(this.client.crypto, work!.spec), text);
+  }
+
+  async #check(lease: string, withinMs = RECEIPT_WITHIN_MS): Promise<ReceiptVerification> {
+    const receipt = await fetchReceipt(this.client, lease, withinMs);
+    await this.here.keepReceipt(receipt);
+    return this.#verify(receipt);
+  }
+}
+
+/** Null: the program wants what comes back. */
+const writeOf = (planned: Planned | null): Planned["write"] | null => (planned && planned.files !== "held" ? planned.write : null);
+
+/** A module that the budget pays for making ready, and for nothing more, is not ordered. */
+function assertPrepared(work: BuiltWork, { quote }: Quoted): void {
+  const module = "module" in work.spec ? work.blobs.get(work.spec.module) : undefined;
+  const problem = module ? preparationProblem(moduleSizeOf(module), quote.fuelMax) : null;
+  if (problem !== null) throw new InputError(`${problem} that the budget pays for: order more (--budget)`);
+}

@@ -1,0 +1,65 @@
+import type { EndReason } from "@xenoservers/market";
+import { describe, expect, it, vi } from "vitest";
+import { ContextError, NotStartedError } from "../errors.ts";
+import type { Job } from "./job.ts";
+import { PreparedRun, type Prepared } from "./prepared-run.ts";
+
+type Ways = ConstructorParameters<typeof PreparedRun>[0];
+
+/** One that orders on paper. */
+function paper(job: Partial<Job> = {}, wanted: Partial<Prepared["wanted"]> = {}) {
+  const order = vi.fn<Ways["order"]>(async () => job as Job);
+  const assertMay = vi.fn<Ways["assertMay"]>();
+  const prepared = { wanted: { budgetNanos: 100n, ...wanted }, quotes: [{}] } as unknown as Prepared;
+  return { order, assertMay, run: new PreparedRun({ assertMay, order }, prepared) };
+}
+
+const came = (reason: EndReason, dueNanos: bigint) => ({ end: { reason }, bill: { dueNanos } }) as Parameters<PreparedRun["again"]>[0];
+
+describe("another try", () => {
+  it("has what the ones before have left of the budget, and is of the same work", async () => {
+    const { run, order } = paper();
+    const next = run.again(came("server-unreachable", 30n))?.again(came("not-started", 10n));
+    await next?.run();
+    expect(order.mock.calls[0]?.[0].wanted.budgetNanos).toBe(60n);
+    expect(run.wanted.budgetNanos).toBe(100n);
+  });
+
+  it("is none where it would come to the same, or nothing is left", () => {
+    const { run } = paper();
+    expect(run.again(came("completed", 1n))).toBeNull();
+    expect(run.again(came("time-limit", 1n))).toBeNull();
+    expect(run.again(came("server-unreachable", 100n))).toBeNull();
+  });
+});
+
+describe("what is started", () => {
+  it("is let go of when it runs, by a key that may only spend", async () => {
+    const { promise: running, resolve } = Promise.withResolvers<void>();
+    const detach = vi.fn();
+    const { run, assertMay } = paper({ lease: "ab", running, detach });
+    const started = run.start();
+    expect(assertMay).toHaveBeenCalledWith("spend");
+    expect(detach).not.toHaveBeenCalled();
+    resolve();
+    expect(await started).toBe("ab");
+    expect(detach).toHaveBeenCalledOnce();
+  });
+
+  it("fails as its job does where it never runs", async () => {
+    const failed = new NotStartedError("no file", { left: "withdrawn" });
+    const { run } = paper({ running: Promise.reject(failed), detach: vi.fn() });
+    await expect(run.start()).rejects.toMatchObject({ code: "not_started", left: "withdrawn" });
+  });
+});
+
+it("orders nothing where its key may not, or where it is for several servers", async () => {
+  const { run, order, assertMay } = paper();
+  assertMay.mockImplementation(() => {
+    throw new ContextError("this one may not");
+  });
+  await expect(run.run()).rejects.toThrow("may not");
+  const several = paper({}, { replicas: 3 });
+  await expect(several.run.run()).rejects.toMatchObject({ code: "bad_input" });
+  expect([order.mock.calls, several.order.mock.calls]).toEqual([[], []]);
+});
