@@ -31,8 +31,8 @@ async function sandboxFor({ folder, cache, sandboxes, inUse }: WorkersOptions, r
 }
 
 export async function openWorkers(options: WorkersOptions): Promise<Workers> {
-  const { folder, poolSize, warm, inUse } = options;
-  const python = await pythonRuntime();
+  const { folder, cache, poolSize, warm, inUse } = options;
+  const python = await pythonRuntime(cache);
   const sandbox = await sandboxFor(options, python);
   const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize, warm);
   await pool.open(inUse);
