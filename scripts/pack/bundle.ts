@@ -25,7 +25,17 @@ const READ = ["packages/sdk/src/node/sitecustomize.py"];
 /** What the version alone takes; and what so many parts of the command need that one file of it is read sooner than many. */
 const SHARED_BY_MIN = 30;
 const GROUPS = [
-  { name: "start", test: /cli\/src\/(main|own-\w+|output\/terminal)\.ts$|protocol\/src\/visible\.ts$/, priority: 2 },
+  {
+    name: "start",
+    test: /cli\/src\/(main|own-\w+|output\/(leave|terminal))\.ts$|protocol\/src\/(files|visible)\.ts$|sdk\/src\/node\/home\.ts$|\/(env-paths|is-safe-filename)\//,
+    priority: 3,
+  },
+  // what starts a guest while the rest is read
+  {
+    name: "ahead",
+    test: /cli\/src\/local\/(ahead|scratch)\.ts$|guests\/src\/(\w+-)*\w+\.ts$|guests\/src\/(worker|qemu\/machine\/box)|engine\/src\/(version|wasi\/limits)\.ts$/,
+    priority: 2,
+  },
   { name: "common", minShareCount: SHARED_BY_MIN, priority: 1 },
 ];
 
@@ -33,7 +43,9 @@ const packageOf = (id: string): string => id.split("/", id.startsWith("@") ? 2 :
 
 /** What runs a job on this machine has of the owner's code the part that does it. */
 const isLocal = (root: string, importer: string | undefined): boolean =>
-  /^(cli\/src\/local\/local-run\.ts$|(engine|guests|xenoserver)\/)/.test(path.relative(path.join(root, "packages"), importer ?? ""));
+  /^(cli\/src\/local\/(ahead|local-run)\.ts$|(engine|guests|xenoserver)\/)/.test(
+    path.relative(path.join(root, "packages"), importer ?? ""),
+  );
 
 /** `id`: as it stands where it is imported. */
 function isOutside(root: string, id: string, importer: string | undefined): boolean {

@@ -1,9 +1,12 @@
 /** What people type out of habit: words behind the program are the program's, a pipe is its input, a file is no image. */
-import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { until } from "../until.ts";
+import { guestsOf } from "./guests.ts";
 
 const XENO = path.resolve("node_modules/.bin/xeno");
 const SCRIPT = "import sys\nprint(sys.argv[1:], repr(sys.stdin.read()))\n";
@@ -34,4 +37,30 @@ it("looks for no image of the name of a file that is here", async () => {
   const { code, stderr } = await typed("xeno run --dry-run s.sh");
   expect([code, stderr]).toEqual([125, expect.stringContaining("s.sh is a file here") as string]);
   expect(stderr).toContain("run debian:12 s.sh");
+});
+
+it("leaves no process and no folder of a job that is refused, or whose command is ended, before it begins", async () => {
+  const temporary = path.join(folder, "temporary");
+  await mkdir(temporary);
+  // Node keeps its own there
+  const left = async (): Promise<string[]> => (await readdir(temporary)).filter((name) => name !== "node-compile-cache");
+  const env = { ...process.env, TMPDIR: temporary };
+  await writeFile(path.join(folder, "bad.py"), "import numpy\n");
+  for (const words of [
+    ["--such-an-option", "x.py"],
+    ["not-there.py"],
+    ["bad.py"],
+    ["--mem", "nothing", "x.py"],
+    ["--json", "--mem", "1M", "x.py"],
+  ]) {
+    const child = spawn(XENO, ["run", "--local", ...words], { cwd: folder, env, stdio: "ignore" });
+    const [code] = (await once(child, "exit")) as [number | null];
+    expect([words, code, await guestsOf(temporary), await left()]).toEqual([words, 125, [], []]);
+  }
+  const child = spawn(XENO, ["run", "--local", "x.py"], { cwd: folder, env, stdio: ["pipe", "ignore", "ignore"] });
+  await until(async () => (await guestsOf(temporary)).length > 0);
+  child.kill("SIGTERM");
+  await once(child, "exit");
+  await until(async () => (await guestsOf(temporary)).length === 0);
+  expect(await left()).toEqual([]);
 });

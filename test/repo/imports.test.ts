@@ -20,6 +20,7 @@ const MAY: Record<string, readonly string[]> = {
 /** The command line loads the programs only when their verb is used, so that renting needs none of them. */
 const DYNAMIC_ONLY_IN_CLI = ["xenocorp", "xenoserver", "guests", "engine"];
 const BY_THEMSELVES = [
+  "packages/cli/src/local/ahead.ts",
   "packages/cli/src/local/local-run.ts",
   "packages/cli/src/proof/re-execute.ts",
   "packages/cli/src/proof/re-execute-vm.ts",

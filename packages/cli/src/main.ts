@@ -4,6 +4,10 @@ import { ownVersion } from "./own-version.ts";
 
 export async function main(argv: string[]): Promise<void> {
   if (argv.length === 1 && argv[0] === "--version") return print(ownVersion());
+  const ahead = argv.includes("--local") ? await import("./local/ahead.ts") : null;
+  const program = ahead?.localProgram(argv) ?? null;
+  if (program !== null) await ahead?.startAhead(program);
   const { commandLine } = await import("./command-line.ts");
   await commandLine(argv);
+  await ahead?.dropAhead();
 }

@@ -1,4 +1,5 @@
-export { forgetSandbox, keptSandbox } from "./kept-sandbox.ts";
+export { forgetSandbox } from "./kept-sandbox.ts";
+export { openWorkers, type Workers, type WorkersOptions } from "./workers.ts";
 export { GUEST_NODE_FLAGS, createSandbox, letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";
 export { WorkerPool, isAlive, placeOf, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
 export type { Lane } from "./warm.ts";

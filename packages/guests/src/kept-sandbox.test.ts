@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from "
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { forgetSandbox, keptSandbox, type Sandbox } from "./index.ts";
+import { forgetSandbox, keptSandbox } from "./kept-sandbox.ts";
+import type { Sandbox } from "./sandbox.ts";
 
 let folder: string;
 let first: Sandbox;

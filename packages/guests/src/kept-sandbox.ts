@@ -4,20 +4,16 @@
  * kernel allows less than then no guest begins. Who controls the inputs: this user, whose folder it lies in.
  */
 import { createHash } from "node:crypto";
-import { lstat, mkdir, readFile, readdir, realpath, rm, stat, utimes } from "node:fs/promises";
+import { lstat, mkdir, readFile, readdir, realpath, rm, utimes } from "node:fs/promises";
 import { release } from "node:os";
 import path from "node:path";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { mayHaveChanged, statesOf, type FileState } from "./file-state.ts";
 import { sandboxOf, triedOut, type Sandbox, type Tried } from "./sandbox.ts";
 
 const TRIED = "tried.json";
 /** A root of other files, or what a kill left: nobody starts a guest in it any more. */
 const LEFT_MS = 24 * 60 * 60 * 1000;
-/** By so much a file's time may lie behind the clock's. */
-const COARSE_MS = 20;
-
-/** Path, bytes, time of the last change, and which file it is. */
-type FileState = readonly [file: string, size: number, mtimeMs: number, ino: number];
 
 interface Kept {
   host: readonly string[];
@@ -39,14 +35,6 @@ async function filesBelow(root: string): Promise<string[]> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
 }
-
-const statesOf = (files: readonly string[]): Promise<FileState[]> =>
-  Promise.all(
-    files.map(async (file): Promise<FileState> => {
-      const { size, mtimeMs, ino } = await stat(file);
-      return [file, size, mtimeMs, ino];
-    }),
-  );
 
 async function workerDigest(root: string): Promise<string> {
   const hash = createHash("sha256");
@@ -89,7 +77,7 @@ async function keep(parent: string, host: readonly string[], tried: Tried, { mad
   await utimes(tried.root, new Date(), new Date());
   const sources = await statesOf(madeOf);
   // what changed meanwhile may be in it as it was before
-  if (sources.some(([, , mtimeMs]) => mtimeMs >= begun - COARSE_MS)) return forgetSandbox(parent);
+  if (mayHaveChanged(sources, begun)) return forgetSandbox(parent);
   const made = await statesOf(await filesBelow(tried.root));
   const files = [...new Map([...sources, ...made].map((state) => [state[0], state])).values()];
   const kept: Kept = { host, files, worker: await workerDigest(tried.root), tried };

@@ -180,6 +180,13 @@ export class WorkerPool {
     }
   }
 
+  /** One more than there are to be, for a job that is about to come; resolves once it is starting. */
+  async startOne(): Promise<void> {
+    const waiting = this.#start();
+    this.#waiting.push(waiting);
+    await waiting;
+  }
+
   async #start(deep = false): Promise<Waiting> {
     const folder = path.join(this.#folder, `${process.hrtime.bigint()}-${++this.#made}`);
     await mkdir(folder, { recursive: true, mode: 0o700 });

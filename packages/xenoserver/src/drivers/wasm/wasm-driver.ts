@@ -8,20 +8,18 @@ import {
   ENGINE_VERSION,
   ModuleCache,
   WORKER_FILES,
-  WorkerPool,
   adopt,
-  createSandbox,
   followTaken,
-  keptSandbox,
   letGuestRead,
   originalOf,
-  pythonRuntime,
-  runtimeFiles,
   type Guest,
   type Lane,
   type Runtime,
   type Sandbox,
+  openWorkers,
   type WorkerJob,
+  type Workers,
+  type WorkersOptions,
 } from "@xenoservers/guests";
 import type { Hold } from "@xenoservers/market";
 import { jobMisfit } from "@xenoservers/protocol";
@@ -127,36 +125,19 @@ const holdsIn = ({ beneath: { namespaces, calls, user }, limits }: Sandbox): Hol
     files: calls === "",
   });
 
-interface WasmDriverOptions {
-  folder: string;
-  /** Where rewritten runtimes are kept from one start to the next. */
-  cache: string;
+interface WasmDriverOptions extends WorkersOptions {
   /** Where rewritten modules are; in its own folder where nothing is said. */
   modules?: string;
-  poolSize: number;
-  /** How many processes at most wait for their customer's next job. */
-  warm?: number;
-  /** Where a sandbox that was tried is kept for whoever comes next; tried here where nothing is said. */
-  sandboxes?: string;
-  /** Guest folders that leases of an earlier daemon still use. */
-  inUse: readonly string[];
-}
-
-async function sandboxFor({ folder, cache, sandboxes, inUse }: WasmDriverOptions, runtime: Runtime): Promise<Sandbox> {
-  const files = await runtimeFiles(runtime, cache);
-  if (sandboxes !== undefined) return keptSandbox(sandboxes, files);
-  return createSandbox(path.join(folder, "sandbox"), files, inUse.length > 0);
+  /** Open already; the driver closes them. */
+  workers?: Workers | null;
 }
 
 export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnWasmDriver> {
-  const { folder, modules: kept, poolSize, warm, inUse } = options;
-  const python = await pythonRuntime();
+  const { folder, modules: kept } = options;
+  const { python, sandbox, pool } = options.workers ?? (await openWorkers(options));
   const runtimes = new Map<string, Runtime>([[python.digest, python]]);
-  const sandbox = await sandboxFor(options, python);
   const modules = new ModuleCache(kept ?? path.join(folder, "modules"));
   await modules.open();
-  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize, warm);
-  await pool.open(inUse);
 
   return {
     engine: ENGINE_VERSION,

@@ -1,0 +1,40 @@
+/** The walls that guests run behind, and the processes that wait there for a job. Who controls the inputs: this user. */
+import path from "node:path";
+import { keptSandbox } from "./kept-sandbox.ts";
+import { WorkerPool } from "./pool.ts";
+import { pythonRuntime, runtimeFiles, type Runtime } from "./runtimes.ts";
+import { createSandbox, type Sandbox } from "./sandbox.ts";
+
+export interface Workers {
+  python: Runtime;
+  sandbox: Sandbox;
+  pool: WorkerPool;
+}
+
+export interface WorkersOptions {
+  folder: string;
+  /** Where rewritten runtimes are kept from one start to the next. */
+  cache: string;
+  poolSize: number;
+  /** How many processes at most wait for their customer's next job. */
+  warm?: number;
+  /** Where a sandbox that was tried is kept for whoever comes next; tried here where nothing is said. */
+  sandboxes?: string;
+  /** Guest folders that leases of an earlier daemon still use. */
+  inUse: readonly string[];
+}
+
+async function sandboxFor({ folder, cache, sandboxes, inUse }: WorkersOptions, runtime: Runtime): Promise<Sandbox> {
+  const files = await runtimeFiles(runtime, cache);
+  if (sandboxes !== undefined) return keptSandbox(sandboxes, files);
+  return createSandbox(path.join(folder, "sandbox"), files, inUse.length > 0);
+}
+
+export async function openWorkers(options: WorkersOptions): Promise<Workers> {
+  const { folder, cache, poolSize, warm, inUse } = options;
+  const python = await pythonRuntime(cache);
+  const sandbox = await sandboxFor(options, python);
+  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize, warm);
+  await pool.open(inUse);
+  return { python, sandbox, pool };
+}
