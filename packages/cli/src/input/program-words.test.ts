@@ -17,6 +17,8 @@ it.each([
   ["--cpu --rounds x.py", "--cpu --rounds x.py"],
   ["--rounds 20 x.py", "--rounds 20 x.py"],
   ["x.py --cpu=2 -x", "x.py --cpu=2 -- -x"],
+  ["python3 x.py -- --cpu 3", "python3 x.py -- --cpu 3"],
+  ["python3 x.py one -- --cpu 3", "python3 x.py one -- -- --cpu 3"],
   ["x.py one -- --out mine", "x.py one -- -- --out mine"],
   ["--cpu 2 debian:12 ls --cpu 2 -- -l", "--cpu 2 debian:12 ls --cpu 2 -- -- -l"],
   ["x.py - -l", "x.py - -- -l"],

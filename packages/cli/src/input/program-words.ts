@@ -6,6 +6,9 @@ const optionOf = (options: readonly Option[], word: string): Option | undefined 
   return options.find(({ long, short }) => long === name || short === name);
 };
 
+/** Before the name of a script they are no program of their own: `python3 FILE.py` is FILE.py. */
+export const PYTHONS: readonly string[] = ["python", "python3"];
+
 const isShort = (word: string): boolean => /^-[^-]/.test(word);
 
 /**
@@ -20,7 +23,7 @@ export function separated(options: readonly Option[], argv: readonly string[]): 
     const isBehindProgram = words > 0;
     if (word === "--" && words < 2) break;
     if (!word.startsWith("-") || word === "-") {
-      words++;
+      if (words > 0 || !PYTHONS.includes(word) || argv[i + 1]?.endsWith(".py") !== true) words++;
       continue;
     }
     const ours = optionOf(options, word);

@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { shellWord } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
+import { PYTHONS } from "./program-words.ts";
 
 interface Program {
   file: string;
@@ -15,7 +16,6 @@ const BOOTS: readonly (readonly [RegExp, string])[] = [
   [/\.iso$/i, "to start an installer's medium on an empty disk, write --disk 20G --screen --iso"],
   [/\.(qcow2|img|raw)$/i, "to start the disk that is in it, write --vm"],
 ];
-const PYTHONS: readonly string[] = ["python", "python3"];
 const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
 
 /** `python3 FILE.py` is FILE.py. Throws UserError where the first word is a file that is neither a module nor a script that runs here. */
