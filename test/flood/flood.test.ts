@@ -75,7 +75,7 @@ it("bodies that are begun and never ended beyond a few are refused at once", asy
     socket.on("data", (answer: Buffer) => void (refused += answer.toString().includes('"overloaded"') ? 1 : 0));
     const length = 250_000;
     socket.write(
-      `POST /api/v1/documents HTTP/1.1\r\nhost: m\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n${"{".padEnd(length - 1)}`,
+      `POST /api/v1/documents HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n\r\n${"{".padEnd(length - 1)}`,
     );
     return socket;
   });

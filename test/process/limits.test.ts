@@ -223,8 +223,10 @@ thoroughly(
     const run = await orderAndFollow(market.customer, moduleJob(await endless()), { terms: "by-interval" });
     const id = run.session.lease;
     await until(() => run.seen.stdout.includes("go"));
-    await pass(MINUTE_MS);
-    await until(async () => ((await rowOf(id)).lastClaim?.usedMs ?? 0) >= MINUTE_MS);
+    await until(async () => {
+      await pass(MINUTE_MS);
+      return ((await rowOf(id)).lastClaim?.usedMs ?? 0) >= MINUTE_MS;
+    });
     await market.cutLink();
     await until(async () => {
       await pass(MINUTE_MS);

@@ -8,7 +8,7 @@ import { boundConnections, boundPipelines, hearNoMore } from "./connections.ts";
 
 const LOUD = "127.0.0.2";
 const QUIET = "127.0.0.3";
-const REQUEST = "GET / HTTP/1.1\r\nhost: m\r\n\r\n";
+const REQUEST = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 let server: Server;
 let worked: string[];
@@ -100,12 +100,12 @@ it("what comes in slices is what was sent: long bodies whole, and behind an upgr
   });
   const posts = await dial(QUIET);
   for (const length of [9, 4_096, 300_000, 1])
-    posts.write(`POST / HTTP/1.1\r\nhost: m\r\ncontent-length: ${length}\r\n\r\n${"x".repeat(length)}`);
+    posts.write(`POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${length}\r\n\r\n${"x".repeat(length)}`);
   await until(() => bodies.length === 4);
   expect(bodies).toEqual([9, 4_096, 300_000, 1]);
   const upgrades = await dial(QUIET);
   const after = Array.from({ length: 9_000 }, (_, i) => String(i % 10)).join("");
-  upgrades.write(`GET / HTTP/1.1\r\nhost: m\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n${after}`);
+  upgrades.write(`GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n${after}`);
   await until(() => other.length >= after.length);
   upgrades.write("more");
   await until(() => other.length >= after.length + 4);
@@ -120,7 +120,7 @@ it("a connection that stays for its answer alone is heard no more, and nothing o
     hearNoMore(socket);
   });
   const loud = await dial(LOUD);
-  loud.write(`POST / HTTP/1.1\r\nhost: m\r\ncontent-length: 9000000\r\n\r\n${"x".repeat(8_000_000)}`);
+  loud.write(`POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000000\r\n\r\n${"x".repeat(8_000_000)}`);
   await until(() => heard.length === 1);
   for (let i = 0; i < 99; i++) await new Promise(setImmediate);
   expect(heard[0]?.bytesRead).toBeLessThan(1024 * 1024);

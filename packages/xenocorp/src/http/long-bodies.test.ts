@@ -28,7 +28,7 @@ function half(port: number, head: string, body: string): { socket: Socket; heard
   const socket = connect(port, "127.0.0.1");
   sockets.push(socket);
   socket.on("error", () => {});
-  socket.write(`POST /api/v1/documents HTTP/1.1\r\nhost: m\r\ncontent-type: application/json\r\n${head}\r\n\r\n${body}`);
+  socket.write(`POST /api/v1/documents HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${head}\r\n\r\n${body}`);
   return { socket, heard: async () => String((await once(socket, "data"))[0]) };
 }
 
@@ -97,13 +97,13 @@ it.each([
   socket.on("data", (bytes: Buffer) => void (answers += bytes.toString()));
   const ask = async (): Promise<void> => {
     sent++;
-    socket.write("GET /api/v1/market HTTP/1.1\r\nhost: m\r\n\r\n");
+    socket.write("GET /api/v1/market HTTP/1.1\r\nhost: localhost\r\n\r\n");
     await until(() => count() === sent);
   };
   while (!answers.includes("429")) await ask();
   const reads = vi.spyOn(world.hub.door, "admits");
   sent++;
-  socket.write("GET /api/v1/market HTTP/1.1\r\nhost: m\r\n\r\n");
+  socket.write("GET /api/v1/market HTTP/1.1\r\nhost: localhost\r\n\r\n");
   // others are served, and it is not
   for (let i = 0; i < 20; i++) await world.app.inject({ method: "GET", url: "/api/v1/market" });
   if (proxies.length > 0) await until(() => count() === sent);

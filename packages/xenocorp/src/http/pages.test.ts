@@ -21,7 +21,14 @@ const asked = (origin: string, url = "/api/v1/submit") =>
   });
 
 /** The first line that comes back for a link that a page, or whoever is none, asks for. */
-async function linkFrom(...headers: string[]): Promise<string> {
+function linkFrom(...headers: string[]): Promise<string> {
+  const upgrade = ["connection: Upgrade", "upgrade: websocket", "sec-websocket-version: 13", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ=="];
+  const [host = "host: localhost"] = headers.filter((each) => each.startsWith("host: "));
+  return firstOf("/api/v1/link", [host, ...upgrade, ...headers.filter((each) => each !== host)]);
+}
+
+/** What begins the answer to a request over a real connection of this machine. */
+async function firstOf(url: string, headers: readonly string[]): Promise<string> {
   if (!world.app.server.listening) await world.app.listen({ host: "127.0.0.1", port: 0 });
   const { port } = world.app.server.address() as AddressInfo;
   return new Promise((resolve, reject) => {
@@ -31,13 +38,7 @@ async function linkFrom(...headers: string[]): Promise<string> {
       resolve(bytes.toString("latin1"));
       socket.destroy();
     });
-    const upgrade = [
-      "connection: Upgrade",
-      "upgrade: websocket",
-      "sec-websocket-version: 13",
-      "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
-    ];
-    socket.write(["GET /api/v1/link HTTP/1.1", "host: localhost", ...upgrade, ...headers, "\r\n"].join("\r\n"));
+    socket.write([`GET ${url} HTTP/1.1`, ...headers, "\r\n"].join("\r\n"));
   });
 }
 
@@ -102,4 +103,41 @@ it("what a page asks beforehand costs what anybody's questions cost", async () =
   const codes = new Set<number>();
   for (let i = 0; i < 20; i++) codes.add((await asked(PAGE)).statusCode);
   expect(codes).toEqual(new Set([204, 429]));
+});
+
+describe("a broker that hears this machine alone", () => {
+  const OURS = ["localhost:7400", "127.0.0.1:7400", "127.1.2.3", "[::1]:7400", "broker.localhost", "test", "TEST:80", "192.0.2.7:7400"];
+  const STRANGERS = [
+    "evil.example",
+    "evil.example:7400",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "test.evil.example",
+    "xlocalhost",
+  ];
+
+  it("answers under its own names, and under none that a page from elsewhere could have made lead here", async () => {
+    await opened([]);
+    for (const url of ["/api/v1/market", "/", "/healthz", "/api/v1/nothing"]) {
+      for (const host of OURS) expect(await firstOf(url, [`host: ${host}`]), `${host}${url}`).not.toContain("page_not_allowed");
+      for (const host of STRANGERS) {
+        const answer = await firstOf(url, [`host: ${host}`]);
+        expect(answer, `${host}${url}`).toMatch(/^HTTP\/1\.1 403 /);
+        expect(answer).toContain(`"page":"${host}"`);
+      }
+    }
+    expect(await linkFrom("host: localhost:7400")).toMatch(/^HTTP\/1\.1 101 /);
+    expect(await linkFrom("host: evil.example:7400")).toMatch(/^HTTP\/1\.1 403 /);
+  });
+
+  it("answers under a page's name that its operator names, and behind a named proxy under any", async () => {
+    await opened([PAGE]);
+    expect(await firstOf("/api/v1/market", ["host: app.example"])).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await firstOf("/api/v1/market", ["host: evil.example"])).toMatch(/^HTTP\/1\.1 403 /);
+    await world.close();
+    world = new World();
+    world.trustProxy = ["127.0.0.1"];
+    await world.start();
+    expect(await firstOf("/api/v1/market", ["host: market.example"])).toMatch(/^HTTP\/1\.1 200 /);
+  });
 });

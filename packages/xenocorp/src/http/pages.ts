@@ -1,23 +1,51 @@
 /**
  * Which web pages may use this broker from a browser (CORS, and the Origin of a link): those that its operator names, and by default none,
  * so that no page that somebody happens to open reaches a broker on their machine or behind their firewall. It protects the broker's
- * neighbours, not the market: there are no cookies, and whoever is no browser sends what it likes. Who controls the inputs: the operator
- * (which pages), anyone (the headers).
+ * neighbours, not the market: there are no cookies, and whoever is no browser sends what it likes. A page whose own name its owner has
+ * changed to lead to this machine (DNS rebinding) is of the broker's origin to its browser, and is known by that name in the Host header.
+ * Who controls the inputs: the operator (which pages), anyone (the headers).
  */
+import type { IncomingMessage } from "node:http";
+import { isIP } from "node:net";
 import { refuse, visible, type Refusal } from "@xenoservers/protocol";
 import type { FastifyInstance } from "fastify";
 import { REQUEST_ID_HEADER } from "./request-id.ts";
+import { answerRefusal } from "./routes.ts";
 
 /** Any page: what is public to all anyway. */
 export const ANY_PAGE = "*";
 /** Browsers ask again after that; none of them keeps it for longer than two hours. */
 const KEPT_S = 7_200;
 
+/** Of this machine: what no name elsewhere leads to. */
+const isLoopback = (address = ""): boolean => /^(::ffff:)?127\./i.test(address) || address === "::1";
+
+/** Without its port and brackets. */
+function nameIn(host: string): string {
+  const [, bracketed, plain = ""] = /^(?:\[(.*)\]|([^:]*))(?::\d*)?$/.exec(host.toLowerCase()) ?? [];
+  return bracketed ?? plain;
+}
+
+/** Names that no page from elsewhere has: an address leads where it says. */
+const leadsHere = (name: string): boolean => name === "localhost" || name.endsWith(".localhost") || isIP(name) > 0;
+
 export class Pages {
   readonly #named: ReadonlySet<string>;
+  /** As which a proxy of this machine may pass on what it is asked. */
+  readonly #names: ReadonlySet<string>;
 
-  constructor(named: readonly string[]) {
+  /** `market`: its name. */
+  constructor(named: readonly string[], market: string) {
     this.#named = new Set(named);
+    this.#names = new Set([market.toLowerCase(), ...named.flatMap((page) => URL.parse(page)?.hostname ?? [])]);
+  }
+
+  /** Of what came over this machine's own loopback under a name from elsewhere; null where it is answered. */
+  hostRefusal({ socket, headers: { host } }: Pick<IncomingMessage, "socket" | "headers">): Refusal | null {
+    if (host === undefined || !isLoopback(socket.localAddress) || this.#named.has(ANY_PAGE)) return null;
+    const name = nameIn(host);
+    if (leadsHere(name) || this.#names.has(name)) return null;
+    return refuse("page_not_allowed", { page: visible(host.slice(0, 200)) });
   }
 
   /** What a page of that origin is told; null where it may not use this broker. */
@@ -34,8 +62,10 @@ export class Pages {
 }
 
 /** Tells browsers which pages may read what is answered. A browser that is told nothing lets no page read it. */
-export function letPagesRead(app: FastifyInstance, pages: Pages): void {
+export function letPagesRead(app: FastifyInstance, pages: Pages, isProxied: (request: IncomingMessage) => boolean): void {
   app.addHook("onRequest", async (request, reply) => {
+    const refusal = isProxied(request.raw) ? null : pages.hostRefusal(request.raw);
+    if (refusal) return answerRefusal(request, reply, refusal);
     const { origin } = request.headers;
     if (origin === undefined) return;
     reply.header("vary", "origin");

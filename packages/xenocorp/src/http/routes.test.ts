@@ -163,7 +163,7 @@ it("a connection that sends request after request and waits for no answer is cut
     let heard = "";
     socket.on("data", (bytes: Buffer) => void (heard += bytes.toString())).on("error", () => {});
     socket.write(
-      `${"GET /healthz HTTP/1.1\r\nhost: m\r\n\r\n".repeat(requests - 1)}GET /healthz HTTP/1.1\r\nhost: m\r\nconnection: close\r\n\r\n`,
+      `${"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(requests - 1)}GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`,
     );
     await once(socket, "close");
     return heard.split('"alive"').length - 1;

@@ -94,8 +94,8 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
   boundLongBodies(app, door, who, systemTimers, (url) => BODIES_OF_BYTES.has(url));
   chargeOthers(app, door, who);
-  const pages = new Pages(parts.pages);
-  letPagesRead(app, pages);
+  const pages = new Pages(parts.pages, desk.services.market.origin.split("/")[0] ?? "");
+  letPagesRead(app, pages, ({ socket }) => who.isProxy(socket.remoteAddress));
   parseJsonBodies(app, door);
   app.addHook("onRequest", async (request, reply) => void reply.header(REQUEST_ID_HEADER, request.id));
 
@@ -191,7 +191,8 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers, pages: Pa
     if (closing) return refuseUpgrade(socket, id, refuse("unavailable", { why: CLOSINGS.closing.says }));
     if (request.url !== "/api/v1/link") return refuseUpgrade(socket, id, refuse("not_found", { path: "/api/v1/link is the link" }));
     if (!hub.door.admits(address)) return refuseUpgrade(socket, id, refuse("rate_limited", { retryAfterMs: 1_000 }));
-    const refusal = pages.refusalOf(request.headers.origin);
+    const isProxied = who.isProxy(request.socket.remoteAddress);
+    const refusal = pages.refusalOf(request.headers.origin) ?? (isProxied ? null : pages.hostRefusal(request));
     if (refusal) return refuseUpgrade(socket, id, refusal);
     ids.set(request, id);
     const sips = new Sips(socket, systemTimers, { head, turns });

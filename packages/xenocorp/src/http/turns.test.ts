@@ -73,7 +73,7 @@ describe("requests that wait for the database", () => {
     const socket = connect({ port, host: "127.0.0.1", localAddress: address });
     sockets.push(socket.on("error", () => {}));
     await once(socket, "connect");
-    socket.write(`GET ${path} HTTP/1.1\r\nhost: m\r\n\r\n`.repeat(times));
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`.repeat(times));
     return socket;
   }
 
