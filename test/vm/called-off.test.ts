@@ -13,7 +13,7 @@ const TIB = 1024 ** 4;
 /** A file of a tebibyte, of which the layer holds the last block: the rest is written as zeros. */
 const hollow = (): Buffer =>
   Buffer.concat([
-    paxOf(["GNU.sparse.size", String(TIB)], ["GNU.sparse.map", `${TIB - 512},512`]),
+    paxOf(["GNU.sparse.size", String(TIB)], ["GNU.sparse.numblocks", "1"], ["GNU.sparse.map", `${TIB - 512},512`]),
     headerOf("hollow", "0", 512, Buffer.alloc(512, 1)),
     Buffer.alloc(1024),
   ]);
