@@ -13,7 +13,8 @@ const result = play.of("result").document as unknown as SignedDocument<"result">
 
 it("is the broker's word alone where the dispute does not show it", () => {
   const world = { crypto, market: null as never, keyOf: () => null };
-  expect(judgeDispute(world, dispute, null, result, null)).toEqual({ finding: "unknown", why: null, ruling: null });
+  const unsaid = { ...dispute, payload: { ...dispute.payload, ruling: null } } as Verified<"dispute">;
+  expect(judgeDispute(world, unsaid, null, result, null)).toEqual({ finding: "unknown", why: null, ruling: null });
 });
 
 it("decides nothing where it holds no signed result", () => {
@@ -26,7 +27,7 @@ const told = (finding: "differs" | "agrees" | "unknown", verdict: object | null)
   ({
     own: {},
     told: {
-      ...{ disputed: [{ finding, why: "the server signed fuel 1", ruling: null }], lease: null },
+      ...{ disputed: [{ finding, why: "the server signed fuel 1", ruling: null, isLogged: true }], lease: null, broken: null },
       ...{ documentOf: () => verdict, factsOf: () => [] },
     },
   }) as unknown as Checking;

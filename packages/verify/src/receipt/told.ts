@@ -64,8 +64,8 @@ export class Told {
   wrongLeaf: string | null = null;
   /** The first document that the lease does not take. Nothing after it is folded. */
   broken: { check: Check; why: string } | null = null;
-  /** Each dispute that was brought, in order. */
-  readonly disputed: JudgedDispute[] = [];
+  /** Each dispute that was brought, in order; that the broker was told of one, its place in the log says. */
+  readonly disputed: (JudgedDispute & { isLogged: boolean })[] = [];
   judged: JudgedVerdict | null = null;
   reviewed: { finding: Finding; why: string | null } | null = null;
   readonly #owners = new Map<string, string>();
@@ -174,7 +174,7 @@ export class Told {
     this.reviewed = reviewed ?? this.reviewed;
     const brought =
       spoken.kind === "dispute" ? judgeDispute(world, spoken, this.lease, this.documentOf("result"), this.documentOf("trace")) : null;
-    if (brought) this.disputed.push(brought);
+    if (brought) this.disputed.push({ ...brought, isLogged: index !== null });
     const found = brought ?? judged ?? reviewed;
     const read: FactResult | null = factOf(world, spoken, at, found ? { finding: found.finding } : {});
     if (read === null) return this.#break(kind, `the ${kind} is no fact of a lease`);

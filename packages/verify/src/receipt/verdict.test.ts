@@ -1,4 +1,5 @@
 /** Verdicts, doubts and objections in a receipt: who is proved to have lied, and by what. */
+import type { Receipt, ReceiptDocument } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { describe, expect, it } from "vitest";
 import { BROKER, type KeyName } from "../testing/cast.ts";
@@ -56,7 +57,7 @@ describe("a verdict", () => {
   });
 
   it("of a segment needs the trace that the server signed for this lease", () => {
-    const name = LIES[1] ?? "";
+    const name = LIES[2] ?? "";
     expect(linesOf(name, { edits: { verdict: { trace: null } } })["verdict"]).toMatch(/^failed: /);
     expect(linesOf(name, { edits: { verdict: { segment: 4 } } })["verdict"]).toMatch(/^failed: /);
     expect(linesOf(name, { held: [...BROKER, "server"], edits: { trace: { detail: "the disk was full" } } })["verdict"]).toMatch(
@@ -123,6 +124,30 @@ describe("a dispute", () => {
       expect(linesOf("objected to, and ruled on", { held: [by], by: { ruling: by } })["dispute"]).toMatch(
         /^failed: the ruling is not signed/,
       );
+  });
+
+  describe("that shows a referee's other result", () => {
+    const name = "a lie, shown by one segment";
+    const withoutVerdict = retold(story(name), { drop: ["verdict"] });
+    const lineOf = (receipt: Receipt) =>
+      verifyReceipt(crypto, story(name).cast.pins, receipt).lines.find(({ check }) => check === "dispute");
+
+    it("has a verdict, or its broker has kept one back", () => {
+      expect(linesOf(name)["dispute"]).toMatch(/^claimed: .*which is another than the server's$/);
+      expect(lineOf(withoutVerdict)).toMatchObject({ status: "failed", says: expect.stringContaining("the broker gave no verdict") });
+    });
+
+    it("and that its customer has brought to nobody blames no broker", () => {
+      const kept = ({ kind }: ReceiptDocument): boolean => kind === "dispute";
+      const documents = withoutVerdict.documents.map((stored) => (kept(stored) ? { ...stored, index: null, proof: [] } : stored));
+      expect(lineOf({ ...withoutVerdict, documents })).toMatchObject({ status: "claimed" });
+    });
+
+    it("leaves it to the verdict's own line where that does not hold", () => {
+      const lines = linesOf(name, { edits: { verdict: { why: "because" } } });
+      expect(lines["dispute"]).toMatch(/^claimed: /);
+      expect(lines["verdict"]).toMatch(/^failed: .*do not differ as the verdict says/);
+    });
   });
 
   it("says what was doubted and what was shown", () => {

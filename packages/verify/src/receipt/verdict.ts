@@ -75,8 +75,9 @@ export function checkVerdict(checking: Checking, lease: Lease): Said | null {
 /** Why what became of the referee's results that were brought is not what they come to; null where nothing speaks against it. */
 function broughtProblem(checking: Checking): string | null {
   const { told } = checking;
-  const convicting = told.disputed.find(({ finding }) => finding === "differs");
-  if (convicting && told.documentOf("verdict") === null)
+  const convicting = told.disputed.find(({ finding, isLogged }) => isLogged && finding === "differs");
+  // one that does not hold is told of in its own line
+  if (convicting && told.broken === null && told.documentOf("verdict") === null)
     return `a referee's signed result was brought, and the broker gave no verdict: ${convicting.why}`;
   const [run, borneOut] = [ownRun(checking), told.disputed.find(({ finding }) => finding === "agrees")];
   const wrong = run && borneOut?.ruling ? resultProblem(borneOut.ruling.payload, run) : null;

@@ -478,9 +478,13 @@ export class LeaseScript extends Script {
     return this;
   }
 
-  disputed(segment: number | null): this {
+  /** `isShown`: with what the referee signed; false: as by clients that say which lease it is, and no more. */
+  disputed(segment: number | null, isShown = true): this {
     const refereeLease = digestOf(this.cast, `referee's ${this.jobHash}`);
-    this.say("device", "dispute", (play) => ({ lease: leaseIn(play), party: this.cast.customer, refereeLease, segment, ruling: null }));
+    this.say("device", "dispute", (play) => {
+      const ruling = isShown ? play.of("result", "theirs").document.envelope : null;
+      return { lease: leaseIn(play), party: this.cast.customer, refereeLease, segment, ruling };
+    });
     return this;
   }
 

@@ -260,7 +260,7 @@ const DISPUTED: Readonly<Record<string, Plot>> = {
         .drawn()
         .ruling({}, null)
         .after(500)
-        .disputed(null)
+        .disputed(null, false)
         .convicted(null),
   },
   "convicted by a referee that is wrong, and borne out by another": {
@@ -314,7 +314,7 @@ const DISPUTED: Readonly<Record<string, Plot>> = {
         .after(1_000)
         .traced(STEP)
         .traceOf(STEP, 4);
-      return s.drawn().ruling({}, 5, STEP).after(500).disputed(5).convicted(5);
+      return s.drawn().ruling({}, 5, STEP).after(500).disputed(5, false).convicted(5);
     },
   },
 };

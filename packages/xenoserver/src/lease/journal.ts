@@ -5,7 +5,7 @@
 import { lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { placeOf } from "@xenoservers/guests";
-import type { Lease } from "@xenoservers/market";
+import type { Finding, Lease } from "@xenoservers/market";
 import { jsonIn, type Envelope, type Kind } from "@xenoservers/protocol";
 import { ifThere, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import type { InputEntry } from "@xenoservers/protocol/channel";
@@ -25,6 +25,8 @@ export interface SignedClaim {
 export interface Filed {
   envelope: Envelope;
   at: number;
+  /** Of a dispute or verdict that was taken: what this server found then. What it learns later of keys changes nothing of that. */
+  finding?: Finding;
 }
 
 export type StopReason = "customer-stop" | "owner-stop" | "time-limit" | "budget";

@@ -69,14 +69,25 @@ const heldFor = (entry: Entry, { code, why }: LeaseRefusal): Held => ({
   isNobodys: code === "not_yours" && entry.fact.signer.by === "party",
 });
 
-/** Takes in turn what the fold takes. */
-function foldOn(base: Lease | null, entries: readonly Entry[]): { lease: Lease | null; taken: Entry[]; refused: Held[] } {
+/** With what was found for it, once it is taken: the lease rests on that. */
+function asTaken({ fact, filed: { envelope, at } }: Entry): Entry {
+  const finding = fact.kind === "dispute" || fact.kind === "verdict" ? fact.content.finding : undefined;
+  return { fact, filed: finding === undefined ? { envelope, at } : { envelope, at, finding } };
+}
+
+/** Takes in turn what the fold takes. `read`: what an entry says of the lease at its place. */
+function foldOn(
+  base: Lease | null,
+  entries: readonly Entry[],
+  read: (entry: Entry, lease: Lease | null) => Entry,
+): { lease: Lease | null; taken: Entry[]; refused: Held[] } {
   let lease = base;
   const taken: Entry[] = [];
   const refused: Held[] = [];
-  for (const entry of entries) {
+  for (const each of entries) {
+    const entry = read(each, lease);
     const next = step(lease, entry.fact);
-    if (next.ok) taken.push(entry);
+    if (next.ok) taken.push(asTaken(entry));
     else refused.push(heldFor(entry, next));
     if (next.ok) lease = next.lease;
   }
@@ -117,7 +128,7 @@ export class LeaseFacts {
       const entry = this.#parse(filed, lease);
       const next = step(lease, entry.fact);
       invariant(next.ok, `the journal of lease ${record.lease} is damaged: ${next.ok ? "" : next.why}`);
-      this.#tail.push(entry);
+      this.#tail.push(asTaken(entry));
       lease = next.lease;
     }
     invariant(lease, `the journal of lease ${record.lease} has no facts`);
@@ -135,17 +146,26 @@ export class LeaseFacts {
   }
 
   /** A document as a fact of the lease as it stands: what the results in a dispute or verdict come to is this server's own finding. */
-  #factOf({ envelope, at }: Filed, lease: Lease | null): FactResult | null {
+  #factOf({ envelope, at, finding }: Filed, lease: Lease | null): FactResult | null {
     const parsed = verifyDocument(envelope, { ...this.#facts, at });
     if (!parsed.ok) return parsed;
     const document = ofAnyKind(parsed.document);
     if (document.kind !== "verdict" && document.kind !== "dispute") return factOf(this.#facts, document, at);
+    if (finding !== undefined) return factOf(this.#facts, document, at, { finding });
     const own = verifyDocumentOf("result", this.#record.result?.envelope, { ...this.#facts, at });
     const result = own.ok ? own.document : null;
     if (document.kind === "verdict") return factOf(this.#facts, document, at, judgeVerdict(this.#facts, document, lease, result));
     const trace = verifyDocumentOf("trace", this.#record.trace?.envelope, { ...this.#facts, at });
     return factOf(this.#facts, document, at, judgeDispute(this.#facts, document, lease, result, trace.ok ? trace.document : null));
   }
+
+  /** What was judged at another place, and not taken there, is judged anew. */
+  #at = (entry: Entry, lease: Lease | null): Entry => {
+    const { fact, filed } = entry;
+    if ((fact.kind !== "dispute" && fact.kind !== "verdict") || filed.finding !== undefined) return entry;
+    const read = this.#factOf(filed, lease);
+    return read?.ok ? { ...entry, fact: read.fact } : entry;
+  };
 
   #parse(filed: Filed, lease: Lease | null): Entry {
     const read = this.#factOf(filed, lease);
@@ -191,7 +211,7 @@ export class LeaseFacts {
     const next = isLast ? step(this.#lease, entry.fact) : refused("conflict", "it is logged before what is known");
     if (!next.ok) return this.#hold([heldFor(entry, next)]);
     this.#lease = next.lease;
-    this.#tail.push(entry);
+    this.#tail.push(asTaken(entry));
     if (entry.fact.kind === "claim-receipt" && this.#tail.length > TAIL_MAX) this.#compact();
   }
 
@@ -202,7 +222,7 @@ export class LeaseFacts {
   /** What came before its time, in its place by log time. Whatever was taken stays taken: all of it stands in one log. */
   #refold(): void {
     while (this.#held.length > 0) {
-      const { lease, taken, refused: rest } = foldOn(this.#base, inOrder([...this.#tail, ...this.#held]));
+      const { lease, taken, refused: rest } = foldOn(this.#base, inOrder([...this.#tail, ...this.#held]), this.#at);
       const ids = idsOf(taken);
       if (!lease || taken.length === this.#tail.length || !this.#tail.every(({ fact }) => ids.has(fact.id))) return;
       [this.#lease, this.#tail, this.#held] = [lease, taken, rest];
@@ -213,7 +233,7 @@ export class LeaseFacts {
   #compact(): void {
     const last = this.#tail.findLastIndex(isOf(["claim"]));
     if (last <= 0) return;
-    this.#base = foldOn(this.#base, this.#tail.slice(0, last)).lease;
+    this.#base = foldOn(this.#base, this.#tail.slice(0, last), this.#at).lease;
     this.#kept = [...this.#kept, ...this.#tail.slice(0, last).filter((entry) => !isClaim(entry))];
     this.#tail = this.#tail.slice(last);
   }
@@ -233,7 +253,7 @@ export class LeaseFacts {
     const known = [...this.#kept, ...this.#tail];
     const told = filed.map(({ envelope, at }) => this.#read({ envelope, at })).filter((entry) => entry !== null);
     const unique = new Map([...told, ...known, ...this.#held].map((entry) => [entry.fact.id, entry] as const));
-    const { lease, taken, refused: rest } = foldOn(null, inOrder([...unique.values()]));
+    const { lease, taken, refused: rest } = foldOn(null, inOrder([...unique.values()]), this.#at);
     const ids = idsOf(taken);
     if (lease === null || !known.every(({ fact }) => ids.has(fact.id))) return false;
     const before = this.#lease;
