@@ -131,7 +131,7 @@ export const runTool = tool({
       const { lease } = running.job;
       const came = toTheEnd(running, call);
       if (background) {
-        const first = await Promise.race([running.job.running, came]);
+        const first = await Promise.race([running.job.running.catch(() => came), came]);
         if (first === undefined) return { lease, state: "running", follow: "the tool result" };
         return whole(ready, running, first);
       }

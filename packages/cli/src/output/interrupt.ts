@@ -65,10 +65,11 @@ export function onInterrupt(job: Pick<Job, "isThere" | "stop">, { isJoined, stop
     if (asking) return leave("unheard");
     if (!stops && job.isThere && (signal !== "SIGINT" || !process.stdin.isTTY)) return leave("detach");
     asking = true;
-    if (!stops && job.isThere && isJoined()) {
+    // the end that it asks for is heard as any
+    const stopOrLeave = async (): Promise<void> => {
       if ((await stop()) === "unheard") leave("unheard");
-      return;
-    }
+    };
+    if (!stops && job.isThere && isJoined()) return stopOrLeave();
     if (stops || !job.isThere) return leave(await stop());
     const choice = await select({
       message: "The job is running. What now?",
@@ -80,7 +81,7 @@ export function onInterrupt(job: Pick<Job, "isThere" | "stop">, { isJoined, stop
     });
     asking = false;
     if (isCancel(choice) || choice === "detach") leave("detach");
-    else if (choice === "stop") await stop();
+    else if (choice === "stop") await stopOrLeave();
   };
   return { left, done: onSignals((signal) => void handler(signal)) };
 }

@@ -98,7 +98,10 @@ class Ordering {
 }
 
 async function detach({ run }: Prepared, ordering: Ordering, { json, quiet }: RunInput): Promise<void> {
-  const lease = await ordering.until((watching) => run.start(watching).catch(failRun));
+  const lease = await ordering
+    .until((watching) => run.start(watching))
+    .catch(failRun)
+    .finally(() => ordering.lines.close());
   if (json) return printJson({ lease, detached: true });
   print(lease);
   if (!quiet) say(`it runs on; follow it with: xeno attach ${shortId(lease)}`);

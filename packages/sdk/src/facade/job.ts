@@ -2,6 +2,7 @@
  * A job that was ordered, as the program that ordered it sees it: its output while it comes, its result when all is settled and checked.
  * Who controls the inputs: the server (output, result, files), the broker (settlement, receipt).
  */
+import { TERMS } from "@xenoservers/market";
 import type { LeaseView, Payload } from "@xenoservers/protocol";
 import type { ReceiptVerification } from "@xenoservers/verify";
 import { AbortedError, GivenUpError, MarketError, NotStartedError, StalledError } from "../errors.ts";
@@ -176,7 +177,8 @@ export class Job {
     const [lease, delivered] = first;
     this.output.end();
     this.#ended.resolve(lease);
-    this.#running.resolve();
+    if (lease.end !== null && TERMS[lease.end.reason].ran) this.#running.resolve();
+    else this.#running.reject(new NotStartedError(`it never ran: ${lease.end?.reason ?? lease.state}`, { left: "over" }));
     const { output } = this;
     const result = resultOf({ lease, delivered, output, files: this.#files, verification: await this.#ways.check(lease.id) });
     const { printed } = result;

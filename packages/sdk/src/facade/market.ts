@@ -85,12 +85,15 @@ export class OpenMarket {
   }
 
   /**
-   * Everything of a run before its order: what is to run is read, settled and quoted. Nothing is signed; what was quoted can then be
-   * ordered as it is, and again. `wait` and `account` hold for its order, what is told meanwhile is for `run` and `start`.
+   * Everything of a run before its order, once those that it comes `after` are over: what is to run is read, settled and quoted. Nothing
+   * is signed; what was quoted can then be ordered as it is, and again. `wait` and `account` hold for its order, what is told meanwhile is
+   * for `run` and `start`.
    */
   async prepare(input: RunInput): Promise<PreparedRun> {
     this.#assertMay("spend");
+    assertRunInput(input);
     if (isReplicated(input)) throw new InputError("replicas are ordered by market.run");
+    await this.#itsTurn(input);
     return this.#ready(await this.#prepared(input));
   }
 
@@ -110,10 +113,14 @@ export class OpenMarket {
   async run(input: RunInput | ReplicasInput): Promise<Job | ReplicatedJob> {
     this.#assertMay("spend", "read");
     assertRunInput(input);
-    const { signal, after } = input;
-    if (after) await untilEndedWell(this.client, after, signal ? { signal } : {});
+    await this.#itsTurn(input);
     const prepared = await this.#prepared(input);
     return isReplicated(input) ? this.#ordering.replicas(prepared, input) : this.#ordering.order(prepared, input);
+  }
+
+  /** Those that it is to come after have ended well. */
+  async #itsTurn({ after, signal }: RunInput | ReplicasInput): Promise<void> {
+    if (after) await untilEndedWell(this.client, after, signal ? { signal } : {});
   }
 
   /**

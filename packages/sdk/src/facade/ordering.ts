@@ -112,8 +112,18 @@ export class Ordering {
       const left = await withdrawOrder(this.client, { order: bound.order.id, lease: bound.po.id }, "its customer has called it off");
       throw new GivenUpError(bound.po.id, left, signal.reason);
     }
-    onLease?.(bound.po.id);
+    await this.#told(bound, onLease);
     return this.follow(bound, prepared.work, prepared.planned, watching);
+  }
+
+  /** A program that cannot take its lease's id could not stop it: nothing of it runs on. */
+  async #told({ order, po }: BoundOrder, onLease: Watching["onLease"]): Promise<void> {
+    try {
+      onLease?.(po.id);
+    } catch (cause) {
+      const left = await withdrawOrder(this.client, { order: order.id, lease: po.id }, "its customer's program failed");
+      throw new GivenUpError(po.id, left, cause);
+    }
   }
 
   /** `planned`: what says where its files come to; null: to the program. */

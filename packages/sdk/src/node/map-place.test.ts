@@ -48,3 +48,12 @@ it("is taken over from a program that is no more, by one of those that find it",
   await place.close();
   expect(await readdir(at())).toEqual([]);
 });
+
+it("is not begun anew where an earlier version has ordered something under its name", async () => {
+  const place = await openMapPlace("n");
+  await writeFile(at("journal.json"), "{}");
+  await expect(place.read()).rejects.toMatchObject({ code: "kept_differs" });
+  await place.write("a\n");
+  expect(await place.read()).toBe("a\n");
+  await place.close();
+});

@@ -70,7 +70,13 @@ export async function openMapPlace(name: string): Promise<JournalPlace> {
     await closed?.close();
   };
   return {
-    read: () => readIfThere(journal),
+    async read() {
+      const text = await readIfThere(journal);
+      // what it has ordered would be ordered, and paid, again
+      if (text === null && (await readIfThere(path.join(folder, "journal.json"))) !== null)
+        throw new KeptError(`the map '${name}' was begun by an earlier version, whose journal is not read here: choose another name`);
+      return text;
+    },
     write: async (text) => {
       await close();
       await writeWhole(journal, text);
