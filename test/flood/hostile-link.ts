@@ -63,7 +63,7 @@ export class HostileLink {
     const link = new HostileLink(socket);
     const key = randomBytes(16).toString("base64");
     socket.write(
-      `GET /api/v1/link HTTP/1.1\r\nhost: market\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\n\r\n`,
+      `GET /api/v1/link HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\n\r\n`,
     );
     return link;
   }

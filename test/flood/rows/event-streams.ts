@@ -11,7 +11,7 @@ export const eventStreams: Row = {
     const token = await one.login();
     const open = async (i: number): Promise<void> => {
       const socket = await dial(url, household(i));
-      socket.write(`GET /api/v1/events HTTP/1.1\r\nhost: market\r\naccept: text/event-stream\r\nauthorization: Bearer ${token}\r\n\r\n`);
+      socket.write(`GET /api/v1/events HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\nauthorization: Bearer ${token}\r\n\r\n`);
       await Promise.race([once(socket, "data"), once(socket, "close")]).catch(() => {});
       socket.pause();
       again(once(socket, "close"), () => open(i));

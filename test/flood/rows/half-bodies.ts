@@ -11,7 +11,7 @@ export const halfBodies: Row = {
     const open = async (i: number): Promise<void> => {
       const socket = await dial(url, household(i));
       socket.write(
-        `POST /api/v1/documents HTTP/1.1\r\nhost: market\r\ncontent-type: application/json\r\ncontent-length: ${LENGTH}\r\n\r\n${"{".padEnd(LENGTH - 1)}`,
+        `POST /api/v1/documents HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${LENGTH}\r\n\r\n${"{".padEnd(LENGTH - 1)}`,
       );
       socket.resume();
       again(once(socket, "close"), () => open(i));

@@ -9,7 +9,7 @@ export const halfHeaders: Row = {
   async play(url) {
     const open = async (i: number): Promise<void> => {
       const socket = await dial(url, household(i));
-      socket.write(`GET /api/v1/offers HTTP/1.1\r\nhost: market\r\nx-long: ${"x".repeat(8_000)}`);
+      socket.write(`GET /api/v1/offers HTTP/1.1\r\nhost: localhost\r\nx-long: ${"x".repeat(8_000)}`);
       socket.resume();
       again(once(socket, "close"), () => open(i));
     };

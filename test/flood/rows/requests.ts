@@ -3,7 +3,7 @@ import { dial } from "../hostile-link.ts";
 import { again, household, many, type Row } from "../row.ts";
 
 const LINKS = 50;
-const REQUEST = "GET /api/v1/offers HTTP/1.1\r\nhost: market\r\n\r\n";
+const REQUEST = "GET /api/v1/offers HTTP/1.1\r\nhost: localhost\r\n\r\n";
 /** As many as a connection may have unanswered. */
 const AT_ONCE = 16;
 
