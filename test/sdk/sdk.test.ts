@@ -157,6 +157,7 @@ describe("a full market", () => {
     const [offer] = (await sdk.search()).offers;
     const all = { python: { source: "print('in')" }, cpu: offer?.free.vcpu ?? 0, budget: "0.10" };
     const first = await sdk.run({ ...all, python: endless });
+    await first.running;
     await expect(sdk.run(all)).rejects.toMatchObject({ code: "busy", retryable: true, money: "none" });
     const places: number[] = [];
     const waits = sdk.run({
@@ -175,6 +176,7 @@ describe("a full market", () => {
     const [offer] = (await sdk.search()).offers;
     const all = { python: endless, cpu: offer?.free.vcpu ?? 0, budget: "0.10" };
     const first = await sdk.run(all);
+    await first.running;
     const off = new AbortController();
     const waits = sdk.run({ ...all, wait: 600_000, signal: off.signal, onPlace: () => off.abort() });
     await expect(waits).rejects.toMatchObject({ code: "given_up", left: "withdrawn", money: "withdrawn" });

@@ -53,6 +53,8 @@ interface CameTo {
   output: Output;
   files: readonly JobFile[];
   verification: ReceiptVerification;
+  /** Whether this program has stopped it. */
+  isStopped: boolean;
 }
 
 const billOf = (end: NonNullable<LeaseView["end"]>): Bill => ({
@@ -65,7 +67,8 @@ const billOf = (end: NonNullable<LeaseView["end"]>): Bill => ({
 });
 
 /** Throws NotStartedError. */
-export function resultOf({ lease: { id, end }, delivered, output, files, verification }: CameTo): JobResult {
+export function resultOf({ lease: { id, end }, delivered, output, files, verification, isStopped }: CameTo): JobResult {
+  if (!end && isStopped) throw new NotStartedError(`lease ${id} was stopped before a server took it`, { left: "over" });
   if (!end) throw new NotStartedError(`no server took lease ${id}, and its order was placed nowhere else`);
   const { reason, blame, at, audited, exitCode } = end;
   const isHere = end.result === null || delivered !== null;

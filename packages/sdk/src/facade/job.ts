@@ -63,6 +63,7 @@ export class Job {
   readonly #held = new HeldFiles();
   #files: readonly JobFile[] = [];
   #isThere = false;
+  #isStopped = false;
   /** Rejects when it was given up. */
   #givingUp: Promise<never> | null = null;
 
@@ -119,6 +120,7 @@ export class Job {
 
   /** Ends it: what it wrote until then is its result. An order that nobody has taken yet is withdrawn. */
   stop({ reason = "stopped by its customer", signal }: StopOptions = {}): Promise<Withdrawn> {
+    this.#isStopped = true;
     return unlessOff(signal, this.#opened.session.withdraw(reason));
   }
 
@@ -179,8 +181,9 @@ export class Job {
     this.#ended.resolve(lease);
     if (lease.end !== null && TERMS[lease.end.reason].ran) this.#running.resolve();
     else this.#running.reject(new NotStartedError(`it never ran: ${lease.end?.reason ?? lease.state}`, { left: "over" }));
+    const verification = await this.#ways.check(lease.id);
     const { output } = this;
-    const result = resultOf({ lease, delivered, output, files: this.#files, verification: await this.#ways.check(lease.id) });
+    const result = resultOf({ lease, delivered, output, files: this.#files, verification, isStopped: this.#isStopped });
     const { printed } = result;
     if (result.ok && delivered && !result.isCut) await this.#ways.keep(lease.id, { delivered, printed, held: this.#held });
     return result;

@@ -139,7 +139,7 @@ export class ReplicatedJob {
     if (write) await unlessLetGo(write(delivered.tree, fetch));
     const files = write ? listed(delivered.tree) : await unlessLetGo(collected(delivered.tree, fetch));
     const output = this.#outputs[slot] ?? new Output();
-    const result = resultOf({ lease, delivered, output, files, verification: await this.#ways.check(lease.id) });
+    const result = resultOf({ lease, delivered, output, files, verification: await this.#ways.check(lease.id), isStopped: false });
     return { ...result, replicas: replicasOf(ended, agreed), difference: agreed.difference, undone: this.#undone };
   }
 }
