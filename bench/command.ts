@@ -1,13 +1,13 @@
 /**
  * How soon the command line is there: `xeno --version` beside a Node that does nothing, `xeno ps` against a broker of this machine beside a
- * Node that asks that broker one question. By turns, as people start it: by its launcher, on the Node that comes with it,
- * built as it is published.
+ * Node that asks that broker one question. By turns, as npm installs it: what is published, on the same Node.
  */
 import { execFile } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { cp, rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { build } from "../scripts/build.ts";
+import { assembleCommand } from "../scripts/pack/assemble.ts";
+import { bundleCommand } from "../scripts/pack/bundle.ts";
 import { command } from "../test/process/command.ts";
 import { startMarket } from "../test/process/market.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
@@ -15,7 +15,18 @@ import { quantile, report, type Figure } from "./lib/report.ts";
 const run = promisify(execFile);
 const ROUNDS = 15;
 const SLOWER_MAX = 1.5;
-const XENO = path.resolve("packages/cli/bin/xeno");
+const ROOT = path.resolve(import.meta.dirname, "..");
+/** Where it finds the libraries of this checkout. */
+const PUBLISHED = path.join(ROOT, "packages/cli/built/published");
+const XENO = path.join(PUBLISHED, "bin/xeno.js");
+
+async function publish(): Promise<void> {
+  await rm(PUBLISHED, { recursive: true, force: true });
+  const code = path.join(PUBLISHED, "code");
+  await bundleCommand(ROOT, code);
+  await assembleCommand(ROOT, code, PUBLISHED);
+  await cp(path.join(ROOT, "packages/cli/package.json"), path.join(PUBLISHED, "package.json"));
+}
 
 async function timed(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const begun = performance.now();
@@ -24,7 +35,7 @@ async function timed(file: string, args: readonly string[], env: NodeJS.ProcessE
 }
 
 export async function commandLine(): Promise<Figure[]> {
-  await build();
+  await publish();
   const market = await startMarket();
   try {
     const home = path.join(market.folder, "starter");
@@ -33,9 +44,9 @@ export async function commandLine(): Promise<Figure[]> {
     const ask = `const answer = await fetch(${JSON.stringify(`${market.customer.url}/api/v1/market`)}); await answer.json()`;
     const ways: Record<"nothing" | "version" | "question" | "ps", [string, string[]]> = {
       nothing: [process.execPath, ["-e", "0"]],
-      version: [XENO, ["--version"]],
+      version: [process.execPath, [XENO, "--version"]],
       question: [process.execPath, ["--input-type=module", "-e", ask]],
-      ps: [XENO, ["ps"]],
+      ps: [process.execPath, [XENO, "ps"]],
     };
     const times: Record<string, number[]> = { nothing: [], version: [], question: [], ps: [] };
     for (let round = 0; round <= ROUNDS; round++)
@@ -52,5 +63,6 @@ export async function commandLine(): Promise<Figure[]> {
   } finally {
     await market.close();
     await rm(market.folder, { recursive: true, force: true });
+    await rm(PUBLISHED, { recursive: true, force: true });
   }
 }

@@ -29,7 +29,7 @@ async function library(root: string, folder: string, code: string, to: string, m
 }
 
 /** A program beside its launchers: by npm (`xeno.js`, whatever Node) and without (`xeno`, the Node beside it). */
-async function command(root: string, code: string, to: string): Promise<void> {
+export async function assembleCommand(root: string, code: string, to: string): Promise<void> {
   const own = path.join(root, "packages", COMMAND.folder);
   await mkdir(path.join(to, "bin"), { recursive: true });
   await cp(code, path.join(to, "dist"), { recursive: true });
@@ -60,7 +60,7 @@ export async function assemble(root: string, out: string, release: Release, plat
     packed.set(`@xenoservers/${folder}`, to);
   }
   const whole = path.join(out, "packages", COMMAND.name);
-  await command(root, codeOf(COMMAND.folder), whole);
+  await assembleCommand(root, codeOf(COMMAND.folder), whole);
   for (const folder of [...LIBRARIES, ...INSIDE]) {
     const to = path.join(whole, "node_modules/@xenoservers", folder);
     await library(root, folder, codeOf(folder), to, insideManifest(manifests.get(folder)!, release));

@@ -22,12 +22,13 @@ const FOLDERS = ["cli", "engine", "guests", "xenoserver", ...LIBRARIES];
 /** Files that the code reads beside itself. */
 const READ = ["packages/sdk/src/node/sitecustomize.py"];
 
-/** What the version alone takes; and what so many parts of the command need that one file of it is read sooner than many. */
+/** What the version alone takes; what all verbs begin with; and what so many parts of the command need that one file of it is read sooner than many. */
 const SHARED_BY_MIN = 30;
 const GROUPS = [
+  { name: "version", test: /cli\/src\/(main|own-\w+|output\/terminal)\.ts$|protocol\/src\/visible\.ts$/, priority: 4 },
   {
     name: "start",
-    test: /cli\/src\/(main|own-\w+|output\/(leave|terminal))\.ts$|protocol\/src\/(files|visible)\.ts$|sdk\/src\/node\/home\.ts$|\/(env-paths|is-safe-filename)\//,
+    test: /cli\/src\/output\/leave\.ts$|protocol\/src\/files\.ts$|sdk\/src\/node\/home\.ts$|\/(env-paths|is-safe-filename)\//,
     priority: 3,
   },
   // what starts a guest while the rest is read

@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 // The command as npm installs it. A customer's Node is good enough for a customer; guests, brokers and what runs a job again are built for
 // the Node that comes with the package on Linux, and become that one where it is newer. Kept in words that any Node understands.
-import { spawn } from "node:child_process";
-import { createRequire } from "node:module";
-import module from "node:module";
+import module, { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -30,9 +28,11 @@ function bundled() {
 }
 
 /** Becomes that program: its pid, terminal and signals are this one's. Where this Node cannot, it waits for it and passes on what it is told. */
-function become(node) {
+async function become(node) {
   const words = [...flags, "--disable-warning=ExperimentalWarning", file, ...args];
   if (execve) execve(node, [node, ...words], process.env);
+  // loading it takes longer than all else here
+  const { spawn } = await import("node:child_process");
   const child = spawn(node, words, { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.on(signal, () => child.kill(signal));
   child.on("error", (error) => {
@@ -47,8 +47,8 @@ function become(node) {
 }
 
 const newer = major < OURS ? bundled() : null;
-if (newer !== null) become(newer);
-else if (flags.length > 0 && execve) become(process.execPath);
+if (newer !== null) await become(newer);
+else if (flags.length > 0 && execve) await become(process.execPath);
 else if (major >= OLDEST) {
   module.enableCompileCache?.();
   process.removeAllListeners("warning");

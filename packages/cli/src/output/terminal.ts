@@ -3,17 +3,21 @@
  * Who controls the texts: also others (labels, names, problems, refusals). Invariant: nothing of a line is obeyed by a terminal but the
  * colours given here; only a job's own output goes as it is.
  */
-import { randomBytes } from "node:crypto";
 import { visible, visibleJson } from "@xenoservers/protocol/visible";
 
 export type Stream = "stdout" | "stderr";
 
-/** In every colour that is given here, and in none that a text brings: nobody else can know it. */
-const OURS = String(randomBytes(4).readUInt32BE());
-const COLOUR = new RegExp(`\\u001B\\[${OURS};(\\d+)m`, "gu");
+let colour: { number: string; pattern: RegExp } | null = null;
+/** In every colour that is given here, and in none that a text brings: nobody else can know it. Made where a first one is wanted. */
+function ours(): { number: string; pattern: RegExp } {
+  if (colour) return colour;
+  // loading it takes longer than all else that a version is printed by
+  const number = String(process.getBuiltinModule("node:crypto").randomBytes(4).readUInt32BE());
+  return (colour = { number, pattern: new RegExp(`\\u001B\\[${number};(\\d+)m`, "gu") });
+}
 
 const colours = (): boolean => [process.stdout, process.stderr].some(({ isTTY }) => isTTY) && process.env["NO_COLOR"] === undefined;
-const code = (number: number): string => `\u001B[${OURS};${number}m`;
+const code = (number: number): string => `\u001B[${ours().number};${number}m`;
 const paint = (number: number) => (text: string) => (colours() ? `${code(number)}${text}${code(0)}` : text);
 export const dim = paint(2);
 export const bold = paint(1);
@@ -22,11 +26,11 @@ export const red = paint(31);
 export const yellow = paint(33);
 
 /** A line as a terminal, or whoever reads in its place, may have it. */
-const shownLine = (line: string, coloured: boolean): string =>
-  line
-    .split(COLOUR)
-    .map((part, i) => (i % 2 === 0 ? visible(part) : coloured ? `\u001B[${part}m` : ""))
-    .join("");
+function shownLine(line: string, coloured: boolean): string {
+  if (!line.includes("\u001B[")) return visible(line);
+  const parts = line.split(ours().pattern);
+  return parts.map((part, i) => (i % 2 === 0 ? visible(part) : coloured ? `\u001B[${part}m` : "")).join("");
+}
 
 function write(stream: Stream, lines: readonly string[]): void {
   process[stream].write(lines.map((line) => `${shownLine(line, process[stream].isTTY)}\n`).join(""));
