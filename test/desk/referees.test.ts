@@ -1,7 +1,7 @@
 /** Who judges: drawn by the settlement, never a party's own, with room kept on it, replaced where it fails, and judged itself on appeal. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { capacityKey, disputeWithinMs, drawReferee, judgeWithinMs, stakeToLockNanos } from "@xenoservers/market";
-import type { Payload } from "@xenoservers/protocol";
+import type { Envelope, Payload } from "@xenoservers/protocol";
 import type { Identity } from "@xenoservers/sdk";
 import { audit } from "@xenoservers/testkit";
 import { Harness, type ServerParty } from "./harness.ts";
@@ -20,8 +20,8 @@ const money = (who: Identity, bucket: string) => h.balance(`${who.account}/${buc
 const name = (on: ServerParty, active = true) => h.act(h.operator, "referee", { server: on.id, active, clientId: h.id() });
 const doubt = (step: string | null = null, of = lease) =>
   h.act(customer.signer, "trace-request", { lease: of, party: customer.party, step });
-const dispute = (run: Ended) =>
-  h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease: run.id, segment: null, ruling: null });
+const dispute = (run: Ended, ruling: Envelope | null = run.document.envelope) =>
+  h.act(customer.signer, "dispute", { lease, party: customer.party, refereeLease: run.id, segment: null, ruling });
 const REPLICATED = { assurance: "replicated" } as const;
 const free = (on: ServerParty) => h.balance(capacityKey(on.id, "vcpu", "free"));
 
@@ -182,6 +182,27 @@ describe("what is brought", () => {
     expect((await dispute(judged))["verdict"]).toBeDefined();
   });
 
+  it("shows what that referee signed for that run, and nothing else", async () => {
+    await doubt();
+    const referee = await turn(1);
+    const judged = await run(referee, { stdoutDigest: OTHER });
+    const payload = { ...judged.document.payload, stdoutDigest: DIGEST };
+    const others = [
+      h.sign(referee.signer, "result", payload).envelope, // its own, and not what it handed in
+      h.sign((await turn(2)).signer, "result", judged.document.payload).envelope,
+      h.sign(customer.signer, "delivery", { lease, result: judged.document.id, sealed: null }).envelope,
+      { ...judged.document.envelope, payload: "e30=" },
+    ];
+    for (const ruling of others) expect(await dispute(judged, ruling)).toMatchObject({ code: "result_mismatch", refereeLease: judged.id });
+    expect((await h.lease(lease)).state).toBe("disputed");
+    expect((await dispute(judged))["verdict"]).toBeDefined();
+  });
+
+  it("is heard without it, as in version 1", async () => {
+    await doubt();
+    expect((await dispute(await run(await turn(1), { stdoutDigest: OTHER }), null))["verdict"]).toBeDefined();
+  });
+
   it("ends the doubt where it agrees: the owner keeps its pay and gets the deposit", async () => {
     await doubt();
     const { trace, end } = await h.lease(lease);
@@ -224,6 +245,29 @@ describe("a referee that fails", () => {
     const { draw } = await h.lease(lease);
     expect(draw).toMatchObject({ round: 2, referee: second.id });
     expect((await dispute(judged))["verdict"]).toBeDefined();
+  });
+
+  it("and revokes its key after its run is not heard: the next one judges, and what that one signed is proof", async () => {
+    const [first, second] = [await turn(1), await turn(2)];
+    await doubt();
+    const judged = await run(first, { stdoutDigest: OTHER });
+    const { owner } = first;
+    await h.act(owner.signer, "key-revoke", { party: owner.party, key: first.signer.publicKey, reason: "" });
+    const before = await money(customer, "available");
+    expect(await dispute(judged)).toMatchObject({ code: "not_drawn", refereeLease: judged.id, why: "its key was revoked" });
+    expect([(await h.lease(lease)).state, await money(customer, "available")]).toEqual(["disputed", before]);
+    expect(await orderOn(h, customer, first, { judges: lease, ...REPLICATED })).toMatchObject({ code: "not_drawn", referee: second.id });
+    expect((await dispute(await run(second, { stdoutDigest: OTHER })))["verdict"]).toBeDefined();
+  });
+
+  it("and revokes its key costs nobody the doubt's time: at the deadline the next one is drawn", async () => {
+    const [first, second] = [await turn(1), await turn(2)];
+    await doubt();
+    await run(first, { stdoutDigest: OTHER });
+    const { owner } = first;
+    await h.act(owner.signer, "key-revoke", { party: owner.party, key: first.signer.publicKey, reason: "" });
+    await h.later(disputeWithinMs(FUEL, 64) + 1);
+    expect((await h.lease(lease)).draw).toMatchObject({ round: 2, referee: second.id });
   });
 
   it("at the deadline costs the customer nothing: the next round begins, and after the last one nothing is frozen", async () => {

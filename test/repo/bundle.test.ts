@@ -1,13 +1,16 @@
 /** The command as `npm run build` and `npm run pack` leave it. */
-import { readFile, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { bundleCommand } from "../../scripts/pack/bundle.ts";
 
 const root = path.resolve(".");
-const out = path.join(root, "packages/cli/built/tested");
+/** Apart from the checkout, whose files other tests list meanwhile. */
+let out: string;
 let inputs: string[];
 beforeAll(async () => {
+  out = await mkdtemp(path.join(tmpdir(), "xeno-bundle-"));
   inputs = await bundleCommand(root, out);
 });
 afterAll(() => rm(out, { recursive: true, force: true }));

@@ -84,6 +84,17 @@ describe("a sandbox that was tried", () => {
     expect((await readFile(file)).equals(bytes)).toBe(true);
   });
 
+  it("that is taken again is in use: another version that clears the folder leaves it", async () => {
+    if (first.strength === "weak") return;
+    await made();
+    const [kept] = /root-\w+/.exec(await readFile(at("tried.json"), "utf8"))!;
+    await utimes(at(kept), new Date(0), new Date(0));
+    await made();
+    await edited(({ host }) => (host[0] = "of another version"));
+    await made();
+    expect(await roots()).toContain(kept);
+  });
+
   it("leaves nothing of others that is older than a day", async () => {
     for (const name of ["root-old", "trial-old", "root-new"]) await mkdir(at(name), { recursive: true });
     for (const name of ["root-old", "trial-old"]) await utimes(at(name), new Date(0), new Date(0));

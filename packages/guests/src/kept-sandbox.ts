@@ -12,7 +12,7 @@ import { mayHaveChanged, statesOf, type FileState } from "./file-state.ts";
 import { sandboxOf, triedOut, type Sandbox, type Tried } from "./sandbox.ts";
 
 const TRIED = "tried.json";
-/** A root of other files, or what a kill left: nobody starts a guest in it any more. */
+/** A root in which nobody has started a guest for so long: of other files, or what a kill left. */
 const LEFT_MS = 24 * 60 * 60 * 1000;
 
 interface Kept {
@@ -90,7 +90,11 @@ export async function keptSandbox(folder: string, runtimes: ReadonlyMap<string, 
   const [parent, node] = [await realpath(folder), await realpath(process.execPath)];
   const host = await hostNow(node, runtimes);
   const kept = await keptIn(parent, host);
-  if (kept !== null) return sandboxOf(node, kept);
+  if (kept !== null) {
+    // another version of this program, which keeps a root of its own here, clears what nobody has used
+    await utimes(kept.root, new Date(), new Date()).catch(() => {});
+    return sandboxOf(node, kept);
+  }
   const begun = Date.now();
   const { madeOf, ...tried } = await triedOut(parent, runtimes, node);
   await clear(parent, tried.root);

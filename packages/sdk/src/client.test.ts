@@ -31,6 +31,8 @@ function answerTo({ url: at = "" }: IncomingMessage): readonly [number, unknown]
   return (queue.length > 1 ? queue.shift() : queue[0]) ?? [404, { error: { code: "not_found" } }];
 }
 
+const BROKEN_PROMISE = { code: "broken_word", message: expect.stringContaining("promise for this document is not right") as unknown };
+
 beforeEach(async () => {
   [seen, answers] = [[], {}];
   answers[API.challenge.path] = [[200, { challenge: "c".repeat(64) }]];
@@ -79,7 +81,9 @@ it("asks again while the broker is busy, and gives up with the broker's own word
 
 it("takes no answer that is not what the API says", async () => {
   answers[API.offers.path] = [[200, { ...OFFERS, offers: "many" }]];
-  await expect(client.read("offers")).rejects.toThrow(/answer \(offers\) is not what its API says, at 'offers'/);
+  await expect(client.read("offers")).rejects.toMatchObject({
+    ...{ code: "broken_word", message: expect.stringContaining("answer (offers) is not what its API says, at 'offers'") },
+  });
 });
 
 it("takes a list of a broker that knows no pages for all of it", async () => {
@@ -101,7 +105,7 @@ it("says what it is that answers, or that nothing does", async () => {
 it("trusts no answer to a document without the broker's promise for it", async () => {
   const document = client.sign("stop", { lease: "a".repeat(64), party: client.identity.party, reason: "" });
   answers[API.submit.path] = [[200, { id: document.id, at: 1, salt: "b".repeat(64) }]];
-  await expect(client.submit(document.envelope)).rejects.toThrow(/promise for this document is not right/);
+  await expect(client.submit(document.envelope)).rejects.toMatchObject(BROKEN_PROMISE);
 });
 
 it("tells of each document that was taken, and of none that was refused", async () => {
@@ -148,9 +152,16 @@ it("knows the promise for a credit that was booked before under its reference, a
   expect(await client.submit(again.envelope)).toMatchObject({ ok: true, answer: { id: first.id } });
   for (const other of [credit({ amountNanos: "6" }), credit({ reference: "wire-2" }), credit({ source: "card" })]) {
     answers[API.submit.path] = [booked(other)];
-    await expect(client.submit(again.envelope)).rejects.toThrow(/promise for this document is not right/);
+    await expect(client.submit(again.envelope)).rejects.toMatchObject(BROKEN_PROMISE);
   }
   const nameless = credit({ reference: "" });
   answers[API.submit.path] = [booked(nameless)];
-  await expect(client.submit(credit({ reference: "" }).envelope)).rejects.toThrow(/promise for this document is not right/);
+  await expect(client.submit(credit({ reference: "" }).envelope)).rejects.toMatchObject(BROKEN_PROMISE);
+});
+
+it("takes no address that is none, and says so as what its caller handed in", async () => {
+  await expect(fetchMarket("ftp://x")).rejects.toMatchObject({
+    code: "bad_input",
+    message: expect.stringContaining("no broker's address"),
+  });
 });

@@ -37,7 +37,7 @@ import { pinsOf, systemTimers, zMarketInfo, type LinkAnswer, type MarketInfo, ty
 import { systemCrypto } from "@xenoservers/protocol/system";
 import * as z from "zod";
 import { answeredDocument } from "./answered.ts";
-import { RefusedError } from "./errors.ts";
+import { BrokenWordError, InputError, RefusedError } from "./errors.ts";
 import { fetchFrom } from "./fetch-from.ts";
 import type { Identity } from "./identity.ts";
 
@@ -84,7 +84,7 @@ async function refusalIn(response: Response): Promise<Refusal> {
 /** `url`: one or several addresses of the market. */
 export async function fetchMarket(url: string): Promise<MarketInfo> {
   if (!zAddresses.safeParse(url).success)
-    throw new Error(`'${visible(url)}' is no broker's address: write http://HOST:PORT or https://HOST`);
+    throw new InputError(`'${visible(url)}' is no broker's address: write http://HOST:PORT or https://HOST`);
   const response = await fetchFrom(url, API.market.path, { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
     throw new Error(`no broker answers at ${url}; check the address, or start one with \`xeno broker\``, { cause });
   });
@@ -139,7 +139,7 @@ export class MarketClient {
     if (!fresh && this.#market && this.timers.now() - this.#market.readAt < MARKET_FRESH_MS) return this.#market.info;
     const info = await this.read("market");
     if (!samePins(pinsOf(info), this.pins))
-      throw new Error("the broker shows other keys than were pinned at login; do not use it before its operator explains");
+      throw new BrokenWordError("the broker shows other keys than were pinned at login; do not use it before its operator explains");
     this.#market = { info, readAt: this.timers.now() };
     return info;
   }
@@ -193,7 +193,7 @@ export class MarketClient {
       taken.promise.origin !== this.pins.origin ||
       !verifyPromise(this.crypto, this.pins.keys.receipts, taken.promise)
     ) {
-      throw new Error("the broker's promise for this document is not right; keep what it answered and do not trust it");
+      throw new BrokenWordError("the broker's promise for this document is not right; keep what it answered and do not trust it");
     }
     return { document, at: taken.at, promise: taken.promise, answer };
   }
@@ -203,7 +203,9 @@ export class MarketClient {
     const response = await this.#get(name, request);
     const reply = route.reply.safeParse(route.raw === "text" ? await response.text() : await response.json().catch(() => null));
     if (!reply.success)
-      throw new Error(`the broker's answer (${name}) is not what its API says, at '${reply.error.issues[0]?.path.join(".") ?? ""}'`);
+      throw new BrokenWordError(
+        `the broker's answer (${name}) is not what its API says, at '${reply.error.issues[0]?.path.join(".") ?? ""}'`,
+      );
     // parsed by that very route's schema
     return reply.data as RouteReply<N>;
   }

@@ -1,6 +1,7 @@
 /** Opens the broker's link as a client's identity. */
 import { LinkClient, pinsOf, type LinkOptions } from "@xenoservers/protocol/link";
 import type { MarketClient } from "./client.ts";
+import { BrokenWordError } from "./errors.ts";
 import { samePins } from "@xenoservers/protocol";
 
 /** A link that logs in as the client's identity, to the pinned market only. */
@@ -15,7 +16,7 @@ export function openLink(
     timers,
     crypto: client.crypto,
     login(challenge, market) {
-      if (!samePins(pinsOf(market), client.pins)) throw new Error("the broker shows other keys than were pinned at login");
+      if (!samePins(pinsOf(market), client.pins)) throw new BrokenWordError("the broker shows other keys than were pinned at login");
       return client.sign("login", { party: client.identity.party, challenge }).envelope;
     },
     ...handlers,

@@ -1,4 +1,4 @@
-import { drawReferee, objectionDepositNanos } from "@xenoservers/market";
+import { drawReferee, objectionDepositNanos, traceWithinMs } from "@xenoservers/market";
 import { refuse, type Envelope, type LeaseView, type OfferView, type Receipt, type SignedDocument } from "@xenoservers/protocol";
 import type { LinkAnswer } from "@xenoservers/protocol/link";
 import { PAPER_PRICE, PaperMarket, Random, SimClock, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
@@ -8,7 +8,7 @@ import { PaperClient } from "../../../test/support/paper-client.ts";
 import { disputeTerms } from "./dispute-terms.ts";
 import { disputeResults, type TraceHere } from "./dispute.ts";
 import { buildJob, type BuiltJob } from "./job.ts";
-import { RefusedError } from "./errors.ts";
+import { RefusedError, StalledError } from "./errors.ts";
 import { bytesBlob } from "./blob.ts";
 import type { Trace } from "./segment.ts";
 
@@ -306,6 +306,28 @@ it("that cannot find the job's states on this machine keeps no link open", async
   await clock.runUntil(market.now + 10_000);
   await expect(called).rejects.toThrow("no engine here");
   expect(await connectsLater()).toBe(0);
+});
+
+it("ends where the broker says for ever that a server owes its states: its time by what was signed, and some more", async () => {
+  lease = settled({ fuel: "9000000000000" });
+  client.onSubmit = (document) => {
+    const trace = { depositNanos: "60", answered: false, deadlineAt: null };
+    if (document.kind === "trace-request") views.set(lease, { ...viewOf(lease), state: "disputed", trace });
+    return { ok: true, answer: {} };
+  };
+  const begun = clock.now();
+  let [ended, afterMs]: [unknown, number] = [null, 0];
+  disputeResults(client, [lease], order.payload, job, BUDGET, () => Promise.withResolvers<Trace>().promise).catch((error: unknown) => {
+    [ended, afterMs] = [error, clock.now() - begun];
+  });
+  const withinMs = traceWithinMs(9_000_000_000_000n, order.payload.resources.memoryMib);
+  // it waits as long as the server may take at the least, and never much longer
+  await clock.runUntil(begun + withinMs);
+  expect(ended).toBeNull();
+  await clock.runUntil(begun + 4 * withinMs, () => ended !== null);
+  expect(ended).toBeInstanceOf(StalledError);
+  expect(ended).toMatchObject({ message: expect.stringContaining(lease) });
+  expect(afterMs).toBeLessThan(3 * withinMs + 1_000);
 });
 
 let connects = 0;

@@ -2,7 +2,7 @@
  * The broker's word on a doubted result, held against the two results that the servers signed: it is taken only where it follows from
  * them. Who controls the inputs: the broker (its answer, what it shows), both servers (their results).
  */
-import { parseDocumentOf, verifyDocumentOf, type Crypto, type Payload, type SignedDocument } from "@xenoservers/protocol";
+import { isSameSigned, verifyDocumentOf, type Payload } from "@xenoservers/protocol";
 import { judgeRuling } from "@xenoservers/verify";
 import type { MarketClient } from "./client.ts";
 import type { DisputedLease } from "./dispute-terms.ts";
@@ -15,11 +15,6 @@ export interface Part {
   trace: Payload<"trace"> | null;
   segment: number;
 }
-
-const isThe = (crypto: Crypto, kind: "result", untrusted: unknown, { id }: SignedDocument): boolean => {
-  const parsed = parseDocumentOf(crypto, kind, untrusted);
-  return parsed.ok && parsed.document.id === id;
-};
 
 /** The verdict in the answer, signed for this lease; null where there is none. */
 function verdictIn(client: MarketClient, answer: Record<string, unknown> | null, lease: string): Payload<"verdict"> | null {
@@ -65,7 +60,7 @@ export async function bring(
   }
   if (own.difference === null) throw broken("it says that the result is wrong, and the referee has signed the same");
   const { crypto } = client;
-  const holdsBoth = isThe(crypto, "result", said.result, accused.result) && isThe(crypto, "result", said.ruling, ruling);
+  const holdsBoth = isSameSigned(crypto, said.result, accused.result) && isSameSigned(crypto, said.ruling, ruling);
   if (!holdsBoth || said.referee !== referee || said.why !== own.difference) throw broken("its verdict is not over these two results");
   return said;
 }

@@ -5,7 +5,7 @@
  */
 import type { EventView, LeaseView, OfferView, RouteQueryInput, RouteReply } from "@xenoservers/protocol";
 import type { MarketClient } from "./client.ts";
-import { RefusedError } from "./errors.ts";
+import { BrokenWordError, RefusedError } from "./errors.ts";
 
 /** What a list is read with. */
 export type Reading = Pick<MarketClient, "read" | "sleep">;
@@ -38,7 +38,7 @@ export async function* pagesOf<N extends ListName>(
     yield page;
     left -= rows(page).length;
     if (page.next === null) return;
-    if (page.next === after) throw new Error(`the broker's list (${name}) leads from a page to the same page again`);
+    if (page.next === after) throw new BrokenWordError(`the broker's list (${name}) leads from a page to the same page again`);
     after = page.next;
   }
 }

@@ -5,7 +5,7 @@
 import { refuse, type SignedDocument } from "@xenoservers/protocol";
 import * as z from "zod";
 import type { MarketClient } from "./client.ts";
-import { RefusedError } from "./errors.ts";
+import { InputError, RefusedError } from "./errors.ts";
 import { ORDER_VALID_MS, signOrder, type Wanted } from "./order.ts";
 import { BrokenPurchaseOrder, checkBound, type BoundOrder } from "./purchase-order.ts";
 import { untilBound, type WhileWaiting } from "./waiting.ts";
@@ -70,7 +70,7 @@ export async function placeReplicas(
   for (let again = false; ; again = true) {
     const market = await client.market(again);
     const problem = clockProblem(client);
-    if (problem !== null) throw new Error(problem);
+    if (problem !== null) throw new InputError(problem);
     const at = client.brokerNow();
     const order = signOrder(client, market, wanted, jobHash);
     await whileWaiting.onSigned?.(order.id);

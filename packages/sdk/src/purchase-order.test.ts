@@ -146,13 +146,17 @@ describe("placing an order", () => {
 
   it("refuses before it orders where this machine's clock is far off", async () => {
     info({ now: Date.now() - 3_600_000 });
-    await expect(placeOrder(client, wanted, JOB)).rejects.toThrow(/clock is 60 minutes ahead of the broker's/);
+    await expect(placeOrder(client, wanted, JOB)).rejects.toMatchObject({
+      ...{ code: "bad_input", message: expect.stringContaining("clock is 60 minutes ahead of the broker's") },
+    });
     expect(client.submitted).toEqual([]);
   });
 
   it("refuses a broker that shows other keys than were pinned", async () => {
     info({ operatorKey: "0".repeat(64) });
-    await expect(placeOrder(client, wanted, JOB)).rejects.toThrow(/other keys than were pinned/);
+    await expect(placeOrder(client, wanted, JOB)).rejects.toMatchObject({
+      ...{ code: "broken_word", message: expect.stringContaining("other keys than were pinned") },
+    });
   });
 
   it("takes replicas only of as many owners as were ordered", async () => {

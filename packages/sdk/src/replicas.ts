@@ -26,6 +26,8 @@ const RECEIPT_WITHIN_MS = 10_000;
 /** What is told while they run. */
 export interface ReplicasWatch {
   onOutput?(slot: number, stream: Stream, bytes: Uint8Array): void | Promise<void>;
+  /** Another server runs it, and begins anew: what this one printed before is void. */
+  onMoved?(slot: number): void;
   onState?(slot: number, state: string): void;
   /** One is settled, and its receipt kept. */
   onEnded?(lease: LeaseView): void;
@@ -117,6 +119,7 @@ export class ReplicasRun {
     const { watch, wantsFiles } = means;
     const { sessions, close } = openSessions(client, bounds, job, (slot) => ({
       onOutput: (stream, bytes) => watch.onOutput?.(slot, stream, bytes),
+      onMoved: () => watch.onMoved?.(slot),
       onState: (state) => watch.onState?.(slot, state),
       ...(wantsFiles ? { onResult: proving } : {}),
     }));

@@ -83,6 +83,7 @@ async function follow(
       output += text;
       if (!quiet) showRaw("stderr", text.replaceAll(/^(?=.)/gm, "         | "));
     },
+    onMoved: () => void (output = ""),
     onState: (state) =>
       void (state === "running" && step(`the guest runs: ${(long ? LONG : SHORT).runs}, in an empty root without network`)),
   });

@@ -23,16 +23,25 @@ export interface AgentSession {
 }
 
 /** Leases that run on while nobody follows them; all are stopped when the agent goes. */
-class StartedLeases {
-  readonly #client: MarketClient;
+export class StartedLeases {
+  readonly #client: Pick<MarketClient, "read" | "act" | "identity">;
   readonly #ids = new Set<string>();
 
-  constructor(client: MarketClient) {
+  constructor(client: Pick<MarketClient, "read" | "act" | "identity">) {
     this.#client = client;
   }
 
-  assertRoom(): void {
+  /** Those that ended while nobody asked for them take no room. Throws UserError. */
+  async assertRoom(): Promise<void> {
+    if (this.#ids.size >= LEASES_MAX) await this.#look();
     if (this.#ids.size >= LEASES_MAX) throw new UserError(`${LEASES_MAX} leases of this session run already: stop some first`);
+  }
+
+  async #look(): Promise<void> {
+    for (const id of this.#ids) {
+      const { state } = await this.#client.read("lease", { params: { id } });
+      if (!isLive(state)) this.#ids.delete(id);
+    }
   }
 
   add(lease: string): void {

@@ -2,13 +2,13 @@
  * What an agent wants to run, as the words of `xeno run` would have it: a program in the call itself, or an image by name. Nothing of this
  * machine goes along but what the call brings and what lies in the session's folder. Who controls the inputs: the agent, every field.
  */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { InputError, assertPlaceFor, isOnThisMachine } from "@xenoservers/sdk";
 import { z } from "zod";
 import { runInput, type RunInput } from "../input/verbs/run.ts";
 import { readTyped } from "../input/verb.ts";
+import { scratch } from "../local/scratch.ts";
 import { UserError } from "../output/ui.ts";
 import { withinFolder } from "./own-folder.ts";
 
@@ -104,8 +104,7 @@ export interface JobHere {
 /** Throws UserError where the job is not one. */
 export async function jobHere(job: Job, folder: string | null): Promise<JobHere> {
   if (job.in !== undefined && job.files.length > 0) throw new UserError("give either 'in' or 'files'");
-  const work = await mkdtemp(path.join(tmpdir(), "xeno-agent-"));
-  const done = (): Promise<void> => rm(work, { recursive: true, force: true });
+  const { folder: work, remove: done } = await scratch("agent");
   try {
     const sent = path.join(work, "in");
     await mkdir(sent);

@@ -62,11 +62,13 @@ export const resultTool = tool({
   schema: z.strictObject({ lease: zLease, wait: z.boolean().default(true), stdoutFrom: zFrom, stderrFrom: zFrom }),
   async run({ lease: id, wait, stdoutFrom, stderrFrom }, call) {
     const { client, context, leases } = call.session;
-    const output = { stdout: new Slicer(stdoutFrom), stderr: new Slicer(stderrFrom) };
+    const slicers = () => ({ stdout: new Slicer(stdoutFrom), stderr: new Slicer(stderrFrom) });
+    let output = slicers();
     const shown = Promise.withResolvers<null>();
     const streams = () => ({ stdout: output.stdout.slice(), stderr: output.stderr.slice() });
     const handlers: SessionHandlers = {
       onOutput: (stream, bytes) => output[stream].add(bytes),
+      onMoved: () => void (output = slicers()),
       onShown: () => shown.resolve(null),
     };
     return following(call, id, handlers, async ({ lease, session }) => {

@@ -122,7 +122,7 @@ export const runTool = tool({
   looks: false,
   schema: zRun,
   async run({ background, ...job }, call) {
-    call.session.leases.assertRoom();
+    await call.session.leases.assertRoom();
     const here = await jobHere(job, call.session.folder);
     let running: Running | null = null;
     try {

@@ -47,6 +47,7 @@ export const shownHere: SessionHandlers = {
   onOutput: showRaw,
   onState(state) {
     if (state === "reconnecting") say(dim("reconnecting"));
+    if (state === "matched again") say(dim("matched again: it begins anew on another server"));
     if (state.startsWith("problem")) say(yellow(state));
   },
 };

@@ -3,7 +3,16 @@
  * is checked.
  */
 import { TERMS, holdsCapacity } from "@xenoservers/market";
-import { type Delivered, type MarketClient, type Stream, assertPlaceFor, filesIn, isAuditDue, shortId } from "@xenoservers/sdk";
+import {
+  type Delivered,
+  type MarketClient,
+  type SessionHandlers,
+  type Stream,
+  assertPlaceFor,
+  filesIn,
+  isAuditDue,
+  shortId,
+} from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
 import { taking } from "../output/deliver.ts";
@@ -23,11 +32,11 @@ async function takeResult(
   client: MarketClient,
   id: string,
   out: string | null,
-  onOutput: (stream: Stream, bytes: Uint8Array) => void,
+  printed: Pick<SessionHandlers, "onOutput" | "onMoved">,
 ): Promise<Got> {
   const problems: string[] = [];
   const onState = (state: string): void => void (state.startsWith("problem") && problems.push(state));
-  const followed = await follow(client, id, { onOutput, onState, onResult: taking(out, []) });
+  const followed = await follow(client, id, { ...printed, onState, onResult: taking(out, []) });
   try {
     const { lease, session } = followed;
     if (holdsCapacity(lease.state))
@@ -50,7 +59,10 @@ export async function leaseResult({ lease: id, out, json }: ResultInput): Promis
   if (out !== null) await assertPlaceFor(out);
   const { client } = await openClient("read");
   const output: Record<Stream, Uint8Array[]> = { stdout: [], stderr: [] };
-  const { followed, delivered } = await takeResult(client, id, out, (stream, bytes) => void output[stream].push(bytes));
+  const { followed, delivered } = await takeResult(client, id, out, {
+    onOutput: (stream, bytes) => void output[stream].push(bytes),
+    onMoved: () => void ([output.stdout, output.stderr] = [[], []]),
+  });
   const { result, tree, from } = delivered;
   const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)];
   if (json) return printJson({ lease: followed.lease.id, result, from, tree, ...encodedStreams(output) });
@@ -67,6 +79,6 @@ export async function leaseResult({ lease: id, out, json }: ResultInput): Promis
 export async function fetchFiles({ lease: id, out }: FetchInput): Promise<void> {
   await assertPlaceFor(out);
   const { client } = await openClient("read");
-  const { delivered } = await takeResult(client, id, out, () => {});
+  const { delivered } = await takeResult(client, id, out, {});
   print(`${countOf(filesIn(delivered.tree), "file")} in ${out}`);
 }

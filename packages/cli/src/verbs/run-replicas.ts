@@ -46,6 +46,7 @@ function told(outputs: Outputs, { quiet, currency }: ReplicaOptions): ReplicasWa
   const unlessQuiet = (line: string): void => void (quiet || say(line));
   return {
     onOutput: (slot, stream, bytes) => void outputs[slot]?.[stream].push(bytes),
+    onMoved: (slot) => void [outputs[slot]?.stdout, outputs[slot]?.stderr].forEach((pieces) => pieces?.splice(0)),
     onState: (slot, state) => void (state.startsWith("problem") && unlessQuiet(yellow(`         replica ${slot + 1}: ${state}`))),
     onEnded: (lease) => unlessQuiet(endLine(lease, currency)),
     onCompared({ count, fuel, difference, isDrawn }) {

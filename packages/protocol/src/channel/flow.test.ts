@@ -275,6 +275,53 @@ describe("a tunnel", () => {
     tunnel.drop();
   });
 
+  /** A stream that takes nothing until it is told to, and how often it was written to. */
+  function stuck(): { stream: Duplex; writes: string[]; goOn(): void } {
+    const writes: string[] = [];
+    let next: (() => void) | null = null;
+    const write = (bytes: Uint8Array, _: string, done: () => void): void => {
+      writes.push(Buffer.from(bytes).toString());
+      next = done;
+    };
+    const stream = new Duplex({ read() {}, write });
+    return { stream, writes, goOn: () => next?.() };
+  }
+  const heard = (stream: Duplex, hasHalves = true) => {
+    const said: [ChannelHeader["t"], string | number][] = [];
+    const send = async (header: ChannelHeader): Promise<void> => {
+      said.push([header.t, header.t === "shut" ? header.why : header.t === "taken" ? header.bytes : ""]);
+    };
+    return { said, tunnel: new Tunnel(stream, { id: 1, hasHalves, send, closed: () => {} }) };
+  };
+
+  it("holds what the stream does not take as few pieces, however many messages it came in, and all of it comes", async () => {
+    const { stream, writes, goOn } = stuck();
+    const { tunnel, said } = heard(stream);
+    for (let i = 0; i < 40_000; i++) tunnel.receive(Buffer.from(String(i % 10)));
+    tunnel.receive(new Uint8Array(0));
+    for (let i = 0; i < 10; i++) {
+      goOn();
+      await settled();
+    }
+    expect(writes.length).toBe(4); // the first one, and 16 KiB at a time
+    expect(writes.join("")).toBe("0123456789".repeat(4_000));
+    expect(said.reduce((sum, [t, bytes]) => sum + (t === "taken" ? Number(bytes) : 0), 0)).toBe(40_000);
+    expect(stream.writableFinished).toBe(true);
+    tunnel.drop();
+  });
+
+  it.each<[string, boolean, number]>([
+    ["says its end again and again", true, 2],
+    ["says an end where a stream has none", false, 1],
+  ])("is shut where the other side %s", (_, hasHalves, times) => {
+    const { tunnel, said } = heard(stuck().stream, hasHalves);
+    for (let i = 0; i < times; i++) tunnel.receive(new Uint8Array(0));
+    expect(said.map(([t]) => t)).toEqual(["shut"]);
+    // what comes after it is not even read
+    tunnel.receive(new Uint8Array(1));
+    expect(said).toHaveLength(1);
+  });
+
   /** A program of this machine, and one of the guest's that answers once it has heard all: `answer` to what it heard. */
   async function joined(answer: (heard: string, socket: Socket) => void) {
     const tunnels: Tunnel[] = [];

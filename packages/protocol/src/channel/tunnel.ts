@@ -1,14 +1,18 @@
 /**
- * Byte streams inside a channel: a connection to a guest's port, its shell, its screen. Each side sends at most a window ahead of what the
- * other has used. Of a port, one side's end leaves the other's bytes their way, as TCP does (RFC 9293, section 3.6): it is said by `data`
- * of no bytes. A program that has gone says no more than one that waits for an answer. What is shut takes its place among an end's tunnels
- * until its stream has closed. Who controls the inputs: the other end of the channel.
+ * Byte streams inside a channel: a connection to a guest's port, its shell, its screen. Each side sends at most a window ahead of what
+ * the other has used. Of a port, one side's end leaves the other's bytes their way, as TCP does (RFC 9293, section 3.6): it is said by
+ * `data` of no bytes. A program that has gone says no more than one that waits for an answer. What is shut takes its place among an end's
+ * tunnels until its stream has closed. What waits for the stream is held as few pieces, however many messages it came in: what it takes
+ * of memory is bounded by its bytes. Who controls the inputs: the other end of the channel.
  */
+import { concatBytes } from "../bytes.ts";
 import type { ByteDuplex } from "./byte-streams.ts";
 import { TUNNEL_WINDOW_BYTES, type ChannelHeader } from "./channel-messages.ts";
 
 const PIECE_BYTES_MAX = 60_000;
 const NO_BYTES = new Uint8Array(0);
+/** Messages that come while the stream is busy are put together up to so much. */
+const JOINED_BYTES_MAX = 16 * 1024;
 
 /** Resolves when the channel has handed it over. */
 type Send = (header: ChannelHeader, body?: Uint8Array) => Promise<void>;
@@ -29,6 +33,9 @@ export class Tunnel {
   /** Pieces that the channel has not handed over. */
   #queued = 0;
   #unused = 0;
+  /** What came while the stream was busy with what came before. */
+  readonly #held: Uint8Array[] = [];
+  #isWriting = false;
   #over = false;
   #otherEnded = false;
 
@@ -78,22 +85,41 @@ export class Tunnel {
     else this.#stream.pause();
   }
 
-  /** Bytes from the other side. One that sends far over the window, or after its end, is cut off. */
+  /** Bytes from the other side, or none for its end. One that sends far over the window, or anything after its end, is cut off. */
   receive(bytes: Uint8Array): void {
     if (this.#over) return;
+    if (this.#otherEnded) return this.#end("more was sent than there was");
     if (bytes.length === 0) return this.#otherEnds();
     this.#unused += bytes.length;
-    if (this.#otherEnded) return this.#end("more was sent than there was");
     if (this.#unused > 4 * TUNNEL_WINDOW_BYTES) return this.#end("more was sent than was asked for");
+    const last = this.#held.at(-1);
+    if (last && last.length + bytes.length <= JOINED_BYTES_MAX) this.#held[this.#held.length - 1] = concatBytes(last, bytes);
+    else this.#held.push(bytes);
+    if (!this.#isWriting) this.#write();
+  }
+
+  /** Hands one piece over; the next follows once it was taken. */
+  #write(): void {
+    const bytes = this.#held.shift();
+    if (!bytes) return;
+    this.#isWriting = true;
     this.#stream.write(bytes, () => {
+      this.#isWriting = false;
       this.#unused -= bytes.length;
       if (!this.#over) void this.#host.send({ t: "taken", id: this.#host.id, bytes: bytes.length });
+      if (!this.#isWriting) this.#write();
     });
   }
 
+  /** Nothing more comes: what is held goes to the stream at once. */
+  #writeAll(): void {
+    while (this.#held.length > 0) this.#write();
+  }
+
   #otherEnds(): void {
-    if (this.#otherEnded || !this.#host.hasHalves) return;
+    if (!this.#host.hasHalves) return this.#end("an end was said where there is none");
     this.#otherEnded = true;
+    this.#writeAll();
     this.#stream.end();
   }
 
@@ -108,6 +134,7 @@ export class Tunnel {
     this.#over = true;
     if (why !== "") return void this.#stream.destroy(new Error(why));
     this.#stream.pause();
+    this.#writeAll();
     this.#stream.end(() => this.#stream.destroy());
   }
 

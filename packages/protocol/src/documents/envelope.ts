@@ -102,3 +102,9 @@ export function parseDocumentOf<K extends Kind>(crypto: Crypto, kind: K, untrust
   const { document } = parsed;
   return isOfKind(document, kind) ? { ok: true, document } : refuse("unknown_kind", { expected: kind, got: document.kind });
 }
+
+/** The same words, signed by the same key: an id is of the words alone, and says nothing of who signed them. */
+export function isSameSigned(crypto: Crypto, untrusted: unknown, { id, keyid }: SignedDocument): boolean {
+  const parsed = parseDocument(crypto, untrusted);
+  return parsed.ok && parsed.document.id === id && parsed.document.keyid === keyid;
+}

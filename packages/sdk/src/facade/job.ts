@@ -73,6 +73,7 @@ export class Job {
     for (const { promise } of [this.#running, this.#ended]) promise.catch(() => {});
     this.#opened = ways.open({
       onOutput: (stream, bytes) => this.output.take(stream, bytes),
+      onMoved: () => this.#moved(),
       onResult: (delivered, session) => this.#take(delivered, session),
       onState: (state) => {
         this.#stands(state);
@@ -156,10 +157,15 @@ export class Job {
     this.#files = write ? listed(delivered.tree) : await collected(delivered.tree, fetch);
   }
 
+  /** Another server has nothing of it yet. */
+  #moved(): void {
+    this.#isThere = false;
+    this.#files = [];
+    this.output.restart();
+  }
+
   #stands(state: string): void {
-    // another server has nothing of it yet
-    if (state === "matched again") this.#isThere = false;
-    else if (THERE.includes(state)) this.#isThere = true;
+    if (THERE.includes(state)) this.#isThere = true;
     if (state === "running" || state === "ended") this.#running.resolve();
   }
 

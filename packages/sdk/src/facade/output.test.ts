@@ -30,6 +30,22 @@ describe("output", () => {
     expect(output.textOf("stdout")).toBe("aé€𝄞z");
   });
 
+  it("begins anew where another server does: nothing of the one before is shown, nor half a letter of it", async () => {
+    const output = new Output();
+    const reader = output[Symbol.asyncIterator]();
+    const first = reader.next();
+    void output.take("stdout", bytesOf("old"));
+    expect(await first).toMatchObject({ value: { text: "old", offset: 0 } });
+    const waiting = [output.take("stdout", new Uint8Array(2 * MIB)), output.take("stdout", bytesOf("é").subarray(0, 1))];
+    output.restart();
+    await Promise.all(waiting);
+    void output.take("stdout", bytesOf("new"));
+    output.end();
+    expect(await reader.next()).toMatchObject({ value: { text: "new", offset: 0 } });
+    expect(await reader.next()).toMatchObject({ done: true });
+    expect([output.textOf("stdout"), output.isCut("stdout")]).toEqual(["new", false]);
+  });
+
   it("waits for a slow reader, and no longer for one that has left", async () => {
     const output = new Output();
     const reader = output[Symbol.asyncIterator]();

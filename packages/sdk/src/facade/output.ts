@@ -8,7 +8,10 @@ import type { Stream } from "../session/streams.ts";
 /** One piece of a job's output. */
 export interface Chunk {
   stream: Stream;
-  /** Where in its stream it begins: after a gap, what came before was not held for a reader that came late. */
+  /**
+   * Where in its stream it begins: after a gap, what came before was not held for a reader that came late. At 0 again, the order was placed
+   * on another server, and what came before is void.
+   */
   offset: number;
   bytes: Uint8Array;
   /** The same as text; a letter that is cut in two stands in the later piece. */
@@ -48,7 +51,7 @@ class Kept {
 
 /** The output of one job: `for await (const { text } of job.output)`. */
 export class Output implements AsyncIterable<Chunk> {
-  readonly #kept: Readonly<Record<Stream, Kept>> = { stdout: new Kept(), stderr: new Kept() };
+  #kept: Readonly<Record<Stream, Kept>> = { stdout: new Kept(), stderr: new Kept() };
   readonly #held: Chunk[] = [];
   #heldBytes = 0;
   #readers = 0;
@@ -80,6 +83,14 @@ export class Output implements AsyncIterable<Chunk> {
     if (this.#heldBytes <= HELD_BYTES_MAX) return;
     if (this.#readers > 0) return new Promise((resolve) => this.#room.push(resolve));
     this.#dropOldest();
+  }
+
+  /** Another server begins anew: what was not read yet of the one before is not shown. */
+  restart(): void {
+    this.#kept = { stdout: new Kept(), stderr: new Kept() };
+    this.#held.length = 0;
+    this.#heldBytes = 0;
+    this.#goOn();
   }
 
   /** Nothing more comes. */

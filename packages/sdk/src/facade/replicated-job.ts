@@ -76,6 +76,7 @@ export class ReplicatedJob {
     this.#outputs = Array.from({ length: count }, () => new Output());
     const watch: ReplicasWatch = {
       onOutput: (slot, stream, bytes) => this.#outputs[slot]?.take(stream, bytes),
+      onMoved: (slot) => this.#outputs[slot]?.restart(),
       onState: (slot, state) => onState?.(`replica ${slot + 1}: ${state}`),
       onTerms: () => void (this.#isJudging = true),
       onJudged: () => void (this.#isJudging = false),

@@ -360,30 +360,64 @@ describe("the wait for a lease", () => {
     expect(over).toMatchObject({ message: expect.stringMatching(/has not answered for/) });
   });
 
+  /** The broker says that the order is on that server now. */
+  function placedOn(other: PaperServer, order: SignedDocument<"order">): SignedDocument<"purchase-order"> {
+    const customer = market.party("carl", SEED);
+    const po = market.purchaseOrder(order, other, market.offer(other), { attempt: 2 });
+    client.answers.order = () => ({ id: order.id, lease: po.id, attempt: 2, waiting: null, refused: null });
+    const stored = (envelope: typeof po.envelope, kind: string) => {
+      return { kind, id: po.id, envelope, at: START, salt: "" as const, leaf: po.id, index: 1, proof: [] };
+    };
+    const leaves = [...customer.grants, ...other.grants].map((envelope) => stored(envelope, "key-grant"));
+    client.answers.receipt = () => ({
+      ...{ format: "xenoservers-receipt-1", lease: po.id, market: market.pins, documents: [stored(po.envelope, "purchase-order")] },
+      ...{ leaves, checkpoint: "", size: 2 },
+    });
+    return po;
+  }
+
+  it.each<[string, () => void]>([
+    ["has printed", () => {}],
+    ["has printed all and shown its result, which is taken here", () => void finish({}, TREE, "hello")],
+    ["goes on printing", () => void ends[0]!.channel.send({ t: "output", stream: "stdout", offset: 5 }, utf8(" and more"))],
+  ])("begins anew on another server after one that %s: what is receipted is the second one's alone", async (_, act) => {
+    const [moved, taken]: [string[], string[]] = [[], []];
+    open({
+      onMoved: () => void moved.push(output.slice(0, 5)),
+      onResult: async ({ result }) => void taken.push(result.lease),
+    });
+    await attached();
+    const first = ends[0]!;
+    first.channel.send({ t: "output", stream: "stdout", offset: 0 }, utf8("hello"));
+    await until(() => output === "hello");
+    act();
+    await gone(500);
+    const other = market.server(market.party("otto"));
+    const po = placedOn(other, bound.order);
+    view = { ...view, state: "lapsed" };
+    await until(() => moved.length > 0, 10_000);
+    first.channel.send({ t: "output", stream: "stdout", offset: 5 }, utf8(" late"));
+    [server, bound, output, view] = [other, { ...bound, po: po as BoundOrder["po"] }, "", market.view(po)];
+    await until(() => ends.length > 1 && kinds().includes("attach"), 10_000);
+    expect(ends[1]!.got.find(({ header }) => header.t === "attach")?.header).toMatchObject({ stdout: 0, stderr: 0 });
+    const result = finish();
+    await until(() => kinds().includes("delivered"), 10_000);
+    expect([moved, output, taken.at(-1)]).toEqual([["hello"], "hello", po.id]);
+    const [word] = wordIn(ends[1]) ?? [];
+    expect(parseDocumentOf(nodeCrypto, "delivery", word)).toMatchObject({ document: { payload: { lease: po.id, result: result.id } } });
+    expect(states.filter((state) => state.startsWith("problem"))).toEqual([]);
+  });
+
   it("follows its order to another server, and sends nothing under another order", async () => {
     open();
     await attached();
     view = { ...view, state: "lapsed" };
     const other = market.server(market.party("otto"));
-    const customer = market.party("carl", SEED);
-    const again = (order: SignedDocument<"order">) => {
-      const po = market.purchaseOrder(order, other, market.offer(other), { attempt: 2 });
-      client.answers.order = () => ({ id: order.id, lease: po.id, attempt: 2, waiting: null, refused: null });
-      const stored = (envelope: typeof po.envelope, kind: string) => {
-        return { kind, id: po.id, envelope, at: START, salt: "" as const, leaf: po.id, index: 1, proof: [] };
-      };
-      const leaves = [...customer.grants, ...other.grants].map((envelope) => stored(envelope, "key-grant"));
-      client.answers.receipt = () => ({
-        ...{ format: "xenoservers-receipt-1", lease: po.id, market: market.pins, documents: [stored(po.envelope, "purchase-order")] },
-        ...{ leaves, checkpoint: "", size: 2 },
-      });
-      return po;
-    };
-    const right = again(bound.order);
+    const right = placedOn(other, bound.order);
     await until(() => states.includes("matched again"), 10_000);
     expect(session.lease).toBe(right.id);
     // now the broker puts another order of the same customer in its place
-    again(client.sign("order", { ...bound.order.payload, jobHash: "c".repeat(64), clientId: client.newId() }));
+    placedOn(other, client.sign("order", { ...bound.order.payload, jobHash: "c".repeat(64), clientId: client.newId() }));
     const failed = Promise.race([session.settled(), session.failed]);
     await gone(10_000);
     expect(await failed).toBeInstanceOf(BrokenPurchaseOrder);

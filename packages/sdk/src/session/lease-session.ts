@@ -34,6 +34,8 @@ export interface SessionHandlers {
   onOutput?(stream: Stream, bytes: Uint8Array): void | Promise<void>;
   /** The program reads what this side sends it: from where, or null for nothing of this side's. Asked once, when it runs. */
   onInput?(isTerminal: boolean): ByteSource | null;
+  /** Its order was placed on another server, which begins anew: what came before is not its output. */
+  onMoved?(): void;
   /** What was written so far, from where this side began to follow, has all come. */
   onShown?(): void;
   /** So much of the job has gone to its server by now. */
@@ -67,7 +69,8 @@ export class LeaseSession {
   readonly #handlers: SessionHandlers;
   readonly #link: SessionLink;
   readonly #alarm: Alarm;
-  readonly #streams: Streams;
+  /** Of the server that it is on now. */
+  #streams: Streams;
   readonly #fetches: Fetches;
   readonly #watch: LeaseWatch;
   #upload: Upload;
@@ -84,7 +87,8 @@ export class LeaseSession {
   #left: Withdrawn | null = null;
   /** That the server is not reached was said, and has not changed since. */
   #toldLost = false;
-  #taking = false;
+  /** The lease whose result is being taken here. */
+  #taking: string | null = null;
   #delivered: Delivered | null = null;
   /** Why this side could not take the result. */
   #untaken: Error | null = null;
@@ -159,10 +163,14 @@ export class LeaseSession {
     this.#alarm.ring();
   }
 
+  /** Nothing of the server before counts any more, whatever it printed or showed. */
   #rebind(bound: BoundOrder): void {
     this.#bound = bound;
     this.#wasHeard = false;
     this.#upload = new Upload(this.#job?.blobs ?? new Map());
+    this.#streams = new Streams({ stdout: 0, stderr: 0 });
+    [this.#delivered, this.#untaken, this.#word] = [null, null, null];
+    this.#handlers.onMoved?.();
     this.#handlers.onState?.("matched again");
     this.#channel?.close();
   }
@@ -211,6 +219,8 @@ export class LeaseSession {
     this.#toldLost = false;
     const answers = new Turns(WANTS_UNDER_WAY_MAX);
     channel.onMessage((header, body) => {
+      // of a server that the order has left
+      if (po.id !== this.lease) return;
       if (header.t !== "want") return this.#receive(channel, header, body);
       // the next is read while this one is sent
       const read = this.#read(header);
@@ -221,10 +231,14 @@ export class LeaseSession {
     await closed;
   }
 
+  get #isTaking(): boolean {
+    return this.#taking === this.lease;
+  }
+
   /** Nothing more will come: it ended without a result, or its result cannot be had for a while now. */
   get #over(): boolean {
     const { outcome } = this.#watch;
-    if (outcome === null || this.#delivered !== null || this.#taking) return false;
+    if (outcome === null || this.#delivered !== null || this.#isTaking) return false;
     if (outcome.kind === "stalled") return true;
     const { end } = outcome.lease;
     if ((end?.result ?? null) === null || end?.reason === "not-delivered") return true;
@@ -248,6 +262,7 @@ export class LeaseSession {
     await channel.send({ t: "part", digest, offset }, bytes);
     const end = offset + bytes.length;
     if (this.#job?.blobs.get(digest)?.isReadAnew) letGo(bytes);
+    if (channel !== this.#channel) return;
     this.#handlers.onSent?.(this.#upload.sent(digest, end));
   }
 
@@ -281,26 +296,29 @@ export class LeaseSession {
 
   #ended({ result, tree }: Extract<ChannelHeader, { t: "ended" }>): void {
     if (this.#delivered) return this.#say(); // the server did not hear it: its channel was lost
-    if (this.#taking) return;
+    if (this.#isTaking) return;
     const checked = checkResult(this.#bound, result);
     const why = checked.ok ? bytesProblem(this.#client, checked.document.payload, tree, this.#streams) : checked.why;
     if (!checked.ok || why !== null) return this.#problem(`the server's result is not right, and is not receipted: ${why}`);
     void this.#take({ result: checked.document.payload, tree, from: "server" }).then((taken) => taken && this.#receipt(checked.document));
   }
 
-  /** Takes the files that are wanted; false where they did not come, or cannot be kept here. */
+  /** Takes the files that are wanted; false where they did not come, cannot be kept here, or are of a server that the order has left. */
   async #take(delivered: Delivered): Promise<boolean> {
-    this.#taking = true;
+    const { lease } = this;
+    this.#taking = lease;
     try {
       await this.#handlers.onResult?.(delivered, this);
+      if (lease !== this.lease) return false;
       this.#delivered = delivered;
       return true;
     } catch (error) {
+      if (lease !== this.lease) return false;
       if (error instanceof NotDelivered) this.#problem(`${error.message}; it is not receipted`);
       else this.#untaken = error instanceof Error ? error : new Error(String(error));
       return false;
     } finally {
-      this.#taking = false;
+      if (this.#taking === lease) this.#taking = null;
       this.#alarm.ring();
     }
   }
@@ -324,7 +342,7 @@ export class LeaseSession {
   }
 
   async #fetchSealed(): Promise<void> {
-    if (this.#delivered || this.#taking || this.#sealedTried || this.#closed) return;
+    if (this.#delivered || this.#isTaking || this.#sealedTried || this.#closed) return;
     this.#sealedTried = true;
     try {
       const { delivered, streams, files } = await fetchSealed(this.#client, this.#bound);

@@ -3,7 +3,7 @@
  * controls the inputs: the broker (the verdict), both servers (their results, the trace).
  */
 import type { Finding, Lease } from "@xenoservers/market";
-import { parseDocumentOf, type Payload, type SignedDocument, type Verified } from "@xenoservers/protocol";
+import { isSameSigned, parseDocumentOf, type Payload, type SignedDocument, type Verified } from "@xenoservers/protocol";
 import type { FactWorld } from "../facts/facts.ts";
 import { judgeReferees } from "./judged-review.ts";
 import { judge, type Judgement } from "./judgement.ts";
@@ -44,7 +44,8 @@ export function judgeVerdict(
   const { payload } = verdict;
   const [stated, ruling] = [payload.result, payload.ruling].map((envelope) => parseDocumentOf(world.crypto, "result", envelope));
   if (!stated?.ok || !ruling?.ok) return cannot("the verdict does not hold two signed results");
-  if (!lease || !accused || stated.document.id !== accused.id) return cannot("the verdict judges another result than this lease's");
+  if (!lease || !accused || !isSameSigned(world.crypto, payload.result, accused))
+    return cannot("the verdict judges another result than this lease's");
   const wrong = rulingProblem(world, payload, ruling.document, lease);
   if (wrong !== null) return cannot(wrong);
   const judgement = judgementOf(world, verdict, lease, accused.payload, ruling.document.payload);

@@ -5,7 +5,7 @@
  * leases), all servers (their manifests), the operator (who is a referee).
  */
 import { speaksAs, type Finding } from "@xenoservers/market";
-import { parseDocumentOf, refuse, type Envelope, type Refusal, type SignedDocument, type Verified } from "@xenoservers/protocol";
+import { isSameSigned, parseDocumentOf, refuse, type Refusal, type SignedDocument, type Verified } from "@xenoservers/protocol";
 import { judge, judgeAppeal, judgeReferees } from "@xenoservers/verify";
 import type { LeaseRow, Versioned } from "../store/store.ts";
 import { LeaseChange, findLease } from "./folding.ts";
@@ -80,19 +80,14 @@ async function brought(
   return problem ?? { ok: true, lease: found.lease, run: run.lease };
 }
 
-/** Whoever reads the dispute judges by the ruling in it. */
-function isSame({ services: { crypto } }: Round, ruling: Envelope, { id }: SignedDocument<"result">): boolean {
-  const parsed = parseDocumentOf(crypto, "result", ruling);
-  return parsed.ok && parsed.document.id === id;
-}
-
 export async function openDispute(round: Round, document: Verified<"dispute">): Promise<Outcome> {
   const { segment, ruling } = document.payload;
   const found = await brought(round, document, "customer");
   if (!found.ok) return found;
   const proof = await proofOf(round, found.lease.data, found.run.data, segment);
   if (!proof.ok) return proof;
-  if (ruling !== null && !isSame(round, ruling, proof.ruling))
+  // whoever reads the dispute judges by the ruling in it
+  if (ruling !== null && !isSameSigned(round.services.crypto, ruling, proof.ruling))
     return refuse("result_mismatch", { refereeLease: found.run.data.id, why: "the ruling is not what the referee signed for this lease" });
   const finding: Finding = proof.difference === null ? "agrees" : "differs";
   const change = await LeaseChange.of(round, found.lease);

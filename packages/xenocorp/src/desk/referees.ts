@@ -77,6 +77,11 @@ export async function unfitness(round: Round, lease: LeaseRow, server: string): 
   return seat === server || fitsWithin(resources, candidate.free) ? null : "it is full";
 }
 
+/** What a key signed before its end cannot be told from what a thief signs after it: a ruling that is brought then proves nothing. */
+async function isEnded(round: Round, key: string): Promise<boolean> {
+  return ((await round.get("key", key))?.data.revokedAt ?? null) !== null;
+}
+
 /** Why the referee that was drawn will not judge any more, by the lease that was ordered from it; null while it may. */
 export async function refereeProblem(round: Round, lease: LeaseRow): Promise<string | null> {
   const { latest } = lease.judgedBy;
@@ -84,6 +89,7 @@ export async function refereeProblem(round: Round, lease: LeaseRow): Promise<str
   if (!lease.draw) return "nobody was drawn";
   if (!(await isReferee(round, lease.draw.referee))) return "the operator has dismissed it";
   if (!run || run.server !== lease.draw.referee) return null;
+  if (await isEnded(round, run.serverKey)) return "its key was revoked";
   if (run.state === "lapsed") return run.closing ? "it did not accept the run" : null;
   if (run.end) return refereeFailed(run.end.reason) ? `its run ended with ${run.end.reason}` : null;
   return isLive(run.state) ? "it was silent past its deadline" : null;
