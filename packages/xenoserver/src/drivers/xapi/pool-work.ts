@@ -1,4 +1,5 @@
 /** A machine against what was ordered, and against what a pool can boot. Who controls the inputs: the customer, every byte. */
+import type { Resources } from "@xenoservers/market";
 import {
   blobsOfVm,
   ifCanonical,
@@ -43,8 +44,13 @@ function poolProblem({ vm, machine, tpm, network, engine }: VmSpec): string | nu
   ]);
 }
 
-/** Why the machine is not the one that this lease is for, in words; null when it is. */
-export function poolWorkProblem(crypto: Crypto, { po: { resources }, order }: Ordered, { spec, inputs, blobs }: MachineJob): string | null {
+/** Why the machine is not the one that this lease is for, or larger than any host, in words; null when it can run. */
+export function poolWorkProblem(
+  crypto: Crypto,
+  { po: { resources }, order }: Ordered,
+  { spec, inputs, blobs }: MachineJob,
+  largest: Pick<Resources, "vcpu" | "memoryMib">,
+): string | null {
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
   const ownMib = XEN_OVERHEAD_MIB + screenMibOf(spec);
@@ -57,6 +63,14 @@ export function poolWorkProblem(crypto: Crypto, { po: { resources }, order }: Or
     [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
     [spec.memoryMib + ownMib <= resources.memoryMib, `the lease's memory must hold the guest's and ${ownMib} MiB for Xen itself`],
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
+    [
+      spec.vcpu <= largest.vcpu,
+      `no host of this pool has ${spec.vcpu} processors for one machine: the largest has ${largest.vcpu} (--cpu)`,
+    ],
+    [
+      spec.memoryMib + ownMib <= largest.memoryMib,
+      `no host of this pool has ${spec.memoryMib + ownMib} MiB for one machine: the largest has ${largest.memoryMib} (--mem)`,
+    ],
     [bytes <= (spec.diskMib + SEED_MIB) * MIB, "the image is larger than the machine's disk"],
   ]);
   return wrong ?? poolProblem(spec) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);

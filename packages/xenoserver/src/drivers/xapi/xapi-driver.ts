@@ -7,6 +7,8 @@ import { seedProblem, type Crypto, type VmSpec } from "@xenoservers/protocol";
 import type { GuestDriver, GuestJob, GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
 import { RefusedJob, RefusedWork } from "../refused.ts";
 import type { MachineJob, Work } from "../work.ts";
+import { MACHINE_FIELDS, platformOf } from "./machine-fields.ts";
+import { forkOf } from "./pool-forks.ts";
 import { PoolGuest, endedIn, vmOf, type Placed } from "./pool-guest.ts";
 import type { PoolImages } from "./pool-images.ts";
 import type { PoolSnapshots } from "./pool-snapshots.ts";
@@ -48,12 +50,16 @@ function machineOf(work: Work): MachineJob {
 }
 
 /** Never more than was sold, and never less: the memory is all there from the beginning. */
-async function size({ session }: Pool, vm: string, { memoryMib, vcpu }: VmSpec): Promise<void> {
+async function size({ session, sr }: Pool, vm: string, { memoryMib, vcpu }: VmSpec): Promise<void> {
   const bytes = memoryMib * MIB;
   await session.call(zNothing, "VM.set_memory_limits", vm, bytes, bytes, bytes, bytes);
   await session.call(zNothing, "VM.set_VCPUs_max", vm, vcpu);
   await session.call(zNothing, "VM.set_VCPUs_at_startup", vm, vcpu);
   await session.call(zNothing, "VM.set_VCPUs_params", vm, { weight: "256", cap: String(vcpu * CAP_PERCENT) });
+  await session.call(zNothing, "VM.set_platform", vm, platformOf(vcpu));
+  // a clone has none, and without one its memory goes to a storage that the owner did not name
+  await session.call(zNothing, "VM.set_suspend_SR", vm, sr);
+  await session.call(zNothing, "VM.set_actions_after_crash", vm, MACHINE_FIELDS.actions_after_crash);
 }
 
 async function bootBy({ session }: Pool, vm: string, boot: Boot, { firmware }: VmSpec): Promise<void> {
@@ -133,19 +139,19 @@ class Maker {
     const { digest } = spec.vm.image;
     const bytes = blobs.find((blob) => blob.digest === digest)?.size ?? 0;
     const image = { customer: job.order.party, digest, file: job.blobFile(digest), bytes };
-    const vm = await images.clone(await images.template(image, job.signal), leaseName(job.lease), job.lease);
+    const vm = await images.clone(await images.template(image, job.signal), leaseName(job.lease), job.lease, job.signal);
     await images.prune();
     return vm;
   }
 
   async #forked(job: GuestJob, id: string): Promise<string> {
-    const { snapshots, images } = this.#options;
+    const { snapshots, pool } = this.#options;
     const found = await snapshots.find(job.order.party, id);
     if (!found) throw new RefusedJob("this server does not have that snapshot of yours, or not any more");
     const { spec } = machineOf(job.work);
     const same = (["firmware", "screen", "vcpu", "memoryMib", "diskMib"] as const).every((key) => spec[key] === found.spec[key]);
     if (!same) throw new RefusedJob("the machine that was ordered is not the one that the snapshot was taken of");
-    return images.clone(found.ref, leaseName(job.lease), job.lease);
+    return forkOf(pool, found.ref, job.lease, job.signal);
   }
 
   /** A clone has its template's marks: it becomes a machine of this lease, and of nothing else. */
@@ -252,7 +258,7 @@ export function xapiGuests(options: XapiDriverOptions): XapiDriver {
     holds: [],
     offered: () => ({ vmEngine: engine, sandbox: "strong" }),
     problemWith: (work, ordered) =>
-      work.kind === "machine" ? poolWorkProblem(crypto, ordered, work.vm) : "a machine was ordered, not a WebAssembly job",
+      work.kind === "machine" ? poolWorkProblem(crypto, ordered, work.vm, pool.largest()) : "a machine was ordered, not a WebAssembly job",
     neededBlobs: async (work, { order }) => {
       const { spec, blobs } = machineOf(work);
       if (spec.vm.kind !== "disk") return [];
