@@ -1,7 +1,7 @@
 /**
  * What stands in for a booted machine: it does what its seed's user-data asks, line by line (`print TEXT`, `file PATH TEXT`, `sleep MS`,
- * `exit CODE`, `crash`, `no-drivers`, `say-unheard TEXT`), says it on its console, and leaves an archive on its result disk. It prints once somebody has
- * its console open, as a system that takes longer to boot than a console to connect.
+ * `exit CODE`, `crash`, `no-drivers`, `say-unheard TEXT`), says it on its console, and leaves an archive on its result disk. It prints once
+ * somebody has its console open, as a system that takes longer to boot than a console to connect.
  */
 import { PassThrough, type Duplex, duplexPair } from "node:stream";
 import { tarOf } from "./archive.ts";

@@ -3,8 +3,9 @@
  * settings); the pool.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { convertProblem } from "@xenoservers/guests";
 import { invariant } from "@xenoservers/market";
 import type { Crypto } from "@xenoservers/protocol";
 import { PoolConnection } from "./pool-connection.ts";
@@ -119,14 +120,19 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
     const { sr } = pool; // what the owner named is there
     const removed = await pool.removeLeftovers(inUse);
     if (removed.length > 0) log("what nobody's lease is was removed from the pool", { machines: removed });
-    const images = new PoolImages(pool, settings.image_gib, now);
+    const converting = path.join(folder, "converting");
+    await rm(converting, { recursive: true, force: true }); // what an earlier daemon was ended in the midst of
+    await mkdir(converting, { mode: 0o700 });
+    const noConvert = await convertProblem(converting);
+    if (noConvert !== null) log("no qcow2 images are taken", { why: noConvert });
+    const images = new PoolImages(pool, settings.image_gib, converting, now);
     const snapshots = new PoolSnapshots(pool, { gib: settings.snapshots_gib, hours: settings.snapshots_hours, now });
     const tidying = setInterval(() => void snapshots.tidy().catch(() => {}), HOUR_MS).unref();
     const drain = new PoolDrain(pool, log);
     drain.start();
     const engine = engineOf(pool);
     const driver = xapiGuests({
-      ...{ pool, images, snapshots, crypto, folder, boot: settings.boot, engine, now: monotonicMs },
+      ...{ pool, images, snapshots, crypto, folder, boot: settings.boot, engine, noConvert, now: monotonicMs },
       async close() {
         clearInterval(tidying);
         const drained = drain.close();

@@ -44,7 +44,7 @@ function bounded(bytesMax: number, counted: (bytes: number) => void): Transform 
   });
 }
 
-/** Fetches it whole into a file; one that broke off, as while the pool still lets go of it, is fetched again. `bytesAsked`: of its making. */
+/** Fetches it whole into a file; one that broke off is fetched again: the pool may still hold it. `bytesAsked`: of its making. */
 export async function fetchDisk({ session, wait }: Pool, vdi: string, bytesAsked: number, file: string): Promise<void> {
   const size = await session.call(zIntOut, "VDI.get_virtual_size", vdi);
   if (size > bytesAsked + GRAIN_BYTES) throw new Error("the pool has a larger disk than was made");

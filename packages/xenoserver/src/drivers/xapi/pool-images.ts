@@ -5,6 +5,8 @@
  */
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
+import { asPlainDisk } from "@xenoservers/guests";
+import type { ImageFormat } from "@xenoservers/protocol";
 import { MACHINE_FIELDS } from "./machine-fields.ts";
 import { fillDisk } from "./pool-disks.ts";
 import { IMAGE, MARK, READY, TAG, type Pool } from "./pool.ts";
@@ -20,9 +22,11 @@ const SIZE = "xenoserver-bytes";
 export interface Image {
   customer: string;
   digest: string;
-  /** The file that holds it, a plain disk. */
+  /** The file that holds it. */
   file: string;
-  bytes: number;
+  format: ImageFormat;
+  /** It may be a disk of no more. */
+  diskMib: number;
 }
 
 interface Kept {
@@ -38,11 +42,16 @@ export class PoolImages {
   readonly #pool: Pool;
   readonly #bytesMax: number;
   readonly #now: () => number;
+  /** Where images of other formats are made plain disks. */
+  readonly #folder: string;
+  /** One is converted at a time: each may need a whole disk's room here. */
+  #turn: Promise<unknown> = Promise.resolve();
   readonly #making = new Map<string, Promise<string>>();
 
-  constructor(pool: Pool, gib: number, now: () => number) {
+  constructor(pool: Pool, gib: number, folder: string, now: () => number) {
     this.#pool = pool;
     this.#bytesMax = gib * GIB;
+    this.#folder = folder;
     this.#now = now;
   }
 
@@ -84,14 +93,25 @@ export class PoolImages {
     return ref;
   }
 
-  async #make(image: Image, signal?: AbortSignal): Promise<string> {
+  #make(image: Image, signal?: AbortSignal): Promise<string> {
+    const make = (): Promise<string> => asPlainDisk(image, this.#folder, (file, bytes) => this.#makeOf(image, file, bytes, signal), signal);
+    if (image.format === "raw") return make();
+    const made = this.#turn.then(() => {
+      signal?.throwIfAborted();
+      return make();
+    });
+    this.#turn = made.catch(() => {});
+    return made;
+  }
+
+  async #makeOf(image: Image, file: string, diskBytes: number, signal?: AbortSignal): Promise<string> {
     const { session, mark, sr } = this.#pool;
-    const bytes = Math.ceil(image.bytes / MIB) * MIB;
+    const bytes = Math.ceil(diskBytes / MIB) * MIB;
     const name = `xeno-image-${image.digest.slice(0, 16)}`;
     const vdi = await this.#pool.create(name, bytes, { [IMAGE]: keyOf(image) });
     let vm: string | null = null;
     try {
-      await fillDisk(this.#pool, vdi, image.bytes, () => createReadStream(image.file), signal);
+      await fillDisk(this.#pool, vdi, diskBytes, () => createReadStream(file), signal);
       const config = { [MARK]: mark, [IMAGE]: keyOf(image), [SIZE]: String(bytes) };
       vm = await session.call(zRefOut, "VM.create", {
         ...{ ...MACHINE_FIELDS, suspend_SR: sr },

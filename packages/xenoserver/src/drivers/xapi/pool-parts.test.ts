@@ -29,10 +29,14 @@ it("an image that one lease called off is brought by the other that waits for it
     ...{ vms: async () => [], create: async () => "a disk", attach: nothing, note: nothing, removeDisk: nothing, removeVm: nothing },
     ...{ session: { call: async () => "a template" }, mirror: { withTask } },
   });
-  const images = new PoolImages(pool, 1, () => 0);
-  const image = { customer: "a", digest: "11".repeat(32), file: "disk", bytes: 1 };
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-called-off-"));
+  const file = path.join(folder, "disk");
+  await writeFile(file, "a disk");
+  const images = new PoolImages(pool, 1, folder, () => 0);
+  const image = { customer: "a", digest: "11".repeat(32), file, format: "raw" as const, diskMib: 1 };
   const both = Promise.allSettled([images.template(image, first.signal), images.template(image)]);
   expect(await both).toMatchObject([{ status: "rejected" }, { status: "fulfilled", value: "a template" }]);
+  await rm(folder, { recursive: true });
 });
 
 it("a snapshot is its lease's until it is known whose it is: what stops half-way goes with the lease", async () => {

@@ -1,7 +1,9 @@
 /** A pool's storage on its bad days, played by its twin: disks that come in part, memory that goes elsewhere, hosts that do not see it. */
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Failure } from "../../../../../test/xapi/records.ts";
-import { bench, type Bench } from "../../../../../test/xapi/support.ts";
+import { bench, diskOf, jobIn, type Bench } from "../../../../../test/xapi/support.ts";
 import { until } from "../../../../../test/until.ts";
 
 let at: Bench;
@@ -89,4 +91,13 @@ it("says in words that the storage is full", async () => {
   const { driver } = await at.open();
   at.twin.world.full.add(at.twin.sr);
   await expect(driver.prepare(await at.job(["print a"]))).rejects.toThrow("the storage is full");
+});
+
+it("refuses in words a plain disk that is another format's, before a byte of it is sent", async () => {
+  const { driver } = await at.open();
+  const file = path.join(at.folder, "qcow2");
+  await writeFile(file, Buffer.concat([Buffer.from("514649fb", "hex"), Buffer.alloc(1_024)]));
+  const job = await jobIn(path.join(at.folder, "blobs"), "e".repeat(64), { disk: await diskOf(file, "raw"), script: [] });
+  await expect(driver.prepare(job)).rejects.toMatchObject({ name: "RefusedWork", reason: "image-refused" });
+  expect(at.twin.db.all("vdi")).toEqual([]);
 });

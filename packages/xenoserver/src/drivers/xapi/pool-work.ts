@@ -28,14 +28,17 @@ export const BESIDE_MIB = SEED_MIB + RESULT_MIB_MAX;
 export const resultMib = ({ outputMibMax }: Pick<VmSpec, "outputMibMax">): number => Math.min(outputMibMax + 1, RESULT_MIB_MAX);
 
 /** Why a pool boots no such machine, in words; null where it does. */
-function poolProblem({ vm, machine, tpm, network, engine }: VmSpec): string | null {
+function poolProblem({ vm, machine, tpm, network, engine }: VmSpec, noConvert: string | null): string | null {
   return firstProblem([
     [
       vm.kind === "disk" || vm.kind === "snapshot",
       "this server is a pool of hosts: it boots disk images (--vm), no kernels and no OCI images",
     ],
     [vm.kind !== "disk" || (vm.image !== null && vm.iso === null), "a pool boots a disk image, not an installer's medium"],
-    [vm.kind !== "disk" || vm.image?.format === "raw", "a pool takes plain disks: qemu-img convert -O raw IMAGE DISK, and --format raw"],
+    [
+      vm.kind !== "disk" || vm.image?.format === "raw" || noConvert === null,
+      `this server takes plain disks alone (${noConvert}): qemu-img convert -O raw IMAGE DISK, and --format raw`,
+    ],
     [vm.kind !== "disk" || vm.image?.url === null, "a pool fetches no images: send the image itself"],
     [machine !== "microvm", "a pool's machines are whole PCs: order --machine pc or q35"],
     [!tpm, "a pool's machines have no TPM here"],
@@ -50,6 +53,7 @@ export function poolWorkProblem(
   { po: { resources }, order }: Ordered,
   { spec, inputs, blobs }: MachineJob,
   largest: Pick<Resources, "vcpu" | "memoryMib">,
+  noConvert: string | null,
 ): string | null {
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
@@ -73,5 +77,5 @@ export function poolWorkProblem(
     ],
     [bytes <= (spec.diskMib + SEED_MIB) * MIB, "the image is larger than the machine's disk"],
   ]);
-  return wrong ?? poolProblem(spec) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
+  return wrong ?? poolProblem(spec, noConvert) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
 }

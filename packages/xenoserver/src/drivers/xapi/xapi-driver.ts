@@ -5,6 +5,7 @@ import { z } from "zod";
 import { DRIVERS, invariant, type Resources } from "@xenoservers/market";
 import { seedProblem, type Crypto, type VmSpec } from "@xenoservers/protocol";
 import type { GuestDriver, GuestJob, GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
+import { refusedOr } from "../qemu/vm-ends.ts";
 import { RefusedJob, RefusedWork } from "../refused.ts";
 import type { MachineJob, Work } from "../work.ts";
 import { MACHINE_FIELDS, platformOf } from "./machine-fields.ts";
@@ -34,6 +35,8 @@ interface XapiDriverOptions {
   /** How a disk boots: a machine of its own (hvm), or by the pool's pygrub, which gives it a text console (pv). */
   boot: Boot;
   engine: string;
+  /** Why qcow2 images cannot be read here, in words; null where they can. */
+  noConvert: string | null;
   now(): number;
   close(): Promise<void>;
 }
@@ -90,7 +93,7 @@ class Maker {
       return { token: placed.token, discard: () => this.#discard(lease), begin: () => this.#begin(placed) };
     } catch (error) {
       await this.#discard(lease);
-      throw error;
+      throw refusedOr(error);
     }
   }
 
@@ -134,11 +137,10 @@ class Maker {
 
   async #cloned(job: GuestJob): Promise<string> {
     const { images } = this.#options;
-    const { spec, blobs } = machineOf(job.work);
+    const { spec } = machineOf(job.work);
     invariant(spec.vm.kind === "disk" && spec.vm.image !== null, "machines without a disk were refused when they came");
-    const { digest } = spec.vm.image;
-    const bytes = blobs.find((blob) => blob.digest === digest)?.size ?? 0;
-    const image = { customer: job.order.party, digest, file: job.blobFile(digest), bytes };
+    const { digest, format } = spec.vm.image;
+    const image = { customer: job.order.party, digest, format, file: job.blobFile(digest), diskMib: spec.diskMib };
     const vm = await images.clone(await images.template(image, job.signal), leaseName(job.lease), job.lease, job.signal);
     await images.prune();
     return vm;
@@ -258,7 +260,9 @@ export function xapiGuests(options: XapiDriverOptions): XapiDriver {
     holds: [],
     offered: () => ({ vmEngine: engine, sandbox: "strong" }),
     problemWith: (work, ordered) =>
-      work.kind === "machine" ? poolWorkProblem(crypto, ordered, work.vm, pool.largest()) : "a machine was ordered, not a WebAssembly job",
+      work.kind === "machine"
+        ? poolWorkProblem(crypto, ordered, work.vm, pool.largest(), options.noConvert)
+        : "a machine was ordered, not a WebAssembly job",
     neededBlobs: async (work, { order }) => {
       const { spec, blobs } = machineOf(work);
       if (spec.vm.kind !== "disk") return [];
