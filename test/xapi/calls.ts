@@ -8,6 +8,7 @@ const CLASS_NAMES: Record<string, ClassName> = {
   VM: "vm",
   VDI: "vdi",
   VBD: "vbd",
+  VIF: "vif",
   SR: "sr",
   pool: "pool",
   host: "host",

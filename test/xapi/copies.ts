@@ -79,7 +79,18 @@ function destroyVm({ db }: World, vm: string): void {
     if (db.has(vdi)) db.set(vdi, { VBDs: refs(db.get(vdi), "VBDs").filter((ref) => ref !== vbd) });
     db.remove(vbd);
   }
+  for (const [vif] of db.all("vif").filter(([, card]) => card["VM"] === vm)) db.remove(vif);
   db.remove(vm);
+}
+
+function plug({ db }: World, fields: Fields): string {
+  const [vm, mac] = [String(fields["VM"]), String(fields["MAC"])];
+  db.get(vm, "vm");
+  db.get(String(fields["network"]), "network");
+  if (!/^[0-9a-f][26ae](:[0-9a-f]{2}){5}$/.test(mac)) throw new Failure("MAC_INVALID", mac);
+  if (db.all("vif").some(([, card]) => card["VM"] === vm && card["device"] === fields["device"]))
+    throw new Failure("DEVICE_ALREADY_EXISTS", String(fields["device"]));
+  return db.add("vif", { ...fields });
 }
 
 export const copies = (world: World): Record<string, Call> => ({
@@ -97,4 +108,5 @@ export const copies = (world: World): Record<string, Call> => ({
   },
   "VDI.destroy": (vdi: string) => dropDisk(world, vdi),
   "VBD.create": (fields: Fields) => attach(world, fields),
+  "VIF.create": (fields: Fields) => plug(world, fields),
 });

@@ -69,8 +69,9 @@ export async function jobIn(folder: string, lease: string, { script, disk: given
     { digest: digestOf(seed), size: seed.length },
   ];
   const resources = { vcpu: 1, memoryMib: spec.memoryMib + 192, diskMib: Math.max(64, spec.diskMib) };
+  const egressMibMax = spec.egress === "none" ? 0 : 100;
   return {
-    ...orderedFor({ jobHash, driver: "xapi", resources, fuelMax: "1" }),
+    ...orderedFor({ jobHash, driver: "xapi", resources, fuelMax: "1", egress: spec.egress, egressMibMax }),
     ...{
       lease,
       work: { kind: "machine", vm: { spec, inputs, blobs: sizes } },
@@ -91,7 +92,7 @@ export async function bench(hosts = 2): Promise<Bench> {
   await mkdir(path.join(folder, "blobs"));
   const settings: PoolSettings = {
     ...{ url: twin.url, user: USER, password_file: passwordFile, fingerprints: twin.fingerprints, sr: "xeno", boot: "pv" },
-    ...{ image_gib: 1, snapshots_gib: 1, snapshots_hours: 1 },
+    ...{ image_gib: 1, snapshots_gib: 1, snapshots_hours: 1, network: null },
   };
   const logged: string[] = [];
   const opened: OpenedPool[] = [];

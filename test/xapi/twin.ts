@@ -33,6 +33,7 @@ export class Twin {
   readonly db = new Records();
   readonly hosts: Host[] = [];
   readonly sr: string;
+  readonly network: string;
   readonly world: World;
   /** Every call that came, without its session. */
   readonly calls: { host: string; method: string; params: readonly unknown[] }[] = [];
@@ -59,6 +60,8 @@ export class Twin {
   private constructor() {
     this.sr = this.db.add("sr", { name_label: "xeno", physical_size: 100 * GIB, physical_utilisation: 0 });
     this.#pool = this.db.add("pool", { name_label: "pool", master: "OpaqueRef:NULL" });
+    this.network = this.db.add("network", { name_label: "leases" });
+    this.db.add("network", { name_label: "the pool's own" });
     const otherSr = this.db.add("sr", { name_label: "the pool's own", physical_size: 100 * GIB, physical_utilisation: 0 });
     this.world = {
       ...{ db: this.db, disks: new Map<string, Buffer>(), domains: new Map<string, Domain>(), brokenClone: null, otherSr },

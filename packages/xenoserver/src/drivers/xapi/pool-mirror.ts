@@ -23,7 +23,7 @@ export type PoolLog = (what: string, facts: Record<string, unknown>) => void;
 type Tables = { [C in Class]: Map<string, RecordOf<C>> };
 const emptyTables = (): Tables => ({
   ...{ vm: new Map(), host: new Map(), host_metrics: new Map(), sr: new Map(), pool: new Map() },
-  ...{ vdi: new Map(), vbd: new Map(), pbd: new Map(), task: new Map(), console: new Map() },
+  ...{ vdi: new Map(), vbd: new Map(), pbd: new Map(), network: new Map(), vif: new Map(), task: new Map(), console: new Map() },
 });
 
 function put<C extends Class>(table: Map<string, RecordOf<C>>, schema: z.ZodType<RecordOf<C>>, ref: string, snapshot: unknown): void {

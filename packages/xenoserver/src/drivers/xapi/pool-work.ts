@@ -27,8 +27,17 @@ export const BESIDE_MIB = SEED_MIB + RESULT_MIB_MAX;
 /** How large the disk is on which the machine may hand something back: an archive of what was ordered, within the pool's bound. */
 export const resultMib = ({ outputMibMax }: Pick<VmSpec, "outputMibMax">): number => Math.min(outputMibMax + 1, RESULT_MIB_MAX);
 
+export interface PoolAbilities {
+  /** Of one machine. */
+  largest: Pick<Resources, "vcpu" | "memoryMib">;
+  /** Why qcow2 images cannot be read here, in words; null where they can. */
+  noConvert: string | null;
+  /** Whether the owner has named a network for leases. */
+  hasNetwork: boolean;
+}
+
 /** Why a pool boots no such machine, in words; null where it does. */
-function poolProblem({ vm, machine, tpm, network, engine }: VmSpec, noConvert: string | null): string | null {
+function poolProblem({ vm, machine, tpm, network, egress, engine }: VmSpec, { noConvert, hasNetwork }: PoolAbilities): string | null {
   return firstProblem([
     [
       vm.kind === "disk" || vm.kind === "snapshot",
@@ -42,7 +51,19 @@ function poolProblem({ vm, machine, tpm, network, engine }: VmSpec, noConvert: s
     [vm.kind !== "disk" || vm.image?.url === null, "a pool fetches no images: send the image itself"],
     [machine !== "microvm", "a pool's machines are whole PCs: order --machine pc or q35"],
     [!tpm, "a pool's machines have no TPM here"],
-    [!network, "a pool's machines have no network card here: nothing of ours would stand between them and their owner's network"],
+    [
+      !network || hasNetwork,
+      "a pool's machines have no network card here: nothing of ours would stand between them and their owner's network",
+    ],
+    [
+      !network || egress === "public",
+      "a pool's machines have a network card for --egress public alone: nobody can connect to them, and no names are opened one by one",
+    ],
+    [!network || vm.kind === "disk", "a machine with a network card does not begin with a snapshot: two would have one address"],
+    [
+      !network || vm.kind !== "disk" || vm.seed.every(({ name }) => name !== "network-config"),
+      "this server says which address the machine has: leave network-config out of its seed",
+    ],
     [engine === null, "a pool's machines are not deterministic"],
   ]);
 }
@@ -50,11 +71,11 @@ function poolProblem({ vm, machine, tpm, network, engine }: VmSpec, noConvert: s
 /** Why the machine is not the one that this lease is for, or larger than any host, in words; null when it can run. */
 export function poolWorkProblem(
   crypto: Crypto,
-  { po: { resources }, order }: Ordered,
+  { po: { resources, egressMibMax }, order }: Ordered,
   { spec, inputs, blobs }: MachineJob,
-  largest: Pick<Resources, "vcpu" | "memoryMib">,
-  noConvert: string | null,
+  abilities: PoolAbilities,
 ): string | null {
+  const { largest } = abilities;
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
   const ownMib = XEN_OVERHEAD_MIB + screenMibOf(spec);
@@ -63,7 +84,10 @@ export function poolWorkProblem(
     [ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs, "the inputs are not the ones that were ordered"],
     [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
     [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
-    [spec.egress === "none" && order.egress === "none", "a pool's machines reach nothing"],
+    [
+      JSON.stringify(spec.egress) === JSON.stringify(order.egress) && (spec.egress === "none" || (spec.network && egressMibMax > 0)),
+      "the machine's egress is not the order's",
+    ],
     [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
     [spec.memoryMib + ownMib <= resources.memoryMib, `the lease's memory must hold the guest's and ${ownMib} MiB for Xen itself`],
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
@@ -77,5 +101,5 @@ export function poolWorkProblem(
     ],
     [bytes <= (spec.diskMib + SEED_MIB) * MIB, "the image is larger than the machine's disk"],
   ]);
-  return wrong ?? poolProblem(spec, noConvert) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
+  return wrong ?? poolProblem(spec, abilities) ?? vmSpecProblem(spec) ?? vmInputsProblem(spec, inputs);
 }

@@ -13,7 +13,8 @@ import { forkOf } from "./pool-forks.ts";
 import { PoolGuest, endedIn, vmOf, type Placed } from "./pool-guest.ts";
 import type { PoolImages } from "./pool-images.ts";
 import type { PoolSnapshots } from "./pool-snapshots.ts";
-import { poolWorkProblem, resultMib } from "./pool-work.ts";
+import type { PoolNetwork } from "./pool-network.ts";
+import { poolWorkProblem, resultMib, type PoolAbilities } from "./pool-work.ts";
 import { LEASE, TAG, leaseName, type Pool } from "./pool.ts";
 import { seedDisk } from "./seed-disk.ts";
 import { NO_REF, zNothing } from "./xapi-records.ts";
@@ -30,6 +31,8 @@ interface XapiDriverOptions {
   pool: Pool;
   images: PoolImages;
   snapshots: PoolSnapshots;
+  /** Null where the owner has named none. */
+  network: PoolNetwork | null;
   crypto: Crypto;
   folder: string;
   /** How a disk boots: a machine of its own (hvm), or by the pool's pygrub, which gives it a text console (pv). */
@@ -122,7 +125,10 @@ class Maker {
     const { spec } = machineOf(job.work);
     return {
       ...{ pool, folder: this.folderOf(job.lease), lease: job.lease, spec, vm, result, token, now },
-      snapshot: async () => snapshots.take(vm, { customer: job.order.party, spec: await this.#specOf(job) }),
+      snapshot: async () => {
+        if (spec.network) throw new Error("a machine with a network card is not kept: what began with it would have its address");
+        return snapshots.take(vm, { customer: job.order.party, spec: await this.#specOf(job) });
+      },
     };
   }
 
@@ -171,12 +177,8 @@ class Maker {
     const { spec } = machineOf(job.work);
     const [own] = await this.#disksOf(vm);
     if (own) await images.resize(own, spec.diskMib);
-    if (spec.vm.kind === "disk" && spec.vm.seed.length > 0) {
-      const files = await Promise.all(
-        spec.vm.seed.map(async ({ name, digest }) => ({ name, bytes: await readFile(job.blobFile(digest)) })),
-      );
-      const problem = seedProblem(files.reduce((sum, { bytes }) => sum + bytes.length, 0));
-      if (problem !== null) throw new RefusedWork("job-refused", problem);
+    const files = await this.#seedOf(vm, job);
+    if (files.length > 0) {
       const seed = seedDisk(files);
       const vdi = await images.disk(`xeno-seed-${job.lease.slice(0, 16)}`, seed.length, { [LEASE]: job.lease });
       await images.fill(vdi, seed, job.signal);
@@ -185,6 +187,20 @@ class Maker {
     const mib = resultMib(spec);
     const vdi = await images.disk(`xeno-result-${job.lease.slice(0, 16)}`, mib * MIB, { [LEASE]: job.lease });
     await pool.attach(vm, vdi, RESULT_PLACE, "RW", false);
+  }
+
+  /** What the customer sent for it, and with a card what it needs to know of that: cloud-init wants two files more, be they empty. */
+  async #seedOf(vm: string, job: GuestJob): Promise<{ name: string; bytes: Uint8Array }[]> {
+    const { spec } = machineOf(job.work);
+    const sent = spec.vm.kind === "disk" ? spec.vm.seed : [];
+    const files = await Promise.all(sent.map(async ({ name, digest }) => ({ name, bytes: await readFile(job.blobFile(digest)) })));
+    const problem = seedProblem(files.reduce((sum, { bytes }) => sum + bytes.length, 0));
+    if (problem !== null) throw new RefusedWork("job-refused", problem);
+    const { network } = this.#options;
+    if (!spec.network || network === null) return files;
+    const needed = { "meta-data": `instance-id: ${job.lease}\n`, "user-data": "" };
+    const missing = Object.entries(needed).filter(([name]) => files.every((file) => file.name !== name));
+    return [...files, ...missing.map(([name, text]) => ({ name, bytes: Buffer.from(text) })), await network.give(vm)];
   }
 
   /** By their places. */
@@ -247,22 +263,29 @@ class Maker {
 export function xapiGuests(options: XapiDriverOptions): XapiDriver {
   const { pool, images, crypto, engine, now } = options;
   const maker = new Maker(options);
+  const abilities = (): PoolAbilities => ({ largest: pool.largest(), noConvert: options.noConvert, hasNetwork: options.network !== null });
   const {
     assurances,
-    can: { console, network, breakpoints },
+    can: { console, breakpoints },
   } = DRIVERS.xapi;
   return {
     name: "xapi",
     engine,
     sandbox: { strength: "strong", why: "" },
-    capabilities: { console, network, breakpoints, snapshots: true, screens: true, images: false, filesInMemory: false },
+    capabilities: {
+      console,
+      network: options.network !== null,
+      breakpoints,
+      snapshots: true,
+      screens: true,
+      images: false,
+      filesInMemory: false,
+    },
     assurances,
     holds: [],
     offered: () => ({ vmEngine: engine, sandbox: "strong" }),
     problemWith: (work, ordered) =>
-      work.kind === "machine"
-        ? poolWorkProblem(crypto, ordered, work.vm, pool.largest(), options.noConvert)
-        : "a machine was ordered, not a WebAssembly job",
+      work.kind === "machine" ? poolWorkProblem(crypto, ordered, work.vm, abilities()) : "a machine was ordered, not a WebAssembly job",
     neededBlobs: async (work, { order }) => {
       const { spec, blobs } = machineOf(work);
       if (spec.vm.kind !== "disk") return [];

@@ -59,6 +59,8 @@ const zVdi = z.object({
 const zVbd = z.object({ VM: zRef, VDI: zRef, userdevice: z.string() });
 /** Where a host sees a storage. */
 const zPbd = z.object({ host: zRef, SR: zRef, currently_attached: z.boolean() });
+const zNetwork = z.object({ uuid: z.string(), name_label: z.string() });
+const zVif = z.object({ VM: zRef, network: zRef, ipv4_allowed: z.array(z.string()) });
 const zTask = z.object({ status: z.string(), result: z.string(), error_info: z.array(z.string()) });
 const zConsole = z.object({ protocol: z.string(), location: z.string(), VM: zRef });
 
@@ -71,6 +73,8 @@ export const RECORDS = {
   vdi: zVdi,
   vbd: zVbd,
   pbd: zPbd,
+  network: zNetwork,
+  vif: zVif,
   task: zTask,
   console: zConsole,
 } as const;
