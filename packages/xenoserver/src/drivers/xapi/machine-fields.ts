@@ -1,4 +1,5 @@
 /** What XAPI wants to be told of a machine when it is made; what a lease's machine is comes with its clone. Pure. */
+import type { VmSpec } from "@xenoservers/protocol";
 import { NO_REF } from "./xapi-records.ts";
 
 const BYTES = 134_217_728;
@@ -14,5 +15,19 @@ export const MACHINE_FIELDS = {
   ...{ ha_always_run: false, ha_restart_priority: "", suspend_SR: NO_REF, blocked_operations: {} },
 };
 
-/** One socket for all: systems that are licensed by sockets use no more than one or two. */
-export const platformOf = (vcpu: number): Record<string, string> => ({ ...MACHINE_FIELDS.platform, "cores-per-socket": String(vcpu) });
+/** What boots a disk: nobody of the pool's but pygrub, or firmware, each of which has a device model of its own. */
+type BootsBy = "pygrub" | VmSpec["firmware"];
+
+const OF_BOOT: Readonly<Record<BootsBy, Record<string, string>>> = {
+  pygrub: {},
+  bios: { "device-model": "qemu-upstream-compat" },
+  // a customer's own system need not be signed
+  uefi: { "device-model": "qemu-upstream-uefi", secureboot: "false" },
+};
+
+/** One socket for all processors: a Windows uses no more than two. */
+export const platformOf = (vcpu: number, bootsBy: BootsBy): Record<string, string> => ({
+  ...MACHINE_FIELDS.platform,
+  ...OF_BOOT[bootsBy],
+  "cores-per-socket": String(vcpu),
+});

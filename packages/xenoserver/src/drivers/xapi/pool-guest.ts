@@ -132,7 +132,9 @@ export class PoolGuest {
       if (word === "unheard") {
         if (!(await this.#changes(word, HOST_BACK_MS))) return { word: "host-gone", at };
       } else if (word === "still") {
-        if (!(await this.#changes(word, STILL_MS)) && (await hasCrashed(pool, this.#of.vm))) return { word: "crashed", at };
+        // what cannot be asked now is asked again
+        const crashed = (): Promise<boolean> => hasCrashed(pool, this.#of.vm).catch(() => false);
+        if (!(await this.#changes(word, STILL_MS)) && (await crashed())) return { word: "crashed", at };
         await this.#changes(word, LOOK_AGAIN_MS);
       } else return { word, at };
     }

@@ -31,6 +31,14 @@ it("tells a crash from an end though the pool's messages say nothing of it, afte
   expect(await again.ended).toMatchObject({ kind: "result", reason: "guest-panic", exitCode: null });
 });
 
+it("tells a crash where the answer about it was lost", async () => {
+  let lost = 0;
+  at.twin.trick = (method) => (method === "message.get" && lost++ === 0 ? "drop-after" : null);
+  const { guest } = await begun(["crash"]);
+  expect(await guest.ended).toMatchObject({ kind: "result", reason: "guest-panic" });
+  expect(lost).toBeGreaterThan(1);
+});
+
 it("takes nobody's pause for a crash, and goes on when they let it", async () => {
   const { guest } = await begun([LONG]);
   const vm = running();
@@ -97,9 +105,18 @@ it("reads the pool past an object of another's that nobody understands", async (
   expect(await guest.ended).toMatchObject({ kind: "result", exitCode: 3 });
 });
 
-it("gives all its processors to a system that uses no more than two sockets", async () => {
-  await begun([LONG], { vcpu: 1 });
-  expect(at.twin.db.get(running())).toMatchObject({ platform: { "cores-per-socket": "1", acpi: "1" }, actions_after_crash: "preserve" });
+it.each([
+  ["pv", "bios", undefined],
+  ["hvm", "bios", "qemu-upstream-compat"],
+  ["hvm", "uefi", "qemu-upstream-uefi"],
+] as const)("boots by %s and %s with the device model of that, all processors in one socket", async (boot, firmware, model) => {
+  const { driver } = await at.open([], { boot });
+  await (await driver.prepare(await at.job([LONG], { firmware, machine: "q35", memoryMib: 256 }))).begin();
+  const { platform, actions_after_crash: crash } = at.twin.db.get(running()) as {
+    platform: Record<string, string>;
+    actions_after_crash: string;
+  };
+  expect([platform["device-model"], platform["cores-per-socket"], platform["acpi"], crash]).toEqual([model, "1", "1", "preserve"]);
 });
 
 it("refuses in words a machine that is larger than any one host, though all of them together have room", async () => {

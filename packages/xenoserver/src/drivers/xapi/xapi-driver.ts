@@ -62,17 +62,17 @@ async function size({ session, sr }: Pool, vm: string, { memoryMib, vcpu }: VmSp
   await session.call(zNothing, "VM.set_VCPUs_max", vm, vcpu);
   await session.call(zNothing, "VM.set_VCPUs_at_startup", vm, vcpu);
   await session.call(zNothing, "VM.set_VCPUs_params", vm, { weight: "256", cap: String(vcpu * CAP_PERCENT) });
-  await session.call(zNothing, "VM.set_platform", vm, platformOf(vcpu));
   // a clone has none, and without one its memory goes to a storage that the owner did not name
   await session.call(zNothing, "VM.set_suspend_SR", vm, sr);
   await session.call(zNothing, "VM.set_actions_after_crash", vm, MACHINE_FIELDS.actions_after_crash);
 }
 
-async function bootBy({ session }: Pool, vm: string, boot: Boot, { firmware }: VmSpec): Promise<void> {
+async function bootBy({ session }: Pool, vm: string, boot: Boot, { firmware, vcpu }: VmSpec): Promise<void> {
   const isPv = boot === "pv";
   await session.call(zNothing, "VM.set_PV_bootloader", vm, isPv ? "pygrub" : "");
   await session.call(zNothing, "VM.set_HVM_boot_policy", vm, isPv ? "" : "BIOS order");
   await session.call(zNothing, "VM.set_HVM_boot_params", vm, isPv ? {} : { order: "c", firmware });
+  await session.call(zNothing, "VM.set_platform", vm, platformOf(vcpu, isPv ? "pygrub" : firmware));
 }
 
 class Maker {
