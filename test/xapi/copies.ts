@@ -60,13 +60,21 @@ function checkpoint(world: World, vm: string, name: string): string {
 
 function create(world: World, fields: Fields): string {
   const { db } = world;
+  // a whole number is no float to XAPI
+  if (Number.isInteger(fields["HVM_shadow_multiplier"])) throw new Failure("FIELD_TYPE_ERROR", "HVM_shadow_multiplier");
   const isSuspended = fields["power_state"] === "Suspended";
   const { last_booted_record: record = "", last_boot_CPU_flags: flags = {}, suspend_VDI: memory = NULL } = fields;
   if (isSuspended && (record === "" || Object.keys(flags as object).length === 0 || !db.has(String(memory))))
     throw new Failure("VM_BAD_POWER_STATE", "the new machine", "halted", "suspended");
   return db.add("vm", {
     ...{ is_a_snapshot: false, is_control_domain: false, resident_on: NULL, consoles: [], VBDs: [], current_operations: {} },
-    ...{ allowed_operations: [], ...fields, power_state: isSuspended ? "Suspended" : "Halted", suspend_VDI: isSuspended ? memory : NULL },
+    ...{
+      HVM_shadow_multiplier: 1,
+      allowed_operations: [],
+      ...fields,
+      power_state: isSuspended ? "Suspended" : "Halted",
+      suspend_VDI: isSuspended ? memory : NULL,
+    },
   });
 }
 

@@ -10,7 +10,8 @@ import { NO_REF, zRefOut } from "./xapi-records.ts";
 
 /** What a suspended machine is beside what every machine is; a pool that knows one of them not has it not. */
 const OF_SUSPENDED = ["last_booted_record", "last_boot_CPU_flags", "domain_type", "NVRAM", "hardware_platform_version"] as const;
-const FIELDS: readonly string[] = [...Object.keys(MACHINE_FIELDS), ...OF_SUSPENDED, "HVM_shadow_multiplier"];
+/** None that is a float: a whole one is read as a number without a point, and XAPI takes no such for it. */
+const FIELDS: readonly string[] = [...Object.keys(MACHINE_FIELDS), ...OF_SUSPENDED];
 
 const zSnapshot = z.looseObject({ suspend_VDI: z.string(), VBDs: z.array(z.string()) });
 const zDrive = z.looseObject({
