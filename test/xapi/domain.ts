@@ -1,7 +1,7 @@
 /**
  * What stands in for a booted machine: it does what its seed's user-data asks, line by line (`print TEXT`, `file PATH TEXT`, `sleep MS`,
- * `exit CODE`, `crash`, `say-unheard TEXT`), says it on its console, and leaves an archive on its result disk. It prints once somebody has
- * its console open, as a system that takes longer to boot than a console to connect.
+ * `exit CODE`, `crash`, `no-drivers`, `say-unheard TEXT`), says it on its console, and leaves an archive on its result disk. It prints once
+ * somebody has its console open, as a system that takes longer to boot than a console to connect.
  */
 import { PassThrough, type Duplex, duplexPair } from "node:stream";
 import { tarOf } from "./archive.ts";
@@ -22,12 +22,15 @@ export class Domain {
   #over = false;
   #exit: string | null = null;
   #sleepingMs = 0;
+  /** Whether its system has Xen's drivers: without them it suspends and moves nowhere. */
+  readonly hasDrivers: boolean;
   /** What was typed on its console. */
   readonly typed = new PassThrough();
 
   constructor(script: string, hasConsole: boolean, end: (end: DomainEnd) => void) {
     this.#script = script.split("\n").filter(Boolean);
     this.#end = end;
+    this.hasDrivers = !this.#script.includes("no-drivers");
     if (!hasConsole) this.#heard.resolve();
     void this.#run();
   }

@@ -2,7 +2,20 @@
 import { randomUUID } from "node:crypto";
 
 export type Fields = Record<string, unknown>;
-export type ClassName = "vm" | "host" | "host_metrics" | "sr" | "pool" | "vdi" | "vbd" | "task" | "console" | "message";
+export type ClassName =
+  | "vm"
+  | "host"
+  | "host_metrics"
+  | "sr"
+  | "pool"
+  | "vdi"
+  | "vbd"
+  | "pbd"
+  | "vif"
+  | "network"
+  | "task"
+  | "console"
+  | "message";
 
 interface Change {
   generation: number;

@@ -1,6 +1,6 @@
 /** A driver on a pool, the twin's or a real one, and jobs for it: what a test says a machine is to do stands in its seed. */
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { nodeCrypto } from "@xenoservers/protocol/node";
@@ -33,8 +33,14 @@ interface Asked {
   /** What the seed's user-data says. */
   script: readonly string[];
   /** Absent: a small one that boots nothing. */
-  disk?: { file: string; digest: string; bytes: number };
+  disk?: { file: string; digest: string; bytes: number; format?: "raw" | "qcow2" };
   more?: Partial<VmInput>;
+}
+
+/** As a customer's disk of that format. */
+export async function diskOf(file: string, format: "raw" | "qcow2"): Promise<NonNullable<Asked["disk"]>> {
+  const bytes = await readFile(file);
+  return { file, digest: digestOf(bytes), bytes: bytes.length, format };
 }
 
 async function blankDisk(folder: string): Promise<NonNullable<Asked["disk"]>> {
@@ -52,7 +58,7 @@ export async function jobIn(folder: string, lease: string, { script, disk: given
   const blobs = [await fileBlob(seedFile), ...(given ? [] : [await fileBlob(disk.file)])];
   const { spec, inputs, jobHash } = buildVm({
     vm: {
-      ...{ kind: "disk", iso: null, image: { digest: disk.digest, format: "raw", url: null } },
+      ...{ kind: "disk", iso: null, image: { digest: disk.digest, format: disk.format ?? "raw", url: null } },
       seed: [{ name: "user-data", digest: digestOf(seed) }],
     },
     ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 128, diskMib: 4, outputMibMax: 1 },
@@ -63,8 +69,9 @@ export async function jobIn(folder: string, lease: string, { script, disk: given
     { digest: digestOf(seed), size: seed.length },
   ];
   const resources = { vcpu: 1, memoryMib: spec.memoryMib + 192, diskMib: Math.max(64, spec.diskMib) };
+  const egressMibMax = spec.egress === "none" ? 0 : 100;
   return {
-    ...orderedFor({ jobHash, driver: "xapi", resources, fuelMax: "1" }),
+    ...orderedFor({ jobHash, driver: "xapi", resources, fuelMax: "1", egress: spec.egress, egressMibMax }),
     ...{
       lease,
       work: { kind: "machine", vm: { spec, inputs, blobs: sizes } },
@@ -85,7 +92,7 @@ export async function bench(hosts = 2): Promise<Bench> {
   await mkdir(path.join(folder, "blobs"));
   const settings: PoolSettings = {
     ...{ url: twin.url, user: USER, password_file: passwordFile, fingerprints: twin.fingerprints, sr: "xeno", boot: "pv" },
-    ...{ image_gib: 1, snapshots_gib: 1, snapshots_hours: 1 },
+    ...{ image_gib: 1, snapshots_gib: 1, snapshots_hours: 1, network: null },
   };
   const logged: string[] = [];
   const opened: OpenedPool[] = [];

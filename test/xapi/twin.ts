@@ -9,10 +9,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { callsOf, type World } from "./calls.ts";
+import { callsOf } from "./calls.ts";
 import { selfSigned, type Certificate } from "./certificate.ts";
 import type { Domain } from "./domain.ts";
 import { Failure, Records, type Fields } from "./records.ts";
+import type { World } from "./world.ts";
 
 const GIB = 1024 ** 3;
 const MEMORY_FREE = 8 * GIB;
@@ -32,6 +33,7 @@ export class Twin {
   readonly db = new Records();
   readonly hosts: Host[] = [];
   readonly sr: string;
+  readonly network: string;
   readonly world: World;
   /** Every call that came, without its session. */
   readonly calls: { host: string; method: string; params: readonly unknown[] }[] = [];
@@ -39,6 +41,13 @@ export class Twin {
   trick: Trick = () => null;
   /** Where disks are to be sent; null: here. */
   redirectsTo: string | null = null;
+  /** How many of the next disks that are sent here the storage fails to write, and how many that are fetched break off. */
+  badImports = 0;
+  badExports = 0;
+  /** What the pool says to a call in place of doing it. */
+  refuses: (method: string) => Failure | null = () => null;
+  /** Calls that the pool says are under way, and never ends. */
+  stuck: (method: string) => boolean = () => false;
   readonly #sessions = new Set<string>();
   readonly #pool: string;
   readonly #sockets = new Set<Duplex>();
@@ -51,8 +60,12 @@ export class Twin {
   private constructor() {
     this.sr = this.db.add("sr", { name_label: "xeno", physical_size: 100 * GIB, physical_utilisation: 0 });
     this.#pool = this.db.add("pool", { name_label: "pool", master: "OpaqueRef:NULL" });
+    this.network = this.db.add("network", { name_label: "leases" });
+    this.db.add("network", { name_label: "the pool's own" });
+    const otherSr = this.db.add("sr", { name_label: "the pool's own", physical_size: 100 * GIB, physical_utilisation: 0 });
     this.world = {
-      ...{ db: this.db, disks: new Map<string, Buffer>(), domains: new Map<string, Domain>(), brokenClone: null, port: 0 },
+      ...{ db: this.db, disks: new Map<string, Buffer>(), domains: new Map<string, Domain>(), brokenClone: null, otherSr },
+      ...{ busy: new Set<string>(), full: new Set<string>() },
       addressOf: (host) => this.hosts.find(({ ref }) => ref === host)?.address ?? "",
     };
     this.#call = callsOf(this.world);
@@ -71,6 +84,7 @@ export class Twin {
     const metrics = this.db.add("host_metrics", { live: true, memory_total: 16 * GIB, memory_free: MEMORY_FREE });
     const about = { address, metrics, name_label: address, enabled: true, cpu_info: { cpu_count: "4" } };
     const ref = this.db.add("host", { ...about, software_version: { product_brand: "XCP-ng", product_version: "8.3.0" } });
+    for (const SR of [this.sr, this.world.otherSr]) this.db.add("pbd", { host: ref, SR, currently_attached: true });
     const host = { ref, address, server, certificate };
     server.on("request", (request, response) => void this.#answer(host, request, response));
     server.on("connect", (request: IncomingMessage, socket: Duplex) => this.#console(host, request, socket));
@@ -98,6 +112,11 @@ export class Twin {
   }
 
   // --- tricks ---------------------------------------------------------------------------------------------------------------------------
+
+  /** As the pool's people ask for it, by another program. */
+  byHand(method: string, ...params: readonly unknown[]): unknown {
+    return this.#call(method, params);
+  }
 
   expireSessions(): void {
     this.#sessions.clear();
@@ -156,18 +175,49 @@ export class Twin {
       const vdi = url.searchParams.get("vdi") ?? "";
       const disk = this.world.disks.get(vdi);
       if (!disk) return void response.writeHead(404).end();
-      if (url.pathname === "/export_raw_vdi") return void response.writeHead(200).end(disk);
-      await this.#import(vdi, disk, request);
-      response.writeHead(200).end();
+      if (url.pathname === "/export_raw_vdi") return void this.#export(vdi, disk, response);
+      await this.#import(vdi, disk, request, response, url.searchParams.get("task_id") ?? "");
     } catch {
       response.destroy();
     }
   }
 
-  async #import(vdi: string, disk: Buffer, request: IncomingMessage): Promise<void> {
+  /** Without a length: one that breaks off ends as one that is whole. */
+  #export(vdi: string, disk: Buffer, response: ServerResponse): void {
+    const isBad = this.badExports > 0;
+    if (isBad) this.badExports--;
+    response.useChunkedEncodingByDefault = false;
+    response.writeHead(200, { connection: "close" });
+    response.end(isBad || this.world.busy.has(vdi) ? disk.subarray(0, disk.length / 2) : disk);
+  }
+
+  /** As XAPI: 200 before a byte is read, and what came of it in the task alone. */
+  async #import(vdi: string, disk: Buffer, request: IncomingMessage, response: ServerResponse, task: string): Promise<void> {
+    const { busy } = this.world;
+    const said = (outcome: Fields): void => void (this.db.has(task) && this.db.set(task, outcome));
+    const failed = (...info: string[]): void => said({ status: "failure", error_info: info });
+    busy.add(vdi);
+    response.useChunkedEncodingByDefault = false;
+    response.writeHead(200, { connection: "close" });
+    response.flushHeaders();
     let at = 0;
-    for await (const chunk of request as AsyncIterable<Buffer>) at += chunk.copy(disk, at);
-    this.db.set(vdi, { physical_utilisation: at });
+    try {
+      for await (const chunk of request as AsyncIterable<Buffer>) {
+        if (this.badImports > 0) throw new Failure("VDI_IO_ERROR", "Device I/O errors");
+        at += chunk.copy(disk, at);
+      }
+      if (at < Number(request.headers["content-length"])) throw new Failure("INTERNAL_ERROR", "End_of_file");
+      this.db.set(vdi, { physical_utilisation: at });
+      busy.delete(vdi);
+      said({ status: "success", result: `<value>${vdi}</value>` });
+    } catch (error) {
+      this.badImports--;
+      busy.delete(vdi);
+      if (error instanceof Failure) failed(error.code, ...error.facts);
+      else failed("INTERNAL_ERROR", "End_of_file");
+      request.socket.destroy();
+    }
+    response.end();
   }
 
   async #rpc(host: Host, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -199,6 +249,10 @@ export class Twin {
     if (method === "session.logout") return this.#sessions.delete(session) ? "" : "";
     if (!this.#sessions.has(session)) throw new Failure("SESSION_INVALID", session);
     if (method === "event.from") return this.#events(rest as unknown as [string[], string, number]);
+    const refusal = this.refuses(method);
+    if (refusal) throw refusal;
+    if (method === "task.create") return this.#newTask(String(rest[0]));
+    if (method === "task.cancel") return this.db.set(rest[0] ?? "", { status: "cancelled" });
     if (method === "task.destroy") return void (this.db.has(String(rest[0])) && this.db.remove(String(rest[0])));
     if (method.startsWith("Async.")) return this.#task(method.slice("Async.".length), rest);
     return this.#call(method, rest);
@@ -222,11 +276,15 @@ export class Twin {
     }
   }
 
+  #newTask(name: string): string {
+    return this.db.add("task", { status: "pending", result: "", error_info: [], name_label: name });
+  }
+
   /** A task is there before it is done, and tells of its end by events alone. */
   #task(method: string, params: readonly unknown[]): string {
-    const task = this.db.add("task", { status: "pending", result: "", error_info: [], name_label: method });
+    const task = this.#newTask(method);
     setImmediate(() => {
-      if (!this.db.has(task)) return;
+      if (!this.db.has(task) || this.stuck(method)) return;
       try {
         const result = this.#call(method, params);
         this.db.set(task, { status: "success", result: result === "" ? "" : `<value>${String(result)}</value>` });

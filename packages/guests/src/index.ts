@@ -15,6 +15,7 @@ export { type MachineJob } from "./qemu/machine/layout.ts";
 export { Templates } from "./qemu/snapshots/templates.ts";
 export { type SnapshotSource } from "./qemu/snapshots/snapshot.ts";
 export { SPARE_MS, bytesBelow, prune } from "./qemu/images/cache.ts";
+export { asPlainDisk, convertProblem } from "./qemu/images/plain-disk.ts";
 export { ImageStore } from "./qemu/images/images.ts";
 export { Refusal, type Fault } from "./qemu/refusal.ts";
 export { TooMuch, readTree } from "./qemu/oci/returned-tree.ts";

@@ -72,7 +72,7 @@ const ROWS = {
   xapi: {
     guest: "a virtual machine on a pool of hosts",
     announcedAs: "pool",
-    can: { console: true, network: false, breakpoints: false, acceleration: false, modules: false, exactLimits: false, boots: true },
+    can: { console: true, network: true, breakpoints: false, acceleration: false, modules: false, exactLimits: false, boots: true },
     consoleDevice: "hvc0",
     assurances: ["isolated"],
     engineIn: "vmEngine",

@@ -305,8 +305,8 @@ export const LEFT: Readonly<Record<string, Page>> = {
     has: {},
     places: [
       ["toml 1", left(POOL)],
-      ["qemu-img convert -O raw debian-12.qcow2 disk.raw", left(POOL)],
-      ["xeno run --driver xapi --vm disk.raw --format raw --disk 4G --user-data job.yaml", left(POOL)],
+      ["toml 2", left(POOL)],
+      ["xeno run --driver xapi --vm debian-12.qcow2 --disk 4G --user-data job.yaml", left(POOL)],
       ["sh -c 'my-job >stdout 2>&1; echo $? >exit'; tar -cf /dev/xvdc exit stdout out; poweroff", left(POOL)],
     ],
   },

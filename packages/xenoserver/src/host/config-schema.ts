@@ -7,6 +7,7 @@ import { parseMib, parseMoney } from "@xenoservers/market";
 import { DOMAIN_KINDS, MAIL_PORTS } from "@xenoservers/guests";
 import { zFeeBasisPoints, zParty } from "@xenoservers/protocol";
 import { z } from "zod";
+import { addressRange, isGiven, isWithin } from "../drivers/xapi/address-range.ts";
 import { isPoolUrl, rangesProblem } from "./config-values.ts";
 import { HOURS_LIKE, hoursIn, isTimeZone } from "./hours.ts";
 
@@ -87,6 +88,8 @@ const zPoolUrl = z
   .string(saying('write the address of a host of the pool, such as "https://10.0.0.2"'))
   .refine(isPoolUrl, saying('write the address of a host of the pool, such as "https://10.0.0.2", without a name or a password in it'));
 const FINGERPRINTS = "write the SHA-256 fingerprint of each host's certificate: openssl x509 -noout -fingerprint -sha256";
+const RANGE = 'write addresses of one network that are its leases\' alone, such as "10.9.0.16-10.9.0.250/24"';
+const DNS = "write the addresses of name servers";
 const zFingerprint = z.string(saying(FINGERPRINTS)).regex(/^([0-9a-f]{2}:?){31}[0-9a-f]{2}$/i, saying(FINGERPRINTS));
 
 const SECTIONS = {
@@ -157,6 +160,17 @@ const SECTIONS = {
     /** Customers' own snapshots, all together; no customer may have more than half. */
     snapshots_gib: gib().default(0),
     snapshots_hours: number(0.01, 8_760, " (hours)").default(72),
+    /** uuid or name of the one network that machines may have a card on, where policy.egress is public: it is the owner's to bound. */
+    network: z.string(saying("write the uuid or the name of a network")).optional(),
+    network_addresses: z
+      .string(saying(RANGE))
+      .refine((text) => addressRange(text) !== null, RANGE)
+      .optional(),
+    network_gateway: z.ipv4(saying("write the address of the network's gateway")).optional(),
+    network_dns: z
+      .array(z.ipv4(saying(DNS)), saying(DNS))
+      .max(3, saying("write at most 3 name servers"))
+      .default([]),
   },
   disk: {
     /** Kept of ended leases for who may ask for it: all together, and each customer's. */
@@ -178,8 +192,18 @@ const zDisk = z
     kept_customer_gib: kept_customer_gib ?? Math.min(KEPT_CUSTOMER_GIB, disk.kept_gib),
   }));
 
-const zXapi = z.strictObject(SECTIONS.xapi).superRefine(({ url, password_file, sr, fingerprints }, context) => {
+const zXapi = z.strictObject(SECTIONS.xapi).superRefine((xapi, context) => {
+  const { url, password_file, sr, fingerprints, network, network_addresses, network_gateway } = xapi;
   if (url === undefined) return;
+  const range = addressRange(network_addresses ?? "");
+  if (network !== undefined && range === null)
+    context.addIssue({ code: "custom", path: ["network_addresses"], message: `a network needs it: ${RANGE}` });
+  else if (range !== null && (network_gateway === undefined || !isWithin(range, network_gateway) || isGiven(range, network_gateway)))
+    context.addIssue({
+      code: "custom",
+      path: ["network_gateway"],
+      message: "write a gateway of network_addresses' network that is none of them",
+    });
   const missing: Record<string, boolean> = { password_file: password_file === undefined, sr: sr === undefined };
   for (const [key, isMissing] of Object.entries({ ...missing, fingerprints: fingerprints.length === 0 }))
     if (isMissing) context.addIssue({ code: "custom", path: [key], message: "a pool needs it (docs/xcp-ng.md)" });

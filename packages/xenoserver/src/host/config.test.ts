@@ -17,6 +17,7 @@ async function read(toml: string) {
   await writeFile(file, toml);
   return readServerConfig(file);
 }
+const POOL = `[xapi]\nurl = "https://10.0.0.2"\nsr = "a"\npassword_file = "p"\nfingerprints = ["${"ab".repeat(32)}"]\n`;
 const policy = (line: string): string => `[policy]\n${line}\n`;
 const capacity = (line: string): string => `[capacity]\n${line}\n`;
 
@@ -78,6 +79,13 @@ it.each([
     'xapi.url: "https://…@10.0.0.2": write the address of a host of the pool, such as "https://10.0.0.2", without a name or a password in it',
   ],
   ['[xapi]\nfingerprints = ["ab:cd"]\n', "xapi.fingerprints.0"],
+  ['[xapi]\nnetwork_addresses = "10.9.0.0/24"\n', 'xapi.network_addresses: "10.9.0.0/24": write addresses of one network'],
+  ['[xapi]\nnetwork_dns = ["a.example"]\n', "xapi.network_dns.0"],
+  [`${POOL}network = "leases"\n`, "xapi.network_addresses: nothing: a network needs it"],
+  [
+    `${POOL}network = "leases"\nnetwork_addresses = "10.9.0.16-10.9.0.250/24"\nnetwork_gateway = "10.9.0.20"\n`,
+    'xapi.network_gateway: "10.9.0.20": write a gateway of network_addresses\' network that is none of them',
+  ],
   ['[xapi]\nboot = "pvh"\n', 'xapi.boot: "pvh": write "hvm" or "pv"'],
   ["pool = 65\n", "pool: 65: write a whole number from 0 to 64"],
   ["drain_seconds = -1\n", "drain_seconds: -1: write a whole number from 0 to 86400"],

@@ -3,14 +3,17 @@
  * settings); the pool.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { convertProblem } from "@xenoservers/guests";
 import { invariant } from "@xenoservers/market";
 import type { Crypto } from "@xenoservers/protocol";
+import { addressRange } from "./address-range.ts";
 import { PoolConnection } from "./pool-connection.ts";
 import { PoolDrain } from "./pool-drain.ts";
 import { PoolImages } from "./pool-images.ts";
 import { PoolMirror } from "./pool-mirror.ts";
+import { PoolNetwork, type NetworkSettings } from "./pool-network.ts";
 import { PoolSession } from "./pool-session.ts";
 import { PoolSnapshots } from "./pool-snapshots.ts";
 import { Pool } from "./pool.ts";
@@ -31,6 +34,8 @@ export interface PoolSettings {
   image_gib: number;
   snapshots_gib: number;
   snapshots_hours: number;
+  /** Null: machines have no network card. */
+  network: NetworkSettings | null;
 }
 
 interface OpenPoolOptions {
@@ -117,16 +122,26 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
   try {
     const pool = new Pool({ session, mirror, mark, sr: settings.sr, keptGib: settings.image_gib + settings.snapshots_gib, wait });
     const { sr } = pool; // what the owner named is there
+    const network = settings.network && new PoolNetwork(pool, settings.network);
+    if (network)
+      log("machines may have a card on a network of the pool: what they reach there, and how much, is not bounded here", {
+        network: network.ref,
+      });
     const removed = await pool.removeLeftovers(inUse);
     if (removed.length > 0) log("what nobody's lease is was removed from the pool", { machines: removed });
-    const images = new PoolImages(pool, settings.image_gib, now);
+    const converting = path.join(folder, "converting");
+    await rm(converting, { recursive: true, force: true }); // what an earlier daemon was ended in the midst of
+    await mkdir(converting, { mode: 0o700 });
+    const noConvert = await convertProblem(converting);
+    if (noConvert !== null) log("no qcow2 images are taken", { why: noConvert });
+    const images = new PoolImages(pool, settings.image_gib, converting, now);
     const snapshots = new PoolSnapshots(pool, { gib: settings.snapshots_gib, hours: settings.snapshots_hours, now });
     const tidying = setInterval(() => void snapshots.tidy().catch(() => {}), HOUR_MS).unref();
     const drain = new PoolDrain(pool, log);
     drain.start();
     const engine = engineOf(pool);
     const driver = xapiGuests({
-      ...{ pool, images, snapshots, crypto, folder, boot: settings.boot, engine, now: monotonicMs },
+      ...{ pool, images, snapshots, network, crypto, folder, boot: settings.boot, engine, noConvert, now: monotonicMs },
       async close() {
         clearInterval(tidying);
         const drained = drain.close();
@@ -146,18 +161,44 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
+type Optional<T, K extends keyof T> = Omit<T, K> & { [Key in K]?: T[Key] | undefined };
+
+/** As xenoserver.toml has it. */
+interface WrittenPool extends Optional<Omit<PoolSettings, "network">, "url" | "password_file" | "sr"> {
+  network?: string | undefined;
+  network_addresses?: string | undefined;
+  network_gateway?: string | undefined;
+  network_dns: readonly string[];
+}
+
+interface WrittenPolicy {
+  egress: string;
+  egress_mbit: number;
+}
+
 interface Configured extends Pick<OpenPoolOptions, "crypto" | "folder" | "log"> {
-  config: { xapi: Omit<PoolSettings, "url" | "password_file" | "sr"> & { [K in "url" | "password_file" | "sr"]?: string | undefined } };
+  config: { xapi: WrittenPool; policy: WrittenPolicy };
   /** Folders of guests that leases of an earlier daemon still use: each is called as its lease. */
   inUse: readonly string[];
 }
 
+/** Of what machines may reach, a pool knows all or nothing. */
+function networkIn(
+  { network, network_addresses, network_gateway, network_dns }: WrittenPool,
+  policy: WrittenPolicy,
+): PoolSettings["network"] {
+  if (network === undefined || policy.egress !== "public") return null;
+  const addresses = addressRange(network_addresses ?? "");
+  invariant(addresses !== null && network_gateway !== undefined, "settings of a pool were looked at when they were read");
+  return { network, addresses, gateway: network_gateway, dns: network_dns, mbit: policy.egress_mbit };
+}
+
 /** As the owner's settings say it. */
-export function openPoolOf({ crypto, folder, config: { xapi }, inUse, log }: Configured): Promise<OpenedPool> {
+export function openPoolOf({ crypto, folder, config: { xapi, policy }, inUse, log }: Configured): Promise<OpenedPool> {
   const { url, password_file, sr } = xapi;
   invariant(url !== undefined && password_file !== undefined && sr !== undefined, "settings of a pool were looked at when they were read");
   return openPool({
-    ...{ settings: { ...xapi, url, password_file, sr }, crypto, folder: path.join(folder, "xapi"), log },
+    ...{ settings: { ...xapi, url, password_file, sr, network: networkIn(xapi, policy) }, crypto, folder: path.join(folder, "xapi"), log },
     inUse: new Set(inUse.map((each) => path.basename(each))),
     ...{ wait: pause, now: Date.now, monotonicMs },
   });

@@ -10,7 +10,7 @@ const DISK_SHARE = 0.9;
 
 interface PoolView {
   hosts: ReadonlyMap<string, Pick<RecordOf<"host">, "enabled" | "metrics" | "cpu_info">>;
-  metrics: ReadonlyMap<string, RecordOf<"host_metrics">>;
+  metrics: ReadonlyMap<string, Pick<RecordOf<"host_metrics">, "live" | "memory_free" | "memory_total">>;
   machines: Iterable<Vm>;
   /** Null where the pool has it no more: then there is no room for anything. */
   sr: Pick<RecordOf<"sr">, "physical_size" | "physical_utilisation"> | null;
@@ -43,6 +43,16 @@ export function capacityOfPool({ hosts, metrics, machines, sr, isOwn, ownDiskByt
     // a lease has a vCPU at least, so that there are no more of them
     diskMib: Math.max(0, Math.floor((disk * DISK_SHARE) / MIB) - vcpu * BESIDE_MIB),
   };
+}
+
+/** What the largest machine may have: that of one host, whichever has most of it. */
+export function largestOfPool({ hosts, metrics }: Pick<PoolView, "hosts" | "metrics">): Pick<Resources, "vcpu" | "memoryMib"> {
+  const live = [...hosts.values()].flatMap(({ enabled, metrics: ref, cpu_info: { cpu_count: vcpu } }) => {
+    const found = metrics.get(ref);
+    return enabled && found?.live === true ? [{ vcpu: Number(vcpu ?? 0), memoryMib: Math.floor(found.memory_total / MIB) }] : [];
+  });
+  const most = (key: "vcpu" | "memoryMib"): number => Math.max(0, ...live.map((host) => host[key]));
+  return { vcpu: most("vcpu"), memoryMib: most("memoryMib") };
 }
 
 /** Far below what is left of a pool's memory and disk, which are a little more or less all the time. */

@@ -57,6 +57,9 @@ const MOMENT_MS = 50;
 const MOMENTS_MAX = 64;
 const HUNG_UP: ReadonlySet<string> = new Set(["EPIPE", "ECONNRESET"]);
 
+/** Whether the other side ended the connection in the midst of it. */
+const hasHungUp = (error: unknown): boolean => HUNG_UP.has(String((error as NodeJS.ErrnoException).code));
+
 interface Place {
   address: string;
   path: string;
@@ -109,8 +112,9 @@ export class PoolConnection {
   }
 
   /**
-   * Writes a disk. A host without access to it redirects before it reads, and hangs up: so the bytes follow a moment after the head, and
-   * where one hung up in the midst of them, the next time after a longer one.
+   * Sends a disk's bytes. A host without access to it redirects before it reads, and hangs up; one with access says 200 before it reads,
+   * and what came of it in a task alone. So the bytes follow a moment after the head, and where one hung up in the midst of them, the next
+   * time after a longer one.
    */
   async put(address: string, path: string, bytes: number, open: () => Readable, signal?: AbortSignal): Promise<void> {
     let at = { address, path };
@@ -121,7 +125,7 @@ export class PoolConnection {
         at = next;
         redirects++;
       } catch (error) {
-        if (!HUNG_UP.has(String((error as NodeJS.ErrnoException).code)) || moments >= MOMENTS_MAX || signal?.aborted === true) throw error;
+        if (!hasHungUp(error) || moments >= MOMENTS_MAX || signal?.aborted === true) throw error;
         moments *= 4;
       }
     throw new Error("the pool redirects without end");
@@ -130,16 +134,21 @@ export class PoolConnection {
   async #putOnce(at: Place, bytes: number, open: () => Readable, waitMs: number, signal?: AbortSignal): Promise<Place | null> {
     const asked = this.#ask({ ...at, method: "PUT", headers: { "content-length": bytes, connection: "close" }, signal });
     const answered = new Promise<IncomingMessage>((resolve, reject) => asked.once("response", resolve).once("error", reject));
+    answered.catch(() => {}); // whoever waits for it below hears of it
     asked.flushHeaders();
     const early = await Promise.race([answered, pause(waitMs, null)]);
-    if (!early) pipeline(open(), asked).catch(() => {}); // what came of it is said by the answer, or by its absence
+    const isRead = early === null || early.statusCode === 200;
+    const sent = isRead ? pipeline(open(), asked).catch(() => {}) : null;
     const response = await answered;
-    const next = redirectOf(response);
-    response.resume();
-    if (response.statusCode === 200) return null;
-    asked.destroy();
-    if (next === null) throw new Error(`a disk was refused: ${response.statusCode}`);
-    return next;
+    response.resume().on("error", () => {}); // it ends as the connection does: the task says what came of it
+    if (response.statusCode !== 200) {
+      asked.destroy();
+      const next = redirectOf(response);
+      if (next === null) throw new Error(`a disk was refused: ${response.statusCode}`);
+      return next;
+    }
+    await sent; // where it broke off in the midst, the task says so
+    return null;
   }
 
   async get(address: string, path: string, signal?: AbortSignal): Promise<Readable> {

@@ -6,10 +6,13 @@ import type { PoolLog } from "./pool-mirror.ts";
 import type { Pool } from "./pool.ts";
 import type { Vm } from "./xapi-records.ts";
 
+const canMove = ({ allowed_operations: allowed }: Vm): boolean => allowed.includes("pool_migrate");
+const placeOf = (vm: Vm): string => `${canMove(vm) ? "+" : "-"}${vm.resident_on}`;
+
 export class PoolDrain {
   readonly #pool: Pool;
   readonly #log: PoolLog;
-  /** Machines that did not move, from where: tried again when their host was in service meanwhile. */
+  /** Machines that did not move, from where and how: tried again when their host was in service meanwhile, or they can move now. */
   readonly #stayed = new Map<string, string>();
   #under: Promise<void> | null = null;
   #stop: () => void = () => {};
@@ -34,20 +37,20 @@ export class PoolDrain {
   /** The next that has to go. */
   #next(): [ref: string, vm: Vm] | null {
     const { mirror } = this.#pool;
-    for (const [ref, from] of this.#stayed) if (!this.#isDraining(from)) this.#stayed.delete(ref);
+    for (const [ref, from] of this.#stayed) if (!this.#isDraining(from.slice(1))) this.#stayed.delete(ref);
     for (const [ref, vm] of mirror.of("vm")) {
       const isHere = vm.power_state === "Running" && this.#pool.leaseOf(vm) !== null && this.#isDraining(vm.resident_on);
-      if (isHere && this.#stayed.get(ref) !== vm.resident_on) return [ref, vm];
+      if (isHere && this.#stayed.get(ref) !== placeOf(vm)) return [ref, vm];
     }
     return null;
   }
 
   /** In service, and with the most memory free, if that is enough. */
-  #roomFor({ memory_static_max: bytes }: Vm): string | null {
+  #roomFor({ memory_static_max: own, memory_overhead: beside }: Vm): string | null {
     const { mirror } = this.#pool;
-    const hosts = [...mirror.of("host")].flatMap(([ref, host]) => {
+    const hosts = [...this.#pool.hosts()].flatMap(([ref, host]) => {
       const { live = false, memory_free: free = 0 } = mirror.of("host_metrics").get(host.metrics) ?? {};
-      return live && host.enabled && free >= bytes ? [{ ref, free }] : [];
+      return live && host.enabled && free >= own + beside ? [{ ref, free }] : [];
     });
     return hosts.sort((a, b) => b.free - a.free)[0]?.ref ?? null;
   }
@@ -55,10 +58,12 @@ export class PoolDrain {
   async #drain(): Promise<void> {
     for (let next = this.#next(); next; next = this.#next()) {
       const [ref, vm] = next;
-      this.#stayed.set(ref, vm.resident_on);
+      this.#stayed.set(ref, placeOf(vm));
       const to = this.#roomFor(vm);
       try {
         if (to === null) throw new Error("no other host has room for it");
+        // XAPI ends a machine that cannot be suspended as it moves
+        if (!canMove(vm)) throw new Error("its system has no drivers of Xen's, or is busy");
         await this.#pool.mirror.run("VM.pool_migrate", ref, to, { live: "true" });
         this.#log("a machine has moved to another host", { machine: vm.name_label });
       } catch (error) {

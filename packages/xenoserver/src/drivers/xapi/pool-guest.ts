@@ -9,6 +9,7 @@ import { z } from "zod";
 import type { VmSpec } from "@xenoservers/protocol";
 import type { GuestControls, GuestEnding, GuestToken, RunningGuest } from "../driver.ts";
 import { ConsoleText, openConsole, readFrom } from "./pool-console.ts";
+import { hasCrashed } from "./pool-crash.ts";
 import { readResult, type Returned } from "./pool-result.ts";
 import type { Pool } from "./pool.ts";
 import type { Vm } from "./xapi-records.ts";
@@ -17,6 +18,9 @@ const MIB = 1024 * 1024;
 const CONSOLE = "console";
 const FILES = "files";
 const ENDED = "ended.json";
+/** A machine stands still for a moment as it moves or goes on from its memory; one that somebody has paused, for as long as that is. */
+const STILL_MS = 10_000;
+const LOOK_AGAIN_MS = 60_000;
 /** Hosts are heard by their master every thirty seconds. */
 const HOST_BACK_MS = 90_000;
 const DIGEST = /^[0-9a-f]{64}$/;
@@ -37,9 +41,11 @@ export interface Placed {
 
 /** How it ended, and when that was first seen. */
 interface Last {
-  word: "halted" | "gone" | "host-gone";
+  word: "halted" | "crashed" | "gone" | "host-gone";
   at: number;
 }
+
+type Word = Exclude<Last["word"], "crashed"> | "unheard" | "still";
 
 const zEnded = z.object({
   ending: z.custom<GuestEnding>((value) => typeof value === "object" && value !== null && "kind" in value),
@@ -84,6 +90,8 @@ export class PoolGuest {
   readonly #leaving = new AbortController();
   #end: (ending: GuestEnding) => void = () => {};
   #asked: Asked = null;
+  /** By its lease. */
+  #paused = false;
   #stdout: Ended["stdout"] = null;
   /** Where it runs, so that a host that has gone is not taken for its own end. */
   #host: string | null = null;
@@ -115,28 +123,43 @@ export class PoolGuest {
     }
   }
 
-  /** Once it is certain. A master that begins anew takes hosts for dead until it hears them: one that is back in time was not away. */
+  /** Once it is certain. */
   async #last(): Promise<Last> {
     const { pool, now } = this.#of;
-    const { mirror } = pool;
     for (;;) {
-      const word = await mirror.until(() => this.#lastWord(), this.#leaving.signal);
+      const word = await pool.mirror.until(() => this.#lastWord(), this.#leaving.signal);
       const at = now();
-      if (word !== "unheard") return { word, at };
-      const waited = new AbortController();
-      const heard = mirror.until(
-        () => (this.#lastWord() === "unheard" ? null : true),
-        AbortSignal.any([waited.signal, this.#leaving.signal]),
-      );
+      if (word === "unheard") {
+        if (!(await this.#changes(word, HOST_BACK_MS))) return { word: "host-gone", at };
+      } else if (word === "still") {
+        // what cannot be asked now is asked again
+        const crashed = (): Promise<boolean> => hasCrashed(pool, this.#of.vm).catch(() => false);
+        if (!(await this.#changes(word, STILL_MS)) && (await crashed())) return { word: "crashed", at };
+        await this.#changes(word, LOOK_AGAIN_MS);
+      } else return { word, at };
+    }
+  }
+
+  /** Whether it is something else within that time. A master that begins anew takes hosts for dead until it hears them. */
+  async #changes(word: Word, withinMs: number): Promise<boolean> {
+    const { mirror, wait } = this.#of.pool;
+    const waited = new AbortController();
+    const changed = mirror
+      .until(() => (this.#lastWord() === word ? null : true), AbortSignal.any([waited.signal, this.#leaving.signal]))
       // who leaves meanwhile knows nothing of its end
-      const isBack = await Promise.race([heard, pool.wait(HOST_BACK_MS).then(() => false)]);
+      .catch((error: unknown) => {
+        if (waited.signal.aborted) return false;
+        throw error;
+      });
+    try {
+      return await Promise.race([changed, wait(withinMs).then(() => false)]);
+    } finally {
       waited.abort();
-      if (!isBack) return { word: "host-gone", at };
     }
   }
 
   /** Null while it goes on. */
-  #lastWord(): Last["word"] | "unheard" | null {
+  #lastWord(): Word | null {
     const { pool, vm } = this.#of;
     const machine = pool.mirror.of("vm").get(vm);
     if (!machine) return "gone";
@@ -144,21 +167,22 @@ export class PoolGuest {
     if (hosts.has(machine.resident_on)) this.#host = machine.resident_on;
     const host = this.#host === null ? undefined : hosts.get(this.#host);
     const isLive = host === undefined ? this.#host === null : (pool.mirror.of("host_metrics").get(host.metrics)?.live ?? false);
+    if (isLive && machine.power_state === "Paused" && !this.#paused) return "still";
     if (isLive) return machine.power_state === "Halted" ? "halted" : null;
     return machine.power_state === "Halted" || host === undefined ? "host-gone" : "unheard";
   }
 
   async #conclude({ word: last, at }: Last): Promise<void> {
-    const { pool, result, folder, vm } = this.#of;
+    const { pool, result, folder } = this.#of;
     await this.#console.close(last === "halted");
     if (this.#asked === "killed") return this.#finish(failed("the machine was ended", at), null);
     if (last === "gone") return this.#finish(failed("the pool has the machine no more", at), null);
     if (last === "host-gone") return this.#finish(failed("the host that ran the machine has left the pool", at), null);
-    const crashed = await this.#hasCrashed(vm);
+    const crashed = last === "crashed";
     const returned: Returned =
       result === null || this.#asked !== null || crashed
         ? { exitCode: 0, tree: [], stdout: null, problem: null }
-        : await readResult(pool.session, result.vdi, result.mib, path.join(folder, FILES));
+        : await readResult(pool, result.vdi, result.mib, path.join(folder, FILES));
     const ending = resultOf(this.#asked, crashed, returned, at);
     this.#finish(ending, returned.stdout && (await this.#goesOn(returned.stdout.digest)) ? returned.stdout : null);
   }
@@ -172,17 +196,6 @@ export class PoolGuest {
       if (Buffer.compare(text, await readFrom(whole, at, text.length)) !== 0) return false;
       at += text.length;
     }
-  }
-
-  /** What the pool's own messages say of it: a crash leaves a machine as halted as an end does. */
-  async #hasCrashed(vm: string): Promise<boolean> {
-    const { session, mirror } = this.#of.pool;
-    const uuid = mirror.of("vm").get(vm)?.uuid;
-    const messages = await session.call(
-      z.record(z.string(), z.object({ name: z.string(), obj_uuid: z.string() })),
-      "message.get_all_records",
-    );
-    return Object.values(messages).some(({ name, obj_uuid: of }) => name === "VM_CRASHED" && of === uuid);
   }
 
   #finish(ending: GuestEnding, stdout: Ended["stdout"]): void {
@@ -228,6 +241,24 @@ export class PoolGuest {
     await this.#over("stopped");
   }
 
+  async #pause(): Promise<void> {
+    const { pool, vm } = this.#of;
+    this.#paused = true;
+    try {
+      await pool.bring(vm, ["Paused"], "VM.pause");
+    } catch (error) {
+      this.#paused = false;
+      throw error;
+    }
+  }
+
+  async #resume(): Promise<void> {
+    const { pool, vm } = this.#of;
+    await pool.bring(vm, ["Running"], "VM.unpause");
+    await pool.mirror.until(() => (pool.mirror.of("vm").get(vm)?.power_state === "Paused" ? null : true), this.#leaving.signal);
+    this.#paused = false;
+  }
+
   async #readStream(stream: "stdout" | "stderr", offset: number): Promise<Uint8Array> {
     if (stream === "stderr") return new Uint8Array(0);
     if (this.#stdout) return this.#readOutput(this.#stdout.digest, offset, this.#stdout.size - offset);
@@ -248,7 +279,7 @@ export class PoolGuest {
   }
 
   running(): RunningGuest {
-    const { pool, vm, token } = this.#of;
+    const { token } = this.#of;
     return {
       token,
       ended: this.ended,
@@ -256,8 +287,8 @@ export class PoolGuest {
       readStream: (stream, offset) => this.#readStream(stream, offset),
       readOutput: (digest, offset, length) => this.#readOutput(digest, offset, length),
       stop: (withinMs) => this.#stop(withinMs),
-      pause: () => pool.bring(vm, ["Paused"], "VM.pause"),
-      resume: () => pool.bring(vm, ["Running"], "VM.unpause"),
+      pause: () => this.#pause(),
+      resume: () => this.#resume(),
       kill: () => this.#over("killed"),
       release: () => {
         this.#leaving.abort();

@@ -5,10 +5,13 @@
  */
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
-import { z } from "zod";
+import { asPlainDisk } from "@xenoservers/guests";
+import type { ImageFormat } from "@xenoservers/protocol";
+import { MACHINE_FIELDS } from "./machine-fields.ts";
+import { fillDisk } from "./pool-disks.ts";
 import { IMAGE, MARK, READY, TAG, type Pool } from "./pool.ts";
 import { Unanswered } from "./xapi-error.ts";
-import { zNothing, zRefOut, type Vm } from "./xapi-records.ts";
+import { zIntOut, zNothing, zRefOut, type Vm } from "./xapi-records.ts";
 
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
@@ -19,9 +22,11 @@ const SIZE = "xenoserver-bytes";
 export interface Image {
   customer: string;
   digest: string;
-  /** The file that holds it, a plain disk. */
+  /** The file that holds it. */
   file: string;
-  bytes: number;
+  format: ImageFormat;
+  /** It may be a disk of no more. */
+  diskMib: number;
 }
 
 interface Kept {
@@ -33,28 +38,20 @@ interface Kept {
 
 const keyOf = ({ customer, digest }: Pick<Image, "customer" | "digest">): string => `${customer}/${digest}`;
 
-/** Everything that XAPI wants to be told of a machine; what a lease's machine is comes with its clone. */
-const TEMPLATE = {
-  ...{ user_version: 1, is_a_template: true, affinity: "OpaqueRef:NULL", PCI_bus: "", recommendations: "", xenstore_data: {} },
-  ...{ memory_static_max: 134_217_728, memory_dynamic_max: 134_217_728, memory_target: 134_217_728 },
-  ...{ memory_dynamic_min: 134_217_728, memory_static_min: 134_217_728 },
-  ...{ VCPUs_params: {}, VCPUs_max: 1, VCPUs_at_startup: 1 },
-  // a machine that ends has ended, and one that crashes is no machine any more
-  ...{ actions_after_shutdown: "destroy", actions_after_reboot: "restart", actions_after_crash: "destroy" },
-  ...{ PV_bootloader: "", PV_kernel: "", PV_ramdisk: "", PV_args: "", PV_bootloader_args: "", PV_legacy_args: "" },
-  ...{ HVM_boot_policy: "", HVM_boot_params: {}, platform: { acpi: "1", apic: "true", pae: "true", nx: "true", viridian: "false" } },
-  ...{ ha_always_run: false, ha_restart_priority: "", suspend_SR: "OpaqueRef:NULL", blocked_operations: {} },
-};
-
 export class PoolImages {
   readonly #pool: Pool;
   readonly #bytesMax: number;
   readonly #now: () => number;
+  /** Where images of other formats are made plain disks. */
+  readonly #folder: string;
+  /** One is converted at a time: each may need a whole disk's room here. */
+  #turn: Promise<unknown> = Promise.resolve();
   readonly #making = new Map<string, Promise<string>>();
 
-  constructor(pool: Pool, gib: number, now: () => number) {
+  constructor(pool: Pool, gib: number, folder: string, now: () => number) {
     this.#pool = pool;
     this.#bytesMax = gib * GIB;
+    this.#folder = folder;
     this.#now = now;
   }
 
@@ -96,22 +93,28 @@ export class PoolImages {
     return ref;
   }
 
-  async #make(image: Image, signal?: AbortSignal): Promise<string> {
-    const { session, mark } = this.#pool;
-    const bytes = Math.ceil(image.bytes / MIB) * MIB;
+  #make(image: Image, signal?: AbortSignal): Promise<string> {
+    const make = (): Promise<string> => asPlainDisk(image, this.#folder, (file, bytes) => this.#makeOf(image, file, bytes, signal), signal);
+    if (image.format === "raw") return make();
+    const made = this.#turn.then(() => {
+      signal?.throwIfAborted();
+      return make();
+    });
+    this.#turn = made.catch(() => {});
+    return made;
+  }
+
+  async #makeOf(image: Image, file: string, diskBytes: number, signal?: AbortSignal): Promise<string> {
+    const { session, mark, sr } = this.#pool;
+    const bytes = Math.ceil(diskBytes / MIB) * MIB;
     const name = `xeno-image-${image.digest.slice(0, 16)}`;
     const vdi = await this.#pool.create(name, bytes, { [IMAGE]: keyOf(image) });
     let vm: string | null = null;
     try {
-      await session.put(
-        `/import_raw_vdi?vdi=${encodeURIComponent(vdi)}&format=raw`,
-        image.bytes,
-        () => createReadStream(image.file),
-        signal,
-      );
+      await fillDisk(this.#pool, vdi, diskBytes, () => createReadStream(file), signal);
       const config = { [MARK]: mark, [IMAGE]: keyOf(image), [SIZE]: String(bytes) };
       vm = await session.call(zRefOut, "VM.create", {
-        ...TEMPLATE,
+        ...{ ...MACHINE_FIELDS, suspend_SR: sr },
         ...{ name_label: name, name_description: "an image of a customer of this xenoserver", tags: [TAG], other_config: config },
       });
       await this.#pool.attach(vm, vdi, 0, "RW", true);
@@ -126,10 +129,10 @@ export class PoolImages {
   }
 
   /** A clone for a lease; one that was half done when nobody answered is removed first. */
-  async clone(template: string, name: string, lease: string): Promise<string> {
+  async clone(template: string, name: string, lease: string, signal?: AbortSignal): Promise<string> {
     for (let tries = 0; ; tries++)
       try {
-        return await this.#pool.mirror.run("VM.clone", template, name);
+        return await this.#pool.mirror.runUntil(signal, "VM.clone", template, name);
       } catch (error) {
         if (!(error instanceof Unanswered) || tries > 1) throw error;
         await this.#pool.removeLease(lease);
@@ -160,16 +163,11 @@ export class PoolImages {
 
   /** Its bytes are this server's own making. */
   async fill(vdi: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
-    await this.#pool.session.put(
-      `/import_raw_vdi?vdi=${encodeURIComponent(vdi)}&format=raw`,
-      bytes.length,
-      () => Readable.from([bytes]),
-      signal,
-    );
+    await fillDisk(this.#pool, vdi, bytes.length, () => Readable.from([bytes]), signal);
   }
 
   async resize(vdi: string, mib: number): Promise<void> {
-    const size = await this.#pool.session.call(z.union([z.number(), z.string().transform(Number)]), "VDI.get_virtual_size", vdi);
+    const size = await this.#pool.session.call(zIntOut, "VDI.get_virtual_size", vdi);
     if (size < mib * MIB) await this.#pool.session.call(zNothing, "VDI.resize", vdi, mib * MIB);
   }
 }

@@ -57,7 +57,7 @@ it("follows a master that moves in the midst of a call, and starts a machine onc
   expect(named("xeno-lease-")).toEqual([]);
 });
 
-it.each(["record", "disk"] as const)("removes a clone that was left half done (%s) by a daemon that was killed", async (after) => {
+it.each(["record", "disks"] as const)("removes a clone that was left half done (%s) by a daemon that was killed", async (after) => {
   const first = await at.open();
   const job = await at.job(["print a"]);
   at.twin.world.brokenClone = { after };

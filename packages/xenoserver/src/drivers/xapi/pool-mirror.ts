@@ -12,6 +12,8 @@ const WAIT_SECONDS = 30.1;
 const AGAIN_MS = 1_000;
 /** A pool that lets nobody in may lock the account of who asks too often. */
 const AGAIN_MS_MAX = 60_000;
+/** Longer than what a pool of slow disks takes to write a machine's memory. */
+const TASK_MS_MAX = 3_600_000;
 const FROM_THE_BEGINNING = "";
 const LOST = ["EVENTS_LOST", "EVENT_FROM_TOKEN_PARSE_FAILURE", "SESSION_NOT_REGISTERED"];
 const PENDING = ["pending", "cancelling"];
@@ -21,7 +23,7 @@ export type PoolLog = (what: string, facts: Record<string, unknown>) => void;
 type Tables = { [C in Class]: Map<string, RecordOf<C>> };
 const emptyTables = (): Tables => ({
   ...{ vm: new Map(), host: new Map(), host_metrics: new Map(), sr: new Map(), pool: new Map() },
-  ...{ vdi: new Map(), vbd: new Map(), task: new Map(), console: new Map() },
+  ...{ vdi: new Map(), vbd: new Map(), pbd: new Map(), network: new Map(), vif: new Map(), task: new Map(), console: new Map() },
 });
 
 function put<C extends Class>(table: Map<string, RecordOf<C>>, schema: z.ZodType<RecordOf<C>>, ref: string, snapshot: unknown): void {
@@ -33,6 +35,7 @@ export class PoolMirror {
   readonly #session: PoolSession;
   readonly #wait: (ms: number) => Promise<void>;
   readonly #log: PoolLog;
+  readonly #taskMs: number;
   readonly #closing = new AbortController();
   readonly #told = new Set<() => void>();
   #tables = emptyTables();
@@ -41,10 +44,11 @@ export class PoolMirror {
   #readings = 0;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(session: PoolSession, wait: (ms: number) => Promise<void>, log: PoolLog) {
+  constructor(session: PoolSession, wait: (ms: number) => Promise<void>, log: PoolLog, taskMs = TASK_MS_MAX) {
     this.#session = session;
     this.#wait = wait;
     this.#log = log;
+    this.#taskMs = taskMs;
   }
 
   /** Returns when all that the pool has is known. Throws what the pool says where it lets nobody in. */
@@ -90,13 +94,42 @@ export class PoolMirror {
   }
 
   /** One that may take long, as a task: what it came to. Throws XapiError, or Unanswered where nobody knows. */
-  async run(method: string, ...params: readonly unknown[]): Promise<string> {
+  run(method: string, ...params: readonly unknown[]): Promise<string> {
+    return this.runUntil(undefined, method, ...params);
+  }
+
+  /** The same, as long as somebody wants it: the pool is asked to leave off what nobody does. */
+  async runUntil(signal: AbortSignal | undefined, method: string, ...params: readonly unknown[]): Promise<string> {
     const before = this.#readings;
-    const ref = await this.#session.call(zRefOut, `Async.${method}`, ...params);
-    const task = await this.until(() => {
+    return this.#outcome(await this.#session.call(zRefOut, `Async.${method}`, ...params), method, before, signal);
+  }
+
+  /** With a task of this server's own, by which the pool says what came of what it tells nobody who waits for an answer. */
+  async withTask(method: string, call: (task: string) => Promise<void>, signal?: AbortSignal): Promise<void> {
+    const before = this.#readings;
+    const task = await this.#session.call(zRefOut, "task.create", "xenoserver", method);
+    try {
+      await call(task);
+    } catch (error) {
+      await this.#session.call(zNothing, "task.destroy", task).catch(() => {}); // the pool forgets it by itself
+      throw error;
+    }
+    await this.#outcome(task, method, before, signal);
+  }
+
+  /** Some tasks never end: those are given up, and what they have done is looked for as where nobody answered. */
+  async #outcome(ref: string, method: string, before: number, signal?: AbortSignal): Promise<string> {
+    const late = AbortSignal.timeout(this.#taskMs);
+    const ended = (): RecordOf<"task"> | "gone" | null => {
       const found = this.#tables.task.get(ref);
       if (found) return PENDING.includes(found.status) ? null : found;
       return this.#readings > before ? "gone" : null;
+    };
+    const task = await this.until(ended, AbortSignal.any([late, ...(signal ? [signal] : [])])).catch((error: unknown) => {
+      // one that cannot be left off goes on, and so does each whose daemon stops
+      if (!this.#closing.signal.aborted) void this.#session.call(zNothing, "task.cancel", ref).catch(() => {});
+      if (late.aborted && signal?.aborted !== true) return "gone" as const;
+      throw error;
     });
     if (task === "gone") throw new Unanswered(method);
     await this.#session.call(zNothing, "task.destroy", ref).catch(() => {}); // the pool forgets it by itself

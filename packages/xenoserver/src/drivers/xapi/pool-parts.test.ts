@@ -13,13 +13,13 @@ import { PoolMirror } from "./pool-mirror.ts";
 import type { PoolSession } from "./pool-session.ts";
 import { PoolSnapshots } from "./pool-snapshots.ts";
 import { LEASE, type Pool } from "./pool.ts";
-import { Unreached, XapiError } from "./xapi-error.ts";
+import { Unanswered, Unreached, XapiError } from "./xapi-error.ts";
 
 const asPool = (parts: object): Pool => parts as Pool;
 
 it("an image that one lease called off is brought by the other that waits for it", async () => {
   const first = new AbortController();
-  const put = async (_path: string, _bytes: number, _open: unknown, signal?: AbortSignal): Promise<void> => {
+  const withTask = async (_method: string, _call: unknown, signal?: AbortSignal): Promise<void> => {
     if (!signal) return;
     first.abort(new Error("called off"));
     throw signal.reason;
@@ -27,19 +27,30 @@ it("an image that one lease called off is brought by the other that waits for it
   const nothing = async (): Promise<void> => {};
   const pool = asPool({
     ...{ vms: async () => [], create: async () => "a disk", attach: nothing, note: nothing, removeDisk: nothing, removeVm: nothing },
-    session: { put, call: async () => "a template" },
+    ...{ session: { call: async () => "a template" }, mirror: { withTask } },
   });
-  const images = new PoolImages(pool, 1, () => 0);
-  const image = { customer: "a", digest: "11".repeat(32), file: "disk", bytes: 1 };
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-called-off-"));
+  const file = path.join(folder, "disk");
+  await writeFile(file, "a disk");
+  const images = new PoolImages(pool, 1, folder, () => 0);
+  const image = { customer: "a", digest: "11".repeat(32), file, format: "raw" as const, diskMib: 1 };
   const both = Promise.allSettled([images.template(image, first.signal), images.template(image)]);
   expect(await both).toMatchObject([{ status: "rejected" }, { status: "fulfilled", value: "a template" }]);
+  await rm(folder, { recursive: true });
 });
 
 it("a snapshot is its lease's until it is known whose it is: what stops half-way goes with the lease", async () => {
   const done: string[] = [];
   const pool = asPool({
     ...{ vms: async () => [], mirror: { run: async () => "a snapshot" }, note: async (_: string, key: string) => void done.push(key) },
-    session: { call: async (_: unknown, method: string, _ref: string, key: string) => void done.push(`${method} ${key}`) },
+    noteDisk: async () => {},
+    session: {
+      async call(_: unknown, method: string, _ref: string, key: string) {
+        if (method === "VM.get_allowed_operations") return ["checkpoint"];
+        done.push(`${method} ${key}`);
+        return "a disk";
+      },
+    },
   });
   const spec = { memoryMib: 1, diskMib: 1 } as VmSpec;
   await new PoolSnapshots(pool, { gib: 1, hours: 1, now: () => 0 }).take("a machine", { customer: "a", spec });
@@ -49,13 +60,21 @@ it("a snapshot is its lease's until it is known whose it is: what stops half-way
 it("a machine that has moved moves again where its next host goes out of service too", async () => {
   const hosts = new Map(["a", "b", "c"].map((name) => [name, { enabled: name !== "a", metrics: name }]));
   const metrics = new Map(["a", "b", "c"].map((name, at) => [name, { live: true, memory_free: 10 - at }]));
-  const machine = { power_state: "Running", resident_on: "a", memory_static_max: 1, name_label: "m" };
+  const machine = {
+    power_state: "Running",
+    resident_on: "a",
+    memory_static_max: 1,
+    memory_overhead: 0,
+    allowed_operations: ["pool_migrate"],
+    name_label: "m",
+  };
   const tables: Record<string, ReadonlyMap<string, unknown>> = { host: hosts, host_metrics: metrics, vm: new Map([["m", machine]]) };
   const moved: string[] = [];
   let change = (): void => {};
   const drain = new PoolDrain(
     asPool({
       leaseOf: () => "a lease",
+      hosts: () => hosts,
       mirror: {
         of: (name: string) => tables[name],
         onChange: (told: () => void) => ((change = told), () => {}),
@@ -118,4 +137,22 @@ it("a pool that lets nobody in is asked ever more rarely, and at once again when
   await enough.promise;
   await mirror.close();
   expect(waited).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 1_000]);
+});
+
+it("a task that never ends is given up, the pool asked to leave it off, and nobody says what it has done", async () => {
+  const asked: string[] = [];
+  const session = {
+    call: async (_: unknown, method: string) => (asked.push(method), method.startsWith("Async.") ? "a task" : null),
+    callOnce: async (signal: AbortSignal) =>
+      asked.includes("Async.VM.clone")
+        ? new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("closed"))))
+        : { events: [], token: String(asked.push("event.from")) },
+    knows: () => {},
+  };
+  const nothing = async (): Promise<void> => {};
+  const mirror = new PoolMirror(session as unknown as PoolSession, nothing, () => {}, 1);
+  await mirror.start();
+  await expect(mirror.run("VM.clone", "a", "b")).rejects.toBeInstanceOf(Unanswered);
+  expect(asked).toContain("task.cancel");
+  await mirror.close();
 });

@@ -3,15 +3,13 @@
  * its exit code in digits, `stdout` its whole output (a console may have missed some), everything else its files. A disk of zeros means
  * that nothing was handed back. Who controls the inputs: the guest, every byte.
  */
-import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { Refusal, TooMuch, readTree } from "@xenoservers/guests";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { readFrom } from "./pool-console.ts";
-import type { PoolSession } from "./pool-session.ts";
+import { fetchDisk } from "./pool-disks.ts";
+import type { Pool } from "./pool.ts";
 
 const MIB = 1024 * 1024;
 const BLOCK_BYTES = 512;
@@ -30,18 +28,6 @@ export interface Returned {
 
 const nothing = (problem: Returned["problem"] = null): Returned => ({ exitCode: 0, tree: [], stdout: null, problem });
 
-/** As much as the disk is, and no more, whatever comes. */
-function bounded(bytesMax: number): Transform {
-  let bytes = 0;
-  return new Transform({
-    transform(chunk: Buffer, _, done) {
-      bytes += chunk.length;
-      if (bytes > bytesMax) done(new Error("the pool gives more of a disk than it holds"));
-      else done(null, chunk);
-    },
-  });
-}
-
 /** An archive begins with a name. */
 async function isBlank(archive: string): Promise<boolean> {
   if ((await stat(archive)).size < BLOCK_BYTES) return true;
@@ -50,11 +36,10 @@ async function isBlank(archive: string): Promise<boolean> {
 }
 
 /** Brings the disk here and keeps its files in `folder` by digest. Throws where the pool does not give it. */
-export async function readResult(session: PoolSession, vdi: string, diskMib: number, folder: string): Promise<Returned> {
+export async function readResult(pool: Pool, vdi: string, diskMib: number, folder: string): Promise<Returned> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const archive = path.join(folder, "archive");
-  const from = await session.get(`/export_raw_vdi?vdi=${encodeURIComponent(vdi)}&format=raw`);
-  await pipeline(from, bounded(diskMib * MIB), createWriteStream(archive, { mode: 0o600 }));
+  await fetchDisk(pool, vdi, diskMib * MIB, archive);
   if (await isBlank(archive)) {
     await rm(archive, { force: true });
     return nothing();

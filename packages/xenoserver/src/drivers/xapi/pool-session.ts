@@ -31,7 +31,7 @@ interface Session {
 }
 
 /** Doing it twice is doing it once. */
-const isRepeatable = (method: string): boolean => /\.(?:get_|set_|remove_from_)/.test(method);
+const isRepeatable = (method: string): boolean => /\.(?:get$|get_|set_|remove_from_)/.test(method);
 
 export class PoolSession {
   readonly #connection: PoolConnection;

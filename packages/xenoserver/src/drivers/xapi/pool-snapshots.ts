@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { zVmSpec, type VmSpec } from "@xenoservers/protocol";
 import type { GuestControls } from "../driver.ts";
-import { LEASE, READY, type Pool } from "./pool.ts";
+import { LEASE, MARK, READY, type Pool } from "./pool.ts";
 import { zNothing, type Vm } from "./xapi-records.ts";
 
 const SNAPSHOT = "xenoserver-snapshot";
@@ -75,13 +75,29 @@ export class PoolSnapshots {
         `no room for a snapshot: it may need ${mibOf({ spec })} MiB, this server has ${Math.max(0, Math.floor(left))} MiB left for yours`,
       );
     const about: About = { customer, id: randomBytes(32).toString("hex"), spec, until: now() + hours * HOUR_MS };
-    const ref = await this.#pool.mirror.run("VM.checkpoint", vm, `xeno-snapshot-${about.id.slice(0, 16)}`);
-    const { session } = this.#pool;
+    const ref = await this.#checkpoint(vm, `xeno-snapshot-${about.id.slice(0, 16)}`);
+    const { session, mark } = this.#pool;
+    // XAPI's own making, which its clones are known by
+    await this.#pool.noteDisk(await session.call(z.string(), "VM.get_suspend_VDI", ref), MARK, mark);
     await this.#pool.note(ref, SNAPSHOT, JSON.stringify(about));
     await this.#pool.note(ref, READY, "1");
     // it is no machine of the lease from here on, and stays when that one goes; what stopped before goes with it
     await session.call(zNothing, "VM.remove_from_other_config", ref, LEASE);
     return { snapshot: about.id, spec, until: about.until };
+  }
+
+  /** XAPI ends a machine that does not suspend itself as it is asked, and leaves one suspended of which there was no room for a copy. */
+  async #checkpoint(vm: string, name: string): Promise<string> {
+    const { session, mirror } = this.#pool;
+    if (!(await session.call(z.array(z.string()), "VM.get_allowed_operations", vm)).includes("checkpoint"))
+      throw new Error("the machine cannot be kept as it runs now: it is busy, or its system has no drivers of Xen's");
+    try {
+      return await mirror.run("VM.checkpoint", vm, name);
+    } catch (error) {
+      const state = await session.call(z.string(), "VM.get_power_state", vm);
+      if (state === "Suspended") await this.#pool.bring(vm, ["Running"], "VM.resume", false, false);
+      throw error;
+    }
   }
 
   /** Null where this customer has no such snapshot here, or its time is over. */

@@ -3,11 +3,11 @@
  * Nothing without the mark is touched, whatever its name or tags are. Who controls the inputs: the pool; whoever else uses it.
  */
 import type { Resources } from "@xenoservers/market";
-import { capacityOfPool } from "./pool-capacity.ts";
+import { capacityOfPool, largestOfPool } from "./pool-capacity.ts";
 import type { PoolMirror } from "./pool-mirror.ts";
 import type { PoolSession } from "./pool-session.ts";
 import { isCode, Unanswered } from "./xapi-error.ts";
-import { RECORDS, zNothing, type RecordOf, type Vm } from "./xapi-records.ts";
+import { RECORDS, recordsOf, zNothing, type RecordOf, type Vm } from "./xapi-records.ts";
 import { z } from "zod";
 
 /** Keys of other_config. */
@@ -18,9 +18,12 @@ export const READY = "xenoserver-ready";
 /** For the pool's people to find them by. */
 export const TAG = "xenoserver";
 const LEASE_NAME = "xeno-lease-";
-const TRIES_MAX = 5;
+/** Together two minutes and a half: disks are in use until a storage has merged them, and hosts are busy with what was begun before. */
+const TRIES_MAX = 9;
 const RETRY_MS = 1_000;
-const BUSY = ["OTHER_OPERATION_IN_PROGRESS", "VM_BAD_POWER_STATE", "SR_BACKEND_FAILURE_46", "VDI_IN_USE"];
+const RETRY_MS_MAX = 30_000;
+const BUSY = ["OTHER_OPERATION_IN_PROGRESS", "VM_BAD_POWER_STATE", "SR_BACKEND_FAILURE_46", "VDI_IN_USE", "TOO_MANY_PENDING_TASKS"];
+const againMs = (tries: number): number => Math.min(RETRY_MS * 2 ** tries, RETRY_MS_MAX);
 const GONE = ["HANDLE_INVALID", "UUID_INVALID"];
 
 export const leaseName = (lease: string): string => `${LEASE_NAME}${lease}`;
@@ -75,12 +78,21 @@ export class Pool {
     return vm.other_config[LEASE] ?? (vm.name_label.startsWith(LEASE_NAME) ? vm.name_label.slice(LEASE_NAME.length) : null);
   }
 
+  /** Those that see the storage: no other can run a lease. */
+  hosts(): ReadonlyMap<string, RecordOf<"host">> {
+    const sr = this.#srs()[0]?.[0];
+    const seeing = new Set(
+      [...this.mirror.of("pbd").values()].flatMap((pbd) => (pbd.SR === sr && pbd.currently_attached ? [pbd.host] : [])),
+    );
+    return new Map([...this.mirror.of("host")].filter(([ref]) => seeing.has(ref)));
+  }
+
   /** Of the live hosts, and of the storage. */
   capacity(): Resources {
     const { mirror } = this;
     const own = [...mirror.of("vdi").values()].filter((vdi) => this.isOwn(vdi));
     return capacityOfPool({
-      ...{ hosts: mirror.of("host"), metrics: mirror.of("host_metrics"), machines: mirror.of("vm").values() },
+      ...{ hosts: this.hosts(), metrics: mirror.of("host_metrics"), machines: mirror.of("vm").values() },
       sr: this.#srs()[0]?.[1] ?? null,
       isOwn: (vm) => this.leaseOf(vm) !== null,
       ownDiskBytes: own.reduce((sum, { physical_utilisation: bytes }) => sum + bytes, 0),
@@ -88,8 +100,13 @@ export class Pool {
     });
   }
 
+  /** XAPI starts nothing that has more processors than its host. */
+  largest(): Pick<Resources, "vcpu" | "memoryMib"> {
+    return largestOfPool({ hosts: this.hosts(), metrics: this.mirror.of("host_metrics") });
+  }
+
   async vms(): Promise<[ref: string, vm: Vm][]> {
-    return Object.entries(await this.session.call(z.record(z.string(), RECORDS.vm), "VM.get_all_records"));
+    return recordsOf("vm", await this.session.call(z.unknown(), "VM.get_all_records"));
   }
 
   /** Brings a machine to where it should be, however often the pool says that it is busy, or does not say what it did. */
@@ -102,17 +119,25 @@ export class Pool {
         return;
       } catch (error) {
         if (tries >= TRIES_MAX || !(error instanceof Unanswered || isCode(error, ...BUSY))) throw error;
-        await this.wait(RETRY_MS);
+        await this.wait(againMs(tries));
       }
     }
   }
 
   /** Writes a key of a machine's other_config, whatever it was. */
-  async note(vm: string, key: string, value: string): Promise<void> {
+  note(vm: string, key: string, value: string): Promise<void> {
+    return this.#note("VM", vm, key, value);
+  }
+
+  noteDisk(vdi: string, key: string, value: string): Promise<void> {
+    return this.#note("VDI", vdi, key, value);
+  }
+
+  async #note(name: "VM" | "VDI", ref: string, key: string, value: string): Promise<void> {
     for (let tries = 0; ; tries++) {
-      await this.session.call(zNothing, "VM.remove_from_other_config", vm, key);
+      await this.session.call(zNothing, `${name}.remove_from_other_config`, ref, key);
       try {
-        await this.session.call(zNothing, "VM.add_to_other_config", vm, key, value);
+        await this.session.call(zNothing, `${name}.add_to_other_config`, ref, key, value);
         return;
       } catch (error) {
         if (tries >= TRIES_MAX || !(error instanceof Unanswered || isCode(error, "MAP_DUPLICATE_KEY"))) throw error;
@@ -129,7 +154,7 @@ export class Pool {
       } catch (error) {
         if (isCode(error, ...GONE)) return;
         if (tries >= TRIES_MAX || !(error instanceof Unanswered || isCode(error, ...BUSY))) throw error;
-        await this.wait(RETRY_MS);
+        await this.wait(againMs(tries));
       }
   }
 
@@ -137,11 +162,13 @@ export class Pool {
   async removeVm(ref: string): Promise<void> {
     const refs = z.array(z.string());
     try {
+      // of what is suspended, a snapshot too, that removes the memory
       await this.bring(ref, ["Halted"], "VM.hard_shutdown").catch((error: unknown) => {
         if (!isCode(error, "VM_IS_TEMPLATE", "VM_IS_SNAPSHOT", "OPERATION_NOT_ALLOWED")) throw error;
       });
       const vbds = await this.session.call(refs, "VM.get_VBDs", ref);
       const disks = await Promise.all(vbds.map((vbd) => this.session.call(z.string(), "VBD.get_VDI", vbd)));
+      disks.push(await this.session.call(z.string(), "VM.get_suspend_VDI", ref));
       await this.remove("VM.destroy", ref);
       for (const disk of disks) await this.removeDisk(disk);
     } catch (error) {
@@ -165,9 +192,10 @@ export class Pool {
   }
 
   async #removeDisks(which: (disk: RecordOf<"vdi">) => boolean): Promise<void> {
-    const all = await this.session.call(z.record(z.string(), RECORDS.vdi), "VDI.get_all_records");
-    for (const [ref, disk] of Object.entries(all))
-      if (this.isOwn(disk) && disk.VBDs.length === 0 && which(disk)) await this.remove("VDI.destroy", ref);
+    // a snapshot's memory is a disk that is in no machine's drives
+    const memories = new Set((await this.vms()).map(([, vm]) => vm.suspend_VDI));
+    for (const [ref, disk] of recordsOf("vdi", await this.session.call(z.unknown(), "VDI.get_all_records")))
+      if (this.isOwn(disk) && disk.VBDs.length === 0 && !memories.has(ref) && which(disk)) await this.remove("VDI.destroy", ref);
   }
 
   /** What an earlier daemon left: machines of leases that nobody's record knows, images that did not come whole, disks of no machine. */
@@ -193,10 +221,11 @@ export class Pool {
     });
   }
 
-  async attach(vm: string, vdi: string, place: number, mode: "RW" | "RO", isBootable: boolean): Promise<void> {
+  /** `device`: as the guest has it already, of a machine that is suspended. */
+  async attach(vm: string, vdi: string, place: number, mode: "RW" | "RO", isBootable: boolean, device = ""): Promise<void> {
     await this.session.call(zNothing, "VBD.create", {
       ...{ VM: vm, VDI: vdi, userdevice: String(place), bootable: isBootable, mode, type: "Disk", unpluggable: false, empty: false },
-      ...{ other_config: {}, qos_algorithm_type: "", qos_algorithm_params: {} },
+      ...{ other_config: {}, qos_algorithm_type: "", qos_algorithm_params: {}, device, currently_attached: device !== "" },
     });
   }
 }

@@ -28,9 +28,10 @@ describe.skipIf(!isWanted)("a real pool", () => {
     const xapi = {
       ...{ url: XENO_XAPI_URL, user: XENO_XAPI_USER ?? "root", password_file: XENO_XAPI_PASSWORD_FILE, sr: XENO_XAPI_SR },
       ...{ fingerprints: (XENO_XAPI_FINGERPRINTS ?? "").split(","), boot: "pv" as const, image_gib: 20 },
-      ...{ snapshots_gib: 0, snapshots_hours: 1 },
+      ...{ snapshots_gib: 0, snapshots_hours: 1, network_dns: [] },
     };
-    pool = await openPoolOf({ crypto: nodeCrypto, folder, config: { xapi }, inUse: [], log: (what, facts) => console.error(what, facts) });
+    const config = { xapi, policy: { egress: "none", egress_mbit: 1 } };
+    pool = await openPoolOf({ crypto: nodeCrypto, folder, config, inUse: [], log: (what, facts) => console.error(what, facts) });
   });
   afterAll(async () => {
     await pool.driver.makeRoom();

@@ -5,12 +5,16 @@ import { z } from "zod";
 import { DRIVERS, invariant, type Resources } from "@xenoservers/market";
 import { seedProblem, type Crypto, type VmSpec } from "@xenoservers/protocol";
 import type { GuestDriver, GuestJob, GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
+import { refusedOr } from "../qemu/vm-ends.ts";
 import { RefusedJob, RefusedWork } from "../refused.ts";
 import type { MachineJob, Work } from "../work.ts";
+import { MACHINE_FIELDS, platformOf } from "./machine-fields.ts";
+import { forkOf } from "./pool-forks.ts";
 import { PoolGuest, endedIn, vmOf, type Placed } from "./pool-guest.ts";
 import type { PoolImages } from "./pool-images.ts";
 import type { PoolSnapshots } from "./pool-snapshots.ts";
-import { poolWorkProblem, resultMib } from "./pool-work.ts";
+import type { PoolNetwork } from "./pool-network.ts";
+import { poolWorkProblem, resultMib, type PoolAbilities } from "./pool-work.ts";
 import { LEASE, TAG, leaseName, type Pool } from "./pool.ts";
 import { seedDisk } from "./seed-disk.ts";
 import { NO_REF, zNothing } from "./xapi-records.ts";
@@ -27,11 +31,15 @@ interface XapiDriverOptions {
   pool: Pool;
   images: PoolImages;
   snapshots: PoolSnapshots;
+  /** Null where the owner has named none. */
+  network: PoolNetwork | null;
   crypto: Crypto;
   folder: string;
   /** How a disk boots: a machine of its own (hvm), or by the pool's pygrub, which gives it a text console (pv). */
   boot: Boot;
   engine: string;
+  /** Why qcow2 images cannot be read here, in words; null where they can. */
+  noConvert: string | null;
   now(): number;
   close(): Promise<void>;
 }
@@ -48,19 +56,23 @@ function machineOf(work: Work): MachineJob {
 }
 
 /** Never more than was sold, and never less: the memory is all there from the beginning. */
-async function size({ session }: Pool, vm: string, { memoryMib, vcpu }: VmSpec): Promise<void> {
+async function size({ session, sr }: Pool, vm: string, { memoryMib, vcpu }: VmSpec): Promise<void> {
   const bytes = memoryMib * MIB;
   await session.call(zNothing, "VM.set_memory_limits", vm, bytes, bytes, bytes, bytes);
   await session.call(zNothing, "VM.set_VCPUs_max", vm, vcpu);
   await session.call(zNothing, "VM.set_VCPUs_at_startup", vm, vcpu);
   await session.call(zNothing, "VM.set_VCPUs_params", vm, { weight: "256", cap: String(vcpu * CAP_PERCENT) });
+  // a clone has none, and without one its memory goes to a storage that the owner did not name
+  await session.call(zNothing, "VM.set_suspend_SR", vm, sr);
+  await session.call(zNothing, "VM.set_actions_after_crash", vm, MACHINE_FIELDS.actions_after_crash);
 }
 
-async function bootBy({ session }: Pool, vm: string, boot: Boot, { firmware }: VmSpec): Promise<void> {
+async function bootBy({ session }: Pool, vm: string, boot: Boot, { firmware, vcpu }: VmSpec): Promise<void> {
   const isPv = boot === "pv";
   await session.call(zNothing, "VM.set_PV_bootloader", vm, isPv ? "pygrub" : "");
   await session.call(zNothing, "VM.set_HVM_boot_policy", vm, isPv ? "" : "BIOS order");
   await session.call(zNothing, "VM.set_HVM_boot_params", vm, isPv ? {} : { order: "c", firmware });
+  await session.call(zNothing, "VM.set_platform", vm, platformOf(vcpu, isPv ? "pygrub" : firmware));
 }
 
 class Maker {
@@ -84,7 +96,7 @@ class Maker {
       return { token: placed.token, discard: () => this.#discard(lease), begin: () => this.#begin(placed) };
     } catch (error) {
       await this.#discard(lease);
-      throw error;
+      throw refusedOr(error);
     }
   }
 
@@ -113,7 +125,10 @@ class Maker {
     const { spec } = machineOf(job.work);
     return {
       ...{ pool, folder: this.folderOf(job.lease), lease: job.lease, spec, vm, result, token, now },
-      snapshot: async () => snapshots.take(vm, { customer: job.order.party, spec: await this.#specOf(job) }),
+      snapshot: async () => {
+        if (spec.network) throw new Error("a machine with a network card is not kept: what began with it would have its address");
+        return snapshots.take(vm, { customer: job.order.party, spec: await this.#specOf(job) });
+      },
     };
   }
 
@@ -128,24 +143,23 @@ class Maker {
 
   async #cloned(job: GuestJob): Promise<string> {
     const { images } = this.#options;
-    const { spec, blobs } = machineOf(job.work);
+    const { spec } = machineOf(job.work);
     invariant(spec.vm.kind === "disk" && spec.vm.image !== null, "machines without a disk were refused when they came");
-    const { digest } = spec.vm.image;
-    const bytes = blobs.find((blob) => blob.digest === digest)?.size ?? 0;
-    const image = { customer: job.order.party, digest, file: job.blobFile(digest), bytes };
-    const vm = await images.clone(await images.template(image, job.signal), leaseName(job.lease), job.lease);
+    const { digest, format } = spec.vm.image;
+    const image = { customer: job.order.party, digest, format, file: job.blobFile(digest), diskMib: spec.diskMib };
+    const vm = await images.clone(await images.template(image, job.signal), leaseName(job.lease), job.lease, job.signal);
     await images.prune();
     return vm;
   }
 
   async #forked(job: GuestJob, id: string): Promise<string> {
-    const { snapshots, images } = this.#options;
+    const { snapshots, pool } = this.#options;
     const found = await snapshots.find(job.order.party, id);
     if (!found) throw new RefusedJob("this server does not have that snapshot of yours, or not any more");
     const { spec } = machineOf(job.work);
     const same = (["firmware", "screen", "vcpu", "memoryMib", "diskMib"] as const).every((key) => spec[key] === found.spec[key]);
     if (!same) throw new RefusedJob("the machine that was ordered is not the one that the snapshot was taken of");
-    return images.clone(found.ref, leaseName(job.lease), job.lease);
+    return forkOf(pool, found.ref, job.lease, job.signal);
   }
 
   /** A clone has its template's marks: it becomes a machine of this lease, and of nothing else. */
@@ -163,12 +177,8 @@ class Maker {
     const { spec } = machineOf(job.work);
     const [own] = await this.#disksOf(vm);
     if (own) await images.resize(own, spec.diskMib);
-    if (spec.vm.kind === "disk" && spec.vm.seed.length > 0) {
-      const files = await Promise.all(
-        spec.vm.seed.map(async ({ name, digest }) => ({ name, bytes: await readFile(job.blobFile(digest)) })),
-      );
-      const problem = seedProblem(files.reduce((sum, { bytes }) => sum + bytes.length, 0));
-      if (problem !== null) throw new RefusedWork("job-refused", problem);
+    const files = await this.#seedOf(vm, job);
+    if (files.length > 0) {
       const seed = seedDisk(files);
       const vdi = await images.disk(`xeno-seed-${job.lease.slice(0, 16)}`, seed.length, { [LEASE]: job.lease });
       await images.fill(vdi, seed, job.signal);
@@ -177,6 +187,20 @@ class Maker {
     const mib = resultMib(spec);
     const vdi = await images.disk(`xeno-result-${job.lease.slice(0, 16)}`, mib * MIB, { [LEASE]: job.lease });
     await pool.attach(vm, vdi, RESULT_PLACE, "RW", false);
+  }
+
+  /** What the customer sent for it, and with a card what it needs to know of that: cloud-init wants two files more, be they empty. */
+  async #seedOf(vm: string, job: GuestJob): Promise<{ name: string; bytes: Uint8Array }[]> {
+    const { spec } = machineOf(job.work);
+    const sent = spec.vm.kind === "disk" ? spec.vm.seed : [];
+    const files = await Promise.all(sent.map(async ({ name, digest }) => ({ name, bytes: await readFile(job.blobFile(digest)) })));
+    const problem = seedProblem(files.reduce((sum, { bytes }) => sum + bytes.length, 0));
+    if (problem !== null) throw new RefusedWork("job-refused", problem);
+    const { network } = this.#options;
+    if (!spec.network || network === null) return files;
+    const needed = { "meta-data": `instance-id: ${job.lease}\n`, "user-data": "" };
+    const missing = Object.entries(needed).filter(([name]) => files.every((file) => file.name !== name));
+    return [...files, ...missing.map(([name, text]) => ({ name, bytes: Buffer.from(text) })), await network.give(vm)];
   }
 
   /** By their places. */
@@ -239,20 +263,29 @@ class Maker {
 export function xapiGuests(options: XapiDriverOptions): XapiDriver {
   const { pool, images, crypto, engine, now } = options;
   const maker = new Maker(options);
+  const abilities = (): PoolAbilities => ({ largest: pool.largest(), noConvert: options.noConvert, hasNetwork: options.network !== null });
   const {
     assurances,
-    can: { console, network, breakpoints },
+    can: { console, breakpoints },
   } = DRIVERS.xapi;
   return {
     name: "xapi",
     engine,
     sandbox: { strength: "strong", why: "" },
-    capabilities: { console, network, breakpoints, snapshots: true, screens: true, images: false, filesInMemory: false },
+    capabilities: {
+      console,
+      network: options.network !== null,
+      breakpoints,
+      snapshots: true,
+      screens: true,
+      images: false,
+      filesInMemory: false,
+    },
     assurances,
     holds: [],
     offered: () => ({ vmEngine: engine, sandbox: "strong" }),
     problemWith: (work, ordered) =>
-      work.kind === "machine" ? poolWorkProblem(crypto, ordered, work.vm) : "a machine was ordered, not a WebAssembly job",
+      work.kind === "machine" ? poolWorkProblem(crypto, ordered, work.vm, abilities()) : "a machine was ordered, not a WebAssembly job",
     neededBlobs: async (work, { order }) => {
       const { spec, blobs } = machineOf(work);
       if (spec.vm.kind !== "disk") return [];

@@ -1,4 +1,5 @@
 /** What goes wrong between this server and a pool. No message holds what was sent: a password, or a session, is among it. */
+import { wordsOf } from "./xapi-words.ts";
 
 /** The pool has answered, with one of XAPI's own codes. */
 export class XapiError extends Error {
@@ -9,7 +10,7 @@ export class XapiError extends Error {
   constructor(method: string, code: string, facts: readonly string[]) {
     // what a log-in was refused with names whom it was refused, what a session was, the session
     const isUnsaid = facts.length === 0 || method.startsWith("session.") || code.startsWith("SESSION_");
-    super(`${method}: ${code}${isUnsaid ? "" : ` (${facts.join(", ").slice(0, 200)})`}`);
+    super(`${method}: ${code}${isUnsaid ? "" : ` (${facts.join(", ").slice(0, 200)})`}${wordsOf(code)}`);
     this.code = code;
     this.facts = facts;
   }

@@ -28,6 +28,8 @@ const zVm = z.object({
   is_control_domain: z.boolean(),
   resident_on: zRef,
   memory_static_max: zInt,
+  memory_overhead: zInt.catch(0),
+  suspend_VDI: zRef.catch(NO_REF),
   other_config: zMap,
   allowed_operations: z.array(z.string()).catch([]),
   consoles: z.array(zRef),
@@ -55,6 +57,10 @@ const zVdi = z.object({
   VBDs: z.array(zRef),
 });
 const zVbd = z.object({ VM: zRef, VDI: zRef, userdevice: z.string() });
+/** Where a host sees a storage. */
+const zPbd = z.object({ host: zRef, SR: zRef, currently_attached: z.boolean() });
+const zNetwork = z.object({ uuid: z.string(), name_label: z.string() });
+const zVif = z.object({ VM: zRef, network: zRef, ipv4_allowed: z.array(z.string()) });
 const zTask = z.object({ status: z.string(), result: z.string(), error_info: z.array(z.string()) });
 const zConsole = z.object({ protocol: z.string(), location: z.string(), VM: zRef });
 
@@ -66,6 +72,9 @@ export const RECORDS = {
   pool: zPool,
   vdi: zVdi,
   vbd: zVbd,
+  pbd: zPbd,
+  network: zNetwork,
+  vif: zVif,
   task: zTask,
   console: zConsole,
 } as const;
@@ -80,4 +89,11 @@ export const zEvents = z.object({
   events: z.array(z.object({ class: z.string(), operation: z.string(), ref: zRef, snapshot: z.unknown().optional() })),
 });
 export const zRefOut = zRef;
+export const zIntOut = zInt;
+/** Of all objects of a class those that can be read: one that nobody understands hides no other. */
+export const recordsOf = <C extends Class>(name: C, answer: unknown): [ref: string, record: RecordOf<C>][] =>
+  Object.entries(z.record(z.string(), z.unknown()).parse(answer)).flatMap(([ref, fields]) => {
+    const record = RECORDS[name].safeParse(fields);
+    return record.success ? [[ref, record.data as RecordOf<C>] as [string, RecordOf<C>]] : [];
+  });
 export const zNothing = z.unknown();
