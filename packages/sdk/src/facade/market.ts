@@ -113,9 +113,10 @@ export class OpenMarket {
   async run(input: RunInput | ReplicasInput): Promise<Job | ReplicatedJob> {
     this.#assertMay("spend", "read");
     assertRunInput(input);
+    const isSeveral = isReplicated(input);
     await this.#itsTurn(input);
     const prepared = await this.#prepared(input);
-    return isReplicated(input) ? this.#ordering.replicas(prepared, input) : this.#ordering.order(prepared, input);
+    return isSeveral ? this.#ordering.replicas(prepared, input) : this.#ordering.order(prepared, input);
   }
 
   /** Those that it is to come after have ended well. */
@@ -265,10 +266,7 @@ export class OpenMarket {
     const ordering = this.#ordering;
     return {
       ...{ client, here },
-      read: (input) => {
-        if (isReplicated(input)) throw new InputError("replicas is for market.run: a map runs each job once");
-        return ordering.read(input);
-      },
+      read: (input) => ordering.read(input),
       earlier: (read) => ordering.earlier(read),
       order: async (read, waiting) => {
         const prepared = await ordering.ready(read, waiting.signal).catch(toldHere);

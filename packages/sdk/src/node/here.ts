@@ -61,6 +61,8 @@ async function planOf(input: RunInput, check: ModuleCheck): Promise<Planned> {
     check,
     looking: { watch: onImage, warn: onWarning },
   });
+  if (onInput !== undefined && !work.isFed)
+    throw new InputError("onInput feeds an image's program: a module or script reads stdin, and a machine its console");
   for (const line of work.says) onNote?.(line);
   return plannedOf(work, { out: out ?? null, left: leaveFiles, leftOut: (what) => onWarning(`left out: ${what}`) });
 }

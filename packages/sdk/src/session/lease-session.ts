@@ -81,6 +81,8 @@ export class LeaseSession {
   #isFailing = false;
   /** Its server has said anything at all to this side. */
   #wasHeard = false;
+  /** Its server has said that it runs, or has run. */
+  #hasRun = false;
   #left: Withdrawn | null = null;
   /** That the server is not reached was said, and has not changed since. */
   #toldLost = false;
@@ -125,6 +127,7 @@ export class LeaseSession {
       rebind: (next) => this.#rebind(next),
       never: (error) => this.#never(error),
       isTaken: () => this.#job === null || this.#wasHeard,
+      hasRun: () => this.#hasRun,
       word: () => this.#word,
     });
     void this.#converse();
@@ -162,6 +165,7 @@ export class LeaseSession {
   #rebind(bound: BoundOrder): void {
     this.#bound = bound;
     this.#wasHeard = false;
+    this.#hasRun = false;
     this.#upload = new Upload(this.#job?.blobs ?? new Map());
     this.#handlers.onState?.("matched again");
     this.#channel?.close();
@@ -255,6 +259,7 @@ export class LeaseSession {
     this.#wasHeard = true;
     switch (header.t) {
       case "state":
+        this.#hasRun ||= header.state === "running" || header.state === "ended";
         return this.#handlers.onState?.(header.state);
       case "shown":
         return this.#handlers.onShown?.();
