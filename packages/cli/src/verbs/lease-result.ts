@@ -3,45 +3,54 @@
  * is checked.
  */
 import { TERMS, holdsCapacity } from "@xenoservers/market";
-import { type Delivered, type MarketClient, type Stream, assertPlaceFor, filesIn, isAuditDue, shortId } from "@xenoservers/sdk";
+import type { LeaseView } from "@xenoservers/protocol";
+import {
+  type Chunk,
+  type Delivered,
+  Market,
+  type MarketClient,
+  type Stream,
+  assertPlaceFor,
+  filesIn,
+  isAuditDue,
+  shortId,
+} from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
-import { taking } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
-import { follow, type Followed } from "../output/follow.ts";
 import { dueLine } from "../proof/audit-due.ts";
 import { print, printJson, say, showRaw, yellow } from "../output/terminal.ts";
 import { UserError, countOf } from "../output/ui.ts";
 
 interface Got {
-  followed: Followed;
+  lease: LeaseView;
   delivered: Delivered;
 }
 
 /** Throws UserError where there is none yet, or none any more. */
-async function takeResult(
-  client: MarketClient,
-  id: string,
-  out: string | null,
-  onOutput: (stream: Stream, bytes: Uint8Array) => void,
-): Promise<Got> {
+async function takeResult(client: MarketClient, id: string, out: string | null, onOutput: (chunk: Chunk) => void): Promise<Got> {
+  const market = Market.of(client);
+  const lease = await market.lease(id);
+  if (holdsCapacity(lease.state))
+    throw new UserError(
+      `lease ${shortId(lease.id)} is ${lease.state}: it has no result yet; follow it with: xeno attach ${shortId(lease.id)}`,
+    );
   const problems: string[] = [];
-  const onState = (state: string): void => void (state.startsWith("problem") && problems.push(state));
-  const followed = await follow(client, id, { onOutput, onState, onResult: taking(out, []) });
-  try {
-    const { lease, session } = followed;
-    if (holdsCapacity(lease.state))
-      throw new UserError(
-        `lease ${shortId(lease.id)} is ${lease.state}: it has no result yet; follow it with: xeno attach ${shortId(lease.id)}`,
-      );
-    const delivered = await session.delivered();
-    if (delivered) return { followed, delivered };
-    const ended = lease.end ? `it ended ${lease.end.reason} (${TERMS[lease.end.reason].says}), and ` : "";
-    const why = problems.at(-1) ?? `${ended}nothing lies with the broker`;
-    throw new UserError(`the result of ${shortId(lease.id)} cannot be had: ${why}`);
-  } finally {
-    followed.close();
-  }
+  const job = await market.attach(lease.id, {
+    ...(out === null ? { leaveFiles: true } : { out }),
+    onState: (state) => void (state.startsWith("problem") && problems.push(state)),
+    onWarning: (text) => say(yellow(text)),
+  });
+  const taken = (async () => {
+    for await (const chunk of job.output) onOutput(chunk);
+  })();
+  // its receipt is another verb's
+  const delivered = await job.delivered.finally(() => job.detach());
+  await taken;
+  if (delivered) return { lease, delivered };
+  const ended = lease.end ? `it ended ${lease.end.reason} (${TERMS[lease.end.reason].says}), and ` : "";
+  const why = problems.at(-1) ?? `${ended}nothing lies with the broker`;
+  throw new UserError(`the result of ${shortId(lease.id)} cannot be had: ${why}`);
 }
 
 const whence = ({ from }: Delivered): string => (from === "server" ? "its server" : "the copy sealed with the broker");
@@ -50,15 +59,15 @@ export async function leaseResult({ lease: id, out, json }: ResultInput): Promis
   if (out !== null) await assertPlaceFor(out);
   const { client } = await openClient("read");
   const output: Record<Stream, Uint8Array[]> = { stdout: [], stderr: [] };
-  const { followed, delivered } = await takeResult(client, id, out, (stream, bytes) => void output[stream].push(bytes));
+  const { lease, delivered } = await takeResult(client, id, out, ({ stream, bytes }) => void output[stream].push(bytes));
   const { result, tree, from } = delivered;
   const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)];
-  if (json) return printJson({ lease: followed.lease.id, result, from, tree, ...encodedStreams(output) });
+  if (json) return printJson({ lease: lease.id, result, from, tree, ...encodedStreams(output) });
   showRaw("stdout", stdout);
   showRaw("stderr", stderr);
   say(`${result.reason}${result.exitCode === null ? "" : `, exit ${result.exitCode}`}; from ${whence(delivered)}, as the server signed it`);
   if (result.detail !== "") say(result.detail);
-  if (isAuditDue(followed.lease, client.identity.party)) say(dueLine([followed.lease]));
+  if (isAuditDue(lease, client.identity.party)) say(dueLine([lease]));
   const files = filesIn(tree);
   if (out !== null) say(`${countOf(files, "file")} in ${out}`);
   else if (files > 0) say(yellow(`${countOf(files, "file")} in /out: add --out DIR`));
