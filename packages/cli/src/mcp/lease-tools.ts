@@ -1,19 +1,18 @@
 /** Tools that reach into one lease: its output, its files, and programs in its machine. */
 import { holdsCapacity } from "@xenoservers/market";
 import {
-  filesIn,
-  keepReceipt,
+  Market,
   shortId,
   GuestFiles,
   GuestProgram,
   isWithoutShell,
   type Delivered,
   type GuestEntry,
-  type SessionHandlers,
   type TreeFile,
 } from "@xenoservers/sdk";
 import { z } from "zod";
 import { hold, type Held } from "../machine/hold.ts";
+import { cameTo } from "../output/came.ts";
 import { exitCodeWith } from "../output/deliver.ts";
 import { follow, type Followed } from "../output/follow.ts";
 import { UserError } from "../output/ui.ts";
@@ -38,13 +37,8 @@ function unwanted(signal: AbortSignal): Promise<never> {
 const ANSWER_WAIT_MS = 30_000;
 
 /** Follows as long as `what` takes. */
-async function following<T>(
-  { session: { client }, signal }: Call,
-  id: string,
-  handlers: SessionHandlers,
-  what: (followed: Followed) => Promise<T>,
-): Promise<T> {
-  const followed = await follow(client, id, handlers);
+async function following<T>({ session: { client }, signal }: Call, id: string, what: (followed: Followed) => Promise<T>): Promise<T> {
+  const followed = await follow(client, id, {});
   try {
     return await Promise.race([what(followed), unwanted(signal)]);
   } finally {
@@ -62,32 +56,41 @@ export const resultTool = tool({
   schema: z.strictObject({ lease: zLease, wait: z.boolean().default(true), stdoutFrom: zFrom, stderrFrom: zFrom }),
   async run({ lease: id, wait, stdoutFrom, stderrFrom }, call) {
     const { client, context, leases } = call.session;
+    const market = Market.of(client);
+    const { state, ...lease } = await market.lease(id);
     const slicers = () => ({ stdout: new Slicer(stdoutFrom), stderr: new Slicer(stderrFrom) });
     let output = slicers();
-    const shown = Promise.withResolvers<null>();
+    const onState = (now: string): void => void (now === "matched again" && (output = slicers()));
+    const job = await market.attach(lease.id, { leaveFiles: true, receiptWaitMs: 0, onState });
+    const sliced = (async () => {
+      for await (const { stream, bytes } of job.output) output[stream].add(bytes);
+    })();
     const streams = () => ({ stdout: output.stdout.slice(), stderr: output.stderr.slice() });
-    const handlers: SessionHandlers = {
-      onOutput: (stream, bytes) => output[stream].add(bytes),
-      onMoved: () => void (output = slicers()),
-      onShown: () => shown.resolve(null),
-    };
-    return following(call, id, handlers, async ({ lease, session }) => {
-      const ended = Promise.all([session.settled(), session.delivered()]);
-      const silence = client.timers.after(ANSWER_WAIT_MS, () => shown.resolve(null));
-      const isWaiting = wait || !holdsCapacity(lease.state);
-      const came = await Promise.race([ended, ...(isWaiting ? [] : [shown.promise]), session.failed]).finally(silence);
-      ended.catch(() => {});
-      if (came instanceof Error) throw came;
-      if (came === null) return { lease: lease.id, state: lease.state, ...streams() };
-      const [after, delivered] = came;
+    const silent = Promise.withResolvers<null>();
+    const silence = client.timers.after(ANSWER_WAIT_MS, () => silent.resolve(null));
+    const isWaiting = wait || !holdsCapacity(state);
+    const came = cameTo(job);
+    came.catch(() => {});
+    try {
+      const soFar = isWaiting ? [] : [silent.promise, job.shown.then(() => null)];
+      const first = await Promise.race([came, ...soFar, unwanted(call.signal)]);
+      if (first === null) {
+        job.detach();
+        await sliced;
+        return { lease: lease.id, state, ...streams() };
+      }
+      await sliced;
+      const { lease: after, result } = first;
       leases.over(after.id);
-      await keepReceipt(client, after.id, 0);
       return {
         ...endOf(after, context.currency),
-        exit: exitCodeWith(after, delivered !== null),
-        ...{ detail: delivered?.result.detail ?? "", ...streams(), files: filesIn(delivered?.tree ?? []) },
+        exit: exitCodeWith(after, (result?.delivered ?? null) !== null),
+        ...{ detail: result?.detail ?? "", ...streams(), files: result?.files.length ?? 0 },
       };
-    });
+    } finally {
+      silence();
+      job.detach();
+    }
   },
 });
 
@@ -151,7 +154,7 @@ export const filesTool = tool({
   schema: z.strictObject({ lease: zLease, path: z.string().optional(), from: zFrom }),
   async run({ lease: id, path, from }, call) {
     const lease = await call.session.client.read("lease", { params: { id } });
-    if (!holdsCapacity(lease.state)) return following(call, lease.id, {}, (followed) => resultFiles(followed, lease.id, path, from));
+    if (!holdsCapacity(lease.state)) return following(call, lease.id, (followed) => resultFiles(followed, lease.id, path, from));
     const held = await hold(lease.id, null);
     try {
       return await Promise.race([machineFiles(held, path ?? "/", from), unwanted(call.signal)]);

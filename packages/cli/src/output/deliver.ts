@@ -2,7 +2,7 @@
 import { TERMS, type EndReason, type TermsRow } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import { plannedOf, writeResults, type Planned, type SessionHandlers, type SharedFolder, type TreeFile, type Work } from "@xenoservers/sdk";
+import { plannedOf, writeResults, type Planned, type SharedFolder, type TreeFile, type Work } from "@xenoservers/sdk";
 import { say, yellow } from "./terminal.ts";
 import { EXIT } from "./exit.ts";
 
@@ -15,11 +15,6 @@ export const writeHere = (
   out: string | null,
   shared: readonly SharedFolder[],
 ): Promise<void> => writeResults(tree, { fetch, out, shared, leftOut: sayLeftOut });
-
-/** Takes a result's files before it is receipted. */
-export const taking = (out: string | null, shared: readonly SharedFolder[]): NonNullable<SessionHandlers["onResult"]> => {
-  return ({ tree }, session) => writeHere(tree, (entry) => session.fetch(entry), out, shared);
-};
 
 /** As a market orders it: files that are not wanted here stay with the server. */
 export const plannedHere = (work: Work, out: string | null): Planned => plannedOf(work, { out, left: true, leftOut: sayLeftOut });

@@ -11,7 +11,6 @@ import {
   openSession,
   shortId,
 } from "@xenoservers/sdk";
-import { dim, say, showRaw, yellow } from "./terminal.ts";
 import { UserError } from "./ui.ts";
 
 export interface Followed {
@@ -41,13 +40,3 @@ export async function follow(
   if (problem !== null) throw new UserError(problem);
   return { lease, bound, ...openSession(client, bound, null, handlers, from) };
 }
-
-/** Output to where it belongs, troubles to stderr. */
-export const shownHere: SessionHandlers = {
-  onOutput: showRaw,
-  onState(state) {
-    if (state === "reconnecting") say(dim("reconnecting"));
-    if (state === "matched again") say(dim("matched again: it begins anew on another server"));
-    if (state.startsWith("problem")) say(yellow(state));
-  },
-};

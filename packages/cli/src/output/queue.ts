@@ -1,4 +1,7 @@
-/** An order that waits for room: its place, as it changes, and Ctrl-C, which gives it up. Who controls the input: the broker, the place. */
+/**
+ * An order until it has a lease: its place where it waits for room, as it changes, and Ctrl-C, which gives it up, also where its answer is
+ * on the way. Who controls the input: the broker, the place.
+ */
 import { AbortedError, GivenUpError, NoLongerWaiting, type Watching } from "@xenoservers/sdk";
 import { LEFT_SAYS, onSignals } from "./interrupt.ts";
 import { dim, say, sayOver } from "./terminal.ts";
@@ -33,8 +36,6 @@ class QueueLine {
 }
 
 interface Queued {
-  /** The order may wait. */
-  waits: boolean;
   quiet: boolean;
   brokerNow(): number;
 }
@@ -45,23 +46,47 @@ export class Queue {
   readonly watching: Pick<Watching, "onPlace" | "signal">;
   readonly #line: QueueLine;
   readonly #left = new AbortController();
+  readonly #unheard = Promise.withResolvers<never>();
   readonly #done: () => void;
 
-  constructor({ waits, quiet, brokerNow }: Queued) {
+  constructor({ quiet, brokerNow }: Queued) {
     const line = (this.#line = new QueueLine(quiet));
-    this.#done = waits ? onSignals(() => this.#left.abort(new Error("interrupted"))) : () => {};
+    this.#unheard.promise.catch(() => {});
+    this.#done = onSignals(() => {
+      // a second time does not wait for a broker that does not answer
+      if (this.isGivenUp) return this.#unheard.reject(new UserError(LEFT_SAYS.unheard, EXIT.interrupted));
+      line.end();
+      if (!quiet) say(dim("         the order is given up once the broker answers; Ctrl-C again does not wait for that"));
+      this.#left.abort(new Error("interrupted"));
+    });
     this.watching = { onPlace: (ahead, until) => line.show(ahead, until - brokerNow()), signal: this.#left.signal };
   }
 
-  /** It waits no more: whatever interrupts is for somebody else. */
-  end(): void {
+  /** Somebody has interrupted it. */
+  get isGivenUp(): boolean {
+    return this.#left.signal.aborted;
+  }
+
+  /** What `ordering` comes to; rejects before where nobody wants to wait for that. */
+  until<T>(ordering: Promise<T>): Promise<T> {
+    ordering.catch(() => {});
+    return Promise.race([ordering, this.#unheard.promise]);
+  }
+
+  /** It waits no more. */
+  placed(): void {
     this.#line.end();
+  }
+
+  /** Whatever interrupts is for somebody else. */
+  end(): void {
+    this.placed();
     this.#done();
   }
 
   /** What became of the order, in words where it was given up here. */
   told(error: unknown): unknown {
-    if (!this.#left.signal.aborted) return error;
+    if (!this.isGivenUp) return error;
     if (error instanceof NoLongerWaiting || error instanceof GivenUpError) return new UserError(LEFT_SAYS[error.left], EXIT.interrupted);
     return error instanceof AbortedError ? new UserError("nothing was ordered", EXIT.interrupted) : error;
   }

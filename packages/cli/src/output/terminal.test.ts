@@ -7,10 +7,10 @@ import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { program } from "../program.ts";
 import { showLines } from "../verbs/lease-show.ts";
-import { shownHere } from "./follow.ts";
 import { keyTable } from "./key-table.ts";
 import { endLine } from "./lease-lines.ts";
 import { reportError } from "./report.ts";
+import { showState } from "./shown.ts";
 import { bold, logLines, print, printJson, printJsonList, red, say, showRaw } from "./terminal.ts";
 import { UserError, table } from "./ui.ts";
 import { showVerification } from "./verification.ts";
@@ -42,7 +42,7 @@ describe("another party's text", () => {
   const line = { status: "claimed" as const, check: HOSTILE, says: HOSTILE };
 
   it.each<[string, number, () => unknown]>([
-    ["a problem of a server", 1, () => shownHere.onState?.(`problem: ${HOSTILE}`)],
+    ["a problem of a server", 1, () => showState(`problem: ${HOSTILE}`)],
     ["a label of a lease", showLines(lease, "credits").length, () => print(...showLines(lease, "credits"))],
     ["a currency", 1, () => say(endLine(market.view(po, { state: "settled", end: market.end(po, {}) }), HOSTILE))],
     ["labels in a table", 2, () => keyTable([keyView as never], "", HOSTILE)],
@@ -117,9 +117,9 @@ describe("this program's code", () => {
     expect(raw).toEqual([
       "demo/story.ts",
       "local/local-run.ts",
-      "output/follow.ts",
+      "output/shown.ts",
       "output/terminal.ts",
-      ...["console", "exec", "lease-result", "logs", "map", "run-by-lease", "run-replicas", "run-reused"].map((verb) => `verbs/${verb}.ts`),
+      ...["console", "exec", "lease-result", "map", "run-by-lease", "run-replicas", "run-reused"].map((verb) => `verbs/${verb}.ts`),
     ]);
   });
 });

@@ -3,10 +3,12 @@
  * is checked.
  */
 import { TERMS, holdsCapacity } from "@xenoservers/market";
+import type { LeaseView } from "@xenoservers/protocol";
 import {
+  type Chunk,
   type Delivered,
+  Market,
   type MarketClient,
-  type SessionHandlers,
   type Stream,
   assertPlaceFor,
   filesIn,
@@ -15,42 +17,49 @@ import {
 } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { FetchInput, ResultInput } from "../input/verbs/lease.ts";
-import { taking } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
-import { follow, type Followed } from "../output/follow.ts";
 import { dueLine } from "../proof/audit-due.ts";
 import { print, printJson, say, showRaw, yellow } from "../output/terminal.ts";
 import { UserError, countOf } from "../output/ui.ts";
 
 interface Got {
-  followed: Followed;
+  lease: LeaseView;
   delivered: Delivered;
 }
 
+/** Who takes what it printed; from its beginning again where another server has begun anew. */
+interface Printed {
+  take(chunk: Chunk): void;
+  restart(): void;
+}
+
 /** Throws UserError where there is none yet, or none any more. */
-async function takeResult(
-  client: MarketClient,
-  id: string,
-  out: string | null,
-  printed: Pick<SessionHandlers, "onOutput" | "onMoved">,
-): Promise<Got> {
+async function takeResult(client: MarketClient, id: string, out: string | null, printed: Printed): Promise<Got> {
+  const market = Market.of(client);
+  const lease = await market.lease(id);
+  if (holdsCapacity(lease.state))
+    throw new UserError(
+      `lease ${shortId(lease.id)} is ${lease.state}: it has no result yet; follow it with: xeno attach ${shortId(lease.id)}`,
+    );
   const problems: string[] = [];
-  const onState = (state: string): void => void (state.startsWith("problem") && problems.push(state));
-  const followed = await follow(client, id, { ...printed, onState, onResult: taking(out, []) });
-  try {
-    const { lease, session } = followed;
-    if (holdsCapacity(lease.state))
-      throw new UserError(
-        `lease ${shortId(lease.id)} is ${lease.state}: it has no result yet; follow it with: xeno attach ${shortId(lease.id)}`,
-      );
-    const delivered = await session.delivered();
-    if (delivered) return { followed, delivered };
-    const ended = lease.end ? `it ended ${lease.end.reason} (${TERMS[lease.end.reason].says}), and ` : "";
-    const why = problems.at(-1) ?? `${ended}nothing lies with the broker`;
-    throw new UserError(`the result of ${shortId(lease.id)} cannot be had: ${why}`);
-  } finally {
-    followed.close();
-  }
+  const job = await market.attach(lease.id, {
+    ...(out === null ? { leaveFiles: true } : { out }),
+    onState(state) {
+      if (state === "matched again") printed.restart();
+      if (state.startsWith("problem")) problems.push(state);
+    },
+    onWarning: (text) => say(yellow(text)),
+  });
+  const taken = (async () => {
+    for await (const chunk of job.output) printed.take(chunk);
+  })();
+  // its receipt is another verb's
+  const delivered = await job.delivered.finally(() => job.detach());
+  await taken;
+  if (delivered) return { lease, delivered };
+  const ended = lease.end ? `it ended ${lease.end.reason} (${TERMS[lease.end.reason].says}), and ` : "";
+  const why = problems.at(-1) ?? `${ended}nothing lies with the broker`;
+  throw new UserError(`the result of ${shortId(lease.id)} cannot be had: ${why}`);
 }
 
 const whence = ({ from }: Delivered): string => (from === "server" ? "its server" : "the copy sealed with the broker");
@@ -59,18 +68,18 @@ export async function leaseResult({ lease: id, out, json }: ResultInput): Promis
   if (out !== null) await assertPlaceFor(out);
   const { client } = await openClient("read");
   const output: Record<Stream, Uint8Array[]> = { stdout: [], stderr: [] };
-  const { followed, delivered } = await takeResult(client, id, out, {
-    onOutput: (stream, bytes) => void output[stream].push(bytes),
-    onMoved: () => void ([output.stdout, output.stderr] = [[], []]),
+  const { lease, delivered } = await takeResult(client, id, out, {
+    take: ({ stream, bytes }) => void output[stream].push(bytes),
+    restart: () => void ([output.stdout, output.stderr] = [[], []]),
   });
   const { result, tree, from } = delivered;
   const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)];
-  if (json) return printJson({ lease: followed.lease.id, result, from, tree, ...encodedStreams(output) });
+  if (json) return printJson({ lease: lease.id, result, from, tree, ...encodedStreams(output) });
   showRaw("stdout", stdout);
   showRaw("stderr", stderr);
   say(`${result.reason}${result.exitCode === null ? "" : `, exit ${result.exitCode}`}; from ${whence(delivered)}, as the server signed it`);
   if (result.detail !== "") say(result.detail);
-  if (isAuditDue(followed.lease, client.identity.party)) say(dueLine([followed.lease]));
+  if (isAuditDue(lease, client.identity.party)) say(dueLine([lease]));
   const files = filesIn(tree);
   if (out !== null) say(`${countOf(files, "file")} in ${out}`);
   else if (files > 0) say(yellow(`${countOf(files, "file")} in /out: add --out DIR`));
@@ -79,6 +88,6 @@ export async function leaseResult({ lease: id, out, json }: ResultInput): Promis
 export async function fetchFiles({ lease: id, out }: FetchInput): Promise<void> {
   await assertPlaceFor(out);
   const { client } = await openClient("read");
-  const { delivered } = await takeResult(client, id, out, {});
+  const { delivered } = await takeResult(client, id, out, { take: () => {}, restart: () => {} });
   print(`${countOf(filesIn(delivered.tree), "file")} in ${out}`);
 }

@@ -1,12 +1,11 @@
 /** `xeno logs`: what a job has written, from its server or from the copy that lies sealed with the broker. */
 import { holdsCapacity } from "@xenoservers/market";
-import { shortId } from "@xenoservers/sdk";
+import { Market, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { LogsInput } from "../input/verbs/lease.ts";
-import { follow, shownHere } from "../output/follow.ts";
+import { showOutput, showState } from "../output/shown.ts";
 import { UserError } from "../output/ui.ts";
 import { attach } from "./attach.ts";
-import { showRaw } from "../output/terminal.ts";
 
 /** Without a byte or a word of the server. */
 const ANSWER_WAIT_MS = 60_000;
@@ -14,31 +13,32 @@ const ANSWER_WAIT_MS = 60_000;
 export async function logs({ lease: id, follow: keep }: LogsInput): Promise<void> {
   if (keep) return attach({ lease: id, out: null, stdin: false });
   const { client } = await openClient("read");
-  const shown = Promise.withResolvers<"shown" | "silent">();
+  const market = Market.of(client);
+  const lease = await market.lease(id);
+  const job = await market.attach(lease.id, { leaveFiles: true, receiptWaitMs: 0, onState: showState });
+  const silent = Promise.withResolvers<"silent">();
   let cancel = (): void => {};
   const listen = (): void => {
     cancel();
-    cancel = client.timers.after(ANSWER_WAIT_MS, () => shown.resolve("silent"));
+    cancel = client.timers.after(ANSWER_WAIT_MS, () => silent.resolve("silent"));
   };
-  const { lease, session, close } = await follow(client, id, {
-    ...shownHere,
-    onOutput(stream, bytes) {
-      listen();
-      return showRaw(stream, bytes);
-    },
-    onShown: () => shown.resolve("shown"),
-  });
   listen();
+  const shown = showOutput(job.output, listen);
   try {
-    if (holdsCapacity(lease.state)) {
-      // it may end meanwhile: who only looks at what is there so far does not take its result
-      const ended = session.delivered().catch(() => null);
-      if ((await Promise.race([shown.promise, ended])) === "silent")
-        throw new UserError(`the server of ${shortId(lease.id)} does not answer now; try again later`);
-    } else if ((await session.delivered()) === null)
-      throw new UserError(`the output of ${shortId(lease.id)} cannot be had: its server keeps it no more and nothing lies with the broker`);
+    if (!holdsCapacity(lease.state)) {
+      if ((await job.delivered) === null)
+        throw new UserError(
+          `the output of ${shortId(lease.id)} cannot be had: its server keeps it no more and nothing lies with the broker`,
+        );
+      return;
+    }
+    const over = job.shown.catch(() => {});
+    if ((await Promise.race([over, silent.promise])) === "silent")
+      throw new UserError(`the server of ${shortId(lease.id)} does not answer now; try again later`);
   } finally {
     cancel();
-    close();
+    // what came until then is shown
+    job.detach();
+    await shown;
   }
 }

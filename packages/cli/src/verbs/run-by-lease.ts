@@ -69,7 +69,7 @@ class Ordering {
 
   constructor({ market, run }: Prepared, { showsConsole }: Work, quiet: boolean) {
     this.lines = new RunLines(run.work, quiet);
-    this.#queue = new Queue({ waits: run.wanted.waitMs !== undefined, quiet, brokerNow: () => market.client.brokerNow() });
+    this.#queue = new Queue({ quiet, brokerNow: () => market.client.brokerNow() });
     this.#quiet = quiet;
     this.#showsConsole = showsConsole;
   }
@@ -79,17 +79,24 @@ class Ordering {
     const onLease = (lease: string): void => this.#placed(lease);
     try {
       // nobody waits for the log: `xeno verify` does
-      return await call({ ...this.lines.watching, ...this.#queue.watching, onLease, receiptWaitMs: 0 });
+      return await this.#queue.until(call({ ...this.lines.watching, ...this.#queue.watching, onLease, receiptWaitMs: 0 }));
     } catch (error) {
       throw this.#queue.told(error);
     } finally {
-      this.#queue.end();
       await this.#noted;
+      // the job hears of what came meanwhile, and whoever follows it of all that comes
+      this.#queue.end();
     }
   }
 
+  /** For `catch`, of a job that is followed: where it was given up before, all is said. */
+  async failed(error: unknown, job: Job): Promise<never> {
+    if (this.#queue.isGivenUp) throw this.#queue.told(error);
+    return failRun(error, job);
+  }
+
   #placed(lease: string): void {
-    this.#queue.end();
+    this.#queue.placed();
     this.#noted = noteLease(home.data, lease, true);
     if (this.#quiet) return;
     say(dim(`lease    ${shortId(lease)}`));
@@ -129,7 +136,7 @@ async function runOnMarket(prepared: Prepared, work: Work, input: RunInput, agai
   const job = await ordering.until((watching) => run.run({ ...watching, onInput: () => joined.input(held) }));
   if (held.terminal) joined.followSize(job);
   const output = printed(job, ordering.lines, input);
-  const left = await untilLeft(job, joined, stopsOnExit(input)).finally(async () => {
+  const left = await untilLeft(job, ordering, { joined, stops: stopsOnExit(input) }).finally(async () => {
     ordering.lines.close();
     // first: what is let go of here is no end of what the program reads
     job.detach();
@@ -143,11 +150,11 @@ async function runOnMarket(prepared: Prepared, work: Work, input: RunInput, agai
 }
 
 /** Until it has ended, or somebody lets go of it here. */
-async function untilLeft(job: Job, joined: Joined, stops: boolean): Promise<Left | Came> {
+async function untilLeft(job: Job, ordering: Ordering, { joined, stops }: { joined: Joined; stops: boolean }): Promise<Left | Came> {
   const interrupted = onInterrupt(job, { isJoined: () => joined.isJoined, stops });
   const typedAway = joined.left.then(() => "detach" as const);
   try {
-    const came = cameTo(job).catch((error: unknown) => failRun(error, job));
+    const came = cameTo(job).catch((error: unknown) => ordering.failed(error, job));
     return await Promise.race([came, interrupted.left, typedAway]);
   } finally {
     interrupted.done();

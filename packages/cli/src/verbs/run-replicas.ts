@@ -17,8 +17,10 @@ import {
 } from "@xenoservers/sdk";
 import { exitCodeOf, writeHere } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
+import { HeldOutput } from "../output/held-output.ts";
 import { LEFT_SAYS, unlessInterrupted } from "../output/interrupt.ts";
 import { endLine } from "../output/lease-lines.ts";
+import { Queue } from "../output/queue.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
 import { EXIT } from "../output/exit.ts";
 import { money } from "../output/ui.ts";
@@ -32,8 +34,6 @@ interface ReplicaOptions {
   noAudit: boolean;
 }
 
-type Outputs = readonly Record<"stdout" | "stderr", Uint8Array[]>[];
-
 /** What it costs to have them judged. */
 function termsLine({ leases, referee }: DisputeTerms, currency: string): string {
   const deposits = leases.reduce((sum, { depositNanos }) => sum + depositNanos, 0n);
@@ -42,11 +42,11 @@ function termsLine({ leases, referee }: DisputeTerms, currency: string): string 
 }
 
 /** What is said while they run; what stands in the way is said to whoever is quiet, too. */
-function told(outputs: Outputs, { quiet, currency }: ReplicaOptions): ReplicasWatch {
+function told(output: HeldOutput, { quiet, currency }: ReplicaOptions): ReplicasWatch {
   const unlessQuiet = (line: string): void => void (quiet || say(line));
   return {
-    onOutput: (slot, stream, bytes) => void outputs[slot]?.[stream].push(bytes),
-    onMoved: (slot) => void [outputs[slot]?.stdout, outputs[slot]?.stderr].forEach((pieces) => pieces?.splice(0)),
+    onOutput: (slot, stream, bytes) => output.take(slot, stream, bytes),
+    onMoved: (slot) => output.restart(slot),
     onState: (slot, state) => void (state.startsWith("problem") && unlessQuiet(yellow(`         replica ${slot + 1}: ${state}`))),
     onEnded: (lease) => unlessQuiet(endLine(lease, currency)),
     onCompared({ count, fuel, difference, isDrawn }) {
@@ -70,14 +70,16 @@ function told(outputs: Outputs, { quiet, currency }: ReplicaOptions): ReplicasWa
 export async function runReplicas(client: MarketClient, job: BuiltWork, { shared, wanted }: Work, options: ReplicaOptions): Promise<void> {
   const { out, json, quiet, noAudit } = options;
   await keepJob(job);
-  const bounds = await placeReplicas(client, wanted, job.jobHash);
-  const outputs: Outputs = bounds.map(() => ({ stdout: [], stderr: [] }));
+  const queue = new Queue({ quiet, brokerNow: () => client.brokerNow() });
+  const bounds = await queue.until(placeReplicas(client, wanted, job.jobHash)).finally(() => queue.end());
+  const output = new HeldOutput(bounds.length);
   const run = new ReplicasRun(client, bounds, job, {
-    ...{ watch: told(outputs, options), noAudit, budgetNanos: wanted.budgetNanos, keep: keepReceiptHere },
+    ...{ watch: told(output, options), noAudit, budgetNanos: wanted.budgetNanos, keep: keepReceiptHere },
     wantsFiles: out !== null || shared.length > 0,
   });
   try {
     if (!quiet) for (const { po } of bounds) say(dim(`replica  ${shortId(po.id)} on ${shortId(po.payload.server)}`));
+    if (queue.isGivenUp) return sayLeft(run, await run.withdraw("interrupted"));
     const outcome = await unlessInterrupted(run.sessions, run.settled());
     if ("left" in outcome) return sayLeft(run, outcome.left);
     const { ended } = outcome;
@@ -85,12 +87,14 @@ export async function runReplicas(client: MarketClient, job: BuiltWork, { shared
     const { slot, lease, delivered, fetch } = await run.delivered(standing);
     await writeHere(delivered.tree, fetch, out, shared);
     process.exitCode = exitCodeOf(lease);
-    const output = outputs[slot] ?? { stdout: [], stderr: [] };
-    if (json) return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, ...encodedStreams(output) });
-    for (const bytes of output.stderr) showRaw("stderr", bytes);
-    for (const bytes of output.stdout) showRaw("stdout", bytes);
+    if (json) {
+      const streams = { stdout: await output.whole(slot, "stdout"), stderr: await output.whole(slot, "stderr") };
+      return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, ...encodedStreams(streams) });
+    }
+    for (const stream of ["stderr", "stdout"] as const) for await (const bytes of output.read(slot, stream)) await showRaw(stream, bytes);
   } finally {
     run.close();
+    await output.close();
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { assertPlaceFor, bootsMachine, placeProblem } from "@xenoservers/sdk";
 import type { RunInput } from "../input/verbs/run.ts";
+import { assertFedOnce } from "../input/fed-once.ts";
 import { workOf } from "../input/work.ts";
 import { dim, say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -27,6 +28,7 @@ export async function run(input: RunInput): Promise<void> {
   if (input.out !== null) await assertPlaceFor(input.out);
   if (input.after !== null) await (await byLease()).afterThese(input.after, input.quiet || input.json);
   const work = await workOf(input);
+  assertFedOnce(work, input);
   const quiet = input.quiet || input.json;
   if (!quiet) for (const line of work.says) say(dim(line));
   for (const { host } of work.shared) {

@@ -11,7 +11,7 @@ import type { BrokenPurchaseOrder } from "../purchase-order.ts";
 import type { TreeFile } from "../session/result.ts";
 import type { JournalPlace } from "./map/journal.ts";
 import type { KeptRuns } from "./kept-run.ts";
-import type { RunInput } from "./run-input.ts";
+import type { AttachOptions, RunInput } from "./run-input.ts";
 
 /** A run that was read, and can be ordered. */
 export interface Planned {
@@ -23,7 +23,12 @@ export interface Planned {
   write(tree: readonly InputEntry[], fetch: (file: TreeFile) => Promise<Uint8Array>): Promise<void>;
 }
 
+/** Where a job's files come to, and what brings them there. */
+export type FilesPlace = Pick<Planned, "files" | "write">;
+
 export interface Here {
+  /** For a lease that was ordered before. Throws InputError where nothing can be written to. */
+  filesPlace(options: AttachOptions): Promise<FilesPlace>;
   /** Throws InputError. */
   plan(input: RunInput): Promise<Planned>;
   /** Before the order: a program that crashes afterwards, or a later one, can still send it. */

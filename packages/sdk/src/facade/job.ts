@@ -60,6 +60,8 @@ export class Job {
   readonly #off = Promise.withResolvers<never>();
   readonly #running = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<LeaseView>();
+  readonly #delivered = Promise.withResolvers<Delivered | null>();
+  readonly #shown = Promise.withResolvers<void>();
   readonly #held = new HeldFiles();
   #files: readonly JobFile[] = [];
   #isThere = false;
@@ -70,7 +72,7 @@ export class Job {
   constructor(ways: JobWays, { signal, onState, onSent, onInput }: Watching) {
     this.#ways = ways;
     this.#off.promise.catch(() => {});
-    for (const { promise } of [this.#running, this.#ended]) promise.catch(() => {});
+    for (const { promise } of [this.#running, this.#ended, this.#delivered, this.#shown]) promise.catch(() => {});
     this.#opened = ways.open({
       onOutput: (stream, bytes) => this.output.take(stream, bytes),
       onMoved: () => this.#moved(),
@@ -79,6 +81,7 @@ export class Job {
         this.#stands(state);
         onState?.(state);
       },
+      onShown: () => this.#shown.resolve(),
       ...(onSent ? { onSent } : {}),
       ...(onInput ? { onInput } : {}),
     });
@@ -90,8 +93,7 @@ export class Job {
     });
     // whoever does not wait for the result is not ended by it
     this.result.catch((error: unknown) => {
-      this.#running.reject(error);
-      this.#ended.reject(error);
+      for (const each of [this.#running, this.#ended, this.#delivered, this.#shown]) each.reject(error);
     });
     if (signal?.aborted) giveUp();
   }
@@ -117,6 +119,19 @@ export class Job {
    */
   get ended(): Promise<LeaseView> {
     return this.#ended.promise;
+  }
+
+  /**
+   * Resolves with what was handed in and is what its server signed, once it is here and the lease is over; null where the lease ended
+   * without. Rejects as `ended` does.
+   */
+  get delivered(): Promise<Delivered | null> {
+    return this.#delivered.promise;
+  }
+
+  /** Resolves when what it had printed before it was followed has all come, or it is over. */
+  get shown(): Promise<void> {
+    return this.#shown.promise;
   }
 
   /** Ends it: what it wrote until then is its result. An order that nobody has taken yet is withdrawn. */
@@ -177,13 +192,15 @@ export class Job {
 
   async #follow(): Promise<JobResult> {
     const { session } = this.#opened;
-    const ended = Promise.all([this.#settled(session), this.#delivered(session)]);
+    const ended = Promise.all([this.#settled(session), this.#handedIn(session)]);
     const first = await Promise.race([ended, session.failed, this.#off.promise]);
     // what is given up ends, too
     if (this.#givingUp) return this.#givingUp;
     if (first instanceof Error) throw neverStarted(first, session);
     const [lease, delivered] = first;
     this.output.end();
+    this.#shown.resolve();
+    this.#delivered.resolve(delivered);
     this.#ended.resolve(lease);
     if (lease.end !== null && TERMS[lease.end.reason].ran) this.#running.resolve();
     else this.#running.reject(new NotStartedError(`it never ran: ${lease.end?.reason ?? lease.state}`, { left: "over" }));
@@ -202,7 +219,7 @@ export class Job {
   }
 
   /** What this side cannot take nobody waits for any more. */
-  async #delivered(session: LeaseSession): Promise<Delivered | null> {
+  async #handedIn(session: LeaseSession): Promise<Delivered | null> {
     try {
       return await session.delivered();
     } catch (cause) {

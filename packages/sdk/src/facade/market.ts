@@ -14,7 +14,7 @@ import { eventsOf, listOf, type Reading } from "../lists.ts";
 import type { Quoted } from "../order.ts";
 import { fetchBound, type BoundOrder } from "../purchase-order.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
-import { conditionsIn } from "../words.ts";
+import { conditionsIn, shortId } from "../words.ts";
 import { untilEndedWell } from "./after.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import { auditDue, disputeLease, type Audited, type Dispute, type DisputeOptions, type TracerOf } from "./doubting.ts";
@@ -28,7 +28,7 @@ import { Ordering, type PlannedOptions } from "./ordering.ts";
 import { PreparedRun, type Prepared } from "./prepared-run.ts";
 import { assertRunInput, isReplicated, toldHere } from "./read-input.ts";
 import type { ReplicasInput, ReplicatedJob } from "./replicated-job.ts";
-import type { RunInput, Watching } from "./run-input.ts";
+import type { AttachOptions, RunInput } from "./run-input.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
 
 /** A call that can be called off. */
@@ -113,9 +113,10 @@ export class OpenMarket {
   async run(input: RunInput | ReplicasInput): Promise<Job | ReplicatedJob> {
     this.#assertMay("spend", "read");
     assertRunInput(input);
+    const isSeveral = isReplicated(input);
     await this.#itsTurn(input);
     const prepared = await this.#prepared(input);
-    return isReplicated(input) ? this.#ordering.replicas(prepared, input) : this.#ordering.order(prepared, input);
+    return isSeveral ? this.#ordering.replicas(prepared, input) : this.#ordering.order(prepared, input);
   }
 
   /** Those that it is to come after have ended well. */
@@ -149,11 +150,13 @@ export class OpenMarket {
   }
 
   /** Follows a lease from its first output on, also one that another program ordered with this key: after a crash nothing is lost. */
-  async attach(lease: string, watching: Watching = {}): Promise<Job> {
+  async attach(lease: string, options: AttachOptions = {}): Promise<Job> {
+    const { out: _out, leaveFiles: _left, onWarning: _warned, ...watching } = options;
+    const place = await this.here.filesPlace(options);
     const bound = await this.bound(lease, watching.signal);
     const work = await this.#ordering.keptJob(bound);
     assertWanted(watching.signal);
-    return this.#ordering.follow(bound, work, null, watching);
+    return this.#ordering.follow(bound, work, place, watching);
   }
 
   /** The caller's leases, newest first. */
@@ -232,7 +235,10 @@ export class OpenMarket {
     const lease = await this.lease(id, signal ? { signal } : {});
     const bound = await unlessOff(signal, fetchBound(this.client, lease.id));
     if (channelKeyFor(this.client.identity, bound.order.payload.channelKey)) return bound;
-    throw new ContextError(`lease ${lease.id} was ordered by another key, and only that one can open its channel`);
+    const whose = bound.order.payload.party === this.client.identity.party ? "another of your keys" : "another party";
+    throw new ContextError(
+      `lease ${shortId(lease.id)} was ordered by ${whose}, and only that one can open its channel; use its context (xeno context ls)`,
+    );
   }
 
   protected open(bound: BoundOrder, work: BuiltWork | null, handlers: SessionHandlers, from?: { stdout: number; stderr: number }): Opened {
@@ -265,10 +271,7 @@ export class OpenMarket {
     const ordering = this.#ordering;
     return {
       ...{ client, here },
-      read: (input) => {
-        if (isReplicated(input)) throw new InputError("replicas is for market.run: a map runs each job once");
-        return ordering.read(input);
-      },
+      read: (input) => ordering.read(input),
       earlier: (read) => ordering.earlier(read),
       order: async (read, waiting) => {
         const prepared = await ordering.ready(read, waiting.signal).catch(toldHere);

@@ -20,7 +20,7 @@ import type { SessionHandlers } from "../session/lease-session.ts";
 import type { WhileWaiting } from "../waiting.ts";
 import { withdrawOrder } from "../withdrawing.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
-import type { Here, Planned } from "./here.ts";
+import type { FilesPlace, Here, Planned } from "./here.ts";
 import { Job, type Came } from "./job.ts";
 import type { JobResult } from "./job-result.ts";
 import { keptRunText } from "./kept-run.ts";
@@ -126,11 +126,11 @@ export class Ordering {
     }
   }
 
-  /** `planned`: what says where its files come to; null: to the program. */
-  follow(bound: BoundOrder, work: BuiltWork | null, planned: Planned | null, watching: Watching): Job {
+  /** `place`: where its files come to. */
+  follow(bound: BoundOrder, work: BuiltWork | null, place: FilesPlace, watching: Watching): Job {
     const ways = {
       open: (handlers: SessionHandlers) => this.#link.open(bound, work, handlers),
-      write: writeOf(planned),
+      write: writeOf(place),
       keep: (lease, came) => this.#keep(lease, work, came),
       check: (lease: string) => this.#check(lease, watching.receiptWaitMs),
       audit: (drawn, lease, order, signal) => {
@@ -202,7 +202,7 @@ export class Ordering {
 }
 
 /** Null: the program wants what comes back. */
-const writeOf = (planned: Planned | null): Planned["write"] | null => (planned && planned.files !== "held" ? planned.write : null);
+const writeOf = ({ files, write }: FilesPlace): FilesPlace["write"] | null => (files === "held" ? null : write);
 
 /** A module that the budget pays for making ready, and for nothing more, is not ordered. */
 function assertPrepared(work: BuiltWork, { quote }: Quoted): void {

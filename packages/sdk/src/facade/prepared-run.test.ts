@@ -1,3 +1,4 @@
+import type { VmProcess } from "@xenoservers/protocol";
 import type { EndReason } from "@xenoservers/market";
 import { describe, expect, it, vi } from "vitest";
 import { ContextError, NotStartedError } from "../errors.ts";
@@ -7,10 +8,11 @@ import { PreparedRun, type Prepared } from "./prepared-run.ts";
 type Ways = ConstructorParameters<typeof PreparedRun>[0];
 
 /** One that orders on paper. */
-function paper(job: Partial<Job> = {}, wanted: Partial<Prepared["wanted"]> = {}) {
+function paper(job: Partial<Job> = {}, wanted: Partial<Prepared["wanted"]> = {}, process: Partial<VmProcess> | null = null) {
+  const work = { spec: process ? { vm: { kind: "oci", process } } : {} };
   const order = vi.fn<Ways["order"]>(async () => job as Job);
   const assertMay = vi.fn<Ways["assertMay"]>();
-  const prepared = { wanted: { budgetNanos: 100n, ...wanted }, quotes: [{}] } as unknown as Prepared;
+  const prepared = { wanted: { budgetNanos: 100n, ...wanted }, quotes: [{}], work } as unknown as Prepared;
   return { order, assertMay, run: new PreparedRun({ assertMay, order }, prepared) };
 }
 
@@ -50,6 +52,27 @@ describe("what is started", () => {
     const failed = new NotStartedError("no file", { left: "withdrawn" });
     const { run } = paper({ running: Promise.reject(failed), detach: vi.fn() });
     await expect(run.start()).rejects.toMatchObject({ code: "not_started", left: "withdrawn" });
+  });
+});
+
+describe("what a program reads as it comes", () => {
+  const onInput = (): null => null;
+
+  it("is given where it is ordered, or nothing is ordered: the program would wait for it", async () => {
+    const { run, order } = paper({}, {}, { stdin: true });
+    await expect(run.run()).rejects.toThrow(/give onInput here, too/);
+    expect(order).not.toHaveBeenCalled();
+    await run.run({ onInput });
+    expect(order).toHaveBeenCalledOnce();
+  });
+
+  it("is for nobody once it is let go of", async () => {
+    const { run, order } = paper({}, {}, { stdin: true });
+    await expect(run.start({ onInput })).rejects.toMatchObject({
+      code: "bad_input",
+      message: expect.stringContaining("onInput feeds nobody"),
+    });
+    expect(order).not.toHaveBeenCalled();
   });
 });
 

@@ -2,6 +2,7 @@
  * A run that was read, quoted and not ordered: what it would cost is known before anything is signed, and what was quoted is what is
  * ordered. Who controls the inputs: the program that calls; the broker (offers, how a try ended).
  */
+import { processOf } from "@xenoservers/protocol";
 import type { BuiltWork } from "../built.ts";
 import { InputError } from "../errors.ts";
 import type { Quoted, Wanted } from "../order.ts";
@@ -9,6 +10,7 @@ import { isWorthRetrying } from "../worth-retrying.ts";
 import type { Planned } from "./here.ts";
 import type { Job } from "./job.ts";
 import type { JobResult } from "./job-result.ts";
+import { assertTaken } from "./not-taken.ts";
 import type { Watching } from "./run-input.ts";
 
 export interface Prepared {
@@ -46,12 +48,15 @@ export class PreparedRun {
   }
 
   /** Orders it: resolves when a server was found, which it may wait for, and the purchase order checked. */
-  run(watching: Watching = {}): Promise<Job> {
+  async run(watching: Watching = {}): Promise<Job> {
+    if (this.#isFed && watching.onInput === undefined)
+      throw new InputError("its program reads what onInput gives: give onInput here, too, or prepare it without");
     return this.#order(watching, "spend", "read");
   }
 
   /** Orders it and lets go of it when it runs: its lease. Takes no key that may read. Rejects where it never runs. */
   async start(watching: Watching = {}): Promise<string> {
+    assertTaken("start", watching);
     const job = await this.#order(watching, "spend");
     try {
       await job.running;
@@ -69,6 +74,11 @@ export class PreparedRun {
     const budgetNanos = this.wanted.budgetNanos - bill.dueNanos;
     if (!isWorthRetrying(end.reason) || budgetNanos <= 0n) return null;
     return new PreparedRun(this.#ways, { ...this.#prepared, wanted: { ...this.wanted, budgetNanos } });
+  }
+
+  get #isFed(): boolean {
+    const { spec } = this.work;
+    return "vm" in spec && processOf(spec.vm).stdin;
   }
 
   async #order(watching: Watching, ...needs: ("read" | "spend")[]): Promise<Job> {

@@ -7,6 +7,7 @@ import { InputError } from "../errors.ts";
 import { LEASE_ID, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
 import { WORK_DEFAULTS, type WorkOptions } from "../work-options.ts";
 import { VM_DRIVER } from "../vm.ts";
+import { assertTaken } from "./not-taken.ts";
 import type { ReplicasInput } from "./replicated-job.ts";
 import type { RunInput } from "./run-input.ts";
 
@@ -150,10 +151,9 @@ export function waitMsOf({ wait }: RunInput): number | null {
 
 /** Throws InputError. */
 export function isReplicated(input: RunInput | ReplicasInput): input is ReplicasInput {
-  const { replicas, noAudit } = input as Partial<ReplicasInput>;
-  if (replicas === undefined && noAudit !== undefined) throw new InputError("noAudit is for replicas: of one lease market.audit decides");
-  if (replicas !== undefined && input.wait !== undefined) throw new InputError("wait is for one server: replicas do not wait for room");
-  return replicas !== undefined;
+  const isSeveral = "replicas" in input && input.replicas !== undefined;
+  assertTaken(isSeveral ? "replicas" : "one", input);
+  return isSeveral;
 }
 
 /** Throws InputError. */

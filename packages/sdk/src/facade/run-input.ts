@@ -146,6 +146,16 @@ export interface Watching {
   receiptWaitMs?: number;
 }
 
+/** How a lease is followed that was ordered before. */
+export interface AttachOptions extends Watching {
+  /** What the job leaves in /out comes to this folder, where only new names are written. */
+  out?: string;
+  /** What it leaves in /out stays with its server: `result.files` lists it. */
+  leaveFiles?: boolean;
+  /** What cannot be written here. */
+  onWarning?(text: string): void;
+}
+
 /** What is told while it is read. */
 interface Reading {
   /** What it is, in words: which Python, which image. */

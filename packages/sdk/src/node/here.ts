@@ -1,8 +1,8 @@
 /** What this machine does for its customer's programs: reads files and folders, and keeps what was signed. */
 import path from "node:path";
-import type { Here, Planned } from "../facade/here.ts";
+import type { FilesPlace, Here, Planned } from "../facade/here.ts";
 import { toldHere, workOptionsOf } from "../facade/read-input.ts";
-import type { RunInput } from "../facade/run-input.ts";
+import type { AttachOptions, RunInput } from "../facade/run-input.ts";
 import { InputError } from "../errors.ts";
 import { bytesBlob } from "../blob.ts";
 import { keepBroken } from "./broken-order.ts";
@@ -40,18 +40,23 @@ interface PlannedAs {
 }
 
 /** What was read, as a market orders it. */
-export const plannedOf = ({ wanted, build, shared }: Work, { out, left, leftOut }: PlannedAs): Planned => ({
-  wanted,
-  build,
+export const plannedOf = ({ wanted, build, shared }: Work, as: PlannedAs): Planned => ({ wanted, build, ...placeOf(shared, as) });
+
+const placeOf = (shared: Work["shared"], { out, left, leftOut }: PlannedAs): FilesPlace => ({
   files: out !== null || shared.length > 0 ? "written" : left ? "left" : "held",
   write: (tree, fetch) => writeResults(tree, { fetch, out, shared, leftOut }),
 });
 
-async function planOf(input: RunInput, check: ModuleCheck): Promise<Planned> {
-  const { out, files, stdin, leaveFiles = false, onInput, onImage, onNote, onWarning = () => {} } = input;
+async function filesPlace({ out, leaveFiles = false, onWarning = () => {} }: Pick<RunInput, keyof AttachOptions>): Promise<PlannedAs> {
   if (leaveFiles && out !== undefined) throw new InputError("leaveFiles leaves with the server what out brings here: give one of them");
-  const options = workOptionsOf(input);
   if (out !== undefined) await assertPlaceFor(out);
+  return { out: out ?? null, left: leaveFiles, leftOut: (what) => onWarning(`left out: ${what}`) };
+}
+
+async function planOf(input: RunInput, check: ModuleCheck): Promise<Planned> {
+  const { files, stdin, onInput, onImage, onNote, onWarning = () => {} } = input;
+  const options = workOptionsOf(input);
+  const place = await filesPlace(input);
   const program = programOf(input);
   const work = await workOf(options, {
     ...(program ? { program } : {}),
@@ -61,12 +66,15 @@ async function planOf(input: RunInput, check: ModuleCheck): Promise<Planned> {
     check,
     looking: { watch: onImage, warn: onWarning },
   });
+  if (onInput !== undefined && !work.isFed)
+    throw new InputError("onInput feeds an image's program: a module or script reads stdin, and a machine its console");
   for (const line of work.says) onNote?.(line);
-  return plannedOf(work, { out: out ?? null, left: leaveFiles, leftOut: (what) => onWarning(`left out: ${what}`) });
+  return plannedOf(work, place);
 }
 
 export function hereWith(check: ModuleCheck): Here {
   return {
+    filesPlace: async (options) => placeOf([], await filesPlace(options)),
     plan: (input) => planOf(input, check).catch(toldHere),
     keepJob,
     keptJob: rebuildJob,

@@ -43,6 +43,8 @@ export interface Work {
   build(offer: Pick<Quoted["offer"], "engine" | "vmEngine">): BuiltWork;
   /** What it prints is a console that can be typed into. */
   showsConsole: boolean;
+  /** Its program reads, as it comes, what this side feeds it. */
+  isFed: boolean;
   /** Null for a machine. */
   module: ParsedJob | null;
 }
@@ -173,7 +175,7 @@ export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work
       shared: machine.shared,
       says: machine.says,
       build: ({ vmEngine }) => machine.build(vmEngine, wanted.fuelMax),
-      showsConsole: machine.showsConsole,
+      ...{ showsConsole: machine.showsConsole, isFed: means.feedsImage && !machine.showsConsole },
       module: null,
     };
   }
@@ -187,5 +189,6 @@ export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work
     ...(parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : []),
     ...(parsed.isUnwrapped ? ["module   the one of WASI preview 1 that the component holds; its adapter stays here"] : []),
   ];
-  return { wanted, shared: parsed.shared, says, build: ({ engine }) => finishJob(parsed, engine), showsConsole: false, module: parsed };
+  const ways = { showsConsole: false, isFed: false, build: ({ engine }: Pick<Quoted["offer"], "engine">) => finishJob(parsed, engine) };
+  return { wanted, shared: parsed.shared, says, ...ways, module: parsed };
 }

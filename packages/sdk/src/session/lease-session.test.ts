@@ -455,6 +455,43 @@ describe("the wait for a lease", () => {
   });
 });
 
+describe("a lease of a key that may only spend", () => {
+  const failed = () => Promise.race([session.settled(), session.failed]).catch((error: unknown) => error);
+  beforeEach(() => {
+    (client.identity as { scopes: readonly string[] }).scopes = ["spend"];
+    client.answers.lease = () => Promise.reject(new Error("it was looked at")) as never;
+  });
+
+  it("ends in words where its server takes nothing of the job", async () => {
+    reachable = false;
+    open();
+    const got = failed();
+    await until(() => client.kinds().includes("stop"), 600_000);
+    expect(clock.now()).toBeLessThan(bound.po.payload.startBy);
+    await gone(1_000);
+    expect(await got).toMatchObject({ message: expect.stringContaining("nothing of the job") });
+  });
+
+  it("ends in words where its server takes the job and never runs it", async () => {
+    open();
+    await attached();
+    ends[0]!.channel.send({ t: "want", digest: job.spec.module, offset: 0, length: 100 });
+    const got = failed();
+    await gone(24 * 3_600_000);
+    expect(await got).toMatchObject({ message: expect.stringContaining("its server has never said that it runs") });
+    expect(client.kinds()).not.toContain("stop");
+  });
+
+  it("is followed as long as it runs", async () => {
+    open();
+    await attached();
+    ends[0]!.channel.send({ t: "state", state: "running", usedMs: 0 });
+    await gone(24 * 3_600_000);
+    ends.at(-1)!.channel.send({ t: "output", stream: "stdout", offset: 0 }, utf8("late"));
+    await until(() => output === "late");
+  });
+});
+
 describe("an order that is withdrawn", () => {
   const wrongState = { ok: false, code: "wrong_state", facts: {} } as const;
   const stopped = () => client.submitted.flatMap(({ kind, payload }) => (kind === "stop" && "lease" in payload ? [payload.lease] : []));

@@ -84,6 +84,8 @@ export class LeaseSession {
   #isFailing = false;
   /** Its server has said anything at all to this side. */
   #wasHeard = false;
+  /** Its server has said that it runs, or has run. */
+  #hasRun = false;
   #left: Withdrawn | null = null;
   /** That the server is not reached was said, and has not changed since. */
   #toldLost = false;
@@ -129,6 +131,7 @@ export class LeaseSession {
       rebind: (next) => this.#rebind(next),
       never: (error) => this.#never(error),
       isTaken: () => this.#job === null || this.#wasHeard,
+      hasRun: () => this.#hasRun,
       word: () => this.#word,
     });
     void this.#converse();
@@ -167,6 +170,7 @@ export class LeaseSession {
   #rebind(bound: BoundOrder): void {
     this.#bound = bound;
     this.#wasHeard = false;
+    this.#hasRun = false;
     this.#upload = new Upload(this.#job?.blobs ?? new Map());
     this.#streams = new Streams({ stdout: 0, stderr: 0 });
     [this.#delivered, this.#untaken, this.#word] = [null, null, null];
@@ -270,6 +274,7 @@ export class LeaseSession {
     this.#wasHeard = true;
     switch (header.t) {
       case "state":
+        this.#hasRun ||= header.state === "running" || header.state === "ended";
         return this.#handlers.onState?.(header.state);
       case "shown":
         return this.#handlers.onShown?.();

@@ -32,6 +32,8 @@ interface WatchHost {
   never(error: Error): void;
   /** Its server has asked for the job, or there is none to be brought from here. */
   isTaken(): boolean;
+  /** Its server has said that it runs, or has run. */
+  hasRun(): boolean;
   /** The signed word that its bytes are here, once there is one. */
   word(): Envelope | null;
 }
@@ -69,15 +71,23 @@ export class LeaseWatch {
   }
 
   async run(): Promise<void> {
-    const { client, alarm, closed } = this.#host;
-    // a key that may not read follows nothing here: its holder has what comes through the channel
-    if (!client.identity.scopes.includes("read")) return;
-    while (!closed() && !this.outcome) {
+    const { client, alarm, closed, hasRun } = this.#host;
+    const maySee = client.identity.scopes.includes("read");
+    // a key that may not read follows no lease that runs: its holder has what comes through the channel
+    while (!closed() && !this.outcome && (maySee || !hasRun())) {
       await alarm.wait(POLL_MS);
       if (closed() || this.outcome) break;
-      await this.#look();
+      if (maySee) await this.#look();
+      else this.#lookUnseen();
     }
     alarm.ring();
+  }
+
+  /** What was signed says when it should run, and when it is over, whatever the broker would show. */
+  #lookUnseen(): void {
+    if (this.#host.hasRun()) return;
+    this.#lookIfTaken();
+    this.#stall(STALLED_AFTER_MS, "its server has never said that it runs, and this key may not look what became of the lease");
   }
 
   async #look(): Promise<void> {

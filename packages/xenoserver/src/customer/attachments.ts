@@ -221,7 +221,7 @@ export class Attachments {
   /** Sends what is new on one channel and, when all of it was sent, how the guest ended. */
   async #pump(attached: Attached): Promise<void> {
     const isShown = this.#host.isShown();
-    if (isShown) await this.#show(attached);
+    if (isShown && !(await this.#show(attached))) return;
     // a daemon that has just started may not have found its guest yet
     const isBehind = attached.follower ? !attached.follower.isAhead : isShown && this.#host.state().state === "running";
     if (attached.isAnswered || isBehind) return;
@@ -229,13 +229,16 @@ export class Attachments {
     void attached.channel.send({ t: "shown" });
   }
 
-  async #show(attached: Attached): Promise<void> {
+  /** False: it attached meanwhile, and is shown all of it by the next look. */
+  async #show(attached: Attached): Promise<boolean> {
     const guest = this.#host.guest();
     if (!attached.follower && guest) attached.follower = new Follower(attached.channel, guest, attached.from);
-    await attached.follower?.pump();
+    const { follower } = attached;
+    await follower?.pump();
+    if (attached.follower !== follower) return false;
     const result = this.#host.result();
-    if (!result || attached.endedSent) return;
-    if (attached.follower && !attached.follower.hasSent({ stdout: result.stdoutSize, stderr: result.stderrSize })) return;
+    if (!result || attached.endedSent) return true;
+    if (follower && !follower.hasSent({ stdout: result.stdoutSize, stderr: result.stderrSize })) return true;
     attached.endedSent = true;
     void attached.channel.send({
       t: "ended",
@@ -244,5 +247,6 @@ export class Attachments {
       stdoutSize: result.stdoutSize,
       stderrSize: result.stderrSize,
     });
+    return true;
   }
 }

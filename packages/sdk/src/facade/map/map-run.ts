@@ -6,6 +6,7 @@
 import { InputError, JobFailedError, LeftUndoneError, MarketError } from "../../errors.ts";
 import { assertWanted } from "../calling-off.ts";
 import type { JobResult } from "../job-result.ts";
+import { assertTaken } from "../not-taken.ts";
 import { onAbort } from "../on-abort.ts";
 import type { RunInput } from "../run-input.ts";
 import { MapBudget } from "./budget.ts";
@@ -131,8 +132,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     this.#tally.begins();
     try {
       const run = this.#each(input, index);
-      if (run.after) throw new InputError("after: wait for them before the map begins");
-      if (run.signal) throw new InputError("signal: a map has one of its own for all");
+      assertTaken("map", run);
       const plan = await this.#ways.plan(run);
       const entry = shared.journal.take(plan.digest);
       // what was ordered already is followed

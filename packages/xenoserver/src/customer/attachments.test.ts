@@ -1,0 +1,59 @@
+/** What a channel is shown of a lease that has ended: all of the output before how it ended. */
+import { toHex, utf8 } from "@xenoservers/protocol";
+import { initiateChannel, type ChannelHeader } from "@xenoservers/protocol/channel";
+import { bytesBlob, buildJob } from "@xenoservers/sdk";
+import { Network, PaperMarket, Random, SimClock } from "@xenoservers/testkit";
+import { expect, it } from "vitest";
+import { Attachments, type AttachmentsHost } from "./attachments.ts";
+
+const job = buildJob({
+  ...{ module: bytesBlob(utf8("module")), args: [], env: [], mounts: [], stdin: bytesBlob(utf8("")), engine: "paper-1" },
+  ...{ memoryMibMax: 64, diskMibMax: 64, outputMibMax: 1, fuelMax: 10n ** 12n },
+});
+
+it("says how it ended after all that it wrote, also where it is attached to while it is looked what that is", async () => {
+  const random = new Random(9);
+  const clock = new SimClock(1_800_000_000_000, random);
+  const market = new PaperMarket(random, clock.now());
+  const [customer, server] = [market.server(market.party("carl")), market.server(market.party("olga"))];
+  const [near, far] = new Network(clock, random).pair("customer");
+  const result = market.result(server, "ab".repeat(32), market.order(market.party("carol")), {});
+  const written = { stdout: utf8("out"), stderr: utf8("err") };
+  const reading = Promise.withResolvers<void>();
+  let asked = 0;
+  let isAttached = false;
+  const guest = {
+    async readStream(stream: "stdout" | "stderr", from: number) {
+      // the job alone has come by then
+      if (stream === "stdout" && asked++ === 0) await reading.promise;
+      return written[stream].subarray(from);
+    },
+  };
+  const host = {
+    ...{ lease: "ab".repeat(32), channelKey: server.channelKey, customerKey: toHex(customer.channelKey.publicKey) },
+    ...{ guest: () => guest, state: () => ({ state: "ended", usedMs: 0 }), isShown: () => true, standsStill: () => null },
+    result: () => ({ envelope: result.envelope, tree: [], stdoutSize: 3, stderrSize: 3 }),
+    takeJob: async () => null,
+    progress() {},
+    requests: { guest: () => ((isAttached = true), guest) },
+  } as unknown as AttachmentsHost;
+  const attachments = new Attachments(host);
+  attachments.attach(far);
+  const got: ChannelHeader[] = [];
+  const opened = initiateChannel(near, customer.channelKey, toHex(server.channelKey.publicKey), host.lease);
+  const until = (condition: () => boolean): Promise<void> => clock.runUntil(clock.now() + 60_000, condition);
+  void opened.then((channel) => {
+    channel.onMessage((header) => void got.push(header));
+    void channel.send(job.message);
+    return channel;
+  });
+  await until(() => asked > 0);
+  void (await opened).send({ t: "attach", stdout: 0, stderr: 0 });
+  await until(() => isAttached);
+  reading.resolve();
+  await until(() => got.some(({ t }) => t === "shown"));
+  const kinds = got.map((header) => (header.t === "output" ? header.stream : header.t));
+  expect(kinds.slice(-4)).toEqual(["stdout", "stderr", "ended", "shown"]);
+  expect(kinds.indexOf("ended")).toBe(kinds.length - 2);
+  attachments.close();
+});
