@@ -39,6 +39,15 @@ it("holds many in order, whoever waits for them to be taken", async () => {
   expect(String(await read(0, "stdout"))).toBe("other");
 });
 
+it("begins anew for one of them, in memory and in its file", async () => {
+  for (const slot of [0, 1]) await output.take(slot, "stdout", Buffer.alloc(2 * MIB, "o"));
+  await output.take(0, "stdout", Buffer.from("old"));
+  output.restart(0);
+  await output.take(0, "stdout", Buffer.from("new"));
+  expect(String(await read(0, "stdout"))).toBe("new");
+  expect(await read(1, "stdout")).toHaveLength(2 * MIB);
+});
+
 it("says in words that there is no room for it, to whoever reads it", async () => {
   vi.stubEnv("TMPDIR", "/dev/null/none");
   await output.take(0, "stdout", Buffer.alloc(2 * MIB));
