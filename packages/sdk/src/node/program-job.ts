@@ -112,7 +112,7 @@ function folderInGuest(file: string, shared: ParsedJob["shared"]): string | null
   return null;
 }
 
-const RUNTIME = { module: runtimeBlob(PYTHON), isUnwrapped: false, ofSnapshot0: false };
+const RUNTIME = { module: runtimeBlob(PYTHON), isUnwrapped: false };
 
 async function programAt(file: string): Promise<GivenProgram> {
   if (!/\.(wasm|py)$/.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script`);
@@ -134,10 +134,10 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
     mounts.push(each);
     preopens.push([each.mount.path, each.mount.path]);
   }
-  const { module, isUnwrapped, ofSnapshot0 } = isPython ? RUNTIME : await moduleIn({ name: file, blob }, options.check);
+  const { module, isUnwrapped } = isPython ? RUNTIME : await moduleIn({ name: file, blob }, options.check);
   const working = preopens.find(([open]) => open === "/");
-  // its C library looks for a path without a slash in an open folder of this name alone
-  if (ofSnapshot0 && working) preopens.push([".", working[1]]);
+  // C libraries of 2019 and 2020 look for a path without a slash in an open folder of this name alone; Python's is none of them
+  if (!isPython && working) preopens.push([".", working[1]]);
   await assertMemory(module, options.memoryMib);
   const parsed: ParsedJob = {
     isPython,
