@@ -129,7 +129,9 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   const { mounts, preopens, shared } = await foldersOf(options);
   const isHere = typeof options.file === "string";
   const folder = isHere ? folderInGuest(file, shared) : null;
-  const python = isPython ? await pythonMounts({ file, name, blob, isHere, folder }, mounts) : null;
+  const typed = options.env.map(envPair);
+  const modules = new Map(typed).get("PYTHONPATH");
+  const python = isPython ? await pythonMounts({ file, name, blob, isHere, folder, path: modules }, mounts) : null;
   for (const each of python?.mounts ?? []) {
     mounts.push(each);
     preopens.push([each.mount.path, each.mount.path]);
@@ -146,7 +148,7 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
     input: {
       module,
       args: [...(isPython ? ["python", `/app/${name}`] : [name]), ...options.args],
-      env: withSupport(python?.env ?? [], options.env.map(envPair)),
+      env: withSupport(python?.env ?? [], typed),
       mounts,
       preopens,
       stdin: bytesBlob((await options.stdin?.()) ?? new Uint8Array()),
