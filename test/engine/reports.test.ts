@@ -154,6 +154,15 @@ describe("reports of others, tried here", () => {
     expect([...guest.treeAt("/out")]).toHaveLength(5);
   });
 
+  it("what appends does so whatever the offset, which stays where it was (wasmtime 8817, node 50950, wasi-testsuite 111)", () => {
+    expect(
+      python(`fd = os.open("a", os.O_RDWR | os.O_CREAT | os.O_APPEND); os.write(fd, b"12345")
+print(os.pwrite(fd, b"XY", 1), os.lseek(fd, 0, os.SEEK_CUR), os.pread(fd, 9, 0), os.lseek(fd, 2, os.SEEK_SET))
+print(os.write(fd, b"z"), os.lseek(fd, 0, os.SEEK_CUR), os.pread(fd, 9, 0))
+`),
+    ).toBe("2 5 b'12345XY' 2\n1 8 b'12345XYz'");
+  });
+
   it("who asks that nothing be there is told of a link, wherever it leads (POSIX's O_EXCL, as node:wasi has it)", () => {
     const guest = new GuestCalls(MIB);
     guest.symlink("nowhere", "l");
