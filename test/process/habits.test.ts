@@ -29,8 +29,21 @@ it.each([
   ["echo abc | xeno run --local x.py --rounds 20 --version", "['--rounds', '20', '--version'] 'abc\\n'\n"],
   ["xeno run --local -q python3 x.py -- --cpu 3 < s.sh", "['--cpu', '3'] 'echo hi\\n'\n"],
   ["echo abc | xeno run --local --no-stdin x.py one", "['one'] ''\n"],
+  // Node takes these for its own wherever they stand, unless it is told where its own words end
+  ["xeno run --local -q x.py --x --env-file none < /dev/null", "['--x', '--env-file', 'none'] ''\n"],
+  [
+    "xeno run --local -q x.py --x --env-file=none --env-file-if-exists=s.sh < /dev/null",
+    "['--x', '--env-file=none', '--env-file-if-exists=s.sh'] ''\n",
+  ],
 ])("%s", async (line, expected) => {
   expect(await typed(line)).toMatchObject({ code: 0, stdout: expected });
+});
+
+it("has the environment of a file and of this side, what is typed before both", async () => {
+  await writeFile(path.join(folder, "e.py"), "import os\nprint([os.environ.get(name) for name in ('A', 'B', 'C', 'D')])\n");
+  await writeFile(path.join(folder, "list"), "# of a day\nA=1\nB=two words\n");
+  const line = "C=own xeno run --local -q --env-file list -e A=2 -e C -e D e.py < /dev/null";
+  expect(await typed(line)).toMatchObject({ code: 0, stdout: "['2', 'two words', 'own', None]\n" });
 });
 
 it("looks for no image of the name of a file that is here", async () => {

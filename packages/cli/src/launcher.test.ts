@@ -50,7 +50,7 @@ const ran = (file: string, args: string[] = [], options: { cwd?: string; env?: N
 
 const isLinux = process.platform === "linux";
 describe.skipIf(!isLinux)("the launcher", () => {
-  const given = (...args: string[]): string[] => ["--disable-warning=ExperimentalWarning", `${launcher}.js`, ...args];
+  const given = (...args: string[]): string[] => ["--disable-warning=ExperimentalWarning", "--", `${launcher}.js`, ...args];
 
   it("starts the Node of its package by whatever link, from whatever folder, with what it was given", async () => {
     const npms = await linked("node_modules/.bin/xeno", "../@xenoservers/cli/bin/xeno");
@@ -85,7 +85,7 @@ describe.skipIf(!isLinux)("the launcher", () => {
     const [said, [code]] = await Promise.all([text(child.stderr), once(child, "close")]);
     expect([said, code]).toEqual([expect.stringMatching(/^xeno needs Node 22\.18 or later: none came with the package/), 125]);
     await writeNode(path.join(bin, "node"));
-    expect(ran(launcher, ["v"], { env: { PATH: bin } })).toEqual([`${launcher}.js`, "v"]);
+    expect(ran(launcher, ["v"], { env: { PATH: bin } })).toEqual(["--", `${launcher}.js`, "v"]);
   });
 
   // launchers of other packages left the program behind (SIGTERM to spawnSync), or ended 0 for one that a signal had ended

@@ -2,6 +2,7 @@
 import { bootsMachine, workOf as workFor, type Work } from "@xenoservers/sdk";
 import { fetching } from "../output/fetching.ts";
 import { say, yellow } from "../output/terminal.ts";
+import { environmentOf } from "./environment.ts";
 import { programOf } from "./program.ts";
 import { isPiped, standardInput } from "./standard-input.ts";
 import type { WorkInput } from "./verbs/run.ts";
@@ -11,7 +12,7 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   const asked = file === null || bootsMachine({ image, vm, kernel, iso }) ? null : await programOf({ file, args });
   const quiet = typed.quiet || typed.json;
   return workFor(
-    { ...typed, ...asked },
+    { ...typed, env: [...environmentOf(typed)].map(([name, value]) => `${name}=${value}`), ...asked },
     {
       stdin: () => standardInput({ always: typed.stdin, never: typed.noStdin }),
       // of a program that nobody stays with, nothing that happens to be piped in is the input

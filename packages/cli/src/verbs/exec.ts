@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { GuestProgram, agentExec, isWithoutShell, type ProgramEnd } from "@xenoservers/sdk";
+import { environmentOf } from "../input/environment.ts";
 import { isPiped } from "../input/standard-input.ts";
 import type { ExecInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
@@ -23,15 +24,6 @@ function programIn({ command, terminal }: ExecInput): { args: string[]; isShell:
   const isShell = args.length === 0;
   if (isShell && !terminal && !process.stdin.isTTY) throw new UserError("say which program: xeno exec LEASE -- PROGRAM");
   return { args, isShell };
-}
-
-/** A name alone is this side's own, as for container engines: none where it has none. */
-function variables(text: string): [string, string][] {
-  const at = text.indexOf("=");
-  if (at === 0) throw new UserError(`--env ${text} names nothing: write NAME=VALUE, or NAME for this side's own`);
-  if (at > 0) return [[text.slice(0, at), text.slice(at + 1)]];
-  const own = process.env[text];
-  return own === undefined ? [] : [[text, own]];
 }
 
 /** Shows what comes, no faster than it is taken. */
@@ -70,9 +62,10 @@ async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
   const { args, isShell } = programIn(input);
   const isTyped = input.terminal || (isShell && process.stdin.isTTY);
   const { user, workdir } = input;
+  const env = environmentOf({ env: [...(isTyped ? ["TERM"] : []), ...input.env], envFile: input.envFile });
   const program = await GuestProgram.start(held.session.machine, {
     args,
-    ...(input.env.length === 0 && !isTyped ? {} : { env: [...(isTyped ? ["TERM"] : []), ...input.env].flatMap(variables) }),
+    ...(env.size === 0 ? {} : { env: [...env] }),
     ...(user === null ? {} : { user }),
     ...(workdir === null ? {} : { workdir }),
     ...(isTyped ? { terminal: windowOf() } : {}),

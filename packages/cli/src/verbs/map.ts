@@ -16,6 +16,7 @@ import {
 } from "@xenoservers/sdk";
 import { watched } from "../input/client.ts";
 import { BETWEEN, PLACE, argsAndInputs, argsFor, assertApart, filesMeant, nameIn, namesFrom } from "../input/map-words.ts";
+import { environmentOf } from "../input/environment.ts";
 import { programOf } from "../input/program.ts";
 import type { MapInput } from "../input/verbs/map.ts";
 import { encodedStreams } from "../output/encoded.ts";
@@ -45,16 +46,6 @@ function givenTo(args: readonly string[], env: Readonly<Record<string, string>>,
   return { args: argsFor(args, `/in/${nameIn(at)}`), env, files: { [nameIn(at)]: { path: at } } };
 }
 
-function envIn(pairs: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf("=");
-      if (at < 1) throw new UserError(`--env '${pair}' must be NAME=VALUE`);
-      return [pair.slice(0, at), pair.slice(at + 1)];
-    }),
-  );
-}
-
 /** Half of the budget is for those that run at once, so that what a few have cost does not make the rest fewer. */
 export const shareOf = (budget: bigint, parallel: number): bigint => {
   const share = budget / BigInt(2 * parallel);
@@ -76,7 +67,7 @@ function runOf({ file, args }: Asked, input: MapInput): (at: string) => RunInput
     ...(label === null ? {} : { label }),
     ...(account === null ? {} : { account }),
   };
-  const env = envIn(input.env);
+  const env = Object.fromEntries(environmentOf(input));
   return (at) => ({
     ...program,
     ...bounds,

@@ -22,7 +22,7 @@ export function contentCalls({ memory, descriptors, files, layout }: Host) {
     return done;
   }
 
-  /** `offset`: null where the descriptor stands, or at the file's end where it appends. */
+  /** `offset`: null where the descriptor stands. One that appends does so whatever the offset, as Linux and engines on it have it. */
   function writeFrom(fd: number, vectors: Uint8Array[], offset: number | null): number {
     const descriptor = descriptors.get(fd, RIGHTS.FD_WRITE | (offset === null ? 0n : RIGHTS.FD_SEEK));
     if (descriptor.kind === "output") {
@@ -31,7 +31,7 @@ export function contentCalls({ memory, descriptors, files, layout }: Host) {
     }
     if (descriptor.kind === "directory") throw new WasiError("ISDIR");
     if (descriptor.kind !== "file") throw new WasiError("BADF");
-    const from = offset ?? ((descriptor.flags & FDFLAGS.APPEND) !== 0 ? descriptor.node.size : descriptor.offset);
+    const from = (descriptor.flags & FDFLAGS.APPEND) !== 0 ? descriptor.node.size : (offset ?? descriptor.offset);
     const done = writeFile(files, descriptor.node, from, vectors);
     if (offset === null) descriptor.offset = from + done;
     return done;

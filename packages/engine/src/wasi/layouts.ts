@@ -27,7 +27,7 @@ const SNAPSHOT0: Layout = {
   whence: { SET: 2, CUR: 0, END: 1 },
 };
 
-export const SNAPSHOT0_MODULE = "wasi_unstable";
+const SNAPSHOT0_MODULE = "wasi_unstable";
 /** By the module that a guest imports the calls from. */
 export const LAYOUTS: ReadonlyMap<string, Layout> = new Map([
   ["wasi_snapshot_preview1", PREVIEW1],

@@ -37,7 +37,9 @@ export function openCall(host: Host) {
       const wanted = wantedOf(oflags, base);
       assertMay(directory, wanted, fdflags);
       descriptors.assertRoom();
-      const where = lookup(host, fd, RIGHTS.PATH_OPEN, [path, length], follows(dirflags));
+      // who asks that nothing be there is told of a link too, wherever it leads
+      const follow = follows(dirflags) && !(wanted.create && wanted.exclusive);
+      const where = lookup(host, fd, RIGHTS.PATH_OPEN, [path, length], follow);
       const node = where.node ? found(files, where, where.node, wanted) : created(files, where, wanted);
       memory.setU32(at, descriptors.add(openDescriptor(node, base & directory.inheriting, inherited, fdflags)));
     },

@@ -199,6 +199,10 @@ describe("the map of a sparse file", () => {
     );
     expect(entry).toMatchObject({ name: "file", size: 0, pieces: [] });
   });
+  it("stands in the header of the oldest form, which takes no name of another", async () => {
+    const [entry] = await entriesOf(paxOf(...sparse, ["GNU.sparse.name", "other"]), headerOf("file", "S", 0));
+    expect(entry).toMatchObject({ name: "file", kind: "file" });
+  });
   it("may be of no pieces; a folder has none", async () => {
     const hole = paxOf(
       ["GNU.sparse.size", "9"],

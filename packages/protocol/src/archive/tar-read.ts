@@ -248,8 +248,9 @@ function nameIn(header: Buffer): string {
 async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: TarEntry; next: number }> {
   const { header, type } = raw;
   const { pax } = said;
-  // GNU's long names count before pax's, as in Go's reader: what one program scans, another must not see under another name
-  const form = sparseForm(said);
+  // GNU's long names count before pax's, as in Go's reader: what one program scans, another must not see under another name. A file of its
+  // oldest sparse form has its map in the header, and nothing that pax says of another form is its own
+  const form = type === "S" ? null : sparseForm(said);
   const name = (form !== null && pax.get("GNU.sparse.name")) || said.path || pax.get("path") || nameIn(header);
   const found = KINDS[type];
   if (found === undefined) throw damaged(`it holds an entry of the kind '${shown(type)}', which is not known here: ${shown(name)}`);

@@ -13,8 +13,6 @@ export interface ModuleCheck {
   programIn(component: Uint8Array): { ok: true; module: Uint8Array } | { ok: false; why: string };
   /** What its engine refuses it for; null: nothing. */
   faultOf(bytes: Uint8Array): string | null;
-  /** Of a module without a fault. */
-  speaksSnapshot0(bytes: Uint8Array): boolean;
 }
 
 const HEADER_BYTES = 8;
@@ -24,7 +22,6 @@ const COMPONENT = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00] as const;
 /** The part of it that is used here; no library that is loaded declares it. */
 interface V8 {
   validate(bytes: Uint8Array): boolean;
-  Module: { new (bytes: Uint8Array): object; imports(module: object): { module: string }[] };
 }
 const v8: V8 = Reflect.get(globalThis, "WebAssembly");
 
@@ -33,25 +30,19 @@ export const plainCheck: ModuleCheck = {
   isComponent: (header) => COMPONENT.every((byte, i) => header[i] === byte),
   programIn: () => ({ ok: false, why: "it is a component: name the module of WASI preview 1 that it holds, or use the `xeno` command" }),
   faultOf: (bytes) => (v8.validate(bytes) ? null : "it is no valid WebAssembly module"),
-  speaksSnapshot0: (bytes) => v8.Module.imports(new v8.Module(bytes)).some(({ module }) => module === "wasi_unstable"),
 };
 
 interface CheckedModule {
   module: Blob;
   /** It was taken out of a component. */
   isUnwrapped: boolean;
-  /** It is a module of 2019. */
-  ofSnapshot0: boolean;
 }
 
-/** Whether it is a module of 2019. */
-async function isOfSnapshot0(module: Blob, name: string, check: ModuleCheck): Promise<boolean> {
+async function assertRuns(module: Blob, name: string, check: ModuleCheck): Promise<void> {
   // what is larger is refused with what was ordered
-  if (module.size > JOB_LIMITS.moduleBytes) return false;
-  const bytes = await module.read(0, module.size);
-  const fault = check.faultOf(bytes);
+  if (module.size > JOB_LIMITS.moduleBytes) return;
+  const fault = check.faultOf(await module.read(0, module.size));
   if (fault !== null) throw new InputError(`${name} cannot run: ${fault}`);
-  return check.speaksSnapshot0(bytes);
 }
 
 async function unwrapped(blob: Blob, name: string, check: ModuleCheck): Promise<Blob> {
@@ -65,5 +56,6 @@ async function unwrapped(blob: Blob, name: string, check: ModuleCheck): Promise<
 /** The file itself, or what it holds where it is a component. What its engine would refuse is refused before anything is signed. */
 export async function moduleIn({ name, blob }: { name: string; blob: Blob }, check: ModuleCheck): Promise<CheckedModule> {
   const module = await unwrapped(blob, name, check);
-  return { module, isUnwrapped: module !== blob, ofSnapshot0: await isOfSnapshot0(module, name, check) };
+  await assertRuns(module, name, check);
+  return { module, isUnwrapped: module !== blob };
 }

@@ -112,7 +112,7 @@ function folderInGuest(file: string, shared: ParsedJob["shared"]): string | null
   return null;
 }
 
-const RUNTIME = { module: runtimeBlob(PYTHON), isUnwrapped: false, ofSnapshot0: false };
+const RUNTIME = { module: runtimeBlob(PYTHON), isUnwrapped: false };
 
 async function programAt(file: string): Promise<GivenProgram> {
   if (!/\.(wasm|py)$/.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script`);
@@ -129,15 +129,17 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   const { mounts, preopens, shared } = await foldersOf(options);
   const isHere = typeof options.file === "string";
   const folder = isHere ? folderInGuest(file, shared) : null;
-  const python = isPython ? await pythonMounts({ file, name, blob, isHere, folder }, mounts) : null;
+  const typed = options.env.map(envPair);
+  const modules = new Map(typed).get("PYTHONPATH");
+  const python = isPython ? await pythonMounts({ file, name, blob, isHere, folder, path: modules }, mounts) : null;
   for (const each of python?.mounts ?? []) {
     mounts.push(each);
     preopens.push([each.mount.path, each.mount.path]);
   }
-  const { module, isUnwrapped, ofSnapshot0 } = isPython ? RUNTIME : await moduleIn({ name: file, blob }, options.check);
+  const { module, isUnwrapped } = isPython ? RUNTIME : await moduleIn({ name: file, blob }, options.check);
   const working = preopens.find(([open]) => open === "/");
-  // its C library looks for a path without a slash in an open folder of this name alone
-  if (ofSnapshot0 && working) preopens.push([".", working[1]]);
+  // C libraries of 2019 and 2020 look for a path without a slash in an open folder of this name alone; Python's is none of them
+  if (!isPython && working) preopens.push([".", working[1]]);
   await assertMemory(module, options.memoryMib);
   const parsed: ParsedJob = {
     isPython,
@@ -146,7 +148,7 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
     input: {
       module,
       args: [...(isPython ? ["python", `/app/${name}`] : [name]), ...options.args],
-      env: withSupport(python?.env ?? [], options.env.map(envPair)),
+      env: withSupport(python?.env ?? [], typed),
       mounts,
       preopens,
       stdin: bytesBlob((await options.stdin?.()) ?? new Uint8Array()),

@@ -27,6 +27,18 @@ describe("a script", () => {
     await expect(pythonMounts(file, [])).rejects.toThrow(/imports numpy, requests, .*xeno run python:3\.12 .*x\.py/);
   });
 
+  it.each([
+    ["an archive on its path", "import sys\nsys.path.insert(0, 'lib.zip')\nimport helper\n"],
+    ["a file that it writes", "open('helper.py', 'w').write('')\nimport helper\n"],
+    ["modules that it makes", "import sys\nsys.modules['helper'] = sys\nimport helper\n"],
+  ])("may import from %s", async (_, source) => {
+    await expect(pythonMounts(script(source), [])).resolves.toBeDefined();
+    await expect(pythonMounts(script("import helper\n"), [])).rejects.toThrow("imports helper");
+  });
+  it("may import from an archive on the path that was typed", async () => {
+    await expect(pythonMounts({ ...script("import helper\n"), path: "/lib.zip" }, [])).resolves.toBeDefined();
+  });
+
   it("may import what its folders bring in", async () => {
     const brought = { mount: { path: "/work", writable: true, keep: true }, entries: [{ path: "lib/numpy", kind: "directory" as const }] };
     const { env } = await pythonMounts(script("import sys\nsys.path.append('/work/lib')\nimport numpy\n"), [brought]);
@@ -46,7 +58,7 @@ describe("a script", () => {
       return new TextDecoder().decode(await entry.blob.read(0, entry.blob.size));
     };
     const plain = await before("print(1)");
-    expect(plain).toMatch(/^import sys\nsys\.stdout\.reconfigure\(line_buffering=True\)\n$/);
+    expect(plain).toMatch(/^import os\n[\s\S]{0,400}import sys\nsys\.stdout\.reconfigure\(line_buffering=True\)\n$/);
     const more = await before("import asyncio");
     expect(more).toContain("class _Finder");
     expect(more.endsWith(plain)).toBe(true);

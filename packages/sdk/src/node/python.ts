@@ -61,10 +61,16 @@ function folderOf(file: string): string {
   return shellWord(folder === "." ? folder : `${folder}::/`);
 }
 
-/** Throws InputError where the script imports what neither the runtime has nor a folder brings in. */
-async function assertImports({ file, isHere }: Script, source: string, brought: readonly SourceEntry[]): Promise<void> {
+/** Nobody looks into an archive on the path of modules, and a script may hand modules to the interpreter itself. */
+const ARCHIVE = /\.(?:zip|whl|egg|pyz)\b/;
+const MAKES_MODULES = /\bzipimport\b|\bsys\.(?:modules|meta_path|path_hooks)\b/;
+
+/** Throws InputError where the script imports what neither the runtime has, nor a folder brings in, nor itself could make. */
+async function assertImports({ file, isHere, path: typed = "" }: Script, source: string, brought: readonly SourceEntry[]): Promise<void> {
+  if (ARCHIVE.test(source) || ARCHIVE.test(typed) || MAKES_MODULES.test(source)) return;
   const here = new Set([nameOf(file), ...brought.map((entry) => nameOf(entry.path))]);
-  const missing = importsOf(source).filter((name) => !name.startsWith("_") && !PYTHON_MODULES.has(name) && !here.has(name));
+  const isFound = (name: string): boolean => PYTHON_MODULES.has(name) || here.has(name) || source.includes(`${name}.py`);
+  const missing = importsOf(source).filter((name) => !name.startsWith("_") && !isFound(name));
   if (missing.length === 0) return;
   const beside = isHere ? await besideIt(file, missing) : [];
   if (beside.length === missing.length) {
@@ -80,6 +86,19 @@ const SUPPORT = fileURLToPath(new URL("./sitecustomize.py", import.meta.url));
 const BEFORE_NAME = "sitecustomize.py";
 /** Standard output is a pipe, which Python would fill before it writes; somebody reads it while the script runs. */
 const LINE_BY_LINE = "import sys\nsys.stdout.reconfigure(line_buffering=True)\n";
+/** Its C library puts what it is given behind the folder that it was in, `..` too, and loses the way when one of these is gone. */
+const WHERE_IT_IS = `import os
+def _chdir(change):
+    def chdir(path):
+        change(path)
+        here = os.getcwd()
+        real = os.path.realpath(here)
+        if real != here:
+            change(real)
+    return chdir
+os.chdir = _chdir(os.chdir)
+del _chdir
+`;
 const WANTS_SUPPORT = /\b(?:asyncio|concurrent|pbkdf2_hmac)\b/;
 const ZONES = "/usr/share/zoneinfo";
 
@@ -92,11 +111,13 @@ interface Script {
   isHere: boolean;
   /** Its folder, as it stands in one that is brought in: modules beside it are found there. */
   folder: string | null;
+  /** The path of modules that was typed for it. */
+  path?: string | undefined;
 }
 
 async function beforeScript(wantsSupport: boolean): Promise<Blob> {
   const support = wantsSupport ? await readFile(SUPPORT, "utf8") : "";
-  return bytesBlob(new TextEncoder().encode(support + LINE_BY_LINE));
+  return bytesBlob(new TextEncoder().encode(support + WHERE_IT_IS + LINE_BY_LINE));
 }
 
 /** The script and what it needs beside it, looked at with what its folders bring in. */

@@ -13,7 +13,8 @@ const job = {
   in: text("--in <dir>", "read-only at /in"),
   out: text("--out <dir>", "what the job leaves in /out comes back here"),
   dir: many("--dir <host[::guest]>", "copied in, changes copied back; . is the working directory of a module or script"),
-  env: many("-e, --env <name=value>", "environment"),
+  env: many("-e, --env <name=value>", "environment; NAME alone: this side's own"),
+  envFile: many("--env-file <file>", "environment, a NAME=VALUE on each line"),
   stdin: flag(
     "-i, --stdin",
     "send standard input (what is piped in always is): to an image's program as it comes, else read to its end first",
