@@ -35,8 +35,10 @@ export async function commandLine(argv: string[]): Promise<void> {
   watchOver((error) => reported(error, isForPrograms(argv)));
   const words = argv.slice(1).filter((word) => !word.startsWith("-"));
   if (argv[0] === "help" && (await helped(words, argv.includes("--json")))) return;
+  // the parser's own help takes one word, and a verb may have two
+  const typed = argv[0] === "help" && words.length > 0 ? [...words, "--help"] : argv;
   try {
-    await (await program(argv)).parseAsync(argv, { from: "user" });
+    await (await program(typed)).parseAsync(typed, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = usageEnd(error, isForPrograms(argv));
     else process.exitCode = await reported(error, isForPrograms(argv));
