@@ -45,13 +45,22 @@ it("login takes a market by its fingerprint alone where nobody can compare it, a
   await market.operator("credit", { party, amountNanos: "10000000000", source: "operator", reference: "", clientId: "ef".repeat(16) });
 });
 
-/** A run that has a server, told to end. */
-async function ended(env: NodeJS.ProcessEnv, ...options: string[]): Promise<{ code: number; stderr: string; lease: LeaseView }> {
+type Child = ReturnType<typeof started>["child"];
+const terminate = (child: Child): void => void child.kill("SIGTERM");
+/** As `head` does. */
+const readNoMore = (child: Child): void => void child.stdout?.destroy();
+
+/** A run of a job that has a server and prints, told to end. */
+async function ended(
+  env: NodeJS.ProcessEnv,
+  options: readonly string[],
+  { end = terminate, program = job } = {},
+): Promise<{ code: number; stderr: string; lease: LeaseView }> {
   let heard = "";
-  const { child, done } = started(home("runner"), ["run", job, "--budget", "0.01", ...options], (text) => (heard += text), env);
+  const { child, done } = started(home("runner"), ["run", program, "--budget", "0.01", ...options], (text) => (heard += text), env);
   const printed = new Promise<void>((resolve) => child.stdout?.once("data", () => resolve()));
   await Promise.race([printed, done]);
-  child.kill("SIGTERM");
+  end(child);
   const { code, stderr } = await done;
   const [, id = ""] = /^lease +([0-9a-f]+)/m.exec(heard) ?? [];
   return { code, stderr, lease: await json<LeaseView>("lease", "show", id) };
@@ -59,15 +68,40 @@ async function ended(env: NodeJS.ProcessEnv, ...options: string[]): Promise<{ co
 
 it("--stop-on-exit ends the lease and its cost on SIGTERM; so does CI by itself", async () => {
   for (const [env, ...options] of [[{}, "--stop-on-exit"], [{ CI: "true" }]] as [NodeJS.ProcessEnv, ...string[]][]) {
-    const { code, stderr, lease } = await ended(env, ...options);
+    const { code, stderr, lease } = await ended(env, options);
     expect([code, stderr]).toEqual([130, expect.stringMatching(/nothing is charged from now on/)]);
     await until(async () => !isLive((await json<LeaseView>("lease", "show", lease.id)).state));
     expect((await json<LeaseView>("lease", "show", lease.id)).end?.reason).toBe("customer-stop");
   }
 });
 
+it("a reader that has had enough ends it as a signal does: with its lease in CI, else it says that the job runs on", async () => {
+  const source = "while True:\n  print('go', flush=True)\n  for i in range(10 ** 5): pass\n";
+  const program = path.join(market.folder, "go.py");
+  await writeFile(program, source);
+  const inCi = await ended({ CI: "true" }, [], { program, end: readNoMore });
+  expect([inCi.code, inCi.stderr]).toEqual([141, expect.stringMatching(/nothing is charged from now on/)]);
+  await until(async () => !isLive((await json<LeaseView>("lease", "show", inCi.lease.id)).state));
+  const { code, stderr, lease } = await ended({}, [], { program, end: readNoMore });
+  expect([code, stderr, isLive(lease.state)]).toEqual([141, expect.stringMatching(/it runs on; follow it with/), true]);
+  expect((await xeno("lease", "stop", lease.id)).code).toBe(0);
+});
+
+it("a map whose reader has had enough leaves no order that nobody sends its job to", async () => {
+  const script = path.join(market.folder, "short.py");
+  await writeFile(script, "print('x' * 100_000)\n");
+  const { child, done } = started(home("runner"), ["map", "--array", "1-40", "-P", "6", script]);
+  await Promise.race([new Promise<void>((resolve) => child.stdout?.once("data", () => resolve())), done]);
+  readNoMore(child);
+  const { code, stderr } = await done;
+  expect([code, stderr]).toEqual([141, expect.stringMatching(/what waited was withdrawn; go on with: xeno map --resume map-/)]);
+  const all = async (): Promise<LeaseView[]> => (await json<{ leases: LeaseView[] }>("ps", "--all", "--limit", "all")).leases;
+  await until(async () => (await all()).every(({ state }) => !isLive(state)));
+  expect((await all()).map(({ end }) => end?.reason)).not.toContain("input-missing");
+});
+
 thoroughly("--no-stop-on-exit leaves a job that runs to run on, in CI too", async () => {
-  const { code, stderr, lease } = await ended({ CI: "1" }, "--no-stop-on-exit");
+  const { code, stderr, lease } = await ended({ CI: "1" }, ["--no-stop-on-exit"]);
   expect([code, stderr, isLive(lease.state)]).toEqual([130, expect.stringMatching(/it runs on/), true]);
   expect((await xeno("lease", "stop", lease.id)).code).toBe(0);
   const both = await xeno("run", job, "--detach", "--stop-on-exit");
@@ -112,7 +146,10 @@ it("help --json is of the verb that is named, and an error where there is none",
   for (const words of [["nothing"], ["run", "nothing"]]) {
     const { code, stdout } = await xeno("help", ...words, "--json");
     expect([code, JSON.parse(stdout)]).toMatchObject([125, { error: { code: "usage" } }]);
+    const inWords = await xeno("help", ...words);
+    expect([inWords.code, inWords.stderr]).toEqual([125, `error: there is no verb '${words.join(" ")}': xeno help shows all of them\n`]);
   }
+  expect((await xeno("help", "token", "create")).stdout).toMatch(/^Usage: xeno token create /);
 });
 
 it("--curl shows each call as curl makes it, and no secret", async () => {

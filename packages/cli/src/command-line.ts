@@ -2,7 +2,7 @@
 import { CommanderError } from "commander";
 import { EXIT } from "./output/exit.ts";
 import { leave, watchOver } from "./output/leave.ts";
-import { printJson } from "./output/terminal.ts";
+import { printJson, red, say } from "./output/terminal.ts";
 import { program } from "./program.ts";
 
 /** What follows `--` is another program's. */
@@ -18,20 +18,27 @@ function usageEnd({ exitCode, message }: CommanderError, json: boolean): number 
 /** What it takes to say what went wrong is loaded when something does. */
 const reported = async (error: unknown, json: boolean): Promise<number> => (await import("./output/report.ts")).reportError(error, json);
 
-/** Of all, or of the verb that the words name. */
-async function helpInJson(words: readonly string[]): Promise<void> {
+/** Of all, or of the verb that the words name. Returns whether that was all: for people the parser shows what there is. */
+async function helped(words: readonly string[], json: boolean): Promise<boolean> {
   const { helpOf } = await import("./output/help-json.ts");
   const found = helpOf(await program(), words);
-  if (found) return printJson(found);
+  if (found && json) printJson(found);
+  if (found) return json;
   process.exitCode = EXIT.xeno;
-  printJson({ error: { code: "usage", says: `there is no verb '${words.join(" ")}': xeno help --json has all of them` } });
+  const says = `there is no verb '${words.join(" ")}': xeno help ${json ? "--json has" : "shows"} all of them`;
+  if (json) printJson({ error: { code: "usage", says } });
+  else say(`${red("error")}: ${says}`);
+  return true;
 }
 
 export async function commandLine(argv: string[]): Promise<void> {
   watchOver((error) => reported(error, isForPrograms(argv)));
-  if (argv[0] === "help" && argv.includes("--json")) return helpInJson(argv.slice(1).filter((word) => word !== "--json"));
+  const words = argv.slice(1).filter((word) => !word.startsWith("-"));
+  if (argv[0] === "help" && (await helped(words, argv.includes("--json")))) return;
+  // the parser's own help takes one word, and a verb may have two
+  const typed = argv[0] === "help" && words.length > 0 ? [...words, "--help"] : argv;
   try {
-    await (await program(argv)).parseAsync(argv, { from: "user" });
+    await (await program(typed)).parseAsync(typed, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = usageEnd(error, isForPrograms(argv));
     else process.exitCode = await reported(error, isForPrograms(argv));

@@ -57,6 +57,23 @@ it("says who asks where an answer depends on it: a search, which needs no token,
   expect(seen.find(({ path }) => path === API.offers.path)?.token).toBe("Bearer tok");
 });
 
+it("says that a broker takes its time, and waits for it all the same", async () => {
+  const { promise: told, resolve: tell } = Promise.withResolvers<string>();
+  const slow = createServer((request, response) => {
+    request.resume();
+    void told.then(() => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(market.info)));
+  });
+  await new Promise<void>((resolve) => slow.listen(0, "127.0.0.1", resolve));
+  try {
+    const at = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+    const waiting = Object.assign(new QuickClient(at, market.pins, identityOf(new Uint8Array(32).fill(1))), { onSlow: tell });
+    expect((await waiting.read("market")).origin).toBe(market.info.origin);
+    expect(await told).toBe(at);
+  } finally {
+    slow.close();
+  }
+});
+
 it("logs in again where its token is not taken any more", async () => {
   answers[API.whoami.path] = [
     [401, { error: { code: "bad_token" } }],

@@ -67,6 +67,7 @@ const ANSWERS_ITS_CALLER: ReadonlySet<RouteName> = new Set(["offers"]);
 const TRIES = 4;
 const WAIT_MS = 250;
 const ANSWER_MS = 30_000;
+const SLOW_MS = 10_000;
 const RENEW_BEFORE_MS = 60_000;
 const MARKET_FRESH_MS = 30_000;
 
@@ -105,6 +106,8 @@ export class MarketClient {
   onFiled: (filed: Filed) => void = () => {};
   /** Called with each request before it is sent; `asCaller`: a session's token goes with it, which is a secret. */
   onCall: (call: { method: string; url: string; body: string | null; asCaller: boolean }) => void = () => {};
+  /** Called where a broker takes its time to answer: it is waited for all the same. */
+  onSlow: (broker: string) => void = () => {};
   #token: { value: string; expiresAt: number } | null = null;
   #market: { info: MarketInfo; readAt: number } | null = null;
 
@@ -273,7 +276,8 @@ export class MarketClient {
       const url = new URL(path, address);
       this.onCall({ method, url: url.href, body: said, asCaller: token !== null });
       const late = AbortSignal.timeout(ANSWER_MS);
-      return fetch(url, { method, headers, body: said, signal: ended ? AbortSignal.any([ended, late]) : late });
+      const answered = this.timers.after(SLOW_MS, () => this.onSlow(url.origin));
+      return fetch(url, { method, headers, body: said, signal: ended ? AbortSignal.any([ended, late]) : late }).finally(answered);
     });
   }
 }

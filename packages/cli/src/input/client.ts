@@ -11,8 +11,11 @@ export function watchCalls(told: MarketClient["onCall"]): void {
   onCall = told;
 }
 
-/** Has what it calls told. */
-export const watched = (client: MarketClient): MarketClient => Object.assign(client, { onCall });
+/** A broker that hangs is not waited for without a word. */
+const onSlow = (broker: string): void => warn(`the broker at ${broker} has not answered for a while: it is asked again (Ctrl-C ends that)`);
+
+/** Has what it calls told, and what nobody answers. */
+export const watched = (client: MarketClient): MarketClient => Object.assign(client, { onCall, onSlow });
 
 export const clientOf = (context: Context): MarketClient => watched(clientIn(context, warn));
 

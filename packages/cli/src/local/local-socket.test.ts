@@ -31,6 +31,17 @@ describe("the program that owns a folder", () => {
     });
   });
 
+  it("a folder that nothing can be made in is named at once, with what to do", async () => {
+    // there takes a folder above none, as an automounter's
+    for (const [at, why] of [
+      ["/proc/xeno/broker", "/proc: nothing can be made there"],
+      [path.join("/dev/null", "x"), "/dev/null: it is no folder"],
+    ])
+      await expect(ownFolder(at ?? "", "a broker", async () => ({}))).rejects.toThrow(
+        `nothing can be kept in ${at} (${why}): name another folder (--data, XENO_HOME)`,
+      );
+  });
+
   it.each<[string, string | Buffer]>([
     ["no JSON", "hello\n"],
     ["nothing", "\n"],

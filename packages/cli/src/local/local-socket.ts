@@ -3,13 +3,14 @@
  * that nobody answers is left over from a crash and is taken over.
  */
 import { createHash } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { jsonIn } from "@xenoservers/protocol";
 import { z } from "zod";
 import { UserError } from "../output/ui.ts";
+import { folderFor } from "./folder-for.ts";
 
 const SOCKET_PATH_MAX = 100;
 const LINE_CHARS_MAX = 65_536;
@@ -75,7 +76,7 @@ function serveOne(socket: Socket, reply: (line: string) => Promise<Record<string
 
 /** Becomes the owner of the folder; throws UserError when another program is. */
 export async function ownFolder(folder: string, what: string, answer: Answer): Promise<Server> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await folderFor(folder, "--data, XENO_HOME");
   const other = await ask(folder, { command: "who" });
   if (other) {
     const where = other["url"] ? `, ${String(other["url"])}` : "";

@@ -34,3 +34,28 @@ it("is over when the agent has gone", async () => {
   stdin.end();
   await expect(transport.closed).resolves.toBeUndefined();
 });
+
+it("refuses by its number what is no request, which an agent would wait for, and goes on", async () => {
+  const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+  const transport = await started(stdin, stdout);
+  const heard: unknown[] = [];
+  transport.onmessage = (message) => void heard.push(message);
+  const wrong = [
+    '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":null}',
+    '{"id":"three","method":"tools/list"}',
+    '[{"jsonrpc":"2.0","id":4,"method":"ping"},{"jsonrpc":"2.0","id":5,"method":"ping"}]',
+    // nobody waits for an answer to these
+    ...["{this is not json", "null", "7", '{"jsonrpc":"2.0","id":null,"method":"x"}', '{"jsonrpc":"2.0","id":{},"method":"x"}', '{"id":1}'],
+  ];
+  const right = '{"jsonrpc":"2.0","id":6,"method":"ping"}';
+  // however it is cut
+  for (const byte of Buffer.from(`${wrong.join("\r\n")}\n${right}\n`)) stdin.write(Buffer.of(byte));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(heard).toEqual([JSON.parse(right)]);
+  const answers = String(stdout.read()).trimEnd().split("\n");
+  expect(answers.map((line) => JSON.parse(line) as unknown)).toMatchObject(
+    [2, "three", 4, 5].map((id) => ({ jsonrpc: "2.0", id, error: { code: -32_600 } })),
+  );
+  await transport.close();
+  expect(stdin.listenerCount("data")).toBe(0);
+});

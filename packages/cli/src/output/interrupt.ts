@@ -1,10 +1,11 @@
 /**
- * Ctrl-C, or a polite end from outside, while a job is ordered or runs: an order whose job is not all with its server yet is withdrawn,
- * since it could not run without this side; of a running job a person is asked, and a script's runs on. One that reads what is typed here
- * is asked to end, as by `xeno lease stop`. With `--stop-on-exit` nothing runs on.
+ * Ctrl-C, a polite end from outside, or a reader of the output that has gone, while a job is ordered or runs: an order whose job is not all
+ * with its server yet is withdrawn, since it could not run without this side; of a running job a person is asked, and a script's runs on.
+ * One that reads what is typed here is asked to end, as by `xeno lease stop`. With `--stop-on-exit` nothing runs on.
  */
 import { isCancel, select } from "@clack/prompts";
 import type { Job, LeaseSession, Withdrawn } from "@xenoservers/sdk";
+import { onReaderGone } from "./leave.ts";
 
 /** How this side let go of the job. */
 export type Left = "detach" | Withdrawn;
@@ -18,9 +19,12 @@ export const LEFT_SAYS: Readonly<Record<Left, string>> = {
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+/** Node ignores SIGPIPE: that nobody reads the output any more comes as an error of the stream, and is heard as that signal is. */
 export function onSignals(heard: (signal: NodeJS.Signals) => void): () => void {
   for (const signal of SIGNALS) process.on(signal, heard);
+  const unheard = onReaderGone(() => heard("SIGPIPE"));
   return () => {
+    unheard();
     for (const signal of SIGNALS) process.removeListener(signal, heard);
   };
 }

@@ -57,6 +57,17 @@ describe("output", () => {
     expect([await text(child.stderr!), await ended(child)]).toEqual(["", 141]);
   });
 
+  it("that its reader had enough of is told to who has something to end first, once, and the code is the same", async () => {
+    const child = program(`import { watchOver, onReaderGone, leave } from ${LEAVE};
+      watchOver(async () => 125); const done = onReaderGone(() => { process.stdout.write("more", () => setImmediate(() => {
+        console.error("ended its own"); done(); process.exitCode = 130; void leave(); })); });
+      process.on("message", () => process.stdout.write("x".repeat(${BYTES}))); process.send("ready");`);
+    await once(child, "message");
+    child.stdout!.destroy();
+    child.send("write");
+    expect([await text(child.stderr!), await ended(child)]).toEqual(["ended its own\n", 141]);
+  });
+
   it("goes on where only the errors' reader went", async () => {
     const child =
       program(`import { watchOver, leave } from ${LEAVE}; watchOver(async (error) => (console.error("error:", error.message), 125)); process.on("message", () => {

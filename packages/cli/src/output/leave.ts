@@ -20,6 +20,14 @@ export function beforeLeaving(work: () => Promise<void>): void {
   last.push(work);
 }
 
+const heard = new Set<() => void>();
+
+/** Told, once, that whoever reads the output has gone: what is listened for here ends what it holds of others first, and then leaves. */
+export function onReaderGone(gone: () => void): () => void {
+  heard.add(gone);
+  return () => void heard.delete(gone);
+}
+
 /** Ends with `process.exitCode`, whatever a library keeps open. */
 export async function leave(): Promise<never> {
   await Promise.all(last.splice(0).map((work) => work()));
@@ -38,10 +46,15 @@ export function watchOver(report: (error: unknown) => Promise<number>): void {
     failed ??= code;
     void leave();
   };
+  const readerGone = (): void => {
+    if (heard.size === 0) return end(Promise.resolve(PIPE_CLOSED));
+    failed = Promise.resolve(PIPE_CLOSED);
+    for (const gone of heard) gone();
+  };
   process.stderr.on("error", () => {});
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (failed) return;
-    if (error.code === "EPIPE") end(Promise.resolve(PIPE_CLOSED));
+    if (error.code === "EPIPE") readerGone();
     else end(report(new Error(`the output could not be written: ${error.message}`, { cause: error })));
   });
   process.on("uncaughtException", (error) => end(report(error)));

@@ -246,6 +246,10 @@ describe("tokens", () => {
     });
     const token = typed.said.stdout.trim();
     expect(parseCiToken(token).pins).toEqual(market.pins);
+    vi.stubEnv("XENO_HOME", "/proc/xeno");
+    expect(await xeno("login", "--token", token, "--context", "ci")).toBe(125);
+    expect(typed.said.stderr).toMatch(/nothing can be kept in \/proc\/xeno\/config \(\/proc: nothing can be made there\).*XENO_HOME/);
+    vi.stubEnv("XENO_HOME", folder);
     expect(await xeno("login", "--token", token, "--context", "ci")).toBe(0);
     expect(typed.said.stdout).toMatch(/with a ci key that may spend, control, read/);
     expect((await currentContext()).context).toMatchObject({

@@ -4,6 +4,7 @@ import path from "node:path";
 import { EMPTIED, KEPT_BYTES_MAX, currentContext, fetchMarket, filesBelow, home, pinsOf, readContexts, samePins } from "@xenoservers/sdk";
 import type { DoctorInput } from "../input/verbs/about.ts";
 import { green, print, printJson, red } from "../output/terminal.ts";
+import { countOf } from "../output/ui.ts";
 
 interface Finding {
   ok: boolean;
@@ -18,7 +19,7 @@ async function contextFindings(): Promise<Finding[]> {
   const contexts = await readContexts().catch((error: Error) => error.message);
   if (typeof contexts === "string") return [{ ok: false, what: contexts, next: "mend that, or restore it from a key backup" }];
   const count = Object.keys(contexts.contexts).length;
-  const found = { ok: count > 0, what: `${count} market contexts`, next: "run `xeno login URL`" };
+  const found = { ok: count > 0, what: countOf(count, "market context"), next: "run `xeno login URL`" };
   return count === 0 ? [found] : [found, ...(await marketFindings())];
 }
 

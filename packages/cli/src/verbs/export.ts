@@ -1,9 +1,10 @@
 /** `xeno export`: everything the market knows of the party, as files. Lists are written as they come, however long they are. */
-import { open, mkdir, writeFile } from "node:fs/promises";
+import { open, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { listOf } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { ExportInput } from "../input/verbs/lease.ts";
+import { folderFor } from "../local/folder-for.ts";
 import { print } from "../output/terminal.ts";
 import { countOf } from "../output/ui.ts";
 
@@ -24,7 +25,7 @@ async function writeList(file: string, name: string, rows: AsyncIterable<unknown
 
 export async function exportAll({ folder }: ExportInput): Promise<void> {
   const { client } = await openClient("read");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await folderFor(folder, "xeno export FOLDER");
   const put = (name: string, value: unknown): Promise<void> =>
     writeFile(path.join(folder, name), JSON.stringify(value, null, 1), { mode: 0o600 });
   await put("party.json", await client.read("whoami"));

@@ -1,5 +1,6 @@
 /** `xeno login URL`: pins a market's keys and makes (or takes) an identity in it. */
 import { randomBytes } from "node:crypto";
+import path from "node:path";
 import { confirm, isCancel } from "@clack/prompts";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import type { MarketInfo } from "@xenoservers/protocol/link";
@@ -23,6 +24,7 @@ import { clientOf } from "../input/client.ts";
 import { assertFingerprint } from "../input/fingerprint.ts";
 import { parseWitness } from "../input/parse.ts";
 import type { LoginInput } from "../input/verbs/login.ts";
+import { assertFolderFor } from "../local/folder-for.ts";
 import { noteWords } from "../output/completion-words.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -44,6 +46,8 @@ export async function login(input: LoginInput): Promise<void> {
   const token = input.token === null ? null : parseCiToken(input.token);
   const address = input.url ?? token?.url;
   if (!address) throw new UserError("name the market: `xeno login URL`, or give --token");
+  // a key that is registered and cannot be kept is lost
+  for (const folder of [path.dirname(home.contexts), home.data]) await assertFolderFor(folder, "XENO_HOME");
   const market = await fetchMarket(address);
   const pins = pinsOf(market);
   const fingerprint = fingerprintOf(nodeCrypto, pins);

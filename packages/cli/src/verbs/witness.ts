@@ -3,7 +3,6 @@
  * declared; refuses a fork for ever and keeps the proof. Who controls the inputs: the broker, every byte it serves.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { API, cosign, verifyCheckpoint, zHistory, type MarketPins, type Signer } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
@@ -11,6 +10,7 @@ import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchFrom, fetchMarket, fingerprintOf, home, pinsOf, zSeed } from "@xenoservers/sdk";
 import { NOTHING_FOLLOWED, followLog, type LogSource, type Loss, type Seen } from "@xenoservers/verify";
 import { z } from "zod";
+import { folderFor } from "../local/folder-for.ts";
 import type { WitnessInput } from "../input/verbs/proof.ts";
 import { untilTold } from "../local/until-told.ts";
 import { print, red, say, yellow } from "../output/terminal.ts";
@@ -73,7 +73,7 @@ function sourceAt(url: string): LogSource {
 
 export async function witness({ url, name, data, every, once }: WitnessInput): Promise<void> {
   const folder = path.resolve(data ?? path.join(home.data, "witness"));
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await folderFor(folder, "--data");
   const market = await fetchMarket(url);
   const pins = pinsOf(market);
   const file = path.join(folder, "witness.json");

@@ -17,7 +17,7 @@ it("names what lies here under the name that a registry does not know", async ()
   await mkdir(layout);
   const unknown = new OciError("the registry has no such image");
   await expect(inWordsOf(saved)(unknown)).rejects.toThrow(
-    `the registry has no such image\n  ${saved} is a file here, too: for an image in it write --image archive:${saved}`,
+    `the registry has no such image; ${saved} is a file here, too: for an image in it write --image archive:${saved}`,
   );
   await expect(inWordsOf(layout)(unknown)).rejects.toThrow(`folder here, too: for an image in it write --image oci:${layout}`);
   for (const named of [`archive:${saved}`, path.join(folder, "gone")])

@@ -27,7 +27,7 @@ export const inWordsOf =
     const [what, way] = here.isDirectory() ? ["folder", "oci"] : ["file", "archive"];
     const said = error instanceof Error ? error.message : "";
     throw new InputError(
-      `${said}\n  ${reference} is a ${what} here, too: for an image in it write --image ${shellWord(`${way}:${reference}`)}`,
+      `${said}; ${reference} is a ${what} here, too: for an image in it write --image ${shellWord(`${way}:${reference}`)}`,
     );
   };
 

@@ -56,6 +56,23 @@ describe("an answer", () => {
     expect(JSON.parse(await text(answer))).toMatchObject({ error: { code: "not_found", requestId: answer.headers["x-request-id"] } });
   });
 
+  it.each(["GET", "POST"])("to %s that offers another protocol, as curl --http2 does, is as without the offer", async (method) => {
+    await world.app.listen({ host: "127.0.0.1", port: 0 });
+    const { port } = world.app.server.address() as AddressInfo;
+    const ask = async (headers: Record<string, string>): Promise<[number | undefined, unknown]> => {
+      const path = method === "GET" ? "/api/v1/market" : "/api/v1/documents";
+      const asked = request({ host: "127.0.0.1", port, path, method, headers: { "content-type": "application/json", ...headers } });
+      asked.end(method === "GET" ? undefined : "{}");
+      const [answer] = (await once(asked, "response")) as [IncomingMessage];
+      const { error, origin } = JSON.parse(await text(answer)) as { error?: { code: string; path: string }; origin?: string };
+      return [answer.statusCode, error ? [error.code, error.path] : origin];
+    };
+    const offer = { connection: "Upgrade, HTTP2-Settings", upgrade: "h2c", "http2-settings": "AAMAAABkAARAAAAAAAIAAAAA" };
+    const answer = await ask(offer);
+    expect(answer).toEqual(await ask({}));
+    expect(answer[0]).toBe(method === "GET" ? 200 : 400);
+  });
+
   it("to what becomes a link names it, and what fails on it is told with that name", async () => {
     await world.app.listen({ host: "127.0.0.1", port: 0 });
     const { port } = world.app.server.address() as AddressInfo;

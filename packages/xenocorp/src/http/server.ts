@@ -64,9 +64,11 @@ interface HttpParts {
 }
 
 function listening(handler: RequestListener, door: Door, who: Callers): Server {
+  // an offer of any other protocol (h2c of curl --http2, or of Java) may be left unanswered, and what is asked is answered as it is
+  const shouldUpgradeCallback = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() === "websocket";
   const times = { headersTimeout: HEADERS_WITHIN_MS, requestTimeout: REQUEST_WITHIN_MS, keepAliveTimeout: KEPT_ALIVE_MS };
   const server = createServer(
-    { ...times, maxHeaderSize: HEADER_BYTES_MAX, connectionsCheckingInterval: LATENESS_SEEN_EVERY_MS },
+    { ...times, shouldUpgradeCallback, maxHeaderSize: HEADER_BYTES_MAX, connectionsCheckingInterval: LATENESS_SEEN_EVERY_MS },
     boundPipelines(handler, door, who),
   );
   boundConnections(server, door, who, systemTimers);

@@ -1,0 +1,19 @@
+/**
+ * A folder that this program is to keep something in, looked at before anything else is done. Node's own `mkdir` never comes back where a
+ * folder above is there and takes none, as below an automounter's.
+ */
+import { mkdir } from "node:fs/promises";
+import { placeProblem } from "@xenoservers/sdk";
+import { UserError } from "../output/ui.ts";
+
+/** `otherwise`: how another one is named. */
+export async function assertFolderFor(folder: string, otherwise: string): Promise<void> {
+  const problem = await placeProblem(folder);
+  if (problem !== null) throw new UserError(`nothing can be kept in ${folder} (${problem}): name another folder (${otherwise})`);
+}
+
+/** Makes it where it is not there. */
+export async function folderFor(folder: string, otherwise: string): Promise<void> {
+  await assertFolderFor(folder, otherwise);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+}
