@@ -2,8 +2,9 @@
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe } from "vitest";
-import { bytesBlob, fileBlob, openImage, type BuiltVm, type Wanted } from "@xenoservers/sdk";
+import { buildVm, bytesBlob, fileBlob, openImage, type BuiltVm, type Wanted } from "@xenoservers/sdk";
 import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
+import { smallKernel } from "../../packages/guests/src/xen/trial-kernel.ts";
 import { busyboxLayout, machine, once, run, wantedFor } from "../vm/support.ts";
 import { createHash } from "node:crypto";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -15,6 +16,22 @@ if (!wantedHere) console.warn("SKIPPED: suites on a real Xen need Debian's packa
 /** A suite that is skipped, loudly and counted, unless Xen is wanted; with XENO_XEN=1 what is missing is a failure. */
 export const onXen = (name: string, suite: () => void): void => void describe.skipIf(!wantedHere)(name, suite);
 
+/** A bare kernel of a file of assembler beside this one, which needs no RAM disk and gets one all the same. Its files are in that folder. */
+export async function bareDomain(within: string, source: string): Promise<BuiltVm> {
+  const folder = await mkdtemp(path.join(within, "bare-"));
+  const [code, kernel] = [path.join(folder, "code"), path.join(folder, "kernel")];
+  const flat = ["-nostdlib", "-static", "-fuse-ld=lld", "-Wl,--oformat=binary,-Ttext=0"];
+  await run("clang", ["--target=x86_64-linux-gnu", ...flat, "-o", code, path.join(import.meta.dirname, source)]);
+  await writeFile(kernel, smallKernel(await readFile(code)));
+  return domainOf(kernel, await ramdisk(""));
+}
+
+/** A lease that goes on from where a domain was kept. */
+export function forkOf({ spec }: BuiltVm, snapshot: string): BuiltVm {
+  const { inputs: _inputs, seed: _seed, clockBaseMs: _clock, fuelMax, ...same } = spec;
+  return buildVm({ ...same, vm: { kind: "snapshot", snapshot }, fuelMax: BigInt(fuelMax), mounts: [], blobs: [], driver: "xen" });
+}
+
 const HEAD = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mkdir -p /proc /sys /dev
@@ -23,6 +40,19 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 insmod /xen-blkfront.ko
 `;
+
+/**
+ * Words of a domain's shell that ask xenstore as its kernel would: `ask TYPE [NODE] [VALUE]`, types as in xen/io/xs_wire.h (2: read,
+ * 6: begin a transaction, 11: write), prints the answer, or the error's name.
+ */
+export const XENSTORE = String.raw`exec 3<>/dev/xen/xenbus
+ask() {
+  said=$2; [ $# -lt 3 ] || said="$2\000$3"
+  length=$((${"$"}{#2} + 1)); [ $# -lt 3 ] || length=$((length + ${"$"}{#3}))
+  [ $# -eq 3 ] || said="$said\000"
+  printf "\\$(printf %03o $1)\000\000\000\000\000\000\000\000\000\000\000\\$(printf %03o $length)\000\000\000$said" >&3
+  dd bs=4096 count=1 <&3 2>/dev/null | tail -c +17 | tr '\000' ' '
+}`;
 
 async function ramdisk(script: string): Promise<string> {
   const bytes = cpio([

@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { BuiltVm } from "@xenoservers/sdk";
+import { takeSnapshot, type BuiltVm } from "@xenoservers/sdk";
 import { domainConfig } from "../../packages/guests/src/xen/domain-config.ts";
 import { domainUuid } from "../../packages/guests/src/xen/domain-names.ts";
 import { TRIAL_MEMORY_MIB, trialKernel } from "../../packages/guests/src/xen/trial-kernel.ts";
@@ -15,11 +15,13 @@ import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "..
 import { run } from "../vm/support.ts";
 import type { SystemdHost } from "../vm/systemd-host.ts";
 import { startDom0 } from "./dom0-host.ts";
-import { diskOf, domain, domainOf, imageOf, onXen, wantedOnXen } from "./support.ts";
+import { XENSTORE, bareDomain, diskOf, domain, domainOf, forkOf, imageOf, onXen, wantedOnXen } from "./support.ts";
 
 const XENO = "/opt/xeno/packages/cli/bin/xeno";
 const DATA = "/srv/xeno";
 const LOG = "/srv/xeno.log";
+/** Of less than half a minute of a small domain. */
+const BUDGET_NANOS = 100_000n;
 const tomlOf = (kind: string): string => `drain_seconds = 1\\n[xen]\\nguests = "${kind}"\\n[disk]\\nleft_free_gib = 0\\n`;
 
 onXen("domains through the market", () => {
@@ -70,11 +72,8 @@ onXen("domains through the market", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  describe.each(["pvh", "pv"] as const)("%s", (kind) => {
-    beforeAll(() => serve(kind));
-    afterAll(kill);
-
-    it("boots a customer's kernel, shows its console, bills its time and leaves nothing", async () => {
+  const boots = (): void =>
+    void it("boots a customer's kernel, shows its console, bills its time and leaves nothing", async () => {
       const append = `console=hvc0 quiet panic=-1 x="a b\\"] kernel="/etc/shadow`;
       const job = await domain("echo hello from $(uname -s), $(cat /sys/hypervisor/type), $(cat /proc/cmdline); poweroff -f", { append });
       const { stdout, lease } = await (await rent(job)).end();
@@ -83,11 +82,86 @@ onXen("domains through the market", () => {
       expect(BigInt(lease.end!.dueNanos)).toBeGreaterThan(0n);
       await nothingIsLeft();
     });
+
+  describe("a server of PVH domains", () => {
+    beforeAll(() => serve("pvh"));
+    afterAll(kill);
+    boots();
   });
 
   describe("a server of PV domains", () => {
     beforeAll(() => serve("pv"));
     afterAll(kill);
+    boots();
+
+    it("goes on in a fork from where it was kept, with its disk as it was then and bytes that no other has", async () => {
+      const job = await domain(
+        `${XENSTORE}
+        seed() { ask 2 vm-data/seed; }
+        printf kept >/dev/xvda; sync; echo ready
+        while read word; do
+          case $word in
+            change) printf over >/dev/xvda; sync;;
+            end) echo "disk: $(head -c 4 /dev/xvda), seed: $(seed)."; poweroff -f;;
+          esac
+          echo did $word
+        done`,
+        { diskMib: 16 },
+      );
+      const first = await rent(job);
+      await until(() => first.seen.stdout.includes("ready"));
+      const { snapshot } = await takeSnapshot(first);
+      const say = async (to: typeof first, word: string): Promise<void> => to.session.machine.input(Buffer.from(`${word}\r`));
+      await say(first, "change");
+      await until(() => first.seen.stdout.includes("did change"));
+      await say(first, "end"); // this host has room for one at a time
+      const firstEnd = await first.end();
+      const second = await rent(forkOf(job, snapshot));
+      await until(() => second.seen.states.includes("running"));
+      await say(second, "end");
+      const secondEnd = await second.end();
+      expect(firstEnd.stdout).toContain("disk: over, seed: ENOENT");
+      expect(secondEnd.stdout).toMatch(/disk: kept, seed: [0-9a-f]{64}/);
+      expect(secondEnd.stdout).not.toContain("ready");
+      for (const { lease } of [firstEnd, secondEnd]) expect(lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
+      await nothingIsLeft();
+    });
+
+    it("gives nothing of others' in xenstore, and no more of it than is a domain's share", async () => {
+      const job = await domain(`${XENSTORE}
+        echo "other: $(ask 2 /local/domain/0/backend), $(ask 11 /local/domain/0/name mine), $(ask 11 /local/domain/$(ask 2 domid)/name mine)."
+        n=0; until e=$(ask 11 data/$n x); case $e in *E[A-Z]*) true;; *) false;; esac; do n=$((n+1)); [ $n -lt 5000 ] || break; done
+        echo "nodes: $n $e."
+        n=0; until e=$(ask 6); case $e in *E[A-Z]*) true;; *) false;; esac; do n=$((n+1)); [ $n -lt 500 ] || break; done
+        echo "transactions: $n $e."
+        poweroff -f`);
+      const { stdout, lease } = await (await rent(job)).end();
+      expect(stdout).toMatch(/other: EACCES ?, EACCES ?, EACCES ?\./);
+      for (const [what, max] of [
+        ["nodes", 2_000],
+        ["transactions", 50],
+      ] as const) {
+        const made = Number(new RegExp(`${what}: (\\d+) ENOSPC`).exec(stdout)?.[1]);
+        expect(made, stdout).toBeGreaterThan(0);
+        expect(made, stdout).toBeLessThan(max);
+      }
+      expect(lease.end).toMatchObject({ reason: "completed", blame: "nobody" });
+      await nothingIsLeft();
+    });
+
+    it("has its hypervisor's tables bounded, whatever its kernel asks for", async () => {
+      const { lease } = await (await rent(await bareDomain(folder, "floods.S"))).end();
+      expect(lease.end).toMatchObject({ reason: "completed", blame: "nobody" });
+      await nothingIsLeft();
+    });
+
+    it("ends when its budget does", async () => {
+      const job = await domain("while :; do :; done");
+      const { lease } = await (await orderAndFollow(market.customer, job, wantedOnXen(job, { budgetNanos: BUDGET_NANOS }))).end();
+      expect(lease.end).toMatchObject({ reason: "budget", blame: "customer" });
+      expect(BigInt(lease.end!.dueNanos)).toBeLessThanOrEqual(BUDGET_NANOS);
+      await nothingIsLeft();
+    });
 
     it("finds its domain again after it was killed, hears what is typed, and says a panic as the guest's", async () => {
       const going = await rent(

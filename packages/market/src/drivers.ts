@@ -98,6 +98,5 @@ export const runsAlike = (driver: Driver, assurance: Assurance): boolean => DRIV
 
 /** Of which an order for a machine names one. */
 export type MachineDriver = DriverThatCan<"boots">;
-export const MACHINE_DRIVERS: readonly MachineDriver[] = DRIVER_NAMES.filter(
-  (driver): driver is MachineDriver => DRIVERS[driver].can.boots,
-);
+export const isMachineDriver = (driver: Driver): driver is MachineDriver => DRIVERS[driver].can.boots;
+export const MACHINE_DRIVERS: readonly MachineDriver[] = DRIVER_NAMES.filter(isMachineDriver);

@@ -41,7 +41,7 @@ export interface BuiltVm extends VmParts {
   message: ChannelHeader;
 }
 
-export function builtVm(parts: VmParts, driver = VM_DRIVER): BuiltVm {
+export function builtVm(parts: VmParts, driver: MachineDriver): BuiltVm {
   const { spec, inputs, sizes } = parts;
   return { ...parts, driver, segment: null, message: { t: "vm", spec, inputs, blobs: sizes } };
 }
@@ -61,7 +61,7 @@ function vmProblem({ spec, inputs }: Pick<BuiltVm, "spec" | "inputs">): string |
 }
 
 /** A machine as it is said, whether or not a server can run it. */
-export function assembleVm({ mounts, blobs, fuelMax, seed, clockBaseMs, driver, ...machine }: VmInput): BuiltVm {
+export function assembleVm({ mounts, blobs, fuelMax, seed, clockBaseMs, driver = VM_DRIVER, ...machine }: VmInput): BuiltVm {
   const all = new Map(blobs.map((blob) => [blob.digest, blob]));
   const inputs = inputTreeOf(mounts, all);
   const spec: VmSpec = {

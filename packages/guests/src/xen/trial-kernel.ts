@@ -1,6 +1,6 @@
 /**
  * The smallest kernel that Xen takes, to try domains with: an ELF file with the notes of both kinds of domains
- * (xen/include/public/elfnote.h) and one instruction that no processor has (ud2), which ends it. Pure.
+ * (xen/include/public/elfnote.h) and a page of instructions. Pure.
  */
 
 const ENTRY_OFFSET = 0x1000;
@@ -53,7 +53,13 @@ function segment({ type, offset, virtual, physical, bytes }: Segment): Buffer {
   return head;
 }
 
-export function trialKernel(): Buffer {
+/** Its one instruction is one that no processor has (ud2), which ends it. */
+export const trialKernel = (): Buffer => smallKernel(Buffer.from("\x0f\x0b", "latin1"));
+
+/** Throws a RangeError where the instructions take more than a page. */
+export function smallKernel(instructions: Buffer): Buffer {
+  if (instructions.length > ENTRY_OFFSET)
+    throw new RangeError(`${instructions.length} bytes of instructions: a page (${ENTRY_OFFSET}) is loaded`);
   const entry32 = Buffer.alloc(4);
   entry32.writeUInt32LE(PHYSICAL);
   const notes = Buffer.concat([
@@ -84,6 +90,6 @@ export function trialKernel(): Buffer {
     notes,
   ]);
   const code = Buffer.alloc(ENTRY_OFFSET);
-  code.write("\x0f\x0b", "latin1");
+  instructions.copy(code);
   return Buffer.concat([head, Buffer.alloc(ENTRY_OFFSET - head.length), code]);
 }

@@ -10,7 +10,7 @@ import { builtJob } from "../job.ts";
 import { PYTHON, runtimeBlob } from "../runtimes.ts";
 import type { Blob } from "../blob.ts";
 import { fileBlob } from "../tree.ts";
-import { builtVm } from "../vm.ts";
+import { VM_DRIVER, builtVm } from "../vm.ts";
 import { z } from "zod";
 import { home } from "./home.ts";
 import { pruneKept, touchKept } from "./kept-room.ts";
@@ -140,6 +140,8 @@ export async function rebuilt({ spec, inputs, blobFile: fileOf }: KeptWork, jobH
   const sizeOf = (digest: string): number => blobs.get(digest)?.size ?? 0;
   for (const digest of filesOf(spec, inputs))
     blobs.set(digest, digest === PYTHON.digest ? runtimeBlob(PYTHON) : await fileBlob(fileOf(digest)));
-  if ("vm" in spec) return builtVm({ spec, jobHash, inputs, blobs, sizes: named.map((digest) => ({ digest, size: sizeOf(digest) })) });
+  const sizes = named.map((digest) => ({ digest, size: sizeOf(digest) }));
+  // what is kept runs twice alike, which this driver's machines alone do
+  if ("vm" in spec) return builtVm({ spec, jobHash, inputs, blobs, sizes }, VM_DRIVER);
   return builtJob({ spec, jobHash, inputs, blobs, moduleSize: sizeOf(spec.module), stdinSize: sizeOf(spec.stdin), segment: null });
 }

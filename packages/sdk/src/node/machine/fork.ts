@@ -2,19 +2,17 @@
  * One snapshot of a machine, and leases that begin with it on the same server: an order each, under the market's rules like any other. Who
  * controls the inputs: the server (what the snapshot is), the broker (purchase orders).
  */
-import { canonicalBytes, toHex, vmJobHashOf, zVmSpec, type VmSpec } from "@xenoservers/protocol";
+import { invariant, isMachineDriver } from "@xenoservers/market";
+import { canonicalBytes, toHex, vmJobHashOf, zVmSpec, type Payload, type VmSpec } from "@xenoservers/protocol";
 import { z } from "zod";
 import type { MarketClient } from "../../client.ts";
-import { NotStartedError } from "../../errors.ts";
 import type { Wanted } from "../../order.ts";
 import { placeOrder } from "../../placing.ts";
 import type { BoundOrder } from "../../purchase-order.ts";
+import { begun } from "../../session/begun.ts";
 import type { LeaseSession } from "../../session/lease-session.ts";
 import { openSession } from "../../session/open-session.ts";
 import { builtVm, type BuiltVm } from "../../vm.ts";
-import { shortId } from "../../words.ts";
-
-const READY_MS = 60_000;
 
 const zSnapshot = z.object({ snapshot: z.string().regex(/^[0-9a-f]{64}$/), spec: zVmSpec, until: z.number() });
 type Snapshot = z.infer<typeof zSnapshot>;
@@ -60,7 +58,7 @@ export async function forkMachine(held: HeldMachine, fork: ForkWanted): Promise<
   const { snapshot, spec } = await takeSnapshot(held);
   const wanted = wantedOf(held, fork);
   for (let i = 0; i < fork.count && fork.signal?.aborted !== true; i++) {
-    const job = forkOf(client, spec, snapshot, held.bound.order.payload.fuelMax);
+    const job = forkOf(client, spec, snapshot, held.bound.order.payload);
     const bound = await placeOrder(client, wanted, job.jobHash);
     await untilRunning(client, bound, job);
     fork.onFork(bound.po.id);
@@ -68,31 +66,26 @@ export async function forkMachine(held: HeldMachine, fork: ForkWanted): Promise<
   return snapshot;
 }
 
-function forkOf(client: MarketClient, of: VmSpec, snapshot: string, fuelMax: string): BuiltVm {
+/** The machine of an order, as it goes on from a snapshot: by the same driver, with bytes of its own. */
+export function forkOf({ crypto }: Pick<MarketClient, "crypto">, of: VmSpec, snapshot: string, order: Payload<"order">): BuiltVm {
+  const { driver, fuelMax } = order;
+  invariant(isMachineDriver(driver), "what is held is a machine");
   const inputs = { entries: [], mounts: [] };
   const spec: VmSpec = {
-    ...{ ...of, vm: { kind: "snapshot", snapshot }, fuelMax, seed: toHex(client.crypto.randomBytes(32)) },
-    inputs: toHex(client.crypto.sha256(canonicalBytes(inputs))),
+    ...{ ...of, vm: { kind: "snapshot", snapshot }, fuelMax, seed: toHex(crypto.randomBytes(32)) },
+    inputs: toHex(crypto.sha256(canonicalBytes(inputs))),
   };
-  return builtVm({ spec, jobHash: vmJobHashOf(client.crypto, spec), inputs, blobs: new Map(), sizes: [] });
+  return builtVm({ spec, jobHash: vmJobHashOf(crypto, spec), inputs, blobs: new Map(), sizes: [] }, driver);
 }
 
 async function untilRunning(client: MarketClient, bound: BoundOrder, job: BuiltVm): Promise<void> {
-  const running = Promise.withResolvers<void>();
-  const id = shortId(bound.po.id);
+  const running = Promise.withResolvers<null>();
   const { session, close } = openSession(client, bound, job, {
-    onState: (state) => void ((state === "running" || state === "ended") && running.resolve()),
+    onState: (state) => void (state === "running" && running.resolve(null)),
   });
-  const cancel = client.timers.after(READY_MS, () => running.reject(new NotStartedError(`lease ${id} did not start in time`)));
-  session.settled().then(
-    ({ end }) => (end?.exitCode === null ? running.reject(new NotStartedError(`lease ${id} ended: ${end.reason}`)) : running.resolve()),
-    () => {}, // closed: it runs
-  );
-  void session.failed.then((error) => running.reject(error));
   try {
-    await running.promise;
+    await begun(session, running.promise);
   } finally {
-    cancel();
     close();
   }
 }
