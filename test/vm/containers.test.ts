@@ -67,6 +67,19 @@ machines("an image's program", () => {
     });
   });
 
+  it("ignores and blocks no signal, and may open as many files as under container engines", async () => {
+    const vm = bench.image([base], ["cat", "/proc/self/status", "/proc/self/limits"], { user: "web" });
+    const came = await bench.run({ vm, tree: TREE_OF_OUT });
+    if (!("stdout" in came)) throw new Error(JSON.stringify(came));
+    const words = came.stdout.split("\n").map((line) => line.split(/\s{2,}|\t/));
+    const said = (name: string) => words.find(([first]) => first === name)?.slice(1, 3);
+    expect([said("SigBlk:"), said("SigIgn:")]).toEqual([["0".repeat(16)], ["0".repeat(16)]]);
+    expect([said("Max open files"), said("Max processes")]).toEqual([
+      ["1024", "524288"],
+      ["unlimited", "unlimited"],
+    ]);
+  });
+
   describe("as whom it runs", () => {
     const INIT = path.resolve(import.meta.dirname, "../../packages/guests/src/qemu/init/container.pl");
     let root: string;

@@ -164,6 +164,28 @@ machines("a machine's shell", () => {
     expect((await readdir(out)).sort()).toEqual(["one"]);
   });
 
+  it("leaves folders that are there as they are: everybody's, and those behind a link", async () => {
+    const more = path.join(folder, "more");
+    await mkdir(path.join(more, "sub"), { recursive: true });
+    await writeFile(path.join(more, "tool"), "#!/bin/sh\necho tool\n", { mode: 0o755 });
+    await exec("-u", "root", "mkdir /tmp/usr; busybox ln -s usr /tmp/bin; busybox chmod 1777 /tmp");
+    for (const words of [
+      [`${more}/.`, `${lease}:/tmp`],
+      [path.join(more, "tool"), `${lease}:/tmp/bin`],
+    ]) {
+      const put = await cli.xeno("cp", ...words);
+      expect(put.code, put.stderr).toBe(0);
+    }
+    expect((await exec("-u", "root", "busybox stat -c %a /tmp; readlink /tmp/bin; /tmp/usr/tool; /tmp/tool")).stdout).toBe(
+      "1777\nusr\ntool\ntool\n",
+    );
+    const back = path.join(folder, "kept");
+    await mkdir(back, { mode: 0o700 });
+    await exec("-u", "root", "busybox chmod 777 /tmp/usr");
+    expect((await cli.xeno("cp", `${lease}:/tmp/usr/.`, back)).code).toBe(0);
+    expect((await lstat(back)).mode & 0o777).toBe(0o700);
+  });
+
   it("leaves no part of what there is no room for, and no file where a device was", async () => {
     const large = path.join(folder, "too-large");
     await writeFile(large, randomBytes(4 * MIB));

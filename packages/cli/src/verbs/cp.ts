@@ -41,9 +41,11 @@ async function outOf({ lease, file }: Place, to: string): Promise<Copy> {
 }
 
 async function into(from: string, { lease, file }: Place): Promise<Copy> {
-  const stats = await lstat(from).catch(() => {
-    throw new UserError(`there is no file or folder ${from}`);
-  });
+  const stats = await stat(from)
+    .catch(() => lstat(from))
+    .catch(() => {
+      throw new UserError(`there is no file or folder ${from}`);
+    });
   return {
     ...{ lease, what: path.basename(from) },
     byShell: (files, options) => copyIn(files, from, file, options),

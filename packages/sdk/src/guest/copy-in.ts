@@ -2,9 +2,10 @@
  * Copies a file or a folder of this machine into a running guest: each file has its name there when all of it has come, and one that was
  * cut off goes on where it was. Who controls the inputs: whoever runs this (source, target); the guest (answers).
  */
+import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { createReadStream, type Stats } from "node:fs";
-import { lstat, readdir, readlink } from "node:fs/promises";
+import { lstat, open, readdir, readlink, stat } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
 import { GuestFileError, type GuestFiles, type Owner } from "./files.ts";
@@ -27,7 +28,6 @@ export interface CopyProgress {
 }
 
 const MODE_MAX = 0o7777;
-const FOLDER_MODE_WHILE = 0o700;
 /** Smaller files come again from their beginning. */
 const RESUMED_FROM_BYTES = 1024 * 1024;
 const PIECE_BYTES = 64 * 1024;
@@ -40,12 +40,43 @@ interface Local {
   stats: Stats;
 }
 
-async function walk(file: string, at: string, found: Local[]): Promise<Local[]> {
-  const stats = await lstat(file);
-  found.push({ file, at, stats });
+interface Found {
+  locals: Local[];
+  /** In words, a line each. */
+  leftOut: string[];
+}
+
+/** Sockets, pipes and devices mean nothing on another machine. */
+const canGo = (stats: Stats): boolean => stats.isDirectory() || stats.isSymbolicLink() || stats.isFile();
+
+/** Parents first. */
+async function walk(local: Local, found: Found): Promise<Found> {
+  const { file, at, stats } = local;
+  if (canGo(stats)) found.locals.push(local);
+  else found.leftOut.push(`${visible(at)}: it is no file, folder or link`);
   if (!stats.isDirectory()) return found;
-  for (const name of (await readdir(file)).sort()) await walk(path.join(file, name), at === "" ? name : `${at}/${name}`, found);
+  const names = await readdir(file, { encoding: "buffer" });
+  for (const name of names
+    .filter((each) => isUtf8(each))
+    .map(String)
+    .sort()) {
+    const below = path.join(file, name);
+    await walk({ file: below, at: at === "" ? name : `${at}/${name}`, stats: await lstat(below) }, found);
+  }
+  for (const name of names.filter((each) => !isUtf8(each)))
+    found.leftOut.push(`${visible(path.posix.join(at, name.toString()))}: its name is not UTF-8`);
   return found;
+}
+
+/** Files of the kernel's (/proc) say that they are empty, and are not. */
+async function assertEmpty(file: string): Promise<void> {
+  const handle = await open(file);
+  try {
+    const { bytesRead } = await handle.read(Buffer.alloc(1), 0, 1);
+    if (bytesRead > 0) throw new Error(`${file} has no size and is not empty: copy a file that holds what it says`);
+  } finally {
+    await handle.close();
+  }
 }
 
 const sum = (...texts: string[]): string => createHash("sha256").update(texts.join("\0")).digest("hex").slice(0, 32);
@@ -64,6 +95,8 @@ class CopyIn {
   readonly #options: CopyOptions;
   readonly #progress: CopyProgress;
   readonly #underWay = new UnderWay();
+  /** Folders that were not there before. */
+  readonly #made = new Set<string>();
 
   constructor(files: GuestFiles, options: CopyOptions, bytesInAll: number) {
     this.#files = files;
@@ -95,6 +128,7 @@ class CopyIn {
 
   async #file(local: Local, target: string): Promise<void> {
     const { stats } = local;
+    if (stats.size === 0) await assertEmpty(local.file);
     const part = await partName(target, local);
     const there = stats.size < RESUMED_FROM_BYTES ? 0 : await this.#files.partSize(part);
     const offset = there <= stats.size ? there : 0;
@@ -107,7 +141,11 @@ class CopyIn {
 
   async #one(local: Local, target: string): Promise<void> {
     const { stats, file } = local;
-    if (stats.isDirectory()) await this.#underWay.add(this.#files.folder(target, FOLDER_MODE_WHILE, this.#owner(local)));
+    if (stats.isDirectory())
+      // its own mode at once: a copy that goes on after a cut finds it there, and leaves it as it is
+      await this.#underWay.add(
+        this.#files.folder(target, stats.mode & MODE_MAX, this.#owner(local)).then((made) => void (made && this.#made.add(target))),
+      );
     else if (stats.isSymbolicLink())
       await this.#underWay.add(this.#files.link(target, sentTarget(await readlink(file)), this.#owner(local)));
     else await this.#file(local, target);
@@ -116,9 +154,10 @@ class CopyIn {
   async all(found: readonly Local[], target: string): Promise<void> {
     const at = (local: Local): string => (local.at === "" ? target : path.posix.join(target, local.at));
     for (const local of found) await this.#one(local, at(local));
+    await this.#underWay.all();
     for (const local of found.toReversed()) {
       const { stats } = local;
-      if (stats.isDirectory())
+      if (this.#made.has(at(local)))
         await this.#underWay.add(this.#files.times(at(local), stats.mode & MODE_MAX, Math.floor(stats.mtimeMs / MS)));
     }
     await this.#underWay.all();
@@ -127,26 +166,22 @@ class CopyIn {
 
 /** Where it goes: into a folder that is there, by its own name, else by the name that was given (as `cp` does). */
 async function targetIn(files: GuestFiles, source: string, stats: Stats, target: string): Promise<string> {
-  const folder = await files.look(path.posix.join(target, "/."));
+  const folder = await files.lookBehind(target);
   const copiesContent = stats.isDirectory() && /(^|\/)\.?$/.test(source);
   if (folder?.kind === "folder") return copiesContent ? target : path.posix.join(target, path.basename(path.resolve(source)));
   if (target.endsWith("/") && !stats.isDirectory()) throw new GuestFileError(`${target} is no folder in the guest`);
   return target.replace(/\/+$/, "") || "/";
 }
 
-/** Sockets, pipes and devices mean nothing on another machine. */
-const canGo = ({ stats }: Local): boolean => stats.isDirectory() || stats.isSymbolicLink() || stats.isFile();
-
 /**
- * Throws GuestFileError with what the guest says; files that had come whole are there then. Returns what was left out, a line each, as
- * copies out of the guest do.
+ * A link that is named itself is followed, as on the way out; links below are copied as links. Throws GuestFileError with what the guest
+ * says; files that had come whole are there then. Returns what was left out, a line each, as copies out of the guest do.
  */
 export async function copyIn(files: GuestFiles, source: string, target: string, options: CopyOptions): Promise<string[]> {
-  const stats = await lstat(source);
-  const all = await walk(source, "", []);
-  const found = all.filter(canGo);
-  if (found.length === 0) throw new Error(`${source} is no file, folder or link: it cannot be copied`);
-  const bytes = found.reduce((all, { stats: each }) => all + (each.isFile() ? each.size : 0), 0);
-  await new CopyIn(files, options, bytes).all(found, await targetIn(files, source, stats, target));
-  return all.filter((local) => !canGo(local)).map(({ at }) => `${visible(at)}: it is no file, folder or link`);
+  const stats = await stat(source).catch(() => lstat(source));
+  const { locals, leftOut } = await walk({ file: source, at: "", stats }, { locals: [], leftOut: [] });
+  if (locals.length === 0) throw new Error(`${source} is no file, folder or link: it cannot be copied`);
+  const bytes = locals.reduce((all, { stats: each }) => all + (each.isFile() ? each.size : 0), 0);
+  await new CopyIn(files, options, bytes).all(locals, await targetIn(files, source, stats, target));
+  return leftOut;
 }

@@ -3,7 +3,7 @@
  * Who controls the inputs: the guest (names, kinds, link targets, bytes), whoever runs this (the folder).
  */
 import { createHash } from "node:crypto";
-import { constants, lchown, lstat, mkdir, open, rename, rm, stat, symlink, type FileHandle } from "node:fs/promises";
+import { chmod, constants, lchown, lstat, mkdir, open, rename, rm, stat, symlink, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
 import { RealFolders } from "../real-folders.ts";
@@ -18,7 +18,8 @@ const ENTRIES_MAX = 1_000_000;
 const TEXT_BYTES_MAX = 256 * 1024 * 1024;
 /** Never a stranger's set-user-id bits. */
 const MODE_MAX = 0o777;
-const FOLDER_MODE_WHILE = 0o700;
+/** Of its owner while a folder is filled. */
+const OWNERS_MODE = 0o700;
 /** Smaller files come again from their beginning. */
 const RESUMED_FROM_BYTES = 1024 * 1024;
 const NAME_CHARS = 32;
@@ -32,6 +33,8 @@ const absent = (error: unknown): null => {
 const partName = (source: string, { size, mtime }: GuestEntry): string =>
   `.xeno-part-${createHash("sha256").update([source, size, mtime].join("\0")).digest("hex").slice(0, NAME_CHARS)}`;
 
+const noFolder = (file: string): Error => new Error(`${file} is there, and no folder`);
+
 class CopyOut {
   readonly #files: GuestFiles;
   readonly #options: CopyOptions;
@@ -40,6 +43,8 @@ class CopyOut {
   /** What may be written; a guest gives more of a file than it said as long as somebody takes it. */
   #room: number;
   readonly #underWay = new UnderWay();
+  /** Folders that were not here before: those that were keep mode, time and owner. */
+  readonly #made = new Set<string>();
 
   private constructor(files: GuestFiles, options: CopyOptions, real: RealFolders, bytesInAll: number | null, room: number) {
     this.#files = files;
@@ -120,23 +125,33 @@ class CopyOut {
     await this.#underWay.all();
   }
 
-  async folder(at: string): Promise<void> {
+  made(at: string): void {
+    this.#made.add(at);
+  }
+
+  /** Almost with its own mode at once: a copy that goes on after a cut finds it here, and leaves it as it is. */
+  async folder(at: string, mode: number): Promise<void> {
     const file = await this.#real.reach(at);
-    await mkdir(file, { mode: FOLDER_MODE_WHILE }).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST" || !(await lstat(file)).isDirectory()) throw error;
-    });
+    await mkdir(file, { mode: (mode & MODE_MAX) | OWNERS_MODE }).then(
+      () => this.made(at),
+      async (error: NodeJS.ErrnoException) => {
+        if (error.code !== "EEXIST") throw error;
+        if (!(await lstat(file)).isDirectory()) throw noFolder(file);
+      },
+    );
   }
 
   async link({ path: at, target }: TreeLink, entry: GuestEntry): Promise<void> {
     const file = await this.#real.reach(at);
     const here = await lstat(file).catch(absent);
-    if (here?.isSymbolicLink()) await rm(file);
+    if (here?.isSymbolicLink() || here?.isFile()) await rm(file);
     await symlink(target, file);
     await this.#owned(file, entry);
   }
 
   /** When all that it holds is there. */
   async finish(at: string, entry: GuestEntry): Promise<void> {
+    if (!this.#made.has(at)) return;
     const file = await this.#real.reach(at);
     const handle = await open(file, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     try {
@@ -173,6 +188,12 @@ function reasonToLeaveOut(folder: string, { kind, path: at, isText }: GuestEntry
   return kind === "other" ? "it is no file, folder or link" : pathProblem(folder, at);
 }
 
+const isFolder = (file: string): Promise<boolean> =>
+  stat(file).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+
 async function copyFolder(files: GuestFiles, source: string, folder: string, top: GuestEntry, options: CopyOptions): Promise<string[]> {
   const entries = await listed(files, source);
   const leftOut: LeftOut[] = [];
@@ -189,12 +210,20 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
     ...plain.map(({ path: at, size }) => ({ path: at, kind: "file" as const, digest: "", size })),
     ...links.map(([link]) => link),
   ]);
-  await mkdir(folder, { recursive: true });
+  const isThere = await isFolder(folder);
+  if (!isThere) {
+    await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === "EEXIST" ? noFolder(folder) : error;
+    });
+    await chmod(folder, (top.mode & MODE_MAX) | OWNERS_MODE);
+  }
   const real = await RealFolders.open(folder);
   try {
     const bytes = plain.reduce((all, { size }) => all + size, 0);
     const copy = await CopyOut.open(files, options, { folder, real }, bytes);
-    for (const at of folders) await copy.folder(at);
+    if (!isThere) copy.made(".");
+    const modes = new Map(kept.map((entry) => [entry.path, entry.mode]));
+    for (const at of folders) await copy.folder(at, modes.get(at) ?? OWNERS_MODE);
     for (const entry of plain) await copy.file(path.posix.join(source, entry.path), entry.path, entry);
     await copy.done();
     const refused = await refusedLinks(
@@ -216,15 +245,9 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
   return leftOut.map(({ path: at, why }) => `${visible(at)}: ${why}`);
 }
 
-const isFolder = (file: string): Promise<boolean> =>
-  stat(file).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-
 /** Returns what was left out, in words. Throws GuestFileError with what the guest says; files that had come whole are here then. */
 export async function copyOut(files: GuestFiles, source: string, target: string, options: CopyOptions): Promise<string[]> {
-  const behind = await files.look(path.posix.join(source, "/."));
+  const behind = await files.lookBehind(source);
   const entry = behind?.kind === "folder" ? behind : await files.look(source);
   if (!entry) throw new GuestFileError(`${source}: No such file or directory`);
   const own = path.posix.basename(path.posix.resolve("/", source));

@@ -133,9 +133,15 @@ export class GuestFiles {
     return bytes.toString("utf8").split("\0");
   }
 
-  async #done(): Promise<void> {
-    const [word, why] = await this.#answer();
-    if (word !== "ok") throw new GuestFileError(why ?? "the guest refused");
+  /** What is said beside `ok`. */
+  async #done(): Promise<string> {
+    const [word, more] = await this.#answer();
+    if (word !== "ok") throw new GuestFileError(more ?? "the guest refused");
+    return more ?? "";
+  }
+
+  async #ok(): Promise<void> {
+    await this.#done();
   }
 
   #write(bytes: Uint8Array): Promise<void> {
@@ -170,6 +176,11 @@ export class GuestFiles {
     });
   }
 
+  /** The folder at a path or behind a link there; null where there is none. Nothing that joins paths may see the dot: it leaves it out. */
+  lookBehind(path: string): Promise<GuestEntry | null> {
+    return this.look(`${path}/.`);
+  }
+
   /** All that lies below a folder, parents first. Whoever calls bounds how many it takes. */
   list(path: string, each: (entry: GuestEntry) => void): Promise<void> {
     return this.#ask(["list", path], async () => {
@@ -190,7 +201,7 @@ export class GuestFiles {
 
   /** The bytes from `offset` on; the file has its name when all have come. */
   put({ path, part, offset, size, mode, owner, mtime }: PutWanted, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-    return this.#ask(["put", path, part, offset, size - offset, mode, ...ownerWords(owner), mtime], () => this.#done(), bytes);
+    return this.#ask(["put", path, part, offset, size - offset, mode, ...ownerWords(owner), mtime], () => this.#ok(), bytes);
   }
 
   /** Hands over the bytes from `offset` on, as they come; no two sinks are written at once. */
@@ -211,16 +222,17 @@ export class GuestFiles {
     });
   }
 
-  folder(path: string, mode: number, owner: Owner): Promise<void> {
-    return this.#ask(["folder", path, mode, ...ownerWords(owner)], () => this.#done());
+  /** Whether it was made: one that was there stays as it is. */
+  folder(path: string, mode: number, owner: Owner): Promise<boolean> {
+    return this.#ask(["folder", path, mode, ...ownerWords(owner)], async () => (await this.#done()) !== "there");
   }
 
   link(path: string, target: string, owner: Owner): Promise<void> {
-    return this.#ask(["link", path, target, ...ownerWords(owner)], () => this.#done());
+    return this.#ask(["link", path, target, ...ownerWords(owner)], () => this.#ok());
   }
 
   /** Of a folder, when all that it holds has come. */
   times(path: string, mode: number, mtime: number): Promise<void> {
-    return this.#ask(["times", path, mode, mtime], () => this.#done());
+    return this.#ask(["times", path, mode, mtime], () => this.#ok());
   }
 }

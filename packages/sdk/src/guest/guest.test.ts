@@ -1,5 +1,5 @@
 /** Programs and files through the shell that guests run (guests/src/qemu/init/shell.pl), here on this machine itself. */
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, truncate, utimes, writeFile } from "node:fs/promises";
@@ -13,14 +13,11 @@ import { frame } from "@xenoservers/protocol/channel";
 import type { MachineLink } from "../session/machine-link.ts";
 import { copyIn } from "./copy-in.ts";
 import { copyOut } from "./copy-out.ts";
-import { GuestFiles } from "./files.ts";
+import type { GuestFiles } from "./files.ts";
+import { ShellHere, hasPerl } from "./guest.fixture.ts";
 import { GuestProgram, type ProgramWanted } from "./program.ts";
 
 const MIB = 1024 * 1024;
-const SHELL = path.resolve(import.meta.dirname, "../../../guests/src/qemu/init/shell.pl");
-const hasPerl = spawnSync("perl", ["-e", "1"]).status === 0;
-if (!hasPerl) console.warn("SKIPPED: a guest's shell needs perl, which is not installed here");
-
 async function all(from: Readable): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of from) parts.push(part as Buffer);
@@ -31,32 +28,17 @@ const OPTIONS = { owners: false };
 
 describe.skipIf(!hasPerl)("a guest's shell", () => {
   let folder: string;
-  let children: ChildProcess[];
+  let here: ShellHere;
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-shell-"));
-    children = [];
+    here = new ShellHere();
   });
   afterEach(async () => {
-    for (const child of children) child.kill("SIGKILL");
+    here.end();
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** A shell of its own, whose port is a socket. */
-  function port(): Duplex {
-    const child = spawn("perl", [SHELL, "/", "-", "3"], { stdio: ["ignore", "inherit", "inherit", "pipe"] });
-    children.push(child);
-    // a pipe that is asked for goes both ways
-    return child.stdio[3] as unknown as Duplex;
-  }
-  const linkTo = (socket: Duplex): MachineLink =>
-    ({
-      async shell(wire: Duplex) {
-        wire.pipe(socket).on("error", () => {});
-        socket.pipe(wire, { end: false });
-        wire.once("close", () => socket.destroy());
-      },
-    }) as unknown as MachineLink;
-  const start = (wanted: ProgramWanted) => GuestProgram.start(linkTo(port()), wanted);
+  const start = (wanted: ProgramWanted) => here.start(wanted);
   const sh = (script: string, more: Partial<ProgramWanted> = {}) => start({ args: ["sh", "-c", script], ...more });
   const at = (name: string): string => path.join(folder, name);
 
@@ -159,7 +141,7 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
   });
 
   it("is clean for who comes next, whatever the one before left half-way", async () => {
-    const socket = port();
+    const socket = here.port();
     const heard: Buffer[] = [];
     socket.on("data", (bytes: Buffer) => heard.push(bytes));
     socket.write(frame("R", Buffer.from("arg=sh\0arg=-c\0arg=cat; sleep 1000")));
@@ -192,15 +174,8 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
   });
 
   describe("files", () => {
-    const open = () => GuestFiles.open(linkTo(port()));
-    async function both<T>(use: (files: GuestFiles) => Promise<T>): Promise<T> {
-      const files = await open();
-      try {
-        return await use(files);
-      } finally {
-        files.close();
-      }
-    }
+    const open = () => here.open();
+    const both = <T>(use: (files: GuestFiles) => Promise<T>) => here.withFiles(use);
     const into = (from: string, to: string) => both((files) => copyIn(files, from, to, OPTIONS));
     const out = (from: string, to: string) => both((files) => copyOut(files, from, to, OPTIONS));
 
@@ -293,7 +268,7 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
       const partial = async () => (await readdir(folder)).filter((name) => name.startsWith(".xeno-part-"));
       const size = async () => (await lstat(at((await partial())[0] ?? "none")).catch(() => null))?.size ?? 0;
       await until(async () => (await size()) > 0);
-      for (const child of children) child.kill("SIGKILL");
+      here.end();
       const before = Math.min(await size(), MIB);
       await truncate(at((await partial())[0]!), before);
       await both((again) => copyIn(again, at("source"), at("target"), { owners: false, onProgress: (p) => void told.push(p.bytes) }));

@@ -151,6 +151,7 @@ export async function openStock(cache: string, sort: GuestSort = "machine"): Pro
     { path: "init", mode: MODE.program, data: await own("init.pl") },
     { path: "container.pl", mode: MODE.file, data: await own("container.pl") },
     { path: "who.pl", mode: MODE.file, data: await own("who.pl") },
+    { path: "program.pl", mode: MODE.file, data: await own("program.pl") },
     { path: "shell.pl", mode: MODE.file, data: await own("shell.pl") },
     ...(await program("/bin/busybox", "bin/busybox", null)),
     ...(await program("/usr/bin/perl", "bin/perl", null)),

@@ -11,6 +11,7 @@
 my $new_pid = 0x20000000;
 my $new_others = 0x0e020000;    # mount, cgroup, UTS, IPC
 defined &named or do((__FILE__ =~ m{^(.*/)} ? $1 : './') . 'who.pl') or die "who.pl: $@$!";
+defined &begin or do((__FILE__ =~ m{^(.*/)} ? $1 : './') . 'program.pl') or die "program.pl: $@$!";
 my $input_max = 65536;
 my $ends_max = 16;
 my ($ro, $nosuid, $nodev, $noexec) = (1, 2, 4, 8);
@@ -132,12 +133,12 @@ sub agent {
 sub become {
   my ($stdio, $who, $job, $args, $env) = @_;
   my ($in, $out, $err) = @{ $stdio->{inner} };
-  my $say = sub { syswrite($err, "$_[0]\n"); exit $_[1] };
+  my $say = sub { syswrite($err, "$_[1]\n"); exit $_[0] };
   syscall(112);    # setsid
   if ($in) { open(STDIN, '<&', $in) } else { open(STDIN, '<', '/dev/null') }
   open(STDOUT, '>&', $out); open(STDERR, '>&', $err);
   ioctl(STDIN, 0x540e, 0) if $stdio->{master};    # TIOCSCTTY
-  $say->($who->{problem}, 126) if $who->{problem};
+  $say->(126, $who->{problem}) if $who->{problem};
   my %env = map { split /=/, $_, 2 } @$env;
   $env{PATH} = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' unless exists $env{PATH};
   $env{HOME} = $who->{home} unless exists $env{HOME};
@@ -150,18 +151,9 @@ sub become {
     for (grep { $_ ne '' } split m{/}, $dir) { $at .= "/$_"; $made = mkdir $at }
     chown $who->{uid}, $who->{gid}, $dir if $made;
   }
-  chdir $dir or $say->("no directory $dir: $!", 126);
-  $say->('the user cannot be taken', 126) unless taken(%$who);
-  my $program = $args->[0];
-  if ($program !~ m{/}) {
-    my ($found) = grep { -f $_ && -x _ } map { ($_ eq '' ? '.' : $_) . "/$program" } split /:/, $env{PATH};
-    $program = $found // $say->("$program: not found in \$PATH", 127);
-  }
-  # execve itself: Perl's exec gives to a shell what is no program
-  my @pairs = map { "$_=$env{$_}" } keys %env;
-  my ($argv, $environ) = map { pack('p*', @$_) . pack('Q', 0) } ($args, \@pairs);
-  syscall(59, $program, $argv, $environ);
-  $say->("$args->[0]: $!", $! == 2 || $! == 20 ? 127 : 126);    # ENOENT, ENOTDIR
+  chdir $dir or $say->(126, "no directory $dir: $!");
+  $say->(126, 'the user cannot be taken') unless taken(%$who);
+  begin($args, \%env, $say);
 }
 
 # The program's input: `wants` says what is waited for, `moved` does what can be done. No more is held than the program is behind

@@ -15,8 +15,9 @@
 #              ◀────── x CODE, or f CODE WORDS       it has ended, or could not be started; the next R may come
 # Each is u32 length of what follows the letter, the letter, bytes.
 defined &named or do((__FILE__ =~ m{^(.*/)} ? $1 : './') . 'who.pl') or die "who.pl: $@$!";
+defined &begin or do((__FILE__ =~ m{^(.*/)} ? $1 : './') . 'program.pl') or die "program.pl: $@$!";
 my ($root, $facts, @ports) = @ARGV;
-my ($page, $frame_max, $ahead_max, $ends_max) = (65536, 1 << 20, 1 << 19, 16);
+my ($page, $frame_max, $ahead_max, $ends_max, $pipe_max) = (65536, 1 << 20, 1 << 19, 16, 1 << 20);
 my ($NONBLOCK, $ASYNC, $GETFL, $SETFL, $SETOWN) = (04000, 020000, 3, 4, 8);
 # no daemon is connected; a signal says when one is
 my $LOOK_S = 10;
@@ -88,16 +89,7 @@ sub run {
   if ($set->{files}) { close $why; files(); syscall(231, 0) }
   my @args = @{ $set->{arg} };
   @args = (grep { -x $_ } $env{SHELL} // '', '/bin/bash', '/bin/sh')[0] // '/bin/sh' if !@args;
-  my ($program) = @args;
-  if ($program !~ m{/}) {
-    my ($found) = grep { -f $_ && -x _ } map { ($_ eq '' ? '.' : $_) . "/$program" } split /:/, $env{PATH};
-    $program = $found // $say->(127, "$args[0]: not found in \$PATH");
-  }
-  # execve itself: Perl's exec gives to a shell what is no program
-  my @pairs = map { "$_=$env{$_}" } keys %env;
-  my ($argv, $environ) = map { pack('p*', @$_) . pack('Q', 0) } (\@args, \@pairs);
-  syscall(59, $program, $argv, $environ);
-  $say->($! == 2 || $! == 20 ? 127 : 126, "$args[0]: $!");    # ENOENT, ENOTDIR
+  begin(\@args, \%env, $say);
 }
 
 # -- files: requests and answers in order; each u32 length and NUL-separated fields ---------------------------------------------------------
@@ -106,7 +98,8 @@ sub run {
 #   part FILE                                              size BYTES: what is there already of a file that was cut off; 0 where nothing is
 #   put PATH PART OFFSET BYTES MODE UID GID MTIME + bytes  ok: whole under its own name. UID and GID may be -: as whoever makes it
 #   get PATH OFFSET                                        u32 length and bytes, again and again, 0; ok
-#   folder PATH MODE UID GID, link PATH TARGET UID GID, times PATH MODE MTIME
+#   folder PATH MODE UID GID                               ok; ok there: it was there, and stays as it is
+#   link PATH TARGET UID GID, times PATH MODE MTIME        ok
 # Anything else, and what fails: no WORDS
 sub whole { my ($want) = @_; my $got = ''; while (length $got < $want) { my $n = sysread(STDIN, $got, $want - length $got, length $got); return undef unless $n } return $got }
 sub out { my ($bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite(STDOUT, $bytes, length($bytes) - $at, $at); syscall(231, 1) unless $n; $at += $n } }
@@ -174,8 +167,11 @@ sub files {
     elsif ($what eq 'list') { $why = eval { below($of[0], ''); '' } // $@ }
     elsif ($what eq 'put') { $why = put(@of) }
     elsif ($what eq 'get') { $why = get(@of) }
-    elsif ($what eq 'folder') { $why = (-d $of[0] || mkdir($of[0], 0700)) && owned(@of[2, 3, 0]) && chmod($of[1], $of[0]) ? '' : "$of[0]: $!" }
-    elsif ($what eq 'link') { unlink $of[0] if -l $of[0]; $why = symlink($of[1], $of[0]) && ($of[2] eq '-' || syscall(94, $of[0], 0 + $of[2], 0 + $of[3]) == 0) ? '' : "$of[0]: $!" }    # lchown
+    elsif ($what eq 'folder') {
+      if (-d $of[0]) { answer('ok', 'there'); next }
+      $why = -e _ ? "$of[0] is there, and no folder" : mkdir($of[0], 0700) && owned(@of[2, 3, 0]) && chmod($of[1], $of[0]) ? '' : "$of[0]: $!";
+    }
+    elsif ($what eq 'link') { unlink $of[0] if -l $of[0] || -f _; $why = symlink($of[1], $of[0]) && ($of[2] eq '-' || syscall(94, $of[0], 0 + $of[2], 0 + $of[3]) == 0) ? '' : "$of[0]: $!" }    # lchown
     elsif ($what eq 'times') { $why = chmod($of[1], $of[0]) && utime($of[2], $of[2], $of[0]) ? '' : "$of[0]: $!" }
     chomp $why;
     if ($why eq '') { answer('ok') } else { answer('no', substr($why, 0, 400)) }
@@ -250,7 +246,7 @@ sub start {
     ($out_r, $out_w, $err_w) = ($in_w, $in_r, $in_r);
   } else {
     pipe($in_r, $in_w); pipe($out_r, $out_w); pipe($err_r, $err_w);
-    fcntl($_, 1031, 16 * $page) for $in_w, $out_w;    # F_SETPIPE_SZ: fewer turns from the one to the other
+    fcntl($_, 1031, $pipe_max) for $in_w, $out_w;    # F_SETPIPE_SZ: fewer turns from the one to the other
   }
   my $pid = forked();
   return told($s, 'f', "125 no process can be made: $!") unless defined $pid;
@@ -263,7 +259,6 @@ sub start {
     ioctl($in_r, 0x540E, 0) if exists $set->{tty};    # TIOCSCTTY
     open(STDIN, '<&', $in_r); open(STDOUT, '>&', $out_w); open(STDERR, '>&', $err_w);
     syscall(14, 1, $signals, 0, 8);    # rt_sigprocmask, SIG_UNBLOCK
-    $SIG{PIPE} = 'DEFAULT' unless $set->{files};
     run($set, $why_w);
   }
   close $why_w;
@@ -330,11 +325,11 @@ sub feed {
 # a program that takes the terminal over after the end was typed (a shell's line editor) never sees it: it is typed again to what it prints
 sub end_again { my ($s) = @_; $s->{again}--; syswrite($s->{stdin}, "\x04") }
 
-# whether there is more to come
+# how much came; 0 where there is no more for now
 sub print_of {
   my ($s, $name, $letter) = @_;
   my $n = sysread($s->{$name}, my $bytes, $page);
-  if ($n) { told($s, $letter, $bytes); end_again($s) if $s->{again} && $s->{stdin}; return 1 }
+  if ($n) { told($s, $letter, $bytes); end_again($s) if $s->{again} && $s->{stdin}; return $n }
   return 0 if !defined $n && $! == 11;    # EAGAIN
   close $s->{$name} unless $s->{tty};
   $s->{$name} = undef;
@@ -344,16 +339,17 @@ sub print_of {
 # it runs, or says why it cannot: what is typed before is for it, too
 sub heed { my ($s) = @_; sysread($s->{why}, $s->{said}, 1024); close $s->{why}; delete $s->{why}; $s->{waits} = 0 }
 
-# what it had written is read to its end; what others that it started still write is nobody's
+# what it had written fits in a pipe, and is read to its end; what others that it started still write is nobody's
 sub finished {
   my ($s) = @_;
   my $status = $s->{status};
   for (['stdout', 'o'], ['stderr', 'e']) {
-    while ($s->{ $_->[0] } && print_of($s, @$_)) { return if length $s->{out} > 4 * $page }
+    my $left = \($s->{left}{ $_->[0] } //= $pipe_max);
+    while ($s->{ $_->[0] } && $$left > 0) { my $n = print_of($s, @$_) or last; $$left -= $n; return if length $s->{out} > 4 * $page }
   }
   heed($s) if $s->{why};
   if ($s->{said} =~ /^\d+ /) { told($s, 'f', $s->{said}) } else { told($s, 'x', ($status & 127) ? 128 + ($status & 127) : $status >> 8) }
-  delete @$s{qw(pid why stdin stdout stderr tty pending taken over again waits said status)};
+  delete @$s{qw(pid why stdin stdout stderr tty pending taken over again waits said status left)};
 }
 
 sub reap {

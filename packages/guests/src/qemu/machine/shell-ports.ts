@@ -14,8 +14,8 @@ import { SHELL_PORTS, shellDevice, shellPortName, shellSocket } from "./plan.ts"
 import { QmpError, connectSocket } from "./qmp.ts";
 import { boxPath } from "./vm.ts";
 
-/** Handed over as one program: the second asks the first who a user is. */
-const SHELL_FILES = ["who.pl", "shell.pl"].map((name) => path.join(import.meta.dirname, "../init", name));
+/** Handed over as one program: the last calls the others. */
+const SHELL_FILES = ["who.pl", "program.pl", "shell.pl"].map((name) => path.join(import.meta.dirname, "../init", name));
 /** Until the guest's shell says that nothing runs at its port. */
 const READY_MS = 30_000;
 /** Of one that an agent may have to start first. */

@@ -2,14 +2,42 @@
  * A port of this machine, on its loopback alone, that leads to one of a guest's. Who controls the inputs: programs of this machine; the
  * guest.
  */
-import { createServer, type AddressInfo } from "node:net";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import type { MachineLink } from "../../session/machine-link.ts";
 
 /** Open until it is closed. */
 export interface PortForward {
-  /** On 127.0.0.1. */
+  /** On 127.0.0.1, and on ::1 where this machine has it: `localhost` is either. */
   port: number;
   close(): void;
+}
+
+/** How often another free port is drawn where the one that was drawn is taken on ::1. */
+const DRAWS_MAX = 16;
+
+function listening(host: string, port: number, taken: (socket: Socket) => void): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true }, taken);
+  return new Promise((resolve, reject) => {
+    server.once("error", reject).listen({ host, port, ipv6Only: true }, () => resolve(server));
+  });
+}
+
+// a server that listens at a port has an address
+const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+const codeOf = (error: unknown): unknown => (error instanceof Error && "code" in error ? error.code : null);
+
+/** Where another program has one of the two, whoever says `localhost` would reach that program or this guest, by chance. */
+async function bothListening(port: number, taken: (socket: Socket) => void): Promise<Server[]> {
+  for (let draw = 1; ; draw++) {
+    const first = await listening("127.0.0.1", port, taken);
+    try {
+      return [first, await listening("::1", portOf(first), taken)];
+    } catch (error) {
+      if (codeOf(error) !== "EADDRINUSE") return [first]; // this machine has no IPv6
+      first.close();
+      if (port !== 0 || draw >= DRAWS_MAX) throw error;
+    }
+  }
 }
 
 /** `port`: 0 is any that is free. `onProblem`: of one connection. */
@@ -19,12 +47,13 @@ export async function forwardPort(
   port: number,
   onProblem: (why: string) => void,
 ): Promise<PortForward> {
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const servers = await bothListening(port, (socket) => {
     socket.on("error", (error) => onProblem(error.message));
     void machine.open(guest, socket).catch((error: Error) => socket.destroy(error));
+  }).catch((error: unknown) => {
+    if (codeOf(error) === "EADDRINUSE") throw new Error(`port ${port} of this machine is taken: say another one`);
+    if (codeOf(error) === "EACCES") throw new Error(`port ${port} of this machine is not yours to take: say one above 1023`);
+    throw error;
   });
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen({ host: "127.0.0.1", port }, resolve));
-  // a server that listens at a port has an address
-  const { port: taken } = server.address() as AddressInfo;
-  return { port: taken, close: () => void server.close() };
+  return { port: portOf(servers[0]!), close: () => servers.forEach((server) => server.close()) };
 }

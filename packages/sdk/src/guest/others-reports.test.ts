@@ -1,0 +1,197 @@
+/**
+ * What people reported of `docker exec` and `cp`, `kubectl cp`, `incus file push` and `multipass transfer`, tried through the shell that
+ * guests run. Tests name the reports.
+ */
+import { spawnSync } from "node:child_process";
+import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Readable } from "node:stream";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { copyIn } from "./copy-in.ts";
+import { copyOut } from "./copy-out.ts";
+import { ShellHere, hasPerl } from "./guest.fixture.ts";
+import type { ProgramEnd, ProgramWanted } from "./program.ts";
+
+const OPTIONS = { owners: false };
+
+async function text(from: Readable): Promise<string> {
+  let all = "";
+  for await (const part of from) all += String(part);
+  return all;
+}
+
+describe.skipIf(!hasPerl)("others' reports", () => {
+  let folder: string;
+  let here: ShellHere;
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-reports-"));
+    here = new ShellHere();
+  });
+  afterEach(async () => {
+    here.end();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const at = (name: string): string => path.join(folder, name);
+  const modeOf = async (file: string): Promise<number> => (await lstat(file)).mode & 0o7777;
+
+  describe("of programs", () => {
+    async function ran(script: string, more: Partial<ProgramWanted> = {}): Promise<ProgramEnd & { stdout: string; stderr: string }> {
+      const program = await here.start({ args: ["sh", "-c", script], ...more });
+      const [stdout, stderr] = await Promise.all([text(program.stdout), text(program.stderr)]);
+      return { ...(await program.ended), stdout, stderr };
+    }
+    const terminal = { columns: 80, rows: 24 };
+
+    it("what goes on and holds the output open keeps nobody waiting (moby#33039, moby#41052)", async () => {
+      expect(await ran(`sleep 1000 & echo $! > ${at("pid")}; echo hi`)).toMatchObject({ exitCode: 0, stdout: "hi\n" });
+      process.kill(Number(await readFile(at("pid"), "utf8")));
+    });
+
+    it("nor does what goes on and never stops writing, to a pipe or a terminal", async () => {
+      // so many that there is always more than is read
+      const floods = "trap '' HUP; for i in 1 2 3 4 5 6 7 8; do yes 2>/dev/null & done; echo begun; exit 3";
+      for (const more of [{}, { terminal }]) {
+        const { exitCode, stdout } = await ran(floods, more);
+        expect(exitCode).toBe(3);
+        expect(stdout).toContain("begun");
+      }
+    });
+
+    it("a terminal's last bytes come, though its program has ended (moby#12258, compose#1130)", async () => {
+      const { stdout } = await ran("seq 1 20000; printf last", { terminal });
+      expect(stdout.replaceAll("\r", "").split("\n").slice(-2)).toEqual(["20000", "last"]);
+    });
+
+    it("a terminal has its size before its program looks (moby#35407, docker/cli#3554)", async () => {
+      expect((await ran("stty size", { terminal: { columns: 212, rows: 68 } })).stdout).toBe("68 212\r\n");
+    });
+
+    it("126 is not executable, 127 is not there, with a terminal, too (podman#367, podman#26600)", async () => {
+      await writeFile(at("text"), "words");
+      await writeFile(at("no-format"), "words", { mode: 0o755 });
+      for (const more of [{}, { terminal }]) {
+        const code = async (program: string, workdir?: string) =>
+          (await ran("", { args: [program], ...(workdir === undefined ? {} : { workdir }), ...more })).exitCode;
+        expect([await code("/etc"), await code(at("text")), await code(at("no-format"))]).toEqual([126, 126, 126]);
+        expect([await code("no-such"), await code("/no/such"), await code(`${at("text")}/below`)]).toEqual([127, 127, 127]);
+        expect(await code("true", "/no/such")).toBe(126);
+      }
+    });
+
+    it("every signal is as the kernel gives it, none ignored or blocked (Perl itself ignores SIGFPE)", async () => {
+      const { stdout } = await ran("grep -E '^Sig(Blk|Ign)' /proc/self/status");
+      expect(stdout).toBe(`SigBlk:\t${"0".repeat(16)}\nSigIgn:\t${"0".repeat(16)}\n`);
+      expect((await ran("yes | head -n 1 > /dev/null; kill -PIPE $$")).exitCode).toBe(128 + 13);
+    });
+
+    it("bytes that are no text, lone carriage returns and half lines come as they are (moby#43860)", async () => {
+      const program = await here.start({ args: ["printf", "a\\rb\\377\\000c"] });
+      const parts: Buffer[] = [];
+      for await (const part of program.stdout) parts.push(part as Buffer);
+      expect(Buffer.concat(parts)).toEqual(Buffer.from([0x61, 0x0d, 0x62, 0xff, 0x00, 0x63]));
+    });
+  });
+
+  describe("of copies", () => {
+    const into = (from: string, to: string) => here.withFiles((files) => copyIn(files, from, to, OPTIONS));
+    const out = (from: string, to: string) => here.withFiles((files) => copyOut(files, from, to, OPTIONS));
+    const ways = [
+      ["into a guest", into],
+      ["out of it", out],
+    ] as const;
+
+    it.each(ways)("%s a folder that was there keeps its mode and time (incus#1291: /tmp lost its sticky bit)", async (_, copy) => {
+      await mkdir(at("from/sub"), { recursive: true });
+      await mkdir(at("to/sub"), { recursive: true });
+      await writeFile(at("from/sub/one"), "1");
+      await Promise.all([chmod(at("from"), 0o777), chmod(at("from/sub"), 0o755)]);
+      await Promise.all([chmod(at("to"), 0o1770), chmod(at("to/sub"), 0o700)]);
+      await copy(`${at("from")}/.`, at("to"));
+      expect([await modeOf(at("to")), await modeOf(at("to/sub"))]).toEqual([0o1770, 0o700]);
+      expect(await readFile(at("to/sub/one"), "utf8")).toBe("1");
+    });
+
+    it.each(ways)(
+      "%s folders have their modes when all of them is there, those that nobody may write, too (multipass#2750)",
+      async (_, copy) => {
+        await mkdir(at("from/closed"), { recursive: true });
+        await writeFile(at("from/closed/one"), "1");
+        await Promise.all([chmod(at("from/closed"), 0o555), utimes(at("from/closed"), 1_000_000_000, 1_000_000_000)]);
+        await chmod(at("from"), 0o750);
+        await copy(at("from"), at("to"));
+        const { mode, mtimeMs } = await lstat(at("to/closed"));
+        expect([await modeOf(at("to")), mode & 0o7777, mtimeMs]).toEqual([0o750, 0o555, 1_000_000_000_000]);
+      },
+    );
+
+    it.each(ways)("%s a folder does not take the place of a file, and says so (moby#16186)", async (_, copy) => {
+      await mkdir(at("from"));
+      await writeFile(at("from/one"), "1");
+      await writeFile(at("to"), "a file");
+      await expect(copy(at("from"), at("to"))).rejects.toThrow("is there, and no folder");
+      expect(await readFile(at("to"), "utf8")).toBe("a file");
+    });
+
+    it.each(ways)("%s what a named link leads to is what is meant; links below stay links (kubernetes#58049)", async (_, copy) => {
+      await mkdir(at("from"));
+      await writeFile(at("from/one"), "1");
+      await symlink("one", at("from/link"));
+      await symlink("from", at("whole"));
+      await mkdir(at("to"));
+      await copy(at("from/link"), at("to"));
+      await copy(at("whole"), at("to"));
+      expect((await lstat(at("to/link"))).isFile()).toBe(true);
+      expect(await readlink(at("to/whole/link"))).toBe("one");
+    });
+
+    it.each(ways)("%s a file goes into the folder behind a link, and the link stays (/bin of Debian, /var/run)", async (_, copy) => {
+      await mkdir(at("usr"));
+      await symlink("usr", at("bin"));
+      await writeFile(at("tool"), "1");
+      await copy(at("tool"), at("bin"));
+      expect([await readlink(at("bin")), await readFile(at("usr/tool"), "utf8")]).toEqual(["usr", "1"]);
+    });
+
+    it.each(ways)("%s a link takes the place of a file, as a file does of a link (multipass#234)", async (_, copy) => {
+      await mkdir(at("from"));
+      await mkdir(at("to"));
+      await writeFile(at("from/a"), "a");
+      await symlink("a", at("from/b"));
+      await writeFile(at("to/b"), "was a file");
+      await symlink("/etc/passwd", at("to/a"));
+      await copy(`${at("from")}/.`, at("to"));
+      expect(await readlink(at("to/b"))).toBe("a");
+      expect((await lstat(at("to/a"))).isFile()).toBe(true);
+      await copy(`${at("from")}/.`, at("to"));
+    });
+
+    it.each(ways)("%s names with a leading dash, a dot or spaces, and empty files (multipass#2421)", async (_, copy) => {
+      await mkdir(at("from"));
+      for (const name of ["-rf", ".hidden", " a b ", "*", "$(id)"]) await writeFile(path.join(at("from"), name), "");
+      await copy(at("from"), at("to"));
+      expect((await readdir(at("to"))).sort()).toEqual((await readdir(at("from"))).sort());
+    });
+
+    it("into a guest a name that is no text is left out by name, and the rest is brought", async () => {
+      await mkdir(at("from"));
+      await writeFile(at("from/one"), "1");
+      await writeFile(Buffer.concat([Buffer.from(`${at("from")}/`), Buffer.from([0x62, 0xff])]), "x");
+      expect(await into(at("from"), at("to"))).toEqual(["b\ufffd: its name is not UTF-8"]);
+      expect(await readdir(at("to"))).toEqual(["one"]);
+    });
+
+    it("into a guest no file comes empty that was not", async () => {
+      await expect(into("/proc/self/status", at("status"))).rejects.toThrow("has no size and is not empty");
+      await out("/proc/self/status", at("back"));
+      expect(await readFile(at("back"), "utf8")).toContain("SigIgn");
+      expect((await readdir(folder)).sort()).toEqual(["back"]);
+    });
+
+    it.each(ways)("%s a target that cannot be written is named with the reason", async (_, copy) => {
+      await writeFile(at("one"), "1");
+      await expect(copy(at("one"), "/proc/no-such-file")).rejects.toThrow(/\/proc.*(No such file|ENOENT|not permitted)|ENOENT|EPERM/);
+      expect(spawnSync("ls", ["-A", folder]).stdout.toString()).toBe("one\n");
+    });
+  });
+});
