@@ -18,9 +18,10 @@ import { layOutSaved, restored, savedVm, type SavedDomain } from "./domain-fork.
 import { XENCONSOLED, type ConsoleDaemon } from "./console-daemon.ts";
 import { leaveConsole } from "./domain-console.ts";
 import { growTo, overlayMib, sweepOverlays } from "./disk-overlay.ts";
-import { BASE, blankDisk, held, isThere, sweepDevices } from "./domain-disk.ts";
+import { BASE, SEED, blankDisk, held, isThere, sweepDevices } from "./domain-disk.ts";
 import { commandLineOfImage, disksOfImage, layOutImage } from "./domain-image.ts";
 import { imageBase } from "./image-disk.ts";
+import { writeSeed } from "./domain-seed.ts";
 import { domainName, domainUuid, hasMark } from "./domain-names.ts";
 import { markIn } from "./domain-mark.ts";
 import { DomainWatch } from "./domain-watch.ts";
@@ -87,7 +88,6 @@ export function domainProblem({ vm, firmware, devices, tpm, screen, network, eng
     ],
     [disk === null || disk.image !== null, "a Xen domain boots from a disk image here, not from a medium: order --vm FILE"],
     [disk === null || disk.iso === null, "a Xen domain has no medium here: order it without --iso"],
-    [disk === null || disk.seed.length === 0, "a Xen domain has no seed here: order it without --user, --ssh-key and --user-data"],
     [(disk?.image?.url ?? null) === null, "this server's domains boot images that are sent: give --vm a file"],
     [firmware === "bios", "a Xen domain has no UEFI firmware here: order it without --uefi"],
     [devices === "virtio", "a Xen domain has no emulated devices here: order it without --windows"],
@@ -172,6 +172,7 @@ export class Domains {
       await held(await imageBase(image, { ...cache, customer: job.customer }), path.join(folder, BASE));
       growTo(path.join(folder, BASE), diskMib * MIB);
       await blankDisk(file, overlayMib(diskMib));
+      await writeSeed(vm.seed, { blobFile, to: path.join(folder, SEED) });
     }
     if (vm.kind !== "kernel") return LOADER_MIB;
     const { kernel, initrd } = vm;
@@ -212,7 +213,7 @@ export class Domains {
   }
 
   async #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec): Promise<DomainPlan> {
-    const base = path.join(folder, BASE);
+    const [base, seed] = [path.join(folder, BASE), path.join(folder, SEED)];
     const { kind, stock } = this.#options;
     const all = { kind, name, uuid, vcpu, memoryMib };
     if (vm.kind === "oci") {
@@ -231,6 +232,7 @@ export class Domains {
       commandLine: vm.kind === "kernel" ? vm.append : "",
       disk: diskMib > 0 ? path.join(folder, DISK) : null,
       ...((await isThere(base)) ? { over: { base, name, uuid, diskMib } } : {}),
+      ...((await isThere(seed)) ? { beside: [{ file: seed, isWritable: false }] } : {}),
     };
   }
 
