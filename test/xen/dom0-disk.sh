@@ -9,7 +9,7 @@ cat /etc/apt/apt.conf.d/* >apt.conf 2>/dev/null || true
 mapfile -t sources < <(find /etc/apt/sources.list.d \( -name '*.sources' -o -name '*.list' \); ls /etc/apt/sources.list 2>/dev/null)
 [ -d root ] || mmdebstrap --quiet --variant=minbase --aptopt="$work/apt.conf" \
   --include=xen-utils-4.17,xen-hypervisor-4.17-amd64,xenstore-utils,grub-xen-host,linux-image-amd64,busybox-static,qemu-guest-agent \
-  --include=iproute2,procps,kmod,qemu-utils,util-linux,nftables,socat,e2fsprogs,squashfs-tools,xz-utils,bzip2 \
+  --include=iproute2,procps,kmod,qemu-utils,util-linux,dmsetup,nftables,socat,e2fsprogs,squashfs-tools,xz-utils,bzip2 \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   bookworm root "${sources[@]}"
 mkdir -p "$target"
@@ -28,9 +28,9 @@ case $(od -An -tx1 -N4 payload | tr -d ' ') in
   1f8b*) gzip -dc payload ;;
   *) lz4 -dc payload ;;
 esac >"$target/vmlinux"
-# what guests boot: the same kernel, and its driver for their disks
+# what guests boot: the same kernel, and its drivers for their disks and network cards
 cp "root/boot/vmlinuz-$version" "$target/bzImage"
-cp "root/lib/modules/$version/kernel/drivers/block/xen-blkfront.ko" "$target/"
+cp "root/lib/modules/$version/kernel/drivers/block/xen-blkfront.ko" "root/lib/modules/$version/kernel/drivers/net/xen-netfront.ko" "$target/"
 rm -rf ram
 mkdir -p ram/bin ram/modules
 cp root/bin/busybox ram/bin/

@@ -81,8 +81,13 @@ export async function domainOf(
   return machine({ vm, blobs, memoryMib: 128, diskMib, outputMibMax, driver: "xen" });
 }
 
-/** An unmodified disk: a partition with GRUB's settings, a kernel and its RAM disk, as a distribution leaves them; qcow2. */
-export async function diskOf(script: string): Promise<BuiltVm> {
+type SeedName = "user-data" | "meta-data";
+
+/**
+ * An unmodified disk: a partition with GRUB's settings, a kernel and its RAM disk, as a distribution leaves them; qcow2. `told`: what
+ * cloud-init would be.
+ */
+export async function diskOf(script: string, told: Partial<Record<SeedName, string>> = {}): Promise<BuiltVm> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-boot-disk-"));
   try {
     const boot = path.join(folder, "root/boot");
@@ -98,8 +103,11 @@ export async function diskOf(script: string): Promise<BuiltVm> {
     await run("qemu-img", ["convert", "-O", "qcow2", "disk.img", "disk.qcow2"], { cwd: folder });
     const bytes = await readFile(path.join(folder, "disk.qcow2"));
     const blob = bytesBlob(bytes);
-    const vm = { kind: "disk", image: { digest: blob.digest, format: "qcow2", url: null }, iso: null, seed: [] } as const;
-    return await machine({ vm: { ...vm, seed: [] }, blobs: [blob], memoryMib: 160, diskMib: 32, driver: "xen" });
+    const files = Object.entries(told).map(([name, text]) => ({ name: name as SeedName, blob: bytesBlob(Buffer.from(text)) }));
+    const seed = files.map(({ name, blob: { digest } }) => ({ name, digest }));
+    const vm = { kind: "disk", image: { digest: blob.digest, format: "qcow2", url: null }, iso: null, seed } as const;
+    const blobs = [blob, ...files.map((each) => each.blob)];
+    return await machine({ vm: { ...vm, seed }, blobs, memoryMib: 160, diskMib: 32, driver: "xen" });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

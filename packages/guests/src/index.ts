@@ -17,6 +17,7 @@ export { type SnapshotSource } from "./qemu/snapshots/snapshot.ts";
 export { SPARE_MS, bytesBelow, prune } from "./qemu/images/cache.ts";
 export { asPlainDisk, convertProblem } from "./qemu/images/plain-disk.ts";
 export { ImageStore } from "./qemu/images/images.ts";
+export { seedDisk } from "./qemu/images/seed-disk.ts";
 export { Refusal, type Fault } from "./qemu/refusal.ts";
 export { TooMuch, readTree } from "./qemu/oci/returned-tree.ts";
 export { QmpError } from "./qemu/machine/qmp.ts";

@@ -236,7 +236,7 @@ export const OPERATORS: Readonly<Record<string, Page>> = {
         left("it installs packages of the system; .ci/run installs them all"),
       ],
       ["xeno serve --check", says(/machines|virtual/)],
-      ["apt install xen-utils xenstore-utils grub-xen-host qemu-utils", left("it is for a host that runs Xen: npm run test:xen")],
+      ["apt install xen-utils xenstore-utils grub-xen-host dmsetup qemu-utils", left("it is for a host that runs Xen: npm run test:xen")],
       [
         "apt install linux-image-amd64 busybox-static qemu-guest-agent squashfs-tools xz-utils bzip2",
         left("it is for a host that runs Xen: npm run test:xen"),

@@ -4,6 +4,7 @@
  * number are not used: xl 4.17 refuses `\x22` and leaves `\042` out without a word. Who controls the inputs: the customer (the command
  * line; sizes within the lease), the owner (paths, the kind of domain).
  */
+import type { Overlay } from "./disk-overlay.ts";
 import type { DiskFile, DomainDevice } from "./domain-disk.ts";
 
 /** How a domain meets the hypervisor: with hardware's page tables and no emulated devices, or by Xen's own calls alone. */
@@ -22,9 +23,17 @@ export interface DomainPlan {
   vcpu: number;
   /** The file of its first disk. */
   disk: string | null;
+  /** What that is written over, if it is. */
+  over?: Overlay;
   /** Those after it, in their order. */
   beside?: readonly DiskFile[];
 }
+
+/** All of them, by their places. */
+export const disksOf = ({ disk, over, beside = [] }: Pick<DomainPlan, "disk" | "over" | "beside">): DiskFile[] => [
+  ...(disk === null ? [] : [{ file: disk, isWritable: true, ...(over ? { over } : {}) }]),
+  ...beside,
+];
 
 /** Credit2's usual weight, for each vCPU: shares of the processor are as the vCPUs that were sold. */
 const WEIGHT_PER_VCPU = 256;
@@ -63,7 +72,7 @@ function diskSetting({ device, isWritable }: DomainDevice, place: number): strin
 }
 
 /** A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. `devices`: its disks. */
-export function domainConfig(plan: Omit<DomainPlan, "disk" | "beside">, devices: readonly DomainDevice[]): string {
+export function domainConfig(plan: Omit<DomainPlan, "disk" | "over" | "beside">, devices: readonly DomainDevice[]): string {
   const { kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu } = plan;
   const settings: readonly (readonly [key: string, value: string | number])[] = [
     ["name", quoted(name)],

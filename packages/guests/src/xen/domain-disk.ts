@@ -7,10 +7,20 @@ import { access, copyFile, link, open, stat } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { isRecord } from "../json.ts";
+import { letOverlayGo, makeOverlay, type Overlay } from "./disk-overlay.ts";
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const BOUNDS = { timeout: 60_000, killSignal: "SIGKILL", env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } } as const;
+
+/** What lies under a domain's own disk, where it is an image's; and the disk beside it for cloud-init. Nobody writes to either. */
+export const [BASE, SEED] = ["base.raw", "seed.raw"] as const;
+
+export const isThere = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
 
 /** A link of the domain's own outlives whoever kept the file. */
 export const held = (file: string, own: string): Promise<string> =>
@@ -27,10 +37,11 @@ export async function blankDisk(file: string, diskMib: number): Promise<void> {
   }
 }
 
-/** A file that is a disk of the domain's. */
+/** A file that is a disk of the domain's, or what it writes over another file. */
 export interface DiskFile {
   file: string;
   isWritable: boolean;
+  over?: Overlay;
 }
 
 /** As a block device of dom0's. */
@@ -52,17 +63,28 @@ function numbersOf(rdev: number): string {
 /** Calls with a block device for each file; what opened them meanwhile keeps them. */
 export async function asDevices<T>(files: readonly DiskFile[], call: (devices: readonly DomainDevice[]) => Promise<T>): Promise<T> {
   const attached: string[] = [];
+  const layered: string[] = [];
+  const attach = async (file: string, isWritable: boolean): Promise<string> => {
+    const { stdout } = await run("losetup", [...(isWritable ? [] : ["--read-only"]), "--find", "--show", file], BOUNDS);
+    attached.push(stdout.trim());
+    return stdout.trim();
+  };
+  const deviceOf = async ({ file, isWritable, over }: DiskFile): Promise<string> => {
+    const own = await attach(file, isWritable);
+    if (!over) return own;
+    const device = await makeOverlay(over, { base: await attach(over.base, false), own });
+    layered.push(over.name);
+    return device;
+  };
   try {
-    for (const { file, isWritable } of files) {
-      const { stdout } = await run("losetup", [...(isWritable ? [] : ["--read-only"]), "--find", "--show", file], BOUNDS);
-      attached.push(stdout.trim());
+    const devices: DomainDevice[] = [];
+    for (const each of files) {
+      const device = await deviceOf(each);
+      devices.push({ device, numbers: numbersOf((await stat(device)).rdev), isWritable: each.isWritable });
     }
-    const devices = attached.map(async (device, place) => ({
-      ...{ device, numbers: numbersOf((await stat(device)).rdev) },
-      isWritable: files[place]!.isWritable,
-    }));
-    return await call(await Promise.all(devices));
+    return await call(devices);
   } finally {
+    for (const name of layered) await letOverlayGo(name);
     if (attached.length > 0) await run("losetup", ["--detach", ...attached], BOUNDS);
   }
 }
@@ -92,11 +114,7 @@ export async function disksAreOpen(domain: number, count: number): Promise<void>
 async function diskIsOpen(backend: string): Promise<void> {
   const file = path.join(backend, "physical_device");
   for (const deadline = Date.now() + OPEN_MS; Date.now() < deadline;) {
-    const isThere = await access(file).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) return;
+    if (await isThere(file)) return;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   throw new Error("dom0 does not open a disk of the domain's");

@@ -7,7 +7,7 @@ import path from "node:path";
 import { zVmSpec, type VmBoot, type VmSpec } from "@xenoservers/protocol";
 import { writeOwn } from "../write-own.ts";
 import { STATE, copyDisk } from "./domain-save.ts";
-import { held } from "./domain-disk.ts";
+import { BASE, SEED, held, isThere } from "./domain-disk.ts";
 import type { Domain } from "./domain.ts";
 
 /** A domain as it was saved. */
@@ -29,6 +29,10 @@ export async function layOutSaved(
   await writeOwn(bootFile(folder), JSON.stringify(spec.vm));
   await held(state, path.join(folder, STATE));
   if (disk !== null) await copyDisk(disk, file, signal);
+  for (const name of [BASE, SEED]) {
+    const kept = path.join(path.dirname(state), name);
+    if (await isThere(kept)) await held(kept, path.join(folder, name));
+  }
 }
 
 /** What a domain of an earlier daemon boots that went on from a snapshot. */

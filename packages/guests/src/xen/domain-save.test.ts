@@ -1,6 +1,6 @@
 /** A domain that is saved, beside a toolstack that only keeps state: it goes on whatever happens, and what ends is not its guest's doing. */
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -8,6 +8,8 @@ import type { VmSpec } from "@xenoservers/protocol";
 import { until } from "../../../../test/until.ts";
 import type { Domain } from "./domain.ts";
 import { Domains } from "./domains.ts";
+import type { DomainPlan } from "./domain-config.ts";
+import { layOutSaved } from "./domain-fork.ts";
 import { DomainSaving, savedKind } from "./domain-save.ts";
 import { openTerminal, type Terminal } from "./terminal.fixture.ts";
 import { Toolstack } from "./toolstack.fixture.ts";
@@ -114,14 +116,32 @@ describe("a domain that is saved", () => {
     expect(await domain.ended).toMatchObject({ kind: "host" });
   });
 
-  it("goes on where its disk could not be copied, which it waits for paused", async () => {
-    const saving = new DomainSaving({
+  /** Of the same domain, with disks. */
+  const savingOf = (plan: Pick<DomainPlan, "disk" | "over" | "beside">): DomainSaving =>
+    new DomainSaving({
       ...{ xl: new Xl(toolstack.run, toolstack.apart), folder: domain.token.folder },
-      plan: { kind: "pv", memoryMib: 64, disk: path.join(folder, "no disk") },
+      plan: { kind: "pv", memoryMib: 64, ...plan },
       found: async () => ({ ...(await new Xl(toolstack.run).list()).find(({ uuid }) => uuid === domain.token.uuid)! }),
       lost: async () => expect.unreachable(),
     });
-    await expect(saving.take(snapshot())).rejects.toThrow("no disk");
+
+  it("has what it wrote copied, and what it only reads linked; a fork has both, whatever becomes of the snapshot", async () => {
+    const own = await mkdtemp(path.join(folder, "own-"));
+    const [disk, base] = [path.join(own, "disk.raw"), path.join(own, "base.raw")];
+    await writeFile(disk, "what it wrote");
+    await writeFile(base, "the image");
+    await savingOf({ disk, over: { base, name: "n", uuid: "u", diskMib: 1 } }).take(snapshot());
+    await writeFile(disk, "what it wrote later");
+    const fork = await mkdtemp(path.join(folder, "fork-"));
+    const saved = { spec: SPEC, state: path.join(snapshot(), "state"), disk: path.join(snapshot(), "disk.raw") };
+    await layOutSaved(saved, { folder: fork, file: path.join(fork, "disk.raw"), signal: undefined });
+    await rm(snapshot(), { recursive: true });
+    expect(await readFile(path.join(fork, "disk.raw"), "utf8")).toBe("what it wrote");
+    expect((await stat(path.join(fork, "base.raw"))).ino).toBe((await stat(base)).ino);
+  });
+
+  it("goes on where its disk could not be copied, which it waits for paused", async () => {
+    await expect(savingOf({ disk: path.join(folder, "no disk") }).take(snapshot())).rejects.toThrow("no disk");
     expect(toolstack.domains).toMatchObject([{ shutdown: null, paused: false }]);
     expect(await readdir(path.join(folder, "kept"))).toEqual([]);
   });

@@ -10,6 +10,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { writeOwn } from "../write-own.ts";
 import type { DomainPlan } from "./domain-config.ts";
+import { held } from "./domain-disk.ts";
 import type { ListedDomain } from "./listing.ts";
 import type { Xl } from "./xl.ts";
 
@@ -44,11 +45,17 @@ async function isWritten(state: string): Promise<boolean> {
   return false;
 }
 
+/** Beside the disk that a domain writes. */
+const unchangedOf = ({ over, beside = [] }: Pick<DomainPlan, "over" | "beside">): string[] => [
+  ...(over ? [over.base] : []),
+  ...beside.filter(({ isWritable }) => !isWritable).map(({ file }) => file),
+];
+
 interface SavedOf {
   xl: Pick<Xl, "save" | "unpause">;
   /** The domain's own. */
   folder: string;
-  plan: Pick<DomainPlan, "kind" | "memoryMib" | "disk">;
+  plan: Pick<DomainPlan, "kind" | "memoryMib" | "disk" | "over" | "beside">;
   /** As it is now; null where it is gone, or is to go. */
   found(): Promise<ListedDomain | null>;
   /** It cannot go on. */
@@ -107,6 +114,7 @@ export class DomainSaving {
     const fileMibMax = Math.ceil(plan.memoryMib * (1 + EXTRA_SHARE)) + EXTRA_MIB;
     await xl.save(id, path.join(to, STATE), { log: path.join(folder, "save.log"), fileMibMax });
     if (plan.disk !== null) await copyDisk(plan.disk, path.join(to, SAVED_DISK));
+    for (const file of unchangedOf(plan)) await held(file, path.join(to, path.basename(file)));
     await writeFile(path.join(to, KIND), plan.kind, { mode: 0o600 });
   }
 

@@ -17,9 +17,10 @@ import { bootOfHost } from "../qemu/machine/gone.ts";
 import { messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
 import { CONSOLE_LOG, boundOf, leaveConsole, printedBytes } from "./domain-console.ts";
+import { overlayLost } from "./disk-overlay.ts";
 import { asDevices, deviceNodes, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
 import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
-import { domainConfig, type DomainPlan } from "./domain-config.ts";
+import { disksOf, domainConfig, type DomainPlan } from "./domain-config.ts";
 import { endOfImage } from "./domain-image.ts";
 import { DomainSaving } from "./domain-save.ts";
 import { DomainStreams } from "./domain-streams.ts";
@@ -34,6 +35,8 @@ const CHUNK_BYTES = 256 * 1024;
 const PANIC_BYTES = 16 * 1024;
 /** How often it is looked at whether its console is kept. */
 const KEPT_POLLS = 8;
+/** How often it is looked at whether its disk can be written. */
+const DISK_POLLS = 40;
 /** Starting a domain takes dom0's time, which its guest does not pay for. */
 const RESTART_MS = 10_000;
 /** How long a kernel that was asked to power down may take. */
@@ -157,8 +160,7 @@ export class Domain {
       await disksAreOpen(id, devices.length);
     };
     try {
-      const { disk, beside = [] } = this.#plan;
-      await asDevices([...(disk === null ? [] : [{ file: disk, isWritable: true }]), ...beside], made);
+      await asDevices(disksOf(this.#plan), made);
     } catch (error) {
       await this.unmake();
       throw error;
@@ -236,7 +238,14 @@ export class Domain {
     this.#timer = setInterval(() => {
       void this.#hear().catch((error: unknown) => this.#failed("was not heard", error));
       if (++polls % KEPT_POLLS === 0) void this.#keepAgain().catch((error: unknown) => this.#failed("has no console", error));
+      if (polls % DISK_POLLS === 0) void this.#lookAtDisk().catch((error: unknown) => this.#failed("has a disk that was not seen", error));
     }, POLL_MS);
+  }
+
+  /** Its guest has only errors from then on, which are no doing of its own. */
+  async #lookAtDisk(): Promise<void> {
+    const detail = await overlayLost(this.#plan.over);
+    if (detail !== null) await this.#end({ kind: "host", detail });
   }
 
   #unwatch(): void {
@@ -278,6 +287,8 @@ export class Domain {
   /** Null where it wants to start again, which an image's job never does. */
   async #endOf(shutdown: ShutdownReason): Promise<DomainEnd | null> {
     const { folder, jobToken, diskMib } = this.token;
+    const lost = await overlayLost(this.#plan.over);
+    if (lost !== null) return { kind: "host", detail: lost };
     if (this.#streams && (shutdown === "poweroff" || shutdown === "reboot"))
       return endOfImage(shutdown, { folder, token: jobToken, diskMib, stopped: this.#stopping, streams: this.#streams });
     return endOfShutdown(shutdown, await guestTextEnd(folder, CONSOLE_LOG, PANIC_BYTES));
@@ -324,9 +335,8 @@ export class Domain {
     for (const { uuid, id } of await this.#parts.xl.list()) if (uuid === this.token.uuid) await this.#parts.xl.destroy(id).catch(() => {});
     await leaveConsole(this.token.folder);
     if (await this.#found()) throw new Error(`the domain ${this.token.name} could not be destroyed`);
-    const { disk, beside = [] } = this.#plan;
     if (!this.#ending) return;
-    for (const file of [...(disk === null ? [] : [disk]), ...beside.map((each) => each.file)]) await rm(file, { force: true });
+    for (const { file, over } of disksOf(this.#plan)) for (const each of over ? [file, over.base] : [file]) await rm(each, { force: true });
   }
 
   /** Called whenever there may be new output. */

@@ -315,7 +315,7 @@ describe("a server's domains", () => {
   it.each<[string, Partial<VmSpec>]>([
     ["no OCI images", { vm: IMAGE }],
     ["without --stdin and --tty", { vm: { ...IMAGE, process: { ...USUAL_PROCESS, stdin: true } } }],
-    ["grub-xen-host", { vm: { kind: "disk", image: { digest: KERNEL, format: "raw", url: null }, iso: null, seed: [] } }],
+    ["boots no disk images", { vm: { kind: "disk", image: { digest: KERNEL, format: "raw", url: null }, iso: null, seed: [] } }],
     ["--uefi", { firmware: "uefi" }],
     ["--windows", { devices: "emulated" }],
     ["--tpm", { tpm: true }],

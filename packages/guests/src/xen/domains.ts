@@ -17,9 +17,11 @@ import { Domain, type DomainToken, type DomainWork } from "./domain.ts";
 import { layOutSaved, restored, savedVm, type SavedDomain } from "./domain-fork.ts";
 import { XENCONSOLED, type ConsoleDaemon } from "./console-daemon.ts";
 import { leaveConsole } from "./domain-console.ts";
-import { blankDisk, held, sweepDevices } from "./domain-disk.ts";
+import { growTo, overlayMib, sweepOverlays } from "./disk-overlay.ts";
+import { BASE, SEED, blankDisk, held, isThere, sweepDevices } from "./domain-disk.ts";
 import { commandLineOfImage, disksOfImage, layOutImage } from "./domain-image.ts";
-import { imageDisk } from "./image-disk.ts";
+import { imageBase } from "./image-disk.ts";
+import { writeSeed } from "./domain-seed.ts";
 import { domainName, domainUuid, hasMark } from "./domain-names.ts";
 import { markIn } from "./domain-mark.ts";
 import { DomainWatch } from "./domain-watch.ts";
@@ -80,10 +82,12 @@ export function domainProblem({ vm, firmware, devices, tpm, screen, network, eng
       vm.kind !== "oci" || stock !== null,
       "this server boots no OCI images (packages for them are missing): order --kernel FILE --initrd FILE",
     ],
-    [disk === null || loader !== null, "this server boots no disk images (it has no grub-xen-host): order --kernel FILE --initrd FILE"],
+    [
+      disk === null || loader !== null,
+      "this server boots no disk images (packages for them are missing): order --kernel FILE --initrd FILE",
+    ],
     [disk === null || disk.image !== null, "a Xen domain boots from a disk image here, not from a medium: order --vm FILE"],
     [disk === null || disk.iso === null, "a Xen domain has no medium here: order it without --iso"],
-    [disk === null || disk.seed.length === 0, "a Xen domain has no seed here: order it without --user, --ssh-key and --user-data"],
     [(disk?.image?.url ?? null) === null, "this server's domains boot images that are sent: give --vm a file"],
     [firmware === "bios", "a Xen domain has no UEFI firmware here: order it without --uefi"],
     [devices === "virtio", "a Xen domain has no emulated devices here: order it without --windows"],
@@ -123,6 +127,7 @@ export class Domains {
       await leaveConsole(path.join(folder, entry.name));
       await rm(path.join(folder, entry.name), { recursive: true, force: true });
     }
+    await sweepOverlays(this.#mark);
     await sweepDevices(folder);
   }
 
@@ -161,8 +166,14 @@ export class Domains {
       return Math.ceil(((await stat(stock.kernel)).size + (await stat(stock.initrd)).size) / MIB);
     }
     if (from) await layOutSaved(from, { folder, file, signal });
-    else if (vm.kind === "disk" && vm.image !== null)
-      await imageDisk({ image: blobFile(vm.image.digest), format: vm.image.format, diskMib, folder, file, lease, signal });
+    else if (vm.kind === "disk" && vm.image !== null) {
+      const { digest, format } = vm.image;
+      const image = { image: blobFile(digest), format, digest, diskMib, folder, lease, signal };
+      await held(await imageBase(image, { ...cache, customer: job.customer }), path.join(folder, BASE));
+      growTo(path.join(folder, BASE), diskMib * MIB);
+      await blankDisk(file, overlayMib(diskMib));
+      await writeSeed(vm.seed, { blobFile, to: path.join(folder, SEED) });
+    }
     if (vm.kind !== "kernel") return LOADER_MIB;
     const { kernel, initrd } = vm;
     const kernelBytes = (await stat(blobFile(kernel))).size;
@@ -202,6 +213,7 @@ export class Domains {
   }
 
   async #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec): Promise<DomainPlan> {
+    const [base, seed] = [path.join(folder, BASE), path.join(folder, SEED)];
     const { kind, stock } = this.#options;
     const all = { kind, name, uuid, vcpu, memoryMib };
     if (vm.kind === "oci") {
@@ -219,6 +231,8 @@ export class Domains {
       ramdisk: vm.kind === "kernel" && vm.initrd !== null ? path.join(folder, "ramdisk") : null,
       commandLine: vm.kind === "kernel" ? vm.append : "",
       disk: diskMib > 0 ? path.join(folder, DISK) : null,
+      ...((await isThere(base)) ? { over: { base, name, uuid, diskMib } } : {}),
+      ...((await isThere(seed)) ? { beside: [{ file: seed, isWritable: false }] } : {}),
     };
   }
 

@@ -1,39 +1,44 @@
-/** A customer's raw image as a domain's disk. What qemu-img makes of a qcow2 is played where it is installed (test/xen). */
-import { mkdtemp, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
+/** A customer's raw image under domains' disks. What qemu-img makes of a qcow2 is played where it is installed (test/xen). */
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { imageDisk } from "./image-disk.ts";
+import { imageBase } from "./image-disk.ts";
 
 const MIB = 1024 * 1024;
+const DIGEST = "ab".repeat(32);
 
 describe("a raw image", () => {
   let folder: string;
   let image: string;
-  let file: string;
+  let cache: string;
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-image-disk-"));
-    [image, file] = [path.join(folder, "image"), path.join(folder, "disk.raw")];
+    [image, cache] = [path.join(folder, "image"), path.join(folder, "cache")];
+    await mkdir(cache);
     await writeFile(image, "boot");
     await truncate(image, MIB);
   });
   afterEach(() => rm(folder, { recursive: true }));
-  const made = (diskMib: number, from = image): Promise<void> =>
-    imageDisk({ image: from, format: "raw", diskMib, folder, file, lease: "ab" });
+  const made = (diskMib: number, from = image): Promise<string> =>
+    imageBase({ image: from, format: "raw", digest: DIGEST, diskMib, folder, lease: "ab" }, { folder: cache, bytesMax: 100 * MIB });
 
-  it("is copied, as large as the disk that was ordered, and takes no room for what is empty", async () => {
-    await made(64);
-    const { size, blocks, mode } = await stat(file);
-    expect([size, mode & 0o777]).toEqual([64 * MIB, 0o600]);
+  it("is copied once, whoever asks for it, read-only, and takes no room for what is empty", async () => {
+    const file = await made(64);
+    const { size, blocks, mode, ino } = await stat(file);
+    expect([size, mode & 0o777]).toEqual([MIB, 0o444]);
     expect(blocks * 512).toBeLessThan(MIB);
     expect((await readFile(file)).subarray(0, 5).toString()).toBe("boot\0");
-    expect((await stat(image)).size).toBe(MIB);
+    expect((await stat(await made(128))).ino).toBe(ino);
+    expect(await readdir(cache)).toEqual([`disk-raw-${DIGEST}.raw`]);
   });
 
-  it("is refused where it is larger than the disk", async () => {
+  it("is refused where it is larger than the disk, also where it is kept already", async () => {
     await truncate(image, 3 * MIB);
     await expect(made(2)).rejects.toMatchObject({ name: "Refusal" });
-    await expect(stat(file)).rejects.toMatchObject({ code: "ENOENT" });
+    expect(await readdir(cache)).toEqual([]);
+    await made(3);
+    await expect(made(2)).rejects.toMatchObject({ name: "Refusal" });
   });
 
   it("is not followed where a link lies in its place", async () => {

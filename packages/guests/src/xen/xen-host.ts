@@ -2,12 +2,14 @@
  * What this machine can do with Xen: tried, not believed. Every part says in words what is missing and what to start or install. Who
  * controls the inputs: the owner's machine.
  */
-import { access, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { openStock, stockProblem, type Stock } from "../qemu/images/stock.ts";
 import { domainUuid, hasMark } from "./domain-names.ts";
 import { messageOf } from "../thrown.ts";
+import { overlaysMissing } from "./disk-overlay.ts";
+import { isThere } from "./domain-disk.ts";
 import { domainConfig, type DomainKind } from "./domain-config.ts";
 import { TRIAL_MEMORY_MIB, trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
@@ -17,8 +19,9 @@ export interface XenHost {
   xl: Xl;
   kind: DomainKind;
   info: XenInfo;
-  /** What boots a disk image by its own kernel; null where there is none. */
+  /** What boots a disk image by its own kernel; null where something is missing, which `loaderWhy` says. */
   loader: string | null;
+  loaderWhy: string;
   /** What boots OCI images; null where something is missing, which `stockWhy` says. */
   stock: Stock | null;
   stockWhy: string;
@@ -93,11 +96,13 @@ const LOADERS: Readonly<Record<DomainKind, string>> = {
   pv: "/usr/lib/grub-xen/grub-x86_64-xen.bin",
 };
 
-const loaderOf = (kind: DomainKind): Promise<string | null> =>
-  access(LOADERS[kind]).then(
-    () => LOADERS[kind],
-    () => null,
-  );
+async function loaderOf(kind: DomainKind): Promise<Pick<XenHost, "loader" | "loaderWhy">> {
+  const hasGrub = await isThere(LOADERS[kind]);
+  const missing = [hasGrub ? null : "GRUB (apt install grub-xen-host)", await overlaysMissing()].filter((each) => each !== null);
+  return missing.length === 0
+    ? { loader: LOADERS[kind], loaderWhy: "" }
+    : { loader: null, loaderWhy: `no disk images: they need ${missing.join(" and ")}` };
+}
 
 /**
  * `mark`: of the server whose host this is. A trial that is killed half-way is known by it, and only memory of its own domains, beside what
@@ -119,7 +124,7 @@ export async function openXenHost(
     const roomMib = running.reduce((sum, { memoryMib }) => sum + memoryMib, info.freeMib);
     const images = { stock: await openStock(cache, "domain"), stockWhy: (await stockProblem("domain")) ?? "" };
     const engine = `xen-${info.version}-${kind}`;
-    return { ok: true, host: { xl, kind, info, roomMib, loader: await loaderOf(kind), ...images, engine } };
+    return { ok: true, host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, engine } };
   } catch (error) {
     return { ok: false, why: `a domain (${kind}) was tried: ${messageOf(error)}` };
   }

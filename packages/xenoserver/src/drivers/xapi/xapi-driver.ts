@@ -4,6 +4,7 @@ import path from "node:path";
 import { z } from "zod";
 import { DRIVERS, invariant, type Resources } from "@xenoservers/market";
 import { seedProblem, type Crypto, type VmSpec } from "@xenoservers/protocol";
+import { seedDisk } from "@xenoservers/guests";
 import type { GuestDriver, GuestJob, GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
 import { refusedOr } from "../qemu/vm-ends.ts";
 import { RefusedJob, RefusedWork } from "../refused.ts";
@@ -16,7 +17,6 @@ import type { PoolSnapshots } from "./pool-snapshots.ts";
 import type { PoolNetwork } from "./pool-network.ts";
 import { poolWorkProblem, resultMib, type PoolAbilities } from "./pool-work.ts";
 import { LEASE, TAG, leaseName, type Pool } from "./pool.ts";
-import { seedDisk } from "./seed-disk.ts";
 import { NO_REF, zNothing } from "./xapi-records.ts";
 
 const MIB = 1024 * 1024;

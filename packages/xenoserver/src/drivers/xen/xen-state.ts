@@ -7,7 +7,7 @@ export function xenState(xen: XenHostState): DriverState {
   if (!xen.ok) return { ...state, present: false, reason: xen.why };
   const { info, kind, roomMib } = xen.host;
   const notes = [`Xen ${info.version}, ${kind} domains`, `${info.freeMib} of ${info.memoryMib} MiB free`, `shares by ${info.scheduler}`];
-  if (xen.host.loader === null) notes.push("no disk images: apt install grub-xen-host");
+  if (xen.host.loader === null) notes.push(xen.host.loaderWhy);
   if (xen.host.stock === null) notes.push(xen.host.stockWhy);
   return { ...state, present: true, reason: notes.join("; "), room: { vcpu: info.cpus, memoryMib: roomMib } };
 }

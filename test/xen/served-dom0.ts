@@ -1,0 +1,97 @@
+/** A market whose only server runs in dom0 of a real Xen, emulated: what suites of one matter each need. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { BuiltVm } from "@xenoservers/sdk";
+import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "../process/market.ts";
+import { run } from "../vm/support.ts";
+import type { SystemdHost } from "../vm/systemd-host.ts";
+import { startDom0 } from "./dom0-host.ts";
+import { wantedOnXen } from "./support.ts";
+
+const XENO = "/opt/xeno/packages/cli/bin/xeno";
+export const DATA = "/srv/xeno";
+const LOG = "/srv/xeno.log";
+const SETTINGS = 'drain_seconds = 1\\n[xen]\\nguests = "pv"\\n[disk]\\nleft_free_gib = 0\\n';
+
+type Order = Parameters<typeof wantedOnXen>[1];
+
+export class ServedDom0 {
+  readonly market: TestMarket;
+  /** Of this machine, for what the test makes. */
+  readonly folder: string;
+  readonly #host: SystemdHost;
+
+  private constructor(market: TestMarket, folder: string, host: SystemdHost) {
+    this.market = market;
+    this.folder = folder;
+    this.#host = host;
+  }
+
+  /** Its server is enrolled, and not started. */
+  static async start(): Promise<ServedDom0> {
+    const folder = await mkdtemp(path.join(tmpdir(), "xeno-dom0-"));
+    const market = await startMarket();
+    await market.daemon.close(); // its one server is the one in dom0
+    const dom0 = new ServedDom0(market, folder, await startDom0(Number(new URL(market.customer.url).port)));
+    const at = path.join(folder, "server");
+    await enrolIn(at, market.owner);
+    const { stdout: packed } = await run("sh", ["-c", 'tar -C "$1" -cf - . | base64 -w0', "sh", at]);
+    await dom0.sh(`mkdir -p ${DATA} && echo ${packed} | base64 -d | tar -xC ${DATA}; touch ${LOG}`);
+    return dom0;
+  }
+
+  /** Throws where it fails. */
+  async sh(script: string): Promise<string> {
+    const { code, stdout, stderr } = await this.#host.sh(script);
+    if (code !== 0) throw new Error(`${script}: ${stdout}${stderr}`);
+    return stdout.trim();
+  }
+
+  async #count(words: string): Promise<number> {
+    return Number(await this.sh(`grep -c '${words}' ${LOG} || true`));
+  }
+
+  domains(): Promise<string> {
+    return this.sh("xl list | awk 'NR > 2 {print $1}'");
+  }
+
+  /** No domain, and no device of one. */
+  async nothingIsLeft(): Promise<void> {
+    await until(async () => (await this.domains()) === "");
+    await until(async () => (await this.sh("dmsetup info --columns --noheadings --options name; losetup --list")) === "No devices found");
+  }
+
+  /** Waits until it is listed once more. `settings`: beside the usual. */
+  async serve(settings = ""): Promise<void> {
+    const before = await this.#count('"listed"');
+    await this.sh(`printf '${SETTINGS}${settings}' >${DATA}/xenoserver.toml
+      HOME=/root setsid ${XENO} serve --data ${DATA} >>${LOG} 2>&1 & echo $! >/run/xeno.pid`);
+    await until(async () => (await this.#count('"listed"')) > before);
+  }
+
+  kill(): Promise<string> {
+    return this.sh("kill -KILL -$(cat /run/xeno.pid); while kill -0 $(cat /run/xeno.pid) 2>/dev/null; do sleep 1; done");
+  }
+
+  rent(job: BuiltVm, over: Order = {}): ReturnType<typeof orderAndFollow> {
+    return orderAndFollow(this.market.customer, job, wantedOnXen(job, over));
+  }
+
+  /** As its customer stops it. */
+  async stop(lease: string): Promise<void> {
+    await this.market.customer.act("stop", { lease, party: this.market.customer.identity.party, reason: "enough" });
+  }
+
+  /** On the console of the one domain that there is. */
+  type(words: string): Promise<string> {
+    return this.sh(`printf '${words}\\r' >$(xenstore-read /local/domain/$(xl domid $(xl list | awk 'NR == 3 {print $1}'))/console/tty)`);
+  }
+
+  async close(): Promise<void> {
+    if (process.env["XENO_XEN_LOG"]) console.log((await this.#host.sh(`cat ${LOG}`).catch(() => null))?.stdout);
+    await this.#host.close();
+    await this.market.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
