@@ -7,7 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$work"
 cat /etc/apt/apt.conf.d/* >apt.conf 2>/dev/null || true
 mapfile -t sources < <(find /etc/apt/sources.list.d \( -name '*.sources' -o -name '*.list' \); ls /etc/apt/sources.list 2>/dev/null)
-[ -d root ] || mmdebstrap --quiet --variant=minbase --aptopt="$work/apt.conf" \
+# no RAM disk of the kernel's own, which nothing here boots; and a build that is cut off is begun anew, so nothing waits for the disk
+[ -d root ] || INITRD=No mmdebstrap --quiet --variant=minbase --aptopt="$work/apt.conf" --dpkgopt=force-unsafe-io \
   --include=xen-utils-4.17,xen-hypervisor-4.17-amd64,xenstore-utils,grub-xen-host,linux-image-amd64,busybox-static,qemu-guest-agent \
   --include=iproute2,procps,kmod,qemu-utils,util-linux,dmsetup,nftables,socat,e2fsprogs,squashfs-tools,xz-utils,bzip2 \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
