@@ -4,14 +4,14 @@
  * the customer, every byte of the image.
  */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm, statfs } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, statfs, truncate } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { mibOf, type ImageFormat } from "@xenoservers/protocol";
-import { imageDisk } from "../../xen/image-disk.ts";
 import { boxProblem } from "../machine/box.ts";
 import { Refusal } from "../refusal.ts";
 import { checkImage } from "./image.ts";
+import { writeRaw } from "./raw-disk.ts";
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
@@ -45,7 +45,9 @@ async function converted(image: StrangersImage, bytes: number, scratch: string, 
   if ((bavail * bsize) / MIB < diskMib + LEFT_FREE_MIB)
     throw new Error(`this machine has no room for a disk of ${diskMib} MiB to be converted`);
   const file = path.join(scratch, "disk");
-  await imageDisk({ image: image.file, format: image.format, diskMib, folder: scratch, file, lease: CONVERTER, signal });
+  await writeRaw({ image: image.file, imageMib: diskMib, folder: scratch, lease: CONVERTER, signal }, file);
+  await chmod(file, 0o600);
+  await truncate(file, diskMib * MIB);
   return file;
 }
 
