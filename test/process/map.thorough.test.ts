@@ -91,10 +91,31 @@ it("leaves no process that waits for another job once its server is gone", async
   server = await programs.startServer();
 });
 
+const ENDLESS = (): string[] => [
+  "--mem",
+  "16M",
+  "--disk",
+  "1M",
+  "-P",
+  "4",
+  programs.at("endless.wasm"),
+  "--",
+  programs.at("data/00[0-7].txt"),
+];
+
+it("is left by SIGTERM with --stop-on-exit: what runs is stopped, and costs nothing from then on", async () => {
+  const before = (await leases()).length;
+  const left = programs.xeno("customer", ["map", "--stop-on-exit", ...ENDLESS()]);
+  await until(async () => (await leases()).length === before + 2);
+  left.child.kill("SIGTERM");
+  const { code, stderr } = await left.done;
+  expect([code, stderr]).toEqual([130, expect.stringMatching(/what ran was stopped, what waited was withdrawn; go on with: xeno map/)]);
+  await until(async () => (await leases()).every(({ end }) => end !== null));
+});
+
 it("is left by Ctrl-C: what runs runs on, what waits is withdrawn, the hold is closed, and the command that goes on is said", async () => {
   const before = (await leases()).length;
-  const args = ["map", "--mem", "16M", "--disk", "1M", "-P", "4", programs.at("endless.wasm"), "--", programs.at("data/00[0-7].txt")];
-  const left = programs.xeno("customer", args);
+  const left = programs.xeno("customer", ["map", "--no-stop-on-exit", ...ENDLESS()]);
   // two have room, the others wait
   await until(async () => (await leases()).length === before + 2);
   left.child.kill("SIGINT");

@@ -5,7 +5,7 @@
 import { Command, Option as Flag } from "commander";
 
 /** One option, and how what was typed is read. */
-interface Opt<T> {
+export interface Opt<T> {
   flag: Flag;
   read(raw: unknown): T;
 }

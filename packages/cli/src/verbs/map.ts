@@ -17,6 +17,7 @@ import {
 import { watched } from "../input/client.ts";
 import { BETWEEN, PLACE, argsAndInputs, argsFor, assertApart, filesMeant, nameIn, namesFrom } from "../input/map-words.ts";
 import { environmentOf } from "../input/environment.ts";
+import { stopsOnExit } from "../input/on-exit.ts";
 import { programOf } from "../input/program.ts";
 import type { MapInput } from "../input/verbs/map.ts";
 import { encodedStreams } from "../output/encoded.ts";
@@ -154,9 +155,10 @@ export async function map(input: MapInput): Promise<void> {
     }
     off.abort(new Error("interrupted"));
   });
+  const stops = stopsOnExit(input);
   if (!quiet) say(dim(`map      ${name}: ${countOf(wanted.inputs.length, "input")}, ${input.parallel} at once`));
   const results = market.map(wanted.inputs, run, {
-    ...{ parallel: input.parallel, retries: input.retries, resume: name, signal: off.signal },
+    ...{ parallel: input.parallel, retries: input.retries, resume: name, signal: off.signal, stops },
     // what nobody has said is a bound, and no sum that has to lie ready
     ...{ budget: input.budget ?? USUAL_BUDGET, hold: input.budget === null ? "each" : "once" },
     reuse: input.reuse,
@@ -176,7 +178,8 @@ export async function map(input: MapInput): Promise<void> {
     line.end();
     if (!off.signal.aborted) throw goesOn(error, commandFor(input, name));
     process.exitCode = EXIT.interrupted;
-    return say(`what runs runs on, what waited was withdrawn; go on with: ${commandFor(input, name)}`);
+    const ran = stops ? "what ran was stopped" : "what runs runs on";
+    return say(`${ran}, what waited was withdrawn; go on with: ${commandFor(input, name)}`);
   } finally {
     done();
     market.close();

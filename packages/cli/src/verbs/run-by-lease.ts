@@ -2,7 +2,8 @@
 import { USUAL_PROCESS, processOf } from "@xenoservers/protocol";
 import { home, shortId, untilEndedWell, type Job, type Watching, type Work } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
-import { stopsOnExit, type RunInput } from "../input/verbs/run.ts";
+import { stopsOnExit } from "../input/on-exit.ts";
+import type { RunInput } from "../input/verbs/run.ts";
 import { joinedHere, type Joined } from "../machine/joined.ts";
 import { cameTo, type Came } from "../output/came.ts";
 import { noteLease } from "../output/completion-words.ts";

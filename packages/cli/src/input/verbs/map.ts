@@ -1,6 +1,7 @@
 import { conditionsIn, isMapName, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
 import { UserError } from "../../output/ui.ts";
 import { parseArray } from "../map-array.ts";
+import { onExit } from "../on-exit.ts";
 import { countTo, parseLabel } from "../parse.ts";
 import { choice, choiceOr, flag, inputOf, json, many, rest, text, textOr, value, valueOr, word, type InputOf } from "../verb.ts";
 
@@ -29,6 +30,7 @@ export const mapInput = inputOf(
     ),
     resume: value("--resume <name>", "go on with the map of that name, or begin one: what ran is not paid again", parseName),
     reuse: flag("--reuse", "take what the same job came to earlier, where its receipt holds and its result lies here: nothing is ordered"),
+    ...onExit,
     failFast: flag("--fail-fast", "the first that fails ends the rest"),
     out: text("--out <dir>", "what each leaves in /out comes to DIR/INPUT-NAME"),
     tag: flag("--tag", "each line of output behind the name of its input"),

@@ -1,5 +1,6 @@
 import { MACHINE_DRIVERS, REPLICAS_MAX } from "@xenoservers/market";
 import { VM_DRIVER, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
+import { onExit } from "../on-exit.ts";
 import { countTo, durationFrom, parseBatch, parseLabel, parseLeases } from "../parse.ts";
 import { choice, choiceOr, flag, inputOf, json, many, maybe, negation, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
 
@@ -95,9 +96,8 @@ export type WorkInput = InputOf<typeof quoteInput>;
 export const runInput = inputOf(what, {
   ...job,
   ...machine,
+  ...onExit,
   detach: flag("-d, --detach", "return when it runs"),
-  stopOnExit: flag("--stop-on-exit", "told to end, it stops the lease and its cost, also where the job runs (default where CI is set)"),
-  leaveOnExit: negation("--no-stop-on-exit", "told to end, it leaves a job that runs to run on"),
   dryRun: flag("--dry-run", "show the quote only"),
   verbose: flag("-v, --verbose", "the whole quote, also on terms that were shown before"),
   wait: flag("--wait", "where the market is full, wait for room (on a terminal that is so anyway)"),
@@ -117,9 +117,3 @@ export const runInput = inputOf(what, {
   local: flag("--local", "here, without a market"),
 });
 export type RunInput = InputOf<typeof runInput>;
-
-/** Whether a run that is told to end takes its lease with it: in a pipeline nobody comes back for it. */
-export function stopsOnExit({ stopOnExit, leaveOnExit }: Pick<RunInput, "stopOnExit" | "leaveOnExit">): boolean {
-  const inPipeline = !["", "0", "false"].includes(process.env["CI"] ?? "");
-  return stopOnExit || (inPipeline && !leaveOnExit);
-}

@@ -293,6 +293,20 @@ describe("a map with a name", () => {
     expect(ways.ordered).toEqual(["a", "b", "c"]);
   });
 
+  it("that is called off stops what runs where that is wanted, which a later call runs anew", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => null;
+    const off = new AbortController();
+    const { all } = run(ways, ["a", "b", "c"], { ...named, stops: true, signal: off.signal });
+    await quiet();
+    off.abort();
+    await expect(all).rejects.toMatchObject({ message: expect.stringContaining("what ran was stopped; go on by the name 'n'") as string });
+    for (const { end } of ways.leases.values()) expect((await end.promise).end.reason).toBe("customer-stop");
+    ways.comesTo = () => ({});
+    expect(words(await run(ways, ["a", "b", "c"], named).all)).toEqual(["a", "b", "c"]);
+    expect(ways.ordered).toEqual(["a", "b", "a", "b", "c"]);
+  });
+
   it("that is called off while an order is answered lets go of that one too", async () => {
     const ways = new PaperWays();
     ways.comesTo = () => null;

@@ -47,7 +47,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     this.#each = each;
     this.#settings = settings;
     // what has a journal to come back to runs on, unless another's failure ends all
-    this.#followed = new Followed(settings.name === null || settings.raises);
+    this.#followed = new Followed(settings.stops || settings.raises);
     this.#tally = new MapTally(items.length, () => ways.now(), settings.onProgress);
     this.#ended.promise.catch(() => {});
   }
@@ -169,8 +169,8 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
   }
 
   #leftUndone(): LeftUndoneError {
-    const { name, signal } = this.#settings;
-    const next = name === null ? "what ran was stopped" : `what ran runs on; go on by the name '${name}'`;
+    const { name, signal, stops } = this.#settings;
+    const next = `${stops ? "what ran was stopped" : "what ran runs on"}${name === null ? "" : `; go on by the name '${name}'`}`;
     return new LeftUndoneError(`the map was called off with ${this.#tally.done} of ${this.#items.length} done: ${next}`, {
       cause: signal?.reason,
     });

@@ -19,8 +19,10 @@ export interface MapOptions {
   failures?: "return" | "raise";
   /** Called whenever a job begins or ends. */
   onProgress?(progress: MapProgress): void;
-  /** Ends it. What runs runs on where there is a name to go on by, and is stopped where there is none. */
+  /** Ends it. What runs runs on where there is a name to go on by (`resume`), and is stopped where there is none. */
   signal?: AbortSignal;
+  /** What runs when it is ended is stopped, also where there is a name: a later call runs it anew. Absent: false. */
+  stops?: boolean;
   /** A name under which this machine keeps what became of each job: a later call with it pays for nothing that ran. */
   resume?: string;
   /** Takes what the same work came to earlier, where its receipt holds and all of it is kept here: nothing is ordered, nothing is due. */
@@ -68,6 +70,7 @@ export interface MapSettings {
   onProgress: ((progress: MapProgress) => void) | null;
   signal: AbortSignal | null;
   name: string | null;
+  stops: boolean;
   reuses: boolean;
 }
 
@@ -81,6 +84,7 @@ const KEYS: readonly string[] = [
   "failures",
   "onProgress",
   "signal",
+  "stops",
   "resume",
   "reuse",
 ] satisfies (keyof MapOptions)[];
@@ -110,6 +114,7 @@ export function mapSettingsOf(options: MapOptions): MapSettings {
     failures = "return",
     onProgress,
     signal,
+    stops = false,
     resume,
     reuse = false,
   } = options;
@@ -119,12 +124,14 @@ export function mapSettingsOf(options: MapOptions): MapSettings {
   if (failures !== "return" && failures !== "raise") throw new InputError('failures must be "return" or "raise"');
   if (onProgress !== undefined && typeof onProgress !== "function") throw new InputError("onProgress must be a function");
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InputError("signal must be an AbortSignal");
+  if (typeof stops !== "boolean") throw new InputError("stops must be true or false");
   if (typeof reuse !== "boolean") throw new InputError("reuse must be true or false");
   if (resume !== undefined && !isMapName(resume))
     throw new InputError("resume must be a name of at most 64 letters, digits, '-', '_' and '.'");
   return {
     ...{ parallel, retries, raises: failures === "raise", budgetNanos: budgetIn(budget), holdsOnce: hold === "once" },
     ...{ onProgress: onProgress ?? null, signal: signal ?? null, name: resume ?? null, reuses: reuse },
+    stops: stops || resume === undefined,
   };
 }
 

@@ -58,21 +58,23 @@ export class MapTask {
    */
   async run(retries: number, ended: () => void): Promise<Ran> {
     if (this.#entry.isOver) return { result: await this.#earlier(), isEarlier: true };
-    for (let left = retries; ; left--) {
+    for (let left = retries; ;) {
+      // what an earlier call left, and was stopped or failed by no fault of its customer's, is no try of this one
+      const goesOn = (reason: EndReason, isEarlier: boolean): boolean =>
+        !this.#isOff && (isEarlier ? !isFinal(reason) : left > 0 && isWorthRetrying(reason));
       try {
-        const { result, isEarlier } = await this.#shared.tries.run((placed) =>
-          this.#try(placed, (reason) => {
-            if (!isWorthRetrying(reason) || left <= 0) ended();
+        const ran = await this.#shared.tries.run((placed) =>
+          this.#try(placed, (reason, isEarlier) => {
+            if (!goesOn(reason, isEarlier)) ended();
           }),
         );
-        if (!(await this.#again(result)) || left <= 0) return { result, isEarlier };
+        if (!goesOn(ran.result.end.reason, ran.isEarlier)) return ran;
+        if (!ran.isEarlier) left--;
       } catch (error) {
         // what is missing may be held for others of this map
-        if (!this.#isOff && lacksFunds(error) && (await this.#shared.tries.oneIsOver())) {
-          left++;
-          continue;
-        }
+        if (!this.#isOff && lacksFunds(error) && (await this.#shared.tries.oneIsOver())) continue;
         if (!(left > 0 && error instanceof MarketError && error.retryable) || error instanceof LeftUndoneError || this.#isOff) throw error;
+        left--;
         await this.#shared.ways.sleep(AGAIN_MS);
       }
     }
@@ -93,7 +95,7 @@ export class MapTask {
     return this.#shared.followed.result(await this.#plan.follow(lease));
   }
 
-  async #try(placed: () => void, ended: (reason: EndReason) => void): Promise<Ran> {
+  async #try(placed: () => void, ended: (reason: EndReason, isEarlier: boolean) => void): Promise<Ran> {
     try {
       const earlier = await this.#underWay();
       const isEarlier = earlier !== null && this.#entry.order !== this.#signed;
@@ -101,7 +103,7 @@ export class MapTask {
       this.#entry.lease = job.lease;
       placed();
       void job.ended.then(
-        ({ end }) => end && ended(end.reason),
+        ({ end }) => end && ended(end.reason, isEarlier),
         () => {},
       );
       await this.#shared.journal.save(this.#entry);
@@ -159,16 +161,11 @@ export class MapTask {
     const { dueNanos } = result.bill;
     this.#settle(dueNanos);
     const paidNanos = (BigInt(this.#entry.paidNanos) + dueNanos).toString();
-    if (isFinal(result)) {
+    if (isFinal(result.end.reason)) {
       await journal.keep(this.#entry, result);
       Object.assign(this.#entry, { lease: result.lease, paidNanos, isOver: true, out: this.#plan.out });
     } else Object.assign(this.#entry, { order: null, lease: null, holdNanos: "0", paidNanos });
     await journal.save(this.#entry);
-  }
-
-  /** Whether another try can come to something else. */
-  async #again({ end: { reason } }: JobResult): Promise<boolean> {
-    return isWorthRetrying(reason) && !this.#isOff;
   }
 
   /** What comes to no result: an order that costs nothing is forgotten, another stays in the journal, to be followed by a later call. */
@@ -213,4 +210,4 @@ export class MapTask {
 }
 
 /** It ran to an end that a later call need not try again. */
-const isFinal = ({ end: { reason } }: JobResult): boolean => !isWorthRetrying(reason) && reason !== "customer-stop";
+const isFinal = (reason: EndReason): boolean => !isWorthRetrying(reason) && reason !== "customer-stop";
