@@ -1,7 +1,7 @@
 /** What becomes of what runs where the command is told to end. Who controls the inputs: whoever typed the words, the environment. */
-import { flag, negation } from "./verb.ts";
+import { flag, negation, type Opt } from "./verb.ts";
 
-export const onExit = {
+export const onExit: Readonly<Record<"stopOnExit" | "leaveOnExit", Opt<boolean>>> = {
   stopOnExit: flag("--stop-on-exit", "told to end, it stops what runs, and its cost (default where CI is set)"),
   leaveOnExit: negation("--no-stop-on-exit", "told to end, it leaves what runs to run on"),
 };
