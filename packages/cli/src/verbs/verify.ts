@@ -16,6 +16,7 @@ import {
   type Rerun,
   currentContext,
   home,
+  isArchive,
   keptDocuments,
   missingIn,
   readReceipt,
@@ -30,7 +31,7 @@ import type { VerifyInput } from "../input/verbs/proof.ts";
 import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { showVerification } from "../output/verification.ts";
-import { isArchive, verifyArchive } from "../proof/verify-archive.ts";
+import { verifyArchive } from "../proof/verify-archive.ts";
 
 /** Evidence holds a log's leaves. */
 const FILE_BYTES_MAX = 512 * 1024 * 1024;

@@ -2,7 +2,7 @@
  * A market as its customer's program uses it: search, quote, run, follow, verify. The part that is the same on every machine; what reads
  * files and keeps what was signed is handed in. Who controls the inputs: the program that calls; the broker, every byte of its answers.
  */
-import { zReceipt, type EventView, type LeaseView, type OfferView, type RouteReply } from "@xenoservers/protocol";
+import { zReceipt, type EventView, type LeaseView, type OfferView, type RouteReply, type Witness } from "@xenoservers/protocol";
 import { verifyReceipt, type OwnFacts, type ReceiptVerification } from "@xenoservers/verify";
 import { dueAudits } from "../audit-due.ts";
 import type { BuiltWork } from "../built.ts";
@@ -60,12 +60,15 @@ export class OpenMarket {
   readonly client: MarketClient;
   /** What this machine does for it. */
   readonly here: Here;
+  /** Whose cosignatures prove what the log says; pinned by whoever logged in. */
+  protected readonly witnesses: readonly Witness[];
   readonly #link: SharedLink;
   readonly #ordering: Ordering;
 
-  constructor(client: MarketClient, here: Here) {
+  constructor(client: MarketClient, here: Here, witnesses: readonly Witness[] = []) {
     this.client = client;
     this.here = here;
+    this.witnesses = witnesses;
     this.#link = new SharedLink(client);
     this.#ordering = new Ordering({ client, here, link: this.#link, verify: (receipt) => this.verify(receipt) });
   }
@@ -221,7 +224,8 @@ export class OpenMarket {
   protected async verified(found: unknown, own: Pick<OwnFacts, "reExecuted">): Promise<ReceiptVerification> {
     const lease = zReceipt.shape.lease.safeParse(typeof found === "object" && found !== null ? Reflect.get(found, "lease") : null).data;
     const documents = lease === undefined ? [] : await this.here.signedAbout(lease, this.client.pins.origin);
-    return verifyReceipt(this.client.crypto, this.client.pins, found, { ...own, documents, party: this.client.identity.party });
+    const { crypto, pins, identity } = this.client;
+    return verifyReceipt(crypto, pins, found, { ...own, documents, party: identity.party, witnesses: this.witnesses });
   }
 
   /** Lets go of everything that is followed: leases run on. */

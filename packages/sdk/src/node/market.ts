@@ -4,6 +4,7 @@ import { OpenMarket, type Callable } from "../facade/market.ts";
 import type { Dispute, DisputeOptions } from "../facade/doubting.ts";
 import type { MarketClient } from "../client.ts";
 import { InputError } from "../errors.ts";
+import { checkedReceipts, type CheckedReceipt } from "./archive/checked.ts";
 import { NO_OUTPUT, machineProblem } from "./machine/hold.ts";
 import { Machine } from "./machine/machine.ts";
 import { clientOf, currentContext } from "./contexts.ts";
@@ -46,7 +47,7 @@ export class Market extends OpenMarket {
     const known = await unlessOff(signal, currentContext(asked));
     const client = clientOf(known.context, onWarning ?? ((text) => process.emitWarning(text, "XenoWarning")));
     await unlessOff(signal, client.market());
-    return Market.of(client, { moduleCheck });
+    return new Market(client, hereWith(moduleCheck), known.context.witnesses);
   }
 
   /** The same by a client that is there already. */
@@ -62,6 +63,14 @@ export class Market extends OpenMarket {
     const found = await this.found(receipt, signal);
     const reExecuted = rerun ? await unlessOff(signal, runAgain(this.client.pins, found, rerun)) : null;
     return this.verified(found, reExecuted ? { reExecuted } : {});
+  }
+
+  /**
+   * Checks a file of the market's archive, receipt by receipt: `for await (const { lease, ok, failed } of market.verifyArchive(file))`.
+   * Throws InputError, after what could be read of it, where the file is not whole.
+   */
+  verifyArchive(file: string): AsyncGenerator<CheckedReceipt, void> {
+    return checkedReceipts(file, this.client.pins, this.witnesses);
   }
 
   /** Has a doubted result judged by the market's referee, which runs the job, or the part of it where states part. */

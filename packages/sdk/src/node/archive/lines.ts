@@ -5,6 +5,7 @@
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
+import { InputError } from "../../errors.ts";
 
 const LINE_CHARS_MAX = 256 * 1024 * 1024;
 /** Receipts have a value for each 80 characters: parsed, what has many more would take many times its own size. */
@@ -13,11 +14,6 @@ const VALUES_FREE = 1_024;
 /** Signatures and hashes do not get smaller: receipts unpack to three times their size. */
 const RATIO_MAX = 100;
 const CHARS_FREE = 16 * 1024 * 1024;
-
-export interface Ended {
-  /** In words, where the file is no whole one. */
-  problem: string | null;
-}
 
 /** One line that is under way. */
 class Part {
@@ -33,9 +29,9 @@ class Part {
       // [ and { and ,
       if (char === 0x5b || char === 0x7b || char === 0x2c) this.#values++;
     }
-    if (this.chars > LINE_CHARS_MAX) throw new Error("a receipt in it is too long");
+    if (this.chars > LINE_CHARS_MAX) throw new InputError("a receipt in it is too long");
     if (this.#values > VALUES_FREE + this.chars / CHARS_PER_VALUE_MIN)
-      throw new Error("a line of it is no receipt: it is all brackets and commas");
+      throw new InputError("a line of it is no receipt: it is all brackets and commas");
   }
 
   get text(): string {
@@ -43,12 +39,12 @@ class Part {
   }
 }
 
-/** `ended` says how the file ended. */
-export async function* linesOf(file: string, ended: Ended): AsyncGenerator<string, void> {
+/** Throws InputError, after what could be read of it, where the file is no whole one. */
+export async function* linesOf(file: string): AsyncGenerator<string, void> {
   const source = createReadStream(file);
   const unpacked = createGunzip().setEncoding("utf8");
   const reading = pipeline(source, unpacked);
-  reading.catch(() => {}); // told below
+  reading.catch(() => {}); // whoever reads what is unpacked hears of it
   let part = new Part();
   let chars = 0;
   try {
@@ -56,7 +52,7 @@ export async function* linesOf(file: string, ended: Ended): AsyncGenerator<strin
       const text = String(read);
       chars += text.length;
       if (chars > CHARS_FREE && chars > RATIO_MAX * source.bytesRead)
-        throw new Error(`it unpacks to more than ${RATIO_MAX} times its size`);
+        throw new InputError(`it unpacks to more than ${RATIO_MAX} times its size`);
       const [first = "", ...lines] = text.split("\n");
       part.add(first);
       for (const line of lines) {
@@ -66,9 +62,10 @@ export async function* linesOf(file: string, ended: Ended): AsyncGenerator<strin
       }
     }
     await reading;
-    if (part.chars > 0) throw new Error("its last line is cut off");
+    if (part.chars > 0) throw new InputError("its last line is cut off");
   } catch (error) {
-    ended.problem = error instanceof Error ? error.message : String(error);
+    if (error instanceof InputError) throw error;
+    throw new InputError(error instanceof Error ? error.message : String(error), { cause: error });
   } finally {
     unpacked.destroy();
   }
