@@ -38,7 +38,7 @@ describe("the program that owns a folder", () => {
       [path.join("/dev/null", "x"), "/dev/null: it is no folder"],
     ])
       await expect(ownFolder(at ?? "", "a broker", async () => ({}))).rejects.toThrow(
-        `nothing can be kept in ${at} (${why}): name another folder (--data, XENO_HOME)`,
+        `nothing can be kept in ${at} (${why}): mend that, or name another folder (--data, XENO_HOME)`,
       );
   });
 
