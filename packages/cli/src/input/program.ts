@@ -16,6 +16,21 @@ const BOOTS: readonly (readonly [RegExp, string])[] = [
   [/\.iso$/i, "to start an installer's medium on an empty disk, write --disk 20G --screen --iso"],
   [/\.(qcow2|img|raw)$/i, "to start the disk that is in it, write --vm"],
 ];
+/** What CPython has in place of a file; each as a script of its own. */
+const IN_WORDS: Readonly<Record<string, (word: string) => string>> = {
+  "-c": (code) => `${code}\n`,
+  "-m": (name) => `import runpy\nrunpy.run_module(${JSON.stringify(name)}, run_name="__main__", alter_sys=True)\n`,
+};
+
+/** `python3 -c CODE` and `python3 -m MODULE`, which no image has as its command; null: these words are others. */
+export function scriptIn({ file, args }: Program): { source: string; args: string[] } | null {
+  const [option = "", word, ...others] = args;
+  const made = PYTHONS.includes(file) && Object.hasOwn(IN_WORDS, option) ? IN_WORDS[option] : undefined;
+  if (!made) return null;
+  if (word === undefined || word === "") throw new UserError(`${file} ${option}: what is to run is missing behind ${option}`);
+  return { source: made(word), args: others };
+}
+
 const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
 
 /** `python3 FILE.py` is FILE.py. Throws UserError where the first word is a file that is neither a module nor a script that runs here. */
