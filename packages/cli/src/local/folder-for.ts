@@ -9,7 +9,8 @@ import { UserError } from "../output/ui.ts";
 /** `otherwise`: how another one is named. */
 export async function assertFolderFor(folder: string, otherwise: string): Promise<void> {
   const problem = await placeProblem(folder);
-  if (problem !== null) throw new UserError(`nothing can be kept in ${folder} (${problem}): mend that, or name another folder (${otherwise})`);
+  if (problem === null) return;
+  throw new UserError(`nothing can be kept in ${folder} (${problem}): mend that, or name another folder (${otherwise})`);
 }
 
 /** Makes it where it is not there. */
