@@ -16,6 +16,9 @@ const BOOTS: readonly (readonly [RegExp, string])[] = [
   [/\.iso$/i, "to start an installer's medium on an empty disk, write --disk 20G --screen --iso"],
   [/\.(qcow2|img|raw)$/i, "to start the disk that is in it, write --vm"],
 ];
+/** As containers' engines have folders brought in (`-v HOST:GUEST`): our `-v` is for more words, and takes none. */
+const VOLUME = /^([.~]?\/[^:]*):(\/[^:]*)(?::\w+)?$/;
+
 /** What CPython has in place of a file; each as a script of its own. */
 const IN_WORDS: Readonly<Record<string, (word: string) => string>> = {
   "-c": (code) => `${code}\n`,
@@ -37,6 +40,9 @@ const isFile = async (name: string): Promise<boolean> => (await stat(name).catch
 export async function programOf({ file, args }: Program): Promise<Program> {
   const [first, ...others] = args;
   if (PYTHONS.includes(file) && first?.endsWith(".py") && (await isFile(first))) return { file: first, args: others };
+  const [, host, guest] = VOLUME.exec(file) ?? [];
+  if (host !== undefined && guest !== undefined && !(await isFile(file)))
+    throw new UserError(`${file} is no program: a folder is brought in by --dir ${shellWord(`${host}::${guest}`)}`);
   if (/\.(wasm|py)$/.test(file) || !(await isFile(file))) return { file, args };
   const here = `${file} is a file here, neither a .wasm module nor a .py script`;
   if (IMAGE_FILE.test(file)) throw new UserError(`${here}: if an image was saved in it, write --image ${shellWord(`archive:${file}`)}`);
