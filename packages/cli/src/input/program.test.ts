@@ -28,7 +28,7 @@ it("takes what CPython takes in place of a file as a script", () => {
   expect(() => scriptIn({ file: "python3", args: ["-c"] })).toThrow("what is to run is missing behind -c");
 });
 
-it.each(["/data:/data", "./data:/work:ro", "~/x:/x"])(
+it.each(["/data:/data", "./data:/work:ro", "../x:/x"])(
   "names the option for a folder that is brought in as container engines do: %s",
   async (file) => {
     await expect(programOf({ file, args: ["x.py"] })).rejects.toThrow(/is no program: a folder is brought in by --dir \S+::\/\w+$/);

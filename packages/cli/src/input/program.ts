@@ -17,7 +17,7 @@ const BOOTS: readonly (readonly [RegExp, string])[] = [
   [/\.(qcow2|img|raw)$/i, "to start the disk that is in it, write --vm"],
 ];
 /** As containers' engines have folders brought in (`-v HOST:GUEST`): our `-v` is for more words, and takes none. */
-const VOLUME = /^([.~]?\/[^:]*):(\/[^:]*)(?::\w+)?$/;
+const VOLUME = /^(\.{0,2}\/[^:]*):(\/[^:]*)(?::\w+)?$/;
 
 /** What CPython has in place of a file; each as a script of its own. */
 const IN_WORDS: Readonly<Record<string, (word: string) => string>> = {
