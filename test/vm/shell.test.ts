@@ -57,7 +57,7 @@ machines("a machine's shell", () => {
     expect((await exec("-e", "NO_COLOR", "-e", "NOT_SET_ANYWHERE", "env | grep -E '^NO'")).stdout).toBe("NO_COLOR=1\n");
     expect(await exec("-e", "=x", "true")).toMatchObject({
       code: 125,
-      stderr: expect.stringContaining("--env =x names nothing") as string,
+      stderr: expect.stringContaining("--env '=x' names nothing") as string,
     });
     expect(await cli.xeno("exec", lease, "--", "no-such-program")).toMatchObject({
       code: 127,
