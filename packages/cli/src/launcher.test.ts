@@ -71,8 +71,10 @@ describe.skipIf(!isLinux)("the launcher", () => {
     expect(ran(launcher, ["run", "broker"])).toEqual(given("run", "broker"));
     const semiSpaces = "v8.getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_size";
     const grow = `const kept = []; let most = 0; for (let i = 0; i < 1e6; i++) { kept[i % 1e5] = { i, is: [i] }; if (i % 1e4 === 0) most = Math.max(most, ${semiSpaces}); } console.log(most)`;
-    const most = Number(execFileSync(process.execPath, [BROKER_HEAP, "-e", grow], { encoding: "utf8" }));
-    expect(most).toBeLessThanOrEqual(2 * 8 * 1024 * 1024);
+    const most = (...flags: string[]): number => Number(execFileSync(process.execPath, [...flags, "-e", grow], { encoding: "utf8" }));
+    // two halves, and while one is emptied into the other some pages more
+    expect(most(BROKER_HEAP)).toBeLessThan(3 * 8 * 1024 * 1024);
+    expect(most()).toBeGreaterThan(3 * 8 * 1024 * 1024);
   });
 
   it("takes the host's Node where none came with it, and says what is missing where there is none", async () => {
