@@ -2,15 +2,16 @@
  * Where a map's journal lies on this machine: a folder of its own below the data folder, one program's at a time. Who controls the inputs:
  * whoever runs this (the name); this machine's disk.
  */
-import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
-import { nameBeside, readIfThere, writeNew, writeWhole } from "@xenoservers/protocol/files";
+import { readIfThere, writeNew, writeWhole } from "@xenoservers/protocol/files";
 import { KeptError } from "../errors.ts";
 import type { JournalPlace } from "../facade/map/journal.ts";
 import { home } from "./home.ts";
 
 /** Of a process of this machine that is there. */
 function isThere(pid: number): boolean {
+  if (!(pid > 0)) return false;
   try {
     process.kill(pid, 0);
     return true;
@@ -35,23 +36,22 @@ async function lockAt(lock: string, name: string): Promise<void> {
     );
     if (taken) return;
     const owner = Number(await readIfThere(lock));
-    if (owner > 0 && isThere(owner)) throw inUse(name, lock, owner);
-    await takeAway(lock, name);
+    if (isThere(owner)) throw inUse(name, lock, owner);
+    await clearDead(lock, name);
   }
 }
 
-/** Only one of those that find it left behind takes it away: whoever gets hold of another's lock puts it back. */
-async function takeAway(lock: string, name: string): Promise<void> {
-  const aside = nameBeside(lock);
-  const moved = await rename(lock, aside).then(
-    () => true,
-    () => false,
-  );
-  if (!moved) return;
-  const owner = Number(await readIfThere(aside));
-  if (!(owner > 0 && isThere(owner))) return rm(aside, { force: true });
-  await rename(aside, lock);
-  throw inUse(name, lock, owner);
+/** Under a lock of its own: what was left behind when it was looked at may be another's by then, which has taken it over. */
+async function clearDead(lock: string, name: string): Promise<void> {
+  const clearing = `${lock}.clearing`;
+  await lockAt(clearing, name);
+  try {
+    const text = await readIfThere(lock);
+    // nobody else removes what nobody holds, so it is still this one
+    if (text !== null && !isThere(Number(text))) await rm(lock, { force: true });
+  } finally {
+    await rm(clearing, { force: true });
+  }
 }
 
 const mapFolder = (name: string): string => path.join(home.data, "maps", name);
