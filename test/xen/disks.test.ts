@@ -112,7 +112,7 @@ onXen("disk images of domains", () => {
     await dom0.sh(`fallocate -l $(( ($(stat -f -c '%a * %S' ${DATA}/xen)) - 1048576 )) ${DATA}/xen/full`);
     await dom0.type("write");
     const { lease } = await going.end();
-    expect(lease.end).toMatchObject({ reason: "host-failure" });
+    expect(lease.end).toMatchObject({ reason: "server-failed", blame: "owner" });
     await dom0.nothingIsLeft();
     await dom0.kill();
   });
