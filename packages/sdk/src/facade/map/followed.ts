@@ -4,7 +4,7 @@ import type { JobResult } from "../job-result.ts";
 
 export class Followed {
   readonly #jobs = new Set<Job>();
-  /** A map with a journal leaves them running; another stops them. */
+  /** A map with a journal leaves those running that are with their server; another stops them. */
   readonly #stops: boolean;
   #isOver = false;
 
@@ -29,7 +29,8 @@ export class Followed {
   }
 
   async #letGo(job: Job): Promise<void> {
-    if (this.#stops) await job.stop({ reason: "its customer has ended the map that it is of" }).catch(() => {});
+    // one that is not all with its server could not run without this side, and would keep its place there
+    if (this.#stops || !job.isThere) await job.stop({ reason: "its customer has ended the map that it is of" }).catch(() => {});
     job.detach();
   }
 }

@@ -307,6 +307,18 @@ describe("a map with a name", () => {
     expect(ways.ordered).toEqual(["a", "b", "a", "b", "c"]);
   });
 
+  it("that is called off leaves no job at a server that has not all of it", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => null;
+    ways.isThere = false;
+    const off = new AbortController();
+    const { all } = run(ways, ["a"], { ...named, signal: off.signal });
+    await quiet();
+    off.abort();
+    await expect(all).rejects.toThrow(/called off/);
+    for (const { end } of ways.leases.values()) expect((await end.promise).end.reason).toBe("customer-stop");
+  });
+
   it("that is called off while an order is answered lets go of that one too", async () => {
     const ways = new PaperWays();
     ways.comesTo = () => null;

@@ -43,6 +43,8 @@ export class PaperWays implements MapWays {
   heldMaxNanos = 0n;
   /** What a job of this work comes to as soon as it is ordered; null: nothing before it is told. */
   comesTo: (work: string) => { reason?: EndReason; exitCode?: number; dueNanos?: bigint } | null = () => ({});
+  /** Whether jobs are with their servers. */
+  isThere = true;
   /** In place of an answer to an order that is signed. */
   breaks: ((work: string) => Error | null) | null = null;
   /** What an order that has come to a lease waits for before it is answered. */
@@ -108,7 +110,7 @@ export class PaperWays implements MapWays {
     result.catch(() => {});
     const stop = async (): Promise<string> => (this.end(order, { reason: "customer-stop" }), "withdrawn");
     const ended = end.promise.then(({ end: { reason } }) => ({ end: { reason } }));
-    return { lease: order, result, ended, stop, detach: () => off.reject(new LetGo("let go")) } as unknown as Job;
+    return { lease: order, isThere: this.isThere, result, ended, stop, detach: () => off.reject(new LetGo("let go")) } as unknown as Job;
   }
 }
 
