@@ -3,7 +3,8 @@ import type { Job } from "../job.ts";
 import type { JobResult } from "../job-result.ts";
 
 export class Followed {
-  readonly #jobs = new Set<Job>();
+  /** Each with whether it was ordered by an earlier call, which has brought it. */
+  readonly #jobs = new Map<Job, boolean>();
   /** A map with a journal leaves those running that are with their server; another stops them. */
   readonly #stops: boolean;
   #isOver = false;
@@ -13,10 +14,10 @@ export class Followed {
   }
 
   /** Rejects where it is let go of. */
-  async result(job: Job): Promise<JobResult> {
-    this.#jobs.add(job);
+  async result(job: Job, isEarlier: boolean): Promise<JobResult> {
+    this.#jobs.set(job, isEarlier);
     try {
-      if (this.#isOver) await this.#letGo(job);
+      if (this.#isOver) await this.#letGo(job, isEarlier);
       return await job.result;
     } finally {
       this.#jobs.delete(job);
@@ -25,12 +26,13 @@ export class Followed {
 
   async letGoOfAll(): Promise<void> {
     this.#isOver = true;
-    await Promise.all([...this.#jobs].map((job) => this.#letGo(job)));
+    await Promise.all([...this.#jobs].map(([job, isEarlier]) => this.#letGo(job, isEarlier)));
   }
 
-  async #letGo(job: Job): Promise<void> {
+  async #letGo(job: Job, isEarlier: boolean): Promise<void> {
     // one that is not all with its server could not run without this side, and would keep its place there
-    if (this.#stops || !job.isThere) await job.stop({ reason: "its customer has ended the map that it is of" }).catch(() => {});
+    if (this.#stops || !(job.isThere || isEarlier))
+      await job.stop({ reason: "its customer has ended the map that it is of" }).catch(() => {});
     job.detach();
   }
 }

@@ -92,7 +92,7 @@ export class MapTask {
     const isHere = kept !== null && (kept.files.length === 0 || this.#entry.out === this.#plan.out);
     if (isHere) return { ...kept, verification: await ways.verify(kept.lease) };
     if (lease === null) throw new LeftUndoneError("its result is not kept here any more, nor which lease it was");
-    return this.#shared.followed.result(await this.#plan.follow(lease));
+    return this.#shared.followed.result(await this.#plan.follow(lease), true);
   }
 
   async #try(placed: () => void, ended: (reason: EndReason, isEarlier: boolean) => void): Promise<Ran> {
@@ -107,7 +107,7 @@ export class MapTask {
         () => {},
       );
       await this.#shared.journal.save(this.#entry);
-      const result = await this.#shared.followed.result(job);
+      const result = await this.#shared.followed.result(job, isEarlier);
       await this.#paid(result);
       return { result, isEarlier };
     } catch (error) {
