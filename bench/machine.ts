@@ -156,9 +156,11 @@ function drained(session: Session): Promise<void> {
         done();
       },
     });
-    wire
-      .once("error", reject)
-      .once("finish", () => (bytes === STREAM_MIB * MIB ? resolve() : reject(new Error(`only ${bytes} bytes came`))));
+    wire.once("error", reject).once("finish", () => {
+      wire.push(null); // the guest's program waits for the other half's end, too
+      if (bytes === STREAM_MIB * MIB) resolve();
+      else reject(new Error(`only ${bytes} bytes came`));
+    });
     void session.machine.open(PORT, wire);
   });
 }
