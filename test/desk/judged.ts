@@ -62,16 +62,19 @@ export async function known(h: Harness, { owner: { party } }: ServerParty, audit
 export const orderOn = (h: Harness, by: Identity, on: ServerParty, over: Partial<Payload<"order">> = {}) =>
   h.submit(h.order(by, { terms: "on-result", conditions: [{ key: "server", op: "=", value: on.id }], ...over }));
 
-/** So much time goes by in which that server, where nothing runs yet, claims as it should. */
-export async function claiming(h: Harness, on: ServerParty, id: string, ms: number): Promise<void> {
-  const { claimIntervalMs } = (await h.lease(id)).timings;
+/** So much time goes by in which that server, where nothing runs yet, claims as it should of each of its leases. */
+export async function claiming(h: Harness, on: ServerParty, ids: string | readonly string[], ms: number): Promise<void> {
+  const leases = [ids].flat();
+  const { claimIntervalMs } = (await h.lease(leases[0]!)).timings;
   for (let left = ms; left > 0; left -= claimIntervalMs) {
     await h.pass(Math.min(left, claimIntervalMs));
     if (left <= claimIntervalMs) return;
-    const { lastClaim, openingId } = await h.lease(id);
-    const last = lastClaim ?? { id: openingId ?? "", sequence: 0 };
-    const of = { lease: id, incarnation: 1, sequence: last.sequence + 1, usedMs: 0, egressBytes: 0, previous: last.id };
-    expect((await h.act(on.signer, "claim", of)).code).toBeUndefined();
+    for (const lease of leases) {
+      const { lastClaim, openingId } = await h.lease(lease);
+      const last = lastClaim ?? { id: openingId ?? "", sequence: 0 };
+      const of = { lease, incarnation: 1, sequence: last.sequence + 1, usedMs: 0, egressBytes: 0, previous: last.id };
+      expect((await h.act(on.signer, "claim", of)).code).toBeUndefined();
+    }
   }
 }
 

@@ -1,9 +1,10 @@
 /** Orders that wait for room: who gets it, in which turn, what ends the waiting, and what no side can do with it. */
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { COOL_FIRST_MS, WAITING_PER_PARTY_MAX } from "@xenoservers/market";
+import { COOL_FIRST_MS, GATHER_AFTER_MS, GATHER_FIRST_MS, WAITING_PER_PARTY_MAX } from "@xenoservers/market";
 import type { Identity } from "@xenoservers/sdk";
 import { Desk, LogView, OfferIndex, WaitingOrders } from "@xenoservers/xenocorp/parts";
 import { Harness, type ServerParty } from "./harness.ts";
+import { claiming, finish } from "./judged.ts";
 
 const WHOLE = { vcpu: 2, memoryMib: 64, diskMib: 1 };
 const HALF = { vcpu: 1, memoryMib: 64, diskMib: 1 };
@@ -305,5 +306,58 @@ describe("what waits is bounded and kept", () => {
     await settled();
     expect((await row(id)).waiting).toBeNull();
     expect(await places(customer.party)).toBe(0n);
+  });
+});
+
+describe("an order for much of a server", () => {
+  const job = { resources: HALF, terms: "on-result", durationMsMax: 3_600_000 } as const;
+  /** A job that its server has begun; null: there is no room. */
+  async function begun(who: Identity): Promise<string | null> {
+    const { lease } = await h.submit(order(who, job));
+    if (typeof lease !== "string") return null;
+    await h.accept(server, lease);
+    await settled();
+    return lease;
+  }
+  async function done(lease: string, who: Identity): Promise<void> {
+    await finish(h, who, server, lease);
+    await settled();
+  }
+
+  async function goesBy(ms: number, run: readonly string[]): Promise<void> {
+    await claiming(h, server, run, ms);
+    await h.desk.runTimers();
+    await settled();
+  }
+
+  it("is not passed over for ever by small ones, whether those wait or have just asked", async () => {
+    const other = await h.party(1_000_000_000n);
+    const run = [(await begun(other))!, (await begun(other))!];
+    const { id } = await wait(customer, { terms: "on-result" });
+    // where a job ends there is another, which asks at once
+    for (let i = 0; i < 5; i++) {
+      await done(run.shift()!, other);
+      run.push((await begun(other))!);
+      expect((await row(id)).lease).toBeNull();
+    }
+    const small = await wait(other, job);
+    await goesBy(GATHER_AFTER_MS, run);
+    await done(run.shift()!, other);
+    expect(await begun(other)).toBeNull();
+    await done(run.shift()!, other);
+    expect([(await row(id)).lease, (await row(small.id)).lease]).toEqual([expect.any(String), null]);
+  });
+
+  it("gathers room for a while only: those who wait have it then, and whoever asks meanwhile is told why he has none", async () => {
+    const other = await h.party(10_000_000n);
+    const run = [(await begun(other))!];
+    const { id } = await wait(customer);
+    await goesBy(GATHER_AFTER_MS, run);
+    expect(await h.submit(order(other, job))).toMatchObject({ code: "busy", excluded: { reserved: 1 } });
+    const small = await wait(other, job);
+    await settled();
+    expect((await row(small.id)).lease).toBeNull();
+    await goesBy(GATHER_FIRST_MS, run);
+    expect([(await row(id)).lease, (await row(small.id)).lease]).toEqual([null, expect.any(String)]);
   });
 });

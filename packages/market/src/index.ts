@@ -40,3 +40,4 @@ export * from "./dispute.ts";
 export * from "./replicas.ts";
 export * from "./referees.ts";
 export * from "./waiting.ts";
+export { GATHER_AFTER_MS, GATHER_FIRST_MS, GatheredRoom } from "./gathering.ts";

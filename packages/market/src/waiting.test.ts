@@ -1,34 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DEFAULT_TIMINGS } from "./lease/timings.ts";
-import { couldTake, type Candidate, type Wish } from "./matching.ts";
-import { NEWCOMER } from "./offer.ts";
-import { WaitingQueue, type WaitingOrder } from "./waiting.ts";
+import { couldTake } from "./matching.ts";
+import { candidate, size, waits, wish } from "./waiting.fixture.ts";
+import { WaitingQueue, type Turns, type WaitingOrder } from "./waiting.ts";
 
-const price = { vcpuNanosPerSecond: 1n, memoryGibNanosPerSecond: 0n, diskGibNanosPerSecond: 0n, gigaFuelNanos: 1n, egressGibNanos: 0n };
-const size = (vcpu: number) => ({ vcpu, memoryMib: vcpu, diskMib: 0 });
-const candidate = (free: number, over: Partial<Candidate> = {}): Candidate => ({
-  ...{ offerId: "o", owner: "p_owner", server: "s_1", resources: size(8), free: size(free), price, drivers: ["wasm"] },
-  ...{ assurances: ["isolated"], labels: {}, sandbox: "strong", engine: "e", vmEngine: "", accel: "none", vmScore: 0, limits: "process" },
-  ...{ holds: {}, egress: "none", fetches: false, cpuScore: 1, validUntil: 1e15, maxLeaseMs: 1e9, feeBasisPointsMax: 0 },
-  ...{ timings: DEFAULT_TIMINGS, online: true, ...NEWCOMER, suspended: false, isReferee: false, allowedParties: [] },
-  ...over,
-});
-const wish = (customer: string, vcpu: number): Wish => ({
-  ...{ customer, isJudging: false, resources: size(vcpu), driver: "wasm", accel: "any", egress: "none", assurance: "isolated" },
-  ...{ terms: "by-interval", conditions: [], on: "market", maxPriceNanosPerHour: null, durationMs: 1 },
-});
-const waits = (id: string, customer: string, since: number, vcpu = 1): WaitingOrder => ({
-  ...{ id, customer, since, until: 1e12, wish: wish(customer, vcpu) },
-});
 const queueOf = (...orders: WaitingOrder[]): WaitingQueue => {
   const queue = new WaitingQueue();
   for (const order of orders) queue.put(order);
   return queue;
 };
-const NONE = new Set<string>();
-const idsOn = (queue: WaitingQueue, free: number, max = 100, tried: ReadonlySet<string> = NONE): string[] =>
-  queue.turnsOn(candidate(free), 0, tried, max).map(({ id }) => id);
+const all = (over: Partial<Turns> = {}): Turns => ({ had: new Set(), mayTake: () => true, max: 100, ...over });
+const idsOn = (queue: WaitingQueue, free: number, max = 100, had: ReadonlySet<string> = new Set()): string[] =>
+  queue.turnsOn(candidate(free), 0, all({ had, max })).map(({ id }) => id);
 
 describe("turns", () => {
   it("go round the parties, the first of each first, whatever order they are heard of in", () => {
@@ -44,7 +27,8 @@ describe("turns", () => {
     const queue = queueOf(waits("large", "a", 1, 4), waits("small", "a", 2), waits("other", "b", 3));
     expect(idsOn(queue, 2)).toEqual(["small", "other"]);
     expect(idsOn(queue, 8)).toEqual(["large", "other", "small"]);
-    expect(queue.turnsOn(candidate(8, { online: false }), 0, NONE, 9)).toEqual([]);
+    expect(idsOn(queueOf({ ...waits("lapsed", "a", 1), tried: ["s_1"] }, waits("b1", "b", 2)), 8)).toEqual(["b1"]);
+    expect(queue.turnsOn(candidate(8, { online: false }), 0, all())).toEqual([]);
   });
 
   it("are never more than what is free, are each an order's that waits, and leave out no party that fits", () => {
@@ -52,7 +36,7 @@ describe("turns", () => {
     fc.assert(
       fc.property(orders, fc.integer({ min: 0, max: 8 }), (list, free) => {
         const queue = queueOf(...list.map(({ party, vcpu }, i) => waits(`${party}${i}`, party, i, vcpu)));
-        const turns = queue.turnsOn(candidate(free), 0, NONE, 100);
+        const turns = queue.turnsOn(candidate(free), 0, all());
         const taken = turns.reduce((sum, order) => sum + order.wish.resources.vcpu, 0);
         expect(taken).toBeLessThanOrEqual(free);
         expect(new Set(turns).size).toBe(turns.length);
@@ -79,8 +63,8 @@ describe("a place", () => {
     fc.assert(
       fc.property(orders, (parties) => {
         const queue = queueOf(...parties.map((party, i) => waits(`${i}`, party, i)));
-        const all = queue.turnsOn(candidate(1e6, { resources: size(1e6) }), 0, NONE, 1_000);
-        for (const [i, { id }] of all.entries()) expect(queue.aheadOf(id)).toBe(i);
+        const turns = queue.turnsOn(candidate(1e6, { resources: size(1e6) }), 0, all({ max: 1_000 }));
+        for (const [i, { id }] of turns.entries()) expect(queue.aheadOf(id)).toBe(i);
       }),
     );
   });

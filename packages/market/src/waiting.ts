@@ -1,7 +1,7 @@
 /**
  * Orders that wait for room, and whose turn it is: parties take turns, and within a party the first comes first. An order that does not
- * fit into what is free does not hold up those behind it: room that stands empty for a large one would cost its owner, and nobody would
- * pay for it. Nothing here is held or promised; the books decide when an order is bound.
+ * fit into what is free does not hold up those behind it, but while room is gathered for it on one server (gathering.ts). Nothing here is
+ * held or promised; the books decide when an order is bound.
  * Who controls the inputs: customers (the wishes, how many of them wait, up to the bounds), owners (the candidates).
  */
 import { exclusionOf, type Candidate, type Wish } from "./matching.ts";
@@ -21,6 +21,19 @@ export interface WaitingOrder {
   since: number;
   until: number;
   wish: Wish;
+  /** Servers that let it lapse: it goes there no second time. */
+  tried: readonly string[];
+  /** One server takes all of it; else it is for several. */
+  isWhole: boolean;
+}
+
+/** Which orders have their turns on a server now. */
+export interface Turns {
+  /** They have had theirs. */
+  had: ReadonlySet<string>;
+  /** What is free there may be somebody else's. */
+  mayTake(order: WaitingOrder): boolean;
+  max: number;
 }
 
 const isBefore = (a: WaitingOrder, b: WaitingOrder): boolean => a.since < b.since || (a.since === b.since && a.id < b.id);
@@ -75,16 +88,27 @@ export class WaitingQueue {
     this.#turns.set(customer, own);
   }
 
-  /** The orders whose turn it is on this server, as many as fit into it together; those in `tried` have had theirs. */
-  turnsOn(candidate: Candidate, now: number, tried: ReadonlySet<string>, max: number): WaitingOrder[] {
+  /** Each party's first, the one that waits longest before the others. */
+  firsts(): WaitingOrder[] {
+    const firsts = [...this.#turns.values()].flatMap(([first]) => first ?? []);
+    return firsts.sort((a, b) => (isBefore(a, b) ? -1 : 1));
+  }
+
+  /** The orders whose turn it is on this server, as many as fit into it together. */
+  turnsOn(candidate: Candidate, now: number, { had, mayTake, max }: Turns): WaitingOrder[] {
     const taken: WaitingOrder[] = [];
     let { free } = candidate;
     const places = new Map([...this.#turns.keys()].map((party) => [party, 0]));
     while (places.size > 0 && taken.length < max) {
       for (const [party, place] of places) {
         const own = this.#turns.get(party) ?? [];
-        const fits = ({ id, wish }: WaitingOrder, i: number): boolean =>
-          i >= place && !tried.has(id) && fitsWithin(wish.resources, free) && exclusionOf({ ...candidate, free }, wish, now) === null;
+        const fits = (order: WaitingOrder, i: number): boolean =>
+          i >= place &&
+          !had.has(order.id) &&
+          !order.tried.includes(candidate.server) &&
+          fitsWithin(order.wish.resources, free) &&
+          mayTake(order) &&
+          exclusionOf({ ...candidate, free }, order.wish, now) === null;
         const at = own.findIndex(fits);
         const order = own[at];
         if (!order) {

@@ -137,6 +137,7 @@ export class Desk {
     const now = this.services.now();
     const by = this.services.fleet?.id ?? ALONE;
     this.services.index.wakeRested(now);
+    this.services.index.wake(this.services.waiting.gather(this.services.index.byServer(), now));
     const [dueLeases, dueBatches, dueOrders] = await Promise.all([
       store.due("lease", now, DUE_MAX, by),
       store.due("batch", now, DUE_MAX, by),

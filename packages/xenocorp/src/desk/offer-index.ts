@@ -246,4 +246,13 @@ export class OfferIndex {
   all(): Iterable<Candidate> {
     return this.#candidates.values();
   }
+
+  byServer(): ReadonlyMap<string, Candidate> {
+    return this.#candidates;
+  }
+
+  /** What is free there may be somebody else's than before. */
+  wake(servers: readonly string[]): void {
+    this.#gotRoom(servers);
+  }
 }

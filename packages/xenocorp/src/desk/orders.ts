@@ -162,7 +162,9 @@ async function choose(
   const { services, at } = round;
   const { replicas } = order;
   const { matches, excluded } = match(only ? onlyOne(services.index, only) : services.index.all(), wishOf(order), at);
-  const untried = byOwnersTried(services.index, matches, triedServers);
+  const open = only ? matches : matches.filter((candidate) => !services.waiting.isForAnother(candidate, { id, customer: order.party }));
+  if (open.length < matches.length) excluded["reserved"] = matches.length - open.length;
+  const untried = byOwnersTried(services.index, open, triedServers);
   const fresh = untried.filter((candidate) => isCurrent(candidate, round, fee));
   if (fresh.length < untried.length) excluded["terms"] = untried.length - fresh.length;
   // one that is cheap by the hour may be dear by what its guest sends

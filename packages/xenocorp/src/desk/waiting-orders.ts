@@ -3,19 +3,20 @@
  * an order that another broker has bound meanwhile is bound no second time, because its row has changed.
  * Who controls the inputs: customers (the orders), within the bounds that the books keep.
  */
-import { WAITING_MAX, WaitingQueue, wishOf, type Candidate, type WaitingOrder } from "@xenoservers/market";
+import { GatheredRoom, WAITING_MAX, WaitingQueue, wishOf, type Candidate, type WaitingOrder } from "@xenoservers/market";
 import { parseDocumentOf, type Crypto, type Payload } from "@xenoservers/protocol";
 import type { OrderRow, Store } from "../store/store.ts";
 
 const READ_AT_ONCE = 100;
 
 /** An order's row as it stands in the queue; null where it does not wait. */
-export function waitingOrderOf({ id, customer, waiting }: OrderRow, order: Payload<"order">): WaitingOrder | null {
-  return waiting ? { id, customer, ...waiting, wish: wishOf(order) } : null;
+export function waitingOrderOf({ id, customer, waiting, triedServers }: OrderRow, order: Payload<"order">): WaitingOrder | null {
+  return waiting ? { id, customer, ...waiting, wish: wishOf(order), tried: triedServers, isWhole: order.replicas === 1 } : null;
 }
 
 export class WaitingOrders {
   readonly #queue = new WaitingQueue();
+  readonly #gathered = new GatheredRoom();
 
   get size(): number {
     return this.#queue.size;
@@ -33,8 +34,18 @@ export class WaitingOrders {
     this.#queue.turnTaken(customer);
   }
 
-  turnsOn(candidate: Candidate, now: number, tried: ReadonlySet<string>, max: number): WaitingOrder[] {
-    return this.#queue.turnsOn(candidate, now, tried, max);
+  turnsOn(candidate: Candidate, now: number, had: ReadonlySet<string>, max: number): WaitingOrder[] {
+    return this.#queue.turnsOn(candidate, now, { had, max, mayTake: (order) => !this.isForAnother(candidate, order) });
+  }
+
+  /** Whether what is free there is gathered for an order that has waited long, of somebody else. */
+  isForAnother(candidate: Candidate, order: { id: string; customer: string }): boolean {
+    return this.#gathered.isForAnother(candidate, order);
+  }
+
+  /** As time goes by, room is gathered and given back: returns the servers on which somebody may have a turn. */
+  gather(candidates: ReadonlyMap<string, Candidate>, now: number): string[] {
+    return this.#gathered.turn(this.#queue.firsts(), candidates, now);
   }
 
   aheadOf(id: string): number | null {
