@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { PassThrough } from "node:stream";
 import type { LeaseView, SignedDocument } from "@xenoservers/protocol";
 import { parseDocumentOf } from "@xenoservers/protocol";
 import { respondChannel, type Channel, type ChannelHeader, type InputEntry } from "@xenoservers/protocol/channel";
@@ -406,6 +407,35 @@ describe("the wait for a lease", () => {
     const [word] = wordIn(ends[1]) ?? [];
     expect(parseDocumentOf(nodeCrypto, "delivery", word)).toMatchObject({ document: { payload: { lease: po.id, result: result.id } } });
     expect(states.filter((state) => state.startsWith("problem"))).toEqual([]);
+  });
+
+  it.each([
+    ["and the next one has all of it", 0],
+    ["but not on one that would miss some of it: it ends in words, and the order is withdrawn", 3],
+  ])("begins anew on another server what reads input %s", async (_, read) => {
+    const input = new PassThrough();
+    input.end("hello");
+    open({ onInput: () => input });
+    await attached();
+    ends[0]!.channel.send({ t: "stdin-taken", bytes: 0, isTerminal: false });
+    await until(() => kinds().includes("stdin"), 10_000);
+    if (read > 0) ends[0]!.channel.send({ t: "stdin-taken", bytes: read, isTerminal: false });
+    await gone(500);
+    const other = market.server(market.party("otto"));
+    const po = placedOn(other, bound.order);
+    view = { ...view, state: "lapsed" };
+    if (read > 0) {
+      let why = "";
+      void session.failed.then(({ message }) => (why = message));
+      return until(() => why.includes("has read some of its input"), 60_000);
+    }
+    await until(() => states.includes("matched again"), 10_000);
+    [server, bound, view] = [other, { ...bound, po: po as BoundOrder["po"] }, market.view(po)];
+    await until(() => ends.length > 1 && kinds().includes("attach"), 10_000);
+    ends[1]!.channel.send({ t: "stdin-taken", bytes: 0, isTerminal: false });
+    await until(() => ends[1]!.got.some(({ header }) => header.t === "stdin"), 10_000);
+    const sent = ends[1]!.got.filter(({ header }) => header.t === "stdin").map(({ body }) => Buffer.from(body).toString());
+    expect(sent.join("")).toBe("hello");
   });
 
   it("follows its order to another server, and sends nothing under another order", async () => {

@@ -57,6 +57,7 @@ interface SessionLink {
 
 type Wanted = Extract<ChannelHeader, { t: "want" }>;
 
+const INPUT_IS_GONE = "the server that it was placed on before has read some of its input, which the next one would miss: run it again";
 const RETRY_MS = 300;
 const POLL_MS = 1_000;
 /** How long after the settlement the result itself is waited for; it stays at the server longer. */
@@ -174,6 +175,7 @@ export class LeaseSession {
     this.#upload = new Upload(this.#job?.blobs ?? new Map());
     this.#streams = new Streams({ stdout: 0, stderr: 0 });
     [this.#delivered, this.#untaken, this.#word] = [null, null, null];
+    if (!this.machine.moved()) return this.#never(new Error(INPUT_IS_GONE));
     this.#handlers.onMoved?.();
     this.#handlers.onState?.("matched again");
     this.#channel?.close();

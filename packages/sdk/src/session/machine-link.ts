@@ -145,6 +145,11 @@ export class MachineLink {
     }
   }
 
+  /** Its order was placed on another server; false: what its program is to read was read in part by the one before. */
+  moved(): boolean {
+    return this.#feed?.beginAgain() ?? true;
+  }
+
   /** The channel went down. */
   lost(): void {
     for (const tunnel of this.#tunnels.values()) tunnel.drop();

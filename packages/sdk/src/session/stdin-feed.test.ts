@@ -39,6 +39,24 @@ describe("what a program is fed", () => {
     expect(sent.at(-1)).toEqual({ offset: 9, text: "", last: true });
   });
 
+  it("is read from its beginning by another program, unless the one before has read some of it", async () => {
+    const from = new PassThrough();
+    const feed = new StdinFeed(from);
+    const [first, second] = [channelOf(), channelOf()];
+    from.end("hello");
+    feed.taken(first.channel, 0);
+    await settled();
+    expect(feed.beginAgain()).toBe(true);
+    feed.taken(second.channel, 0);
+    await settled();
+    expect(second.sent).toEqual([
+      { offset: 0, text: "hello", last: false },
+      { offset: 5, text: "", last: true },
+    ]);
+    feed.taken(second.channel, 2);
+    expect(feed.beginAgain()).toBe(false);
+  });
+
   it("is over though nothing ever came", async () => {
     const from = new PassThrough();
     const feed = new StdinFeed(from);

@@ -15,6 +15,8 @@ export class StdinFeed {
   #taken: number | null = null;
   #sent = 0;
   #channel: Channel | null = null;
+  /** Some of it was read and is not held any more. */
+  #isGone = false;
   #isOver = false;
   #saidOver = false;
 
@@ -39,6 +41,7 @@ export class StdinFeed {
     const end = before + this.#held.length;
     if (bytes > before) {
       this.#held = this.#held.subarray(Math.min(bytes, end) - before);
+      this.#isGone = true;
       this.#taken = Math.min(bytes, end);
     }
     if (isNew) {
@@ -70,6 +73,12 @@ export class StdinFeed {
     if (!this.#isOver || this.#saidOver || this.#from.readableLength > 0) return;
     this.#saidOver = true;
     void this.#channel.send({ t: "stdin", offset: this.#sent, last: true });
+  }
+
+  /** Another program is to read all of it; false: it cannot, for some was read by the one before. */
+  beginAgain(): boolean {
+    [this.#channel, this.#taken] = [null, null];
+    return !this.#isGone;
   }
 
   /** The channel is gone: the next says how far the program had come. */
