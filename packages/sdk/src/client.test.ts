@@ -110,12 +110,15 @@ it("takes a list of a broker that knows no pages for all of it", async () => {
 
 it("says what it is that answers, or that nothing does", async () => {
   answers[API.market.path] = [[200, { hello: 1 }]];
-  await expect(fetchMarket(url)).rejects.toThrow(/is not a Xenoservers broker/);
+  await expect(fetchMarket(url)).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringMatching(/is not a Xenoservers broker/),
+  });
   for (const odd of ["127.0.0.1:7400", "broker.example", "ftp://broker.example", "http://", "http://a b", `${url},127.0.0.1:7400`, ""])
     await expect(fetchMarket(odd), odd).rejects.toThrow(/is no broker's address: write http:\/\/HOST:PORT/);
   server.close();
   server.closeAllConnections();
-  await expect(fetchMarket(url)).rejects.toThrow(/no broker answers/);
+  await expect(fetchMarket(url)).rejects.toMatchObject({ code: "unavailable", message: expect.stringMatching(/no broker answers/) });
   await expect(client.read("offers")).rejects.toBeInstanceOf(RefusedError);
 });
 

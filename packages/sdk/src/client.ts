@@ -82,15 +82,17 @@ async function refusalIn(response: Response): Promise<Refusal> {
     : refuse("unavailable", { why: `what answers is no broker (HTTP ${response.status})` });
 }
 
-/** `url`: one or several addresses of the market. */
+const unavailable = (why: string, cause: unknown): RefusedError => new RefusedError(refuse("unavailable", { why }), { cause });
+
+/** `url`: one or several addresses of the market. Throws InputError (`bad_input`), or RefusedError (`unavailable`) where no broker is. */
 export async function fetchMarket(url: string): Promise<MarketInfo> {
   if (!zAddresses.safeParse(url).success)
     throw new InputError(`'${visible(url)}' is no broker's address: write http://HOST:PORT or https://HOST`);
   const response = await fetchFrom(url, API.market.path, { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
-    throw new Error(`no broker answers at ${url}; check the address, or start one with \`xeno broker\``, { cause });
+    throw unavailable(`no broker answers at ${url}; check the address, or start one with \`xeno broker\``, cause);
   });
   const parsed = zMarketInfo.safeParse(await response.json().catch(() => null));
-  if (!parsed.success) throw new Error(`what answers at ${url} is not a Xenoservers broker`);
+  if (!parsed.success) throw unavailable(`what answers at ${url} is not a Xenoservers broker`, parsed.error);
   return parsed.data;
 }
 

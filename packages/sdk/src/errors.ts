@@ -247,8 +247,8 @@ function detailOf({ code, facts: { explanation, why } }: Refusal): string {
 export class RefusedError extends MarketError {
   override name = "RefusedError";
   readonly refusal: Refusal;
-  constructor(refusal: Refusal) {
-    super(`${refusal.code}: ${detailOf(refusal)}`);
+  constructor(refusal: Refusal, options?: ErrorOptions) {
+    super(`${refusal.code}: ${detailOf(refusal)}`, options);
     this.refusal = refusal;
   }
 
