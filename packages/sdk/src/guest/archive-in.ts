@@ -22,7 +22,7 @@ import { UnderWay } from "./under-way.ts";
 
 const FOLDER_MODE = 0o755;
 
-export class ArchiveError extends Error {
+class ArchiveError extends Error {
   override name = "ArchiveError";
 }
 

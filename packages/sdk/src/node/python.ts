@@ -94,9 +94,8 @@ const MAKES_MODULES = /\bzipimport\b|\bsys\.(?:modules|meta_path|path_hooks)\b/;
 
 /** What CPython's library has elsewhere, and WASI lacks what it needs. */
 const IN_IMAGES: ReadonlySet<string> = new Set(
-  "ctypes curses dbm ensurepip fcntl grp idlelib lib2to3 lzma mmap multiprocessing pty pwd readline resource ssl syslog termios tkinter tty turtle venv".split(
-    " ",
-  ),
+  `ctypes curses ensurepip fcntl grp idlelib lib2to3 lzma mmap multiprocessing pty pwd readline resource ssl syslog termios tkinter tty
+  turtle venv`.split(/\s+/),
 );
 
 /** Packages of others lie in no image of Python's own. */

@@ -29,7 +29,7 @@ export interface Asker {
   certificates?: string;
 }
 
-export type Secured = Pick<RequestOptions, "ca" | "cert" | "key">;
+type Secured = Pick<RequestOptions, "ca" | "cert" | "key">;
 
 /** What a second try changes nothing about. */
 const FINAL: ReadonlySet<string> = new Set(["ENOTFOUND", "EACCES", "EPERM", "ERR_INVALID_URL", "ERR_INVALID_CHAR"]);
@@ -59,11 +59,10 @@ function failure(url: URL, error: unknown, { certificates }: Asker): Error {
         cause: error,
       },
     );
-  if (isUnknown(code) && certificates !== undefined)
-    return new NoWay(
-      `nobody whom this machine trusts vouches for ${url.host} (${code}); if it is yours, put the certificate of who does into ${certificates} as ca.crt`,
-      { cause: error },
-    );
+  if (isUnknown(code) && certificates !== undefined) {
+    const advice = `if it is yours, put the certificate of who does into ${certificates} as ca.crt`;
+    return new NoWay(`nobody whom this machine trusts vouches for ${url.host} (${code}); ${advice}`, { cause: error });
+  }
   const why = `${url.host} cannot be reached (${causeOf(error)})`;
   if (isFinal(code)) return new NoWay(`${why}; check its name, and your connection`, { cause: error });
   return code === "ECONNREFUSED" ? new Unreachable(why) : new Mishap(why);

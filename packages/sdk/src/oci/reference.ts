@@ -10,8 +10,8 @@ export const DEFAULT_REGISTRY = "registry-1.docker.io";
 /** How that one stands in images' names. */
 export const DEFAULT_HOST = "docker.io";
 
-const HOST =
-  /(?<host>(?:\[[0-9a-fA-F:]{2,39}\]|[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::\d{1,5})?)\//;
+const LABEL = /[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?/.source;
+const HOST = new RegExp(`(?<host>(?:\\[[0-9a-fA-F:]{2,39}\\]|${LABEL}(?:\\.${LABEL})*)(?::\\d{1,5})?)/`);
 /** Each part begins and ends with a letter or digit: none is `.` or `..`, which would lead elsewhere in the registry. */
 const PART = /[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*/;
 const REPOSITORY = new RegExp(`(?<repository>${PART.source}(?:/${PART.source})*)`);

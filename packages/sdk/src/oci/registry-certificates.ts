@@ -34,10 +34,16 @@ export const certificateFolders = (home = homedir(), system = "/etc"): string[] 
 /** As folders are called. */
 export const certificateName = (registry: string): string => (registry === DEFAULT_REGISTRY ? DEFAULT_HOST : registry);
 
+/** The system's may be for its administrator alone: engines pass over what they may not look into. */
+function passedOver(error: NodeJS.ErrnoException): null {
+  if (error.code === "EACCES") return null;
+  throw error;
+}
+
 async function folderFor(registry: string, folders: readonly string[]): Promise<{ at: string; names: string[] } | null> {
   for (const folder of folders) {
     const at = path.join(folder, certificateName(registry));
-    const names = await ifThere(readdir(at)).catch(() => null);
+    const names = await ifThere(readdir(at)).catch(passedOver);
     if (names) return { at, names: names.sort() };
   }
   return null;
