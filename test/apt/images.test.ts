@@ -13,6 +13,7 @@ import { Refusal } from "../../packages/guests/src/qemu/refusal.ts";
 import { BUILT, LARGE } from "./images/built.ts";
 import { differences } from "./images/differences.ts";
 import { FIELDS, FORMATS } from "./images/formats.ts";
+import { FURTHER } from "./images/further.ts";
 import type { Layer } from "./images/layout.ts";
 import { PACKED } from "./images/packed.ts";
 import { LINKS, NAMES, PARENTS } from "./images/paths.ts";
@@ -83,6 +84,7 @@ const TABLES: readonly [name: string, rows: readonly Row[]][] = [
   ["names", NAMES],
   ["formats", FORMATS],
   ["fields", FIELDS],
+  ["further ones", FURTHER],
   ["packings", PACKED],
   ["as programs build them", BUILT],
   ["large", LARGE],

@@ -13,6 +13,7 @@ function run(text: string): Finished & { stdout: string } {
 }
 const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replaceAll(" ", ""), "hex"));
 const START = '(memory (export "memory") 1) (func (export "_start"))';
+const ALONE = '(func (export "_start"))';
 const module = (fields: string): Uint8Array => assembled(`(module ${fields})`);
 const importing = (from: string, name: string): Uint8Array => module(`(import "${from}" "${name}" (func)) ${START}`);
 
@@ -28,6 +29,14 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
   ["a page", new TextEncoder().encode("<!doctype html>"), /no WebAssembly/],
   ["memory64", module('(memory (export "memory") i64 1) (func (export "_start"))'), /64-bit memory.*wasm32/],
   ["threads", module('(memory (export "memory") 1 1 shared) (func (export "_start"))'), /threads/],
+  ["threads whose memory is the host's", module(`(import "env" "memory" (memory 1 1 shared)) ${ALONE}`), /shared memory.*threads/],
+  ["a 64-bit memory of the host's", module(`(import "env" "memory" (memory i64 1)) ${ALONE}`), /64-bit memory.*wasm32/],
+  ["a memory of the host's", module(`(import "env" "memory" (memory 1)) ${ALONE}`), /env\.memory.*a host of its own/],
+  ["a library for a running program", bytes("0061736d 01000000 000f 08 64796c696e6b2e30 010400000000"), /dylink\.0.*library.*command/],
+  ["one of the first edition", bytes("0061736d 01000000 000b 06 64796c696e6b 00000000"), /dylink.*library.*command/],
+  ["an addon for Node", importing("env", "napi_create_string_utf8"), /addon for Node.*wasm32-wasip1/],
+  ["an addon for Node with its names apart", importing("napi", "napi_create_function"), /addon for Node.*wasm32-wasip1/],
+  ["a library of .NET", importing("webcil", "load"), /\.NET.*wasm32-wasip1/],
   ["garbage collection", bytes("0061736d 01000000 0103015f00"), /garbage collection/],
   ["Go's build for a browser", importing("gojs", "runtime.wasmExit"), /Go's build for a browser.*GOOS=wasip1/],
   ["wasm-bindgen's", importing("__wbindgen_placeholder__", "__wbindgen_throw"), /wasm-bindgen/],

@@ -28,6 +28,31 @@ it("is no terminal, wherever it runs: a question is on standard output, as in an
   expect((await running).stdout).toBe("False False False\n? 'typed'\n");
 });
 
+it("runs a module that lies where it is typed, and a script that is piped in, as any Python", async () => {
+  const work = await mkdtemp(path.join(folder, "typed-"));
+  await mkdir(path.join(work, "kit"));
+  await writeFile(path.join(work, "kit/__init__.py"), "from .parts import answer\n");
+  await writeFile(path.join(work, "kit/parts.py"), "def answer(): return 42\n");
+  await writeFile(
+    path.join(work, "kit/__main__.py"),
+    "import sys\nfrom . import answer\nprint(__package__, answer(), __debug__, sys.argv[1:])\n",
+  );
+  const run = async (words: string, script = ""): Promise<string> => {
+    const running = promisify(execFile)(XENO, ["run", "--local", "-q", "--dir", ".", ...words.split(" ")], { cwd: work });
+    running.child.stdin?.end(script);
+    return (await running).stdout;
+  };
+  expect(await run("python3 -O -m kit a -b")).toBe("kit 42 False ['a', '-b']\n");
+  expect(await run("python3 - a", "import kit, sys\nprint(kit.answer(), sys.argv[1:], repr(sys.stdin.read()))\n")).toBe("42 ['a'] ''\n");
+  await expect(run("python3 -m nowhere")).rejects.toThrow(/imports nowhere, which Python on WASI has not/);
+});
+
+it("is told of a pipe that it is no terminal, where it asks how wide that is", async () => {
+  const source =
+    "import os, shutil\ntry: os.get_terminal_size()\nexcept OSError as e: print(e.strerror, shutil.get_terminal_size().columns)\n";
+  expect(await printed(source)).toBe("Not a tty 80\n");
+});
+
 it("shows a line when it is printed, not when the script ends", async () => {
   await writeFile(path.join(folder, "x.py"), "print('first')\nwhile True: pass\n");
   const child = spawn(XENO, ["run", "--local", "-q", "x.py"], { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });

@@ -1,5 +1,6 @@
 /** Settings of container engines, and the login of the environment, against registries of this process: who is asked, and who sees what. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
@@ -167,4 +168,21 @@ it("takes a registry without encryption where settings call it insecure, and onl
   await rm(path.join(folder, "cache"), { recursive: true });
   expect((await fetched(`${host}/box`, "")).image).toMatch(/cannot be reached/);
   expect(plain.log.length).toBe(before);
+});
+
+it("finds a registry of this machine by its IPv6 address", async () => {
+  const upstream = upstreamOf(image);
+  const server = createServer(async (request, response) => {
+    const { status, type, bytes } = await upstream(request.url ?? "");
+    response.writeHead(status, { "content-type": type }).end(bytes);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "::1", resolve));
+  try {
+    const address = server.address();
+    const name = `[::1]:${typeof address === "object" && address ? address.port : 0}/box`;
+    expect((await fetched(name, "")).image).toMatchObject({ name });
+  } finally {
+    server.closeAllConnections();
+    await new Promise((done) => server.close(done));
+  }
 });

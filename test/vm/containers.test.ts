@@ -13,8 +13,8 @@ import { BUSYBOX, openEnds, type Came, type EndsBench, type Wanted } from "./mac
 import { debianInits, machines, run } from "./support.ts";
 
 const TREE_OF_OUT: InputTree = { entries: [], mounts: [{ path: "/out", writable: true, keep: true }] };
-const PASSWD = "root:x:0:0::/root:/bin/sh\nweb:x:33:44:Web:/srv/web:/bin/sh\n";
-const GROUP = "root:x:0:\nweb:x:44:\nlog:x:50:web,other\ntty:x:5:\naudio:x:29:web\n";
+const PASSWD = "root:x:0:0::/root:/bin/sh\nweb:x:33:44:Web:/srv/web:/bin/sh\n7:x:8:9::/seven:\nshort:x:61\n";
+const GROUP = "root:x:0:\nweb:x:44:\nlog:x:50:web,other\ntty:x:5:\naudio:x:29:web\n9:x:77:\n";
 /** So long nothing that is waited for here takes, however slow the machine is: what it bounds ends by its own doing. */
 const AMPLE_MS = 600_000;
 
@@ -102,6 +102,13 @@ machines("an image's program", () => {
       ["1234", "1234:0: /"],
       ["1234:77", "1234:77: /"],
       ["root:web", "0:44: /root"],
+      ["web:", "33:44: /srv/web"],
+      ["web:log:more", "33:50: /srv/web"],
+      ["+33", "33:44:50 29 /srv/web"],
+      ["0033:050", "33:50: /srv/web"],
+      ["7", "7:0: /"],
+      ["0:9", "0:9: /root"],
+      ["short", "61:0: /"],
       ["nobody", expect.stringContaining("user nobody is not in the image's /etc/passwd")],
       ["4294967295", expect.stringContaining("4294967295 is no number of a user or group")],
       ["web:4294967296", expect.stringContaining("4294967296 is no number of a user or group")],

@@ -10,7 +10,7 @@ import { ImageTree, isThere, type Place } from "../../packages/guests/src/qemu/o
 import { readTar, type TarEntry } from "@xenoservers/protocol/archive";
 import { atOnce } from "../../packages/guests/src/qemu/oci/in-steps.ts";
 import { ROOT } from "../../packages/guests/src/qemu/oci/overlay-disk.ts";
-import { TAR_END, tarHeader } from "../../packages/guests/src/qemu/oci/tar-write.ts";
+import { TAR_END, tarHeader } from "@xenoservers/protocol/archive/write";
 import { Refusal } from "../../packages/guests/src/qemu/refusal.ts";
 import { layoutOf, machines, run } from "./support.ts";
 

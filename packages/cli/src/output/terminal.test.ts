@@ -119,7 +119,7 @@ describe("this program's code", () => {
       "local/local-run.ts",
       "output/shown.ts",
       "output/terminal.ts",
-      ...["console", "exec", "lease-result", "map", "run-by-lease", "run-replicas", "run-reused"].map((verb) => `verbs/${verb}.ts`),
+      ...["console", "cp", "exec", "lease-result", "map", "run-by-lease", "run-replicas", "run-reused"].map((verb) => `verbs/${verb}.ts`),
     ]);
   });
 });

@@ -93,7 +93,7 @@ export const LEASES: readonly Verb[] = [
   ),
   verb(
     "cp",
-    "copy files and folders: LEASE:/path here, or here LEASE:/path",
+    "copy files and folders: LEASE:/path here, or here LEASE:/path; - is a tar archive on stdin or stdout",
     async () => (await machineTakes()).copyInput,
     async (given) => (await import("../verbs/cp.ts")).copy(given),
   ),

@@ -1,11 +1,22 @@
 /** `xeno cp`: files and folders into a machine or out of it. */
 import { lstat, stat } from "node:fs/promises";
 import path from "node:path";
-import { agentCopyIn, agentCopyOut, type CopyOptions, GuestFiles, assertPlaceFor, copyIn, copyOut, isWithoutShell } from "@xenoservers/sdk";
+import {
+  agentCopyIn,
+  agentCopyOut,
+  archiveIn,
+  archiveOut,
+  type CopyOptions,
+  GuestFiles,
+  assertPlaceFor,
+  copyIn,
+  copyOut,
+  isWithoutShell,
+} from "@xenoservers/sdk";
 import type { CopyInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { ProgressLine } from "../output/progress.ts";
-import { say } from "../output/terminal.ts";
+import { say, showRaw } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 
 interface Place {
@@ -57,6 +68,34 @@ async function into(from: string, { lease, file }: Place): Promise<Copy> {
   };
 }
 
+/** Standard input or output, as with container engines: a tar archive. */
+const STREAM = "-";
+
+async function noAgent(): Promise<never> {
+  throw new UserError("this guest has no Perl, which archives need there: install it, or copy file by file");
+}
+
+function archiveOf({ lease, file }: Place): Copy {
+  if (process.stdout.isTTY) throw new UserError(`an archive is nothing to read: xeno cp ${lease}:${file} - > FILE.tar`);
+  return {
+    ...{ lease, what: path.posix.basename(file), byAgent: noAgent },
+    byShell: (files, options) => archiveOut(files, file, (bytes) => showRaw("stdout", bytes), options),
+  };
+}
+
+function unpackedIn({ lease, file }: Place): Copy {
+  if (process.stdin.isTTY) throw new UserError(`an archive is nothing to type: tar -c FOLDER | xeno cp - ${lease}:${file}`);
+  return { lease, what: STREAM, byAgent: noAgent, byShell: (files, options) => archiveIn(files, process.stdin, file, options) };
+}
+
+async function wantedOf(from: string, to: string): Promise<Copy> {
+  const [source, target] = [placeIn(from), placeIn(to)];
+  if (source && target) throw new UserError("one of the two is a path here: copy out of the one machine first, then into the other");
+  if (source) return to === STREAM ? archiveOf(source) : outOf(source, to);
+  if (target) return from === STREAM ? unpackedIn(target) : into(from, target);
+  throw new UserError("one of the two must be LEASE:/path");
+}
+
 async function withShell(held: Held, { what, byShell }: Copy, owners: boolean): Promise<string[]> {
   const files = await GuestFiles.open(held.session.machine);
   const line = new ProgressLine(what);
@@ -71,10 +110,7 @@ async function withShell(held: Held, { what, byShell }: Copy, owners: boolean): 
 }
 
 export async function copy({ from, to, archive }: CopyInput): Promise<void> {
-  const [source, target] = [placeIn(from), placeIn(to)];
-  if (source && target) throw new UserError("one of the two is a path here: copy out of the one machine first, then into the other");
-  if (!source && !target) throw new UserError("one of the two must be LEASE:/path");
-  const wanted = source ? await outOf(source, to) : await into(from, target!);
+  const wanted = await wantedOf(from, to);
   const held = await hold(wanted.lease, null);
   try {
     const leftOut = await withShell(held, wanted, archive).catch(async (error: unknown) => {

@@ -19,6 +19,7 @@ import { BETWEEN, PLACE, argsAndInputs, argsFor, assertApart, filesMeant, nameIn
 import { environmentOf } from "../input/environment.ts";
 import { stopsOnExit } from "../input/on-exit.ts";
 import { programOf } from "../input/program.ts";
+import { pythonWords, type PythonWords } from "../input/python-words.ts";
 import type { MapInput } from "../input/verbs/map.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { onSignals } from "../output/interrupt.ts";
@@ -35,8 +36,10 @@ const FAILED = 1;
 const USUAL_BUDGET = 1_000_000_000n;
 
 interface Asked {
-  file: string;
+  program: Pick<RunInput, "python" | "module" | "image">;
   args: string[];
+  /** Of the program, beside what is typed for it. */
+  env: PythonWords["env"];
   /** Files, or numbers. */
   inputs: string[];
 }
@@ -53,9 +56,20 @@ export const shareOf = (budget: bigint, parallel: number): bigint => {
   return share > 0n ? share : 1n;
 };
 
-function runOf({ file, args }: Asked, input: MapInput): (at: string) => RunInput {
+/** What `xeno run` would make of the same words. */
+async function programIn(typed: { file: string; args: string[] }): Promise<Omit<Asked, "inputs">> {
+  const python = await pythonWords(typed);
+  if (python?.script === "stdin") throw new UserError(`${typed.file} what? name the script before --: xeno map script.py -- FILES`);
+  if (python) {
+    const { script, args, env } = python;
+    return { program: { python: "file" in script ? script.file : script }, args, env };
+  }
+  const { file, args } = await programOf(typed);
+  return { program: file.endsWith(".py") ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file }, args, env: [] };
+}
+
+function runOf({ program, args, env: own }: Asked, input: MapInput): (at: string) => RunInput {
   const { maxPrice, maxFee, maxTime, maxFuel, maxOutput, assurance, pay, on, where, cpu, mem, disk, label, account } = input;
-  const program: RunInput = file.endsWith(".py") ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file };
   const bounds: RunInput = {
     ...{ budget: input.each ?? shareOf(input.budget ?? USUAL_BUDGET, input.parallel), maxOutput, assurance, on, where, cpu },
     ...(maxTime === null ? {} : { maxTime }),
@@ -68,7 +82,7 @@ function runOf({ file, args }: Asked, input: MapInput): (at: string) => RunInput
     ...(label === null ? {} : { label }),
     ...(account === null ? {} : { account }),
   };
-  const env = Object.fromEntries(environmentOf(input));
+  const env = Object.fromEntries([...environmentOf(input), ...own]);
   return (at) => ({
     ...program,
     ...bounds,
@@ -84,13 +98,13 @@ async function asked({ file: typed, words, out, array, null: isNulled }: MapInpu
   if (array !== null && named.length > 0) throw new UserError("--array runs on numbers: leave out the files behind --, or --array");
   const isPiped = named.join() === "-";
   if (isNulled && !isPiped) throw new UserError("--null is for names that are piped in: find … -print0 | xeno map -0 script.py -- -");
-  const { file, args } = await programOf({ file: typed, args: typedArgs });
+  const program = await programIn({ file: typed, args: typedArgs });
   const inputs = array?.map(String) ?? (isPiped ? await namesFrom(process.stdin, isNulled) : await filesMeant(named));
   if (out !== null) {
     assertApart(inputs);
     await assertPlaceFor(out);
   }
-  return { file, args, inputs };
+  return { ...program, inputs };
 }
 
 function jsonOf({ index, input, ok, isEarlier, isReused, result, ...more }: Mapped<string>): Record<string, unknown> {

@@ -36,6 +36,9 @@ const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
   ["wasi:", `its imports are of WASI 0.2: ${BUILD}`],
   ["wasi.thread-spawn", "threads are not deterministic; build without them, for wasm32-wasip1"],
   ["wasix_", `WASIX has calls beyond WASI's: ${BUILD}`],
+  ["env.napi_", `it is an addon for Node: ${BUILD}, as a command`],
+  ["napi.", `it is an addon for Node: ${BUILD}, as a command`],
+  ["webcil.", `it is a library of .NET in a wrapping for browsers: ${BUILD}, as a command`],
   ["a.", "it is Emscripten's build for a browser: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
   ["env.", "it needs a host of its own, such as Emscripten's: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
 ];

@@ -188,8 +188,7 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
   };
   switch (id) {
     case SECTION.custom:
-      if (nameOf(section) === "name") module.names = { start: section.at, end: section.end };
-      return;
+      return readCustom(module, nameOf(section), section, at);
     case SECTION.type:
       return readTypes(module, section, counted("types"));
     case SECTION.import:
@@ -225,6 +224,15 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
   }
 }
 
+/** What tool-conventions' DynamicLinking.md has a library say of itself, in its second and first edition. */
+const OF_LIBRARIES: readonly string[] = ["dylink.0", "dylink"];
+
+function readCustom(module: ParsedModule, name: string, section: Reader, at: number): void {
+  if (OF_LIBRARIES.includes(name))
+    throw new Refusal(`section ${name}`, at, "it is a library that a host links into a program while that runs: link it into a command");
+  if (name === "name") module.names = { start: section.at, end: section.end };
+}
+
 function each(count: number, read: () => void): void {
   for (let left = count; left > 0; left--) read();
 }
@@ -248,6 +256,8 @@ function importOf(section: Reader): ParsedImport {
   const text = `${nameOf(section)}.${nameOf(section)}`;
   const names = { start, end: section.at };
   const kind = section.byte();
+  // of a memory it tells more which kind it is than who has to bring it
+  if (kind === KIND.memory) limitsOf(section);
   if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, wayOut(text));
   return { names, text, type: section.u32() };
 }

@@ -81,10 +81,13 @@ async function assertEmpty(file: string): Promise<void> {
 
 const sum = (...texts: string[]): string => createHash("sha256").update(texts.join("\0")).digest("hex").slice(0, 32);
 
+/** Where the bytes of a file lie until all have come: of one that begins anew when it is cut off. */
+export const plainPart = (target: string): string => path.posix.join(path.posix.dirname(target), `.xeno-part-${sum(target)}`);
+
 /** The same for the same bytes under the same name: what is there of it can be gone on from. */
 async function partName(target: string, { file, stats }: Local): Promise<string> {
   const folder = path.posix.dirname(target);
-  if (stats.size < RESUMED_FROM_BYTES) return path.posix.join(folder, `.xeno-part-${sum(target)}`);
+  if (stats.size < RESUMED_FROM_BYTES) return plainPart(target);
   const hash = createHash("sha256");
   for await (const part of createReadStream(file)) hash.update(part as Uint8Array);
   return path.posix.join(folder, `.xeno-part-${sum(target, hash.digest("hex"))}`);

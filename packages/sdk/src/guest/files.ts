@@ -231,6 +231,11 @@ export class GuestFiles {
     return this.#ask(["link", path, target, ...ownerWords(owner)], () => this.#ok());
   }
 
+  /** A file that is there has this name, too. */
+  name(path: string, file: string): Promise<void> {
+    return this.#ask(["name", path, file], () => this.#ok());
+  }
+
   /** Of a folder, when all that it holds has come. */
   times(path: string, mode: number, mtime: number): Promise<void> {
     return this.#ask(["times", path, mode, mtime], () => this.#ok());

@@ -4,8 +4,10 @@ import { entrypointFrom, processFrom, signalIn } from "./process-held.ts";
 describe("how an image's program is held", () => {
   it.each([
     ["SIGTERM", 15],
+    ["cld", 17],
     ["term", 15],
     ["9", 9],
+    ["cld", 17],
     ["SIGRTMIN+3", 37],
     ["RTMAX-1", 63],
     ["SIGQUIT", 3],

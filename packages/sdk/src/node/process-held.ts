@@ -16,7 +16,7 @@ const UNSIZED = { rows: 24, columns: 80 };
 export function signalIn(text: string): number | null {
   const [, name, shift] = /^(?:SIG)?([A-Z0-9]+?)(?:([+-]\d{1,2}))?$/.exec(text.toUpperCase()) ?? [];
   if (name === undefined) return null;
-  const known: Readonly<Record<string, number>> = constants.signals;
+  const known: Readonly<Record<string, number>> = { ...constants.signals, SIGCLD: constants.signals.SIGCHLD };
   const base = /^\d+$/.test(name) ? Number(name) : name === "RTMIN" ? RTMIN : name === "RTMAX" ? RTMAX : known[`SIG${name}`];
   if (base === undefined || (shift !== undefined && !name.startsWith("RTM"))) return null;
   const signal = base + Number(shift ?? 0);

@@ -128,7 +128,7 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   const isPython = name.endsWith(".py");
   const { mounts, preopens, shared } = await foldersOf(options);
   const isHere = typeof options.file === "string";
-  const folder = isHere ? folderInGuest(file, shared) : null;
+  const folder = isHere ? folderInGuest(file, shared) : shared.some(({ guest }) => guest === WORKING_FOLDER) ? "/" : null;
   const typed = options.env.map(envPair);
   const modules = new Map(typed).get("PYTHONPATH");
   const python = isPython ? await pythonMounts({ file, name, blob, isHere, folder, path: modules }, mounts) : null;

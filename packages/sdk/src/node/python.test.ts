@@ -19,12 +19,24 @@ it.each([
   ["\"\"\"\nimport numpy\n\"\"\"\nx = '''\nfrom a import b\n'''", []],
   ["# import numpy\nimportant = 1\nfrom_x = 2", []],
   ["import json # numpy", ["json"]],
+  ["x = (\"'''\", '\"\"\"')  # it's \"\"\"\ndef f():\n  '''of\nimport goods\n'''\nimport json", ["json"]],
+  ["from a import (\n  b, # c\nimport_d)\r\nimport json\r", ["a", "json"]],
+  ["if __name__ == '__main__':\n\n    import a\n    if b:\n        import c\n    from d import e\nimport f\n", ["a", "d", "f"]],
+  ['if __name__ == "__main__": # runs\n\tfrom multiprocessing import Pool', ["multiprocessing"]],
+  ["if __name__ == 'other':\n  import a", []],
+  ["from concurrent.futures import as_completed, ProcessPoolExecutor", ["concurrent", "multiprocessing"]],
+  ["from concurrent import futures\npool = futures.ProcessPoolExecutor()", ["concurrent", "multiprocessing"]],
+  ['import runpy\nrunpy.run_module("pip.x", run_name="__main__", alter_sys=True)', ["runpy", "pip"]],
 ])("%j imports %j", (source, names) => expect(importsOf(source)).toEqual(names));
 
 describe("a script", () => {
   it("that imports what is not there is refused before anything is looked for, with the way out", async () => {
     const file = script("import json\nimport numpy, requests\n");
-    await expect(pythonMounts(file, [])).rejects.toThrow(/imports numpy, requests, .*xeno run python:3\.12 .*x\.py/);
+    const packages = /imports numpy, requests, .*pip install --target packages.*an image that has it/;
+    await expect(pythonMounts(file, [])).rejects.toThrow(packages);
+    const image = /x\.py imports multiprocessing, .*an image that has \(xeno run python:3\.12 \.\/x\.py\)/;
+    await expect(pythonMounts({ ...script("import multiprocessing"), isHere: true }, [])).rejects.toThrow(image);
+    await expect(pythonMounts(script("import lzma"), [])).rejects.toThrow(/an image that has \(python:3\.12\)$/);
   });
 
   it.each([
@@ -58,7 +70,7 @@ describe("a script", () => {
       return new TextDecoder().decode(await entry.blob.read(0, entry.blob.size));
     };
     const plain = await before("print(1)");
-    expect(plain).toMatch(/^import os\n[\s\S]{0,400}import sys\nsys\.stdout\.reconfigure\(line_buffering=True\)\n$/);
+    expect(plain).toMatch(/^import os\n[\s\S]{0,600}import sys\nsys\.stdout\.reconfigure\(line_buffering=True\)\n$/);
     const more = await before("import asyncio");
     expect(more).toContain("class _Finder");
     expect(more.endsWith(plain)).toBe(true);

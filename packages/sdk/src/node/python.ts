@@ -29,18 +29,45 @@ export const PYTHON_MODULES: ReadonlySet<string> = new Set(
   wsgiref xml xmlrpc zipapp zipfile zipimport zlib zoneinfo`.split(/\s+/),
 );
 
-/** What begins at the left margin, up to a text or a comment, or to what a colon holds under a condition. */
-const AT_MARGIN = /^[A-Za-z_][^#'":\n]*/gm;
+/** Strings of both kinds and comments, whichever begins first. */
+const TEXT = /#[^\n]*|("""|''')(?:\\[\s\S]|(?!\1)[^\\])*\1|"(?:\\[\s\S]|[^"\\\n])*"|'(?:\\[\s\S]|[^'\\\n])*'/g;
+/** What begins at the left margin, up to what a colon holds under a condition. */
+const AT_MARGIN = /^[A-Za-z_][^:\n]*/gm;
+/** What is under this condition runs in each script that is run. */
+const MAIN = /^if[ \t]+__name__[ \t]*==[ \t]*"__main__"[ \t]*:[ \t]*\n((?:[ \t]+[^\n]*\n|[ \t]*\n)+)/gm;
+const INDENT = /^[ \t]+(?=\S)/m;
+
+/** With the statements of that block at the margin; what is deeper in it stays under its own condition. */
+const withMain = (code: string): string =>
+  code.replaceAll(MAIN, (_, block: string) => {
+    const indent = INDENT.exec(block)?.[0] ?? "";
+    return `\n${block
+      .split("\n")
+      .map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
+      .join("\n")}`;
+  });
+
+/** A part of a module that is there, which cannot be. */
+const WITHOUT = /^from[ \t]+concurrent\.futures[ \t]+import\b[^\n]*\bProcessPoolExecutor\b|\bfutures\.ProcessPoolExecutor\b/m;
+const PROCESSES = "multiprocessing";
+/** How `python3 -m` is run. */
+const NAMED = /^runpy\.run_module\("([\w.]+)"/gm;
 
 /** Of statements at the left margin, several on a line too: others are under a condition, or caught. */
 export function importsOf(source: string): string[] {
-  const code = source
-    .replaceAll(/("""|''')[\s\S]*?\1/g, '""')
-    .replaceAll(/\\\r?\n/g, " ")
-    .replaceAll(AT_MARGIN, (line) => line.replaceAll(/;[ \t]*/g, "\n"));
-  const names = [...code.matchAll(/^import[ \t]+([^#\n;]+)|^from[ \t]+([\w.]+)[ \t]+import\b/gm)].flatMap(([, many, one]) =>
+  const plain = withMain(
+    `${source}\n`
+      .replaceAll(/\r\n?/g, "\n")
+      .replaceAll(TEXT, (text) => (text.startsWith("#") ? "" : text.slice(1, -1) === "__main__" ? '"__main__"' : '""'))
+      .replaceAll(/\\\n/g, " ")
+      .replaceAll(/\([^()]*\)/g, (group) => group.replaceAll("\n", " ")),
+  );
+  const code = plain.replaceAll(AT_MARGIN, (line) => line.replaceAll(/;[ \t]*/g, "\n"));
+  const names = [...code.matchAll(/^import[ \t]+([^\n;]+)|^from[ \t]+([\w.]+)[ \t]+import\b/gm)].flatMap(([, many, one]) =>
     many === undefined ? [one!] : many.split(",").map((each) => each.trim().split(/\s/)[0]!),
   );
+  names.push(...[...source.matchAll(NAMED)].map(([, name]) => name!));
+  if (WITHOUT.test(code)) names.push(PROCESSES);
   return [...new Set(names.map((name) => name.split(".")[0]!).filter((name) => /^\w+$/.test(name)))];
 }
 
@@ -65,6 +92,20 @@ function folderOf(file: string): string {
 const ARCHIVE = /\.(?:zip|whl|egg|pyz)\b/;
 const MAKES_MODULES = /\bzipimport\b|\bsys\.(?:modules|meta_path|path_hooks)\b/;
 
+/** What CPython's library has elsewhere, and WASI lacks what it needs. */
+const IN_IMAGES: ReadonlySet<string> = new Set(
+  `ctypes curses ensurepip fcntl grp idlelib lib2to3 lzma mmap multiprocessing pty pwd readline resource ssl syslog termios tkinter tty
+  turtle venv`.split(/\s+/),
+);
+
+/** Packages of others lie in no image of Python's own. */
+function wayOut(missing: readonly string[], file: string | null): string {
+  if (missing.every((name) => IN_IMAGES.has(name)))
+    return file === null ? "run it in an image that has (python:3.12)" : `run it in an image that has (xeno run python:3.12 ${file})`;
+  const folder = `pip install --target packages, then --dir packages --env PYTHONPATH=/packages`;
+  return `bring in what is of Python alone (${folder}), or run it in an image that has it`;
+}
+
 /** Throws InputError where the script imports what neither the runtime has, nor a folder brings in, nor itself could make. */
 async function assertImports({ file, isHere, path: typed = "" }: Script, source: string, brought: readonly SourceEntry[]): Promise<void> {
   if (ARCHIVE.test(source) || ARCHIVE.test(typed) || MAKES_MODULES.test(source)) return;
@@ -77,8 +118,7 @@ async function assertImports({ file, isHere, path: typed = "" }: Script, source:
     const [lies, them] = beside.length > 1 ? ["lie", missing.join(", ")] : ["lies", missing[0]];
     throw new InputError(`${file} imports ${them}, which ${lies} beside it: bring that folder in with --dir ${folderOf(file)}`);
   }
-  const what = `${file} imports ${missing.join(", ")}, which Python on WASI has not`;
-  throw new InputError(`${what}: run it in an image that has (xeno run python:3.12 ${file}), or bring it in with --dir`);
+  throw new InputError(`${file} imports ${missing.join(", ")}, which Python on WASI has not: ${wayOut(missing, isHere ? file : null)}`);
 }
 
 const SUPPORT = fileURLToPath(new URL("./sitecustomize.py", import.meta.url));
@@ -99,6 +139,12 @@ def _chdir(change):
 os.chdir = _chdir(os.chdir)
 del _chdir
 `;
+/** Its library asks only where the system has a call for it; scripts ask, and catch what they are told of a pipe. */
+const NO_TERMINAL = `def _get_terminal_size(fd=1, /):
+    raise OSError(59, os.strerror(59))
+os.get_terminal_size = _get_terminal_size
+del _get_terminal_size
+`;
 const WANTS_SUPPORT = /\b(?:asyncio|concurrent|pbkdf2_hmac)\b/;
 const ZONES = "/usr/share/zoneinfo";
 
@@ -117,7 +163,7 @@ interface Script {
 
 async function beforeScript(wantsSupport: boolean): Promise<Blob> {
   const support = wantsSupport ? await readFile(SUPPORT, "utf8") : "";
-  return bytesBlob(new TextEncoder().encode(support + WHERE_IT_IS + LINE_BY_LINE));
+  return bytesBlob(new TextEncoder().encode(support + WHERE_IT_IS + NO_TERMINAL + LINE_BY_LINE));
 }
 
 /** The script and what it needs beside it, looked at with what its folders bring in. */

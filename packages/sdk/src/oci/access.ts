@@ -4,6 +4,7 @@
  * only one refusal after another is taken for the last word. Who controls the inputs: the registry (challenges), the place that gives
  * tokens.
  */
+import path from "node:path";
 import type { Timers } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import type { Answer } from "./answer.ts";
@@ -11,6 +12,7 @@ import { ask, type Asker, type Question } from "./asking.ts";
 import { challengesIn, type Challenge } from "./challenge.ts";
 import type { Login } from "./login.ts";
 import { loginFor, type FoundLogin } from "./logins.ts";
+import { certificateFolders, certificateName, certificatesFor, type Certificates } from "./registry-certificates.ts";
 import type { PullSource } from "./pull-sources.ts";
 import { DEFAULT_REGISTRY, registryUrl, type Reference } from "./reference.ts";
 import { OciError } from "./source.ts";
@@ -32,6 +34,7 @@ export class Access {
   readonly #source: PullSource;
   readonly #reference: Reference;
   readonly #asker: Asker;
+  #certificates: Promise<Certificates | null> | null = null;
   #found: Promise<FoundLogin> | null = null;
   #authorization: string | null = null;
 
@@ -40,12 +43,17 @@ export class Access {
     this.#source = source;
     this.#reference = reference;
     const isPlain = registryUrl(reference.registry).startsWith("http:");
-    const isItself = (url: URL): boolean => isInsecure && url.host === new URL(registryUrl(reference.registry)).host;
+    const isItself = (url: URL): boolean => url.host === new URL(registryUrl(reference.registry)).host;
     this.#asker = {
       timers,
       // plain http is for this machine's own registries and those that settings name, and nobody else leads there
-      mayGo: (url) => url.protocol === "https:" || (isPlain && registryUrl(url.host) === url.origin) || isItself(url),
-      isInsecure: isItself,
+      mayGo: (url) => url.protocol === "https:" || (isPlain && registryUrl(url.host) === url.origin) || (isInsecure && isItself(url)),
+      isInsecure: (url) => isInsecure && isItself(url),
+      secured: async (url) => {
+        const kept = await (this.#certificates ??= certificatesFor(reference.registry));
+        return kept ? { ca: kept.ca, ...(isItself(url) ? kept.own : {}) } : undefined;
+      },
+      certificates: path.join(certificateFolders()[0] ?? "", certificateName(reference.registry)),
     };
   }
 

@@ -3,7 +3,7 @@
  * way, because digests are of what lies there. Who controls the inputs: the other side, every byte, and when they come.
  */
 import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { request as httpsRequest, type RequestOptions } from "node:https";
 import type { Timers } from "@xenoservers/protocol/link";
 import { Answer, SILENCE_MS_MAX, causeOf } from "./answer.ts";
 import { Mishap } from "./patience.ts";
@@ -23,12 +23,23 @@ export interface Asker {
   mayGo(url: URL): boolean;
   /** Whether it is taken at its word there, whoever vouches for its certificate: settings say so. */
   isInsecure?(url: URL): boolean;
+  /** Who vouches for places there besides, and what is shown of oneself; undefined: nothing but the usual. */
+  secured?(url: URL): Promise<Secured | undefined>;
+  /** Where such would lie. */
+  certificates?: string;
 }
+
+type Secured = Pick<RequestOptions, "ca" | "cert" | "key">;
 
 /** What a second try changes nothing about. */
 const FINAL: ReadonlySet<string> = new Set(["ENOTFOUND", "EACCES", "EPERM", "ERR_INVALID_URL", "ERR_INVALID_CHAR"]);
 const isFinal = (code: string): boolean =>
   FINAL.has(code) || /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|EPROTO)/.test(code);
+
+/** It wants to know who asks. */
+const wantsCertificate = (code: string): boolean => /^ERR_SSL_.*ALERT_(?:CERTIFICATE_REQUIRED|BAD_CERTIFICATE)$/.test(code);
+/** Nobody whom this machine knows vouches for it. */
+const isUnknown = (code: string): boolean => /^(?:DEPTH_ZERO_SELF|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY))/.test(code);
 
 const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
 
@@ -38,21 +49,35 @@ export class NoWay extends OciError {}
 /** Nobody listens there; whether that is final, only who has been there before can say. */
 export class Unreachable extends Mishap {}
 
-function failure(url: URL, error: unknown): Error {
+function failure(url: URL, error: unknown, { certificates }: Asker): Error {
   if (error instanceof Mishap || error instanceof OciError) return error;
   const code = codeOf(error);
+  if (wantsCertificate(code) && certificates !== undefined)
+    return new NoWay(
+      `${url.host} wants the certificate of whoever asks: put it and its key into ${certificates} as client.cert and client.key`,
+      {
+        cause: error,
+      },
+    );
+  if (isUnknown(code) && certificates !== undefined) {
+    const advice = `if it is yours, put the certificate of who does into ${certificates} as ca.crt`;
+    return new NoWay(`nobody whom this machine trusts vouches for ${url.host} (${code}); ${advice}`, { cause: error });
+  }
   const why = `${url.host} cannot be reached (${causeOf(error)})`;
   if (isFinal(code)) return new NoWay(`${why}; check its name, and your connection`, { cause: error });
   return code === "ECONNREFUSED" ? new Unreachable(why) : new Mishap(why);
 }
 
-function once(url: URL, { headers, form }: Question, { timers, isInsecure }: Asker): Promise<Answer> {
+async function once(url: URL, { headers, form }: Question, asker: Asker): Promise<Answer> {
+  const { timers, isInsecure } = asker;
+  const secured = url.protocol === "https:" ? await asker.secured?.(url) : undefined;
   return new Promise((resolve, reject) => {
     const body = form?.toString();
     const posted = body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded", "content-length": String(body.length) };
     const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
       method: body === undefined ? "GET" : "POST",
       headers: { "user-agent": "xenoservers", "accept-encoding": "identity", ...headers, ...posted },
+      ...secured,
       ...(isInsecure?.(url) === true ? { rejectUnauthorized: false } : {}),
     });
     const heard = timers.after(SILENCE_MS_MAX, () => request.destroy(new Mishap(`${url.host} does not answer`)));
@@ -62,7 +87,7 @@ function once(url: URL, { headers, form }: Question, { timers, isInsecure }: Ask
     });
     request.once("error", (error) => {
       heard();
-      reject(failure(url, error));
+      reject(failure(url, error, asker));
     });
     request.end(body);
   });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { resolveImage } from "./image.ts";
+import { parseImageConfig, resolveImage } from "./image.ts";
 import { readManifest } from "./manifest.ts";
 import { OciError, type Descriptor, type OciSource } from "./source.ts";
 
@@ -190,6 +190,17 @@ it("brings no layer of another size than its manifest says", async () => {
 it("passes over environment that sets nothing, as engines do", async () => {
   const { env } = await resolveImage(imageOf([[Buffer.from("l"), LAYER]], { Env: ["A=1", "NOTHING", "=x", "B="] }), cache);
   expect(env).toEqual(["A=1", "B="]);
+});
+
+it("starts what engines start of odd words, and takes a platform in any case of its letters", async () => {
+  const started = async (config: object, more: object = {}): Promise<string[]> => {
+    const { entrypoint, command } = parseImageConfig(Buffer.from(JSON.stringify({ config, ...more })), "odd");
+    return [...entrypoint, "|", ...command];
+  };
+  expect(await started({ Entrypoint: [""], Cmd: ["/bin/true"] })).toEqual(["|", "/bin/true"]);
+  expect(await started({ Entrypoint: ["", "a"] })).toEqual(["", "a", "|"]);
+  expect(await started({ Cmd: ["/bin/echo", null] }, { os: "Linux", architecture: "AMD64" })).toEqual(["|", "/bin/echo", ""]);
+  await expect(started({ Cmd: "/bin/sh -c x" })).rejects.toThrow("the configuration of odd is damaged");
 });
 
 it("asks for no layer that this machine has no room for, whatever a manifest says of its size", async () => {

@@ -15,7 +15,15 @@ import { readManifest } from "./manifest.ts";
 import { PLATFORM, isOurs } from "./platform.ts";
 import { OciError, type OciSource } from "./source.ts";
 
-const zStrings = z.array(z.string()).nullish();
+/** What says nothing is an empty word, to engines. */
+const zStrings = z
+  .array(
+    z
+      .string()
+      .nullable()
+      .transform((word) => word ?? ""),
+  )
+  .nullish();
 const zConfig = z.object({
   architecture: z.string().nullish(),
   os: z.string().nullish(),
@@ -71,6 +79,9 @@ function compressionOf(mediaType: string, name: string): OciLayer["compression"]
   return COMPRESSIONS.find(([ends]) => ends.test(mediaType))?.[1] ?? "none";
 }
 
+/** `ENTRYPOINT [""]` is how people take one away that an image was built on. */
+const entrypointOf = (words: string[]): string[] => (words.length === 1 && words[0] === "" ? [] : words);
+
 /** What an image starts and where it runs. Throws OciError, also where no server could. */
 export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
   const read = zConfig.safeParse(inSmallLetters(jsonIn(Buffer.from(bytes).toString("utf8")), 2));
@@ -79,7 +90,7 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
   if (!isOurs({ os: os || PLATFORM.os, architecture: architecture || PLATFORM.architecture }))
     throw new OciError(`${name} is an image for ${os || "?"}/${architecture || "?"}; servers run ${PLATFORM.os}/${PLATFORM.architecture}`);
   return {
-    entrypoint: config?.entrypoint ?? [],
+    entrypoint: entrypointOf(config?.entrypoint ?? []),
     command: config?.cmd ?? [],
     // engines pass over what sets nothing
     env: (config?.env ?? []).filter((each) => each.indexOf("=") > 0),

@@ -5,14 +5,29 @@ it.each([
   ["python:3.12", "registry-1.docker.io", "library/python", "3.12"],
   ["ghcr.io/a/b-c/d__e:v1", "ghcr.io", "a/b-c/d__e", "v1"],
   ["localhost:5000/x", "localhost:5000", "x", "latest"],
+  ["[::1]:5000/x:v1", "[::1]:5000", "x", "v1"],
+  ["[2001:db8::1]/a/x", "[2001:db8::1]", "a/x", "latest"],
   ["docker.io/a.b/c--d", "registry-1.docker.io", "a.b/c--d", "latest"],
 ])("reads %s as container engines do", (text, registry, repository, version) => {
   expect(parseReference(text)).toEqual({ registry, repository, version });
 });
 
-it.each(["n/./e", "n/../../e", "r.example/a/../../v2/b", "a..b", "a//b", "N/x", ".0/x", "s.0/x", "-a.b/x", "a.example:99999/x", "a/b-"])(
-  "takes no name that leads elsewhere in a registry, or to none: %s",
-  (text) => {
-    expect(parseReference(text)).toBeNull();
-  },
-);
+it.each([
+  "n/./e",
+  "n/../../e",
+  "r.example/a/../../v2/b",
+  "a..b",
+  "a//b",
+  "N/x",
+  ".0/x",
+  "s.0/x",
+  "-a.b/x",
+  "a.example:99999/x",
+  "a/b-",
+  "[::1/x",
+  "[:::1]/x",
+  "[g::1]/x",
+  "::1/x",
+])("takes no name that leads elsewhere in a registry, or to none: %s", (text) => {
+  expect(parseReference(text)).toBeNull();
+});

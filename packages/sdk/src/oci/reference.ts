@@ -1,4 +1,4 @@
-/** Names of OCI images, as docker and podman read them: [HOST[:PORT]/]REPOSITORY[:TAG][@sha256:DIGEST]. */
+/** Names of OCI images, as docker and podman read them: [HOST[:PORT]/]REPOSITORY (HOST may be [IPv6])[:TAG][@sha256:DIGEST]. */
 export interface Reference {
   registry: string;
   repository: string;
@@ -10,7 +10,8 @@ export const DEFAULT_REGISTRY = "registry-1.docker.io";
 /** How that one stands in images' names. */
 export const DEFAULT_HOST = "docker.io";
 
-const HOST = /(?<host>[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::\d{1,5})?)\//;
+const LABEL = /[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?/.source;
+const HOST = new RegExp(`(?<host>(?:\\[[0-9a-fA-F:]{2,39}\\]|${LABEL}(?:\\.${LABEL})*)(?::\\d{1,5})?)/`);
 /** Each part begins and ends with a letter or digit: none is `.` or `..`, which would lead elsewhere in the registry. */
 const PART = /[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*/;
 const REPOSITORY = new RegExp(`(?<repository>${PART.source}(?:/${PART.source})*)`);
@@ -43,6 +44,6 @@ export const fullName = ({ registry, repository }: Omit<Reference, "version">): 
 /** As docker does: plain http is for this machine's own registries only. */
 export function registryUrl(registry: string): string {
   const host = registry.replace(/:\d+$/, "");
-  const own = host === "localhost" || host.startsWith("127.");
+  const own = host === "localhost" || host === "[::1]" || host.startsWith("127.");
   return `${own ? "http" : "https"}://${registry}`;
 }

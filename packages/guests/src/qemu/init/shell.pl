@@ -100,6 +100,7 @@ sub run {
 #   get PATH OFFSET                                        u32 length and bytes, again and again, 0; ok
 #   folder PATH MODE UID GID                               ok; ok there: it was there, and stays as it is
 #   link PATH TARGET UID GID, times PATH MODE MTIME        ok
+#   name PATH FILE                                         ok: the same file has this name, too
 # Anything else, and what fails: no WORDS
 sub whole { my ($want) = @_; my $got = ''; while (length $got < $want) { my $n = sysread(STDIN, $got, $want - length $got, length $got); return undef unless $n } return $got }
 sub out { my ($bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite(STDOUT, $bytes, length($bytes) - $at, $at); syscall(231, 1) unless $n; $at += $n } }
@@ -172,6 +173,7 @@ sub files {
       $why = -e _ ? "$of[0] is there, and no folder" : mkdir($of[0], 0700) && owned(@of[2, 3, 0]) && chmod($of[1], $of[0]) ? '' : "$of[0]: $!";
     }
     elsif ($what eq 'link') { unlink $of[0] if -l $of[0] || -f _; $why = symlink($of[1], $of[0]) && ($of[2] eq '-' || syscall(94, $of[0], 0 + $of[2], 0 + $of[3]) == 0) ? '' : "$of[0]: $!" }    # lchown
+    elsif ($what eq 'name') { unlink $of[0] if $of[0] ne $of[1] && (-l $of[0] || -f _); $why = link($of[1], $of[0]) ? '' : "$of[0]: $!" }
     elsif ($what eq 'times') { $why = chmod($of[1], $of[0]) && utime($of[2], $of[2], $of[0]) ? '' : "$of[0]: $!" }
     chomp $why;
     if ($why eq '') { answer('ok') } else { answer('no', substr($why, 0, 400)) }

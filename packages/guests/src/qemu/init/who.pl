@@ -9,24 +9,29 @@ sub rows {
   return map { [split /:/] } split /\n/, $text;
 }
 
-# `spec`: USER, USER:GROUP or nothing, each by name or number; `whose`: whose files these are, in words
+# A number is one whatever is called so, with a sign or zeros before it; undef of a name
+sub number { my ($text) = @_; return $text =~ /^[+-]?\d+$/ ? $text =~ s/^\+?0*(?=\d)//r : undef }
+
+# `spec`: USER, USER:GROUP or nothing, each by name or number; what stands behind a second colon says nothing; `whose`: whose files these
+# are, in words
 sub named {
   my ($spec, $whose) = @_;
-  my ($name, $group) = split /:/, ($spec eq '' ? '0' : $spec), 2;
-  $name = '0' if $name eq '';
-  my %who = (uid => $name =~ /^\d+$/ ? $name : '', gid => 0, home => '/', shell => '', groups => '', problem => '');
+  my ($name, $group) = split /:/, $spec, -1;
+  $name = '0' if ($name // '') eq '';
+  my $uid = number($name);
+  my %who = (uid => $uid // '', gid => 0, home => '/', shell => '', groups => '', problem => '');
   my $known;
   for (rows('/etc/passwd')) {
-    next unless $_->[0] eq $name || ($who{uid} ne '' && ($_->[2] // '') eq $who{uid});
-    ($known, @who{qw(uid gid home shell)}) = (@$_[0, 2, 3], $_->[5] // '/', $_->[6] // '');
+    next unless defined $uid ? ($_->[2] // '') eq $uid : $_->[0] eq $name;
+    ($known, @who{qw(uid gid home shell)}) = (@$_[0, 2], ($_->[3] // '') eq '' ? 0 : $_->[3], $_->[5] // '/', $_->[6] // '');
     last;
   }
   my @groups = rows('/etc/group');
   if (($group // '') ne '') {
-    my ($found) = grep { $_->[0] eq $group || ($_->[2] // '') eq $group } @groups;
-    $who{gid} = $found ? $found->[2] : $group;
+    my ($found) = grep { $_->[0] eq $group } @groups;
+    $who{gid} = number($group) // ($found ? $found->[2] : $group);
   }
-  elsif (defined $known) {
+  elsif (defined $known && !defined $group) {
     $who{groups} = join ' ', map { $_->[2] } grep { my $one = $_; ($one->[2] // '') =~ /^\d{1,10}$/ && grep { $_ eq $known } split /,/, $one->[3] // '' } @groups;
   }
   $who{problem} = "group $who{gid} is not in $whose/etc/group" unless ($who{gid} // '') =~ /^\d{1,10}$/;

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import type { ImageTree, Inode, Place } from "./image-tree.ts";
 import { STEP_COUNT } from "./in-steps.ts";
-import { TAR_END, padding, tarHeader, type TarHeader } from "./tar-write.ts";
+import { TAR_END, padding, tarHeader, type TarHeader } from "@xenoservers/protocol/archive/write";
 
 /** Something that stands in the disk. */
 interface Item {

@@ -6,11 +6,11 @@ import { createHash } from "node:crypto";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import type { TarEntry } from "@xenoservers/protocol/archive";
+import { bytesOf } from "@xenoservers/protocol/archive/bytes";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { ENTRIES_MAX, TREE_BYTES_MAX } from "@xenoservers/protocol";
 import { layerEntries } from "./layer-entries.ts";
 
-const CHUNK_BYTES = 1024 * 1024;
 const PATH_CHARACTERS_MAX = 4_096;
 
 /** More than may be handed back: the customer's limit, in words. */
@@ -24,27 +24,6 @@ const plainName = (name: string): string | null => {
   const parts = asText(name).replace(/\/+$/, "").split("/");
   return parts.every((part) => part !== "" && part !== "." && part !== ".." && !part.includes("\0")) ? parts.join("/") : null;
 };
-
-const ZEROS = Buffer.alloc(CHUNK_BYTES);
-
-/** A file's bytes, holes included. */
-async function* bytesOf({ size, pieces }: TarEntry, archive: FileHandle): AsyncGenerator<Buffer> {
-  let at = 0;
-  const zeros = function* (to: number) {
-    for (; at < to; at += Math.min(ZEROS.length, to - at)) yield ZEROS.subarray(0, to - at);
-  };
-  for (const piece of pieces) {
-    yield* zeros(piece.at);
-    for (const end = piece.at + piece.length; at < end;) {
-      const bytes = Buffer.alloc(Math.min(CHUNK_BYTES, end - at));
-      const { bytesRead } = await archive.read(bytes, 0, bytes.length, piece.from + at - piece.at);
-      if (bytesRead === 0) throw new Error("an archive became shorter while it was read");
-      yield bytes.subarray(0, bytesRead);
-      at += bytesRead;
-    }
-  }
-  yield* zeros(size);
-}
 
 /** Keeps a file's bytes, and says their digest. */
 type Keep = (bytes: AsyncIterable<Buffer>) => Promise<string>;

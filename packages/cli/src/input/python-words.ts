@@ -1,0 +1,124 @@
+/**
+ * `python3 …` as people type it to a shell: which script it means, by CPython's own command line (python(1)). Nothing of it is an image's
+ * command. Who controls the words: whoever types.
+ */
+import { stat } from "node:fs/promises";
+import { UserError } from "../output/ui.ts";
+import { PYTHONS } from "./program-words.ts";
+
+interface Typed {
+  file: string;
+  args: string[];
+}
+
+export interface PythonWords {
+  /** What the interpreter's options say, as the variables that say the same. */
+  env: [name: string, value: string][];
+  args: string[];
+  /** A file here; a script that was typed; or what is piped in. */
+  script: { file: string } | { source: string } | "stdin";
+}
+
+const RUNS = "-c CODE, -m MODULE, FILE.py, and - for what is piped in";
+
+/** Options of one letter without a value; null: it is so here anyway. */
+const FLAGS: Readonly<Record<string, string | null>> = {
+  ...{ B: null, d: null, q: null },
+  ...{ P: "PYTHONSAFEPATH", s: "PYTHONNOUSERSITE", u: "PYTHONUNBUFFERED", v: "PYTHONVERBOSE" },
+};
+
+const NAMED = "-B -O -P -W -X -s -u -v";
+
+const SETTINGS: Readonly<Record<string, string>> = {
+  ...{ dev: "PYTHONDEVMODE", faulthandler: "PYTHONFAULTHANDLER", importtime: "PYTHONPROFILEIMPORTTIME" },
+  ...{ int_max_str_digits: "PYTHONINTMAXSTRDIGITS", tracemalloc: "PYTHONTRACEMALLOC", utf8: "PYTHONUTF8" },
+};
+
+const own = <T>(table: Readonly<Record<string, T>>, name: string): T | undefined => (Object.hasOwn(table, name) ? table[name] : undefined);
+
+/** `-X NAME[=VALUE]`. */
+function settingOf(python: string, text: string): [string, string] {
+  const [name = "", value = "1"] = text.split("=");
+  const variable = own(SETTINGS, name);
+  if (variable === undefined)
+    throw new UserError(`${python} -X ${text} cannot be said here: of -X there are ${Object.keys(SETTINGS).join(", ")}`);
+  return [variable, value];
+}
+
+const IN_WORDS: Readonly<Record<string, (word: string) => string>> = {
+  c: (code) => `${code}\n`,
+  m: (name) => `import runpy\nrunpy.run_module(${JSON.stringify(name)}, run_name="__main__", alter_sys=True)\n`,
+};
+
+const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
+
+class Options {
+  readonly #python: string;
+  readonly #words: string[];
+  readonly #env: [name: string, value: string][] = [];
+  readonly #warnings: string[] = [];
+  #optimized = 0;
+
+  constructor({ file, args }: Typed) {
+    this.#python = file;
+    this.#words = [...args];
+  }
+
+  /** Up to the script, which is typed in words, or is the first word of the rest. */
+  read(): { source: string | null; rest: string[]; env: [string, string][] } {
+    let source: string | null = null;
+    while (source === null && /^-./.test(this.#words[0] ?? "")) source = this.#letters(this.#words.shift()!.slice(1));
+    if (this.#optimized > 0) this.#env.push(["PYTHONOPTIMIZE", String(this.#optimized)]);
+    if (this.#warnings.length > 0) this.#env.push(["PYTHONWARNINGS", this.#warnings.join(",")]);
+    return { source, rest: this.#words, env: this.#env };
+  }
+
+  /** Several may stand together, the last of them with its value: `-um timeit`. */
+  #letters(word: string): string | null {
+    for (const [i, letter] of [...word].entries()) {
+      const value = (): string => this.#value(letter, word.slice(i + 1));
+      const made = own(IN_WORDS, letter);
+      if (made) return made(value());
+      if (letter === "W" || letter === "X") {
+        this.#valued(letter, value());
+        return null;
+      }
+      this.#flag(letter, word);
+    }
+    return null;
+  }
+
+  #valued(letter: "W" | "X", value: string): void {
+    if (letter === "W") this.#warnings.push(value);
+    else this.#env.push(settingOf(this.#python, value));
+  }
+
+  #flag(letter: string, word: string): void {
+    const says = own(FLAGS, letter);
+    if (letter === "O") this.#optimized++;
+    else if (says === undefined)
+      throw new UserError(`${this.#python} -${word} cannot be said here: it runs ${RUNS}; its options are ${NAMED}`);
+    else if (says !== null) this.#env.push([says, "1"]);
+  }
+
+  #value(letter: string, attached: string): string {
+    const value = attached === "" ? this.#words.shift() : attached;
+    if (value === undefined || value === "") throw new UserError(`${this.#python} -${letter}: its value is missing behind -${letter}`);
+    return value;
+  }
+}
+
+/** Null: these words are no Python's. `python` alone, or before the name of a program, is the image of that name. */
+export async function pythonWords(typed: Typed): Promise<PythonWords | null> {
+  const { file: python, args: words } = typed;
+  if (!PYTHONS.includes(python)) return null;
+  const [first] = words;
+  if (python === "python" && !(first?.startsWith("-") === true || first?.endsWith(".py") === true)) return null;
+  const { source, rest, env } = new Options(typed).read();
+  if (source !== null) return { env, args: rest, script: { source } };
+  const [file = "-", ...args] = rest;
+  if (file === "-") return { env, args, script: "stdin" };
+  if (!(await isFile(file))) throw new UserError(`${python} ${file}: there is no file ${file} here; ${python} runs ${RUNS}`);
+  if (!file.endsWith(".py")) throw new UserError(`${python} ${file}: a script's name ends in .py here; write ${python} - < ${file}`);
+  return { env, args, script: { file } };
+}

@@ -1,0 +1,95 @@
+/**
+ * Whom this machine's container engines trust to vouch for a registry, and what they show it of themselves: containers-certs.d(5), read as
+ * podman reads it. The first folder that there is for a registry counts; the system's own authorities count besides. Who controls the
+ * inputs: this machine's administrator and the customer.
+ */
+import { X509Certificate } from "node:crypto";
+import { readFile, readdir } from "node:fs/promises";
+import { homedir } from "node:os";
+import path from "node:path";
+import * as tls from "node:tls";
+import { ifThere } from "@xenoservers/protocol/files";
+import { DEFAULT_HOST, DEFAULT_REGISTRY } from "./reference.ts";
+import { OciError } from "./source.ts";
+
+export interface Certificates {
+  /** Of authorities, the machine's own among them. */
+  ca: string[];
+  /** Shown to the registry alone. */
+  own: { cert: string[]; key: string[] };
+}
+
+const FOLDER = "certs.d";
+const isKey = (name: string): boolean => name.endsWith(".key");
+const isOwn = (name: string): boolean => name.endsWith(".cert");
+const stemOf = (name: string): string => name.replace(/\.[a-z]+$/, "");
+
+/** Where they may lie, first to last. */
+export const certificateFolders = (home = homedir(), system = "/etc"): string[] => [
+  path.join(home, ".config/containers", FOLDER),
+  path.join(system, "containers", FOLDER),
+  path.join(system, "docker", FOLDER),
+];
+
+/** As folders are called. */
+export const certificateName = (registry: string): string => (registry === DEFAULT_REGISTRY ? DEFAULT_HOST : registry);
+
+/** The system's may be for its administrator alone: engines pass over what they may not look into. */
+function passedOver(error: NodeJS.ErrnoException): null {
+  if (error.code === "EACCES") return null;
+  throw error;
+}
+
+async function folderFor(registry: string, folders: readonly string[]): Promise<{ at: string; names: string[] } | null> {
+  for (const folder of folders) {
+    const at = path.join(folder, certificateName(registry));
+    const names = await ifThere(readdir(at)).catch(passedOver);
+    if (names) return { at, names: names.sort() };
+  }
+  return null;
+}
+
+/** Node 22 began without the first. */
+const { getCACertificates, rootCertificates }: Partial<typeof tls> = tls;
+const usual = (): readonly string[] => getCACertificates?.("default") ?? rootCertificates ?? [];
+/** What the system trusts and Node by itself does not, as a firm's own authority. */
+function ofSystem(): string[] {
+  const known = new Set(usual());
+  return [...new Set(getCACertificates?.("system"))].filter((each) => !known.has(each));
+}
+let system: string[] | null = null;
+
+/** Null where nobody counts but whom Node trusts anyway. Throws OciError where what is kept is none. */
+export async function certificatesFor(
+  registry: string,
+  folders = certificateFolders(),
+  more: readonly string[] = (system ??= ofSystem()),
+): Promise<Certificates | null> {
+  const found = await folderFor(registry, folders);
+  const kept = found ? await keptIn(found) : { ca: [], own: { cert: [], key: [] } };
+  if (kept.ca.length + kept.own.cert.length + more.length === 0) return null;
+  return { ca: [...usual(), ...more, ...kept.ca], own: kept.own };
+}
+
+async function keptIn({ at, names }: { at: string; names: string[] }): Promise<Certificates> {
+  const read = async (name: string): Promise<string> =>
+    readFile(path.join(at, name), "utf8").catch((error: Error) => {
+      throw new OciError(`${path.join(at, name)} cannot be read: ${error.message}`, { cause: error });
+    });
+  for (const name of names.filter((each) => isKey(each) || isOwn(each))) {
+    const other = `${stemOf(name)}${isKey(name) ? ".cert" : ".key"}`;
+    if (!names.includes(other))
+      throw new OciError(`${path.join(at, name)} has no ${other} beside it; an authority's certificate is called ca.crt`);
+  }
+  const authorities = await Promise.all(names.filter((name) => name.endsWith(".crt")).map(read));
+  const own = names.filter(isOwn);
+  const [cert, key] = await Promise.all([Promise.all(own.map(read)), Promise.all(own.map((name) => read(`${stemOf(name)}.key`)))]);
+  try {
+    // Node passes over an authority that is none
+    for (const each of authorities) new X509Certificate(each);
+    tls.createSecureContext({ cert, key });
+  } catch (error) {
+    throw new OciError(`what lies in ${at} is no certificate and key as PEM (${(error as Error).message})`, { cause: error });
+  }
+  return { ca: authorities, own: { cert, key } };
+}
