@@ -7,6 +7,7 @@ import { expect, it } from "vitest";
 /** By the file that declares them; most are types, which leave nothing to ask at run time. */
 const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "node/market.ts": ["Market", "ConnectOptions", "TracedDispute", "VerifyOptions"],
+  "node/appeal.ts": ["Appeal", "AppealOptions", "AppealTerms"],
   "node/rerun.ts": ["JobTracer", "Rerun"],
   "node/module-check.ts": ["ModuleCheck", "plainCheck"],
   "node/machine/machine.ts": ["Machine", "ExecResult", "ProgramOptions"],

@@ -39,7 +39,7 @@ export { disputeResults, type Judged, type TraceHere } from "./dispute.ts";
 export { assertAuditDue, dueAudits, isAuditDue } from "./audit-due.ts";
 export { auditLease, drawnAudit, followUp, type Audit } from "./audits.ts";
 export { ReplicasRun, type Compared, type ReplicasWatch } from "./replicas.ts";
-export { appealVerdict } from "./dispute-appeal.ts";
+export { appealVerdict, convictionOf, type Conviction } from "./dispute-appeal.ts";
 export type { RefereeRun } from "./dispute-run.ts";
 export { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
 export { accountCalled, accountOf, spendableIn, type AccountView } from "./account.ts";

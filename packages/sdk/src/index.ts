@@ -52,6 +52,7 @@ export { workOf, type Work } from "./node/work.ts";
 export { filesIn, writeResults } from "./node/results.ts";
 export { keepBroken, verifyKept } from "./node/broken-order.ts";
 export { archivedRows, checkedReceipts, isArchive, isOfRows, type ArchivedRow, type CheckedReceipt } from "./node/archive/checked.ts";
+export type { Appeal, AppealOptions, AppealTerms } from "./node/appeal.ts";
 export { Market, type ConnectOptions, type TracedDispute, type VerifyOptions } from "./node/market.ts";
 export { plainCheck, type ModuleCheck } from "./node/module-check.ts";
 export { type OpenMarket, type Callable, type Found, type SearchOptions } from "./facade/market.ts";

@@ -93,7 +93,7 @@ export class OpenMarket {
    * for `run` and `start`.
    */
   async prepare(input: RunInput): Promise<PreparedRun> {
-    this.#assertMay("spend");
+    this.assertMay("spend");
     assertRunInput(input);
     if (isReplicated(input)) throw new InputError("replicas are ordered by market.run");
     await this.#itsTurn(input);
@@ -114,7 +114,7 @@ export class OpenMarket {
   run(input: RunInput): Promise<Job>;
   /** With `replicas` the one, else the other. */
   async run(input: RunInput | ReplicasInput): Promise<Job | ReplicatedJob> {
-    this.#assertMay("spend", "read");
+    this.assertMay("spend", "read");
     assertRunInput(input);
     const isSeveral = isReplicated(input);
     await this.#itsTurn(input);
@@ -134,7 +134,7 @@ export class OpenMarket {
    */
   map<T>(inputs: Iterable<T>, each: RunInput | ((input: T, index: number) => RunInput), options: MapOptions = {}): MapRun<T> {
     const settings = mapSettingsOf(options);
-    this.#assertMay("spend", "read");
+    this.assertMay("spend", "read");
     const made = typeof each === "function" ? each : (input: T): RunInput => placed(each, input);
     return new MapRun(mapWays(this.#orders()), [...inputs], made, settings);
   }
@@ -202,7 +202,7 @@ export class OpenMarket {
 
   /** Follows a drawn audit up: the market's referee runs the job again, and a wrong result costs its owner the stake. */
   async audit(lease: string | LeaseView, { signal }: Callable = {}): Promise<Audited> {
-    this.#assertMay("dispute", "spend", "read");
+    this.assertMay("dispute", "spend", "read");
     return auditDue(this, lease, signal);
   }
 
@@ -212,7 +212,7 @@ export class OpenMarket {
   }
 
   protected disputed(lease: string, options: DisputeOptions, tracerOf: TracerOf | null): Promise<Dispute> {
-    this.#assertMay("dispute", "spend", "read");
+    this.assertMay("dispute", "spend", "read");
     return disputeLease(this, lease, options, tracerOf);
   }
 
@@ -235,7 +235,7 @@ export class OpenMarket {
 
   /** A lease's purchase order, checked, where this key can open its channel. */
   protected async bound(id: string, signal: AbortSignal | undefined): Promise<BoundOrder> {
-    this.#assertMay("read");
+    this.assertMay("read");
     const lease = await this.lease(id, signal ? { signal } : {});
     const bound = await unlessOff(signal, fetchBound(this.client, lease.id));
     if (channelKeyFor(this.client.identity, bound.order.payload.channelKey)) return bound;
@@ -249,7 +249,8 @@ export class OpenMarket {
     return this.#link.open(bound, work, handlers, from);
   }
 
-  #assertMay(...needs: ("read" | "spend" | "dispute")[]): void {
+  /** Throws ContextError. */
+  protected assertMay(...needs: ("read" | "spend" | "dispute")[]): void {
     const missing = needs.filter((scope) => !this.client.identity.scopes.includes(scope));
     if (missing.length > 0) throw new ContextError(`this takes a key that may ${missing.join(" and ")}; this one may not`);
   }
@@ -266,7 +267,7 @@ export class OpenMarket {
   }
 
   #ready(prepared: Prepared): PreparedRun {
-    const assertMay = (...needs: ("read" | "spend")[]): void => this.#assertMay(...needs);
+    const assertMay = (...needs: ("read" | "spend")[]): void => this.assertMay(...needs);
     return new PreparedRun({ assertMay, order: (each, watching) => this.#ordering.order(each, watching) }, prepared);
   }
 
