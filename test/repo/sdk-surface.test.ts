@@ -14,6 +14,9 @@ const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "node/machine/machine-files.ts": ["MachineFiles"],
   "node/machine/port-forward.ts": ["PortForward"],
   "facade/market.ts": ["OpenMarket", "Callable", "Found", "SearchOptions"],
+  "facade/tokens.ts": ["KeyView", "Token", "TokenOptions"],
+  "facade/wallet.ts": ["Balances", "BatchOptions", "StatementEntry", "Wallet"],
+  "facade/lease-acts.ts": ["Answer", "Extended", "ObjectionOptions", "ObjectionTerms", "StopOptions"],
   "facade/job.ts": ["Job"],
   "facade/job-result.ts": ["JobResult", "Bill"],
   "facade/replicated-job.ts": ["ReplicatedJob", "ReplicasInput", "ReplicasResult", "Replica"],
@@ -59,6 +62,8 @@ it("has words on every method and property that a program calls", () => {
     "facade/market.ts",
     "facade/job.ts",
     "facade/replicated-job.ts",
+    "facade/tokens.ts",
+    "facade/wallet.ts",
   ];
   const bare = [...classes, "facade/output.ts"].flatMap((file) => {
     const text = read(file);

@@ -27,7 +27,7 @@ export {
   tokenContext,
   type Context,
 } from "./node/contexts.ts";
-export { formatCiToken, parseCiToken, zSeed, type CiToken } from "./node/ci-token.ts";
+export { formatCiToken, parseCiToken, zSeed, type CiToken } from "./ci-token.ts";
 export { keptDocuments, missingIn } from "./node/kept-documents.ts";
 export {
   keepJob,
@@ -62,6 +62,9 @@ export { isWorthRetrying } from "./worth-retrying.ts";
 export { dropMap } from "./node/map-place.ts";
 export { isMapName, type MapOptions, type MapProgress, type Mapped } from "./facade/map/options.ts";
 export { type MapRun } from "./facade/map/map-run.ts";
+export { TOKEN_SCOPES, tokenScopes, type KeyView, type Token, type TokenOptions } from "./facade/tokens.ts";
+export type { Balances, BatchOptions, StatementEntry, Wallet } from "./facade/wallet.ts";
+export type { Answer, Extended, ObjectionOptions, ObjectionTerms, StopOptions } from "./facade/lease-acts.ts";
 export { type Job } from "./facade/job.ts";
 export { PreparedRun } from "./facade/prepared-run.ts";
 export { type PlannedOptions } from "./facade/ordering.ts";
