@@ -2,15 +2,14 @@
  * `xeno dispute`: a doubted result before the market's referee. What it takes is said first, and nothing is frozen before a referee can
  * judge.
  */
-import { type DisputeTerms, type JobTracer, Market, shortId } from "@xenoservers/sdk";
+import { type DisputeTerms, Market, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { DisputeInput } from "../input/verbs/lease.ts";
 import { agree } from "../output/ask.ts";
 import { refereeLines } from "../output/referee-lines.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { money } from "../output/ui.ts";
-
-const traceHere: JobTracer = async (...asked) => (await import("../proof/re-execute.ts")).traceHere(...asked);
+import { traceHere } from "../proof/trace-here.ts";
 
 /** Who may judge, what is put down, and when it is lost. */
 function disputeLines({ way, referee, referees, leases }: DisputeTerms, currency: string): string[] {

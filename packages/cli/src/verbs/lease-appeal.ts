@@ -10,6 +10,7 @@ import { agree } from "../output/ask.ts";
 import { refereeLines } from "../output/referee-lines.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { UserError, money } from "../output/ui.ts";
+import { traceHere } from "../proof/trace-here.ts";
 
 async function keptOf(folder: string, lease: string): Promise<KeptWork> {
   const { readKeptWork } = await import("@xenoservers/xenoserver");
@@ -18,15 +19,15 @@ async function keptOf(folder: string, lease: string): Promise<KeptWork> {
   return kept;
 }
 
-const traceHere: JobTracer = async (...asked) => {
+const traceSaid: JobTracer = (...asked) => {
   say("the first referee ran one segment: the job is run here for the state that it begins from");
-  return (await import("../proof/re-execute.ts")).traceHere(...asked);
+  return traceHere(...asked);
 };
 
 export async function leaseAppeal({ lease: id, budget, data, yes, json }: AppealInput): Promise<void> {
   const { client, context } = await openClient("dispute", "spend", "read");
   const { lease, run, overturned, why } = await Market.of(client).appeal(id, {
-    ...{ budget, trace: traceHere },
+    ...{ budget, trace: traceSaid },
     work: (of) => keptOf(serverFolder(data), of),
     async onTerms({ budgetNanos }) {
       const most = money(budgetNanos, context.currency);
