@@ -58,5 +58,5 @@ export {
   shortId,
 } from "./words.ts";
 export { WORK_DEFAULTS } from "./work-options.ts";
-export { EarlierFailedError, GivenUpError, JobFailedError, LeftOpenError, LeftUndoneError } from "./errors.ts";
+export { EarlierFailedError, GivenUpError, JobFailedError, LeftOpenError, LeftUndoneError, ReplicasGivenUpError } from "./errors.ts";
 export { BrokenWordError, NotComparedError, NotStartedError, StalledError } from "./errors.ts";

@@ -72,7 +72,7 @@ export type { Planned } from "./facade/here.ts";
 export { plannedOf } from "./node/here.ts";
 export type { Bill, JobResult } from "./facade/job-result.ts";
 export type { Audited, Dispute, DisputeOptions } from "./facade/doubting.ts";
-export type { Replica, ReplicasInput, ReplicasResult, ReplicatedJob } from "./facade/replicated-job.ts";
+export type { Replica, ReplicasInput, ReplicasResult, ReplicasWatching, ReplicatedJob } from "./facade/replicated-job.ts";
 export { rerun, type JobTracer, type Rerun } from "./node/rerun.ts";
 export type { JobFile } from "./facade/job-files.ts";
 export type { Chunk, Output } from "./facade/output.ts";

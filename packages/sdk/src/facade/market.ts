@@ -102,12 +102,12 @@ export class OpenMarket {
   /**
    * Everything of a run before its order, once those that it comes `after` are over: what is to run is read, settled and quoted. Nothing
    * is signed; what was quoted can then be ordered as it is, and again. `wait` and `account` hold for its order, what is told meanwhile is
-   * for `run` and `start`.
+   * for `run`, `start` and `replicas`.
    */
-  async prepare(input: RunInput): Promise<PreparedRun> {
+  async prepare(input: RunInput | ReplicasInput): Promise<PreparedRun> {
     this.assertMay("spend");
     assertRunInput(input);
-    if (isReplicated(input)) throw new InputError("replicas are ordered by market.run");
+    isReplicated(input);
     await this.#itsTurn(input);
     return this.#ready(await this.#prepared(input));
   }
@@ -291,7 +291,9 @@ export class OpenMarket {
 
   #ready(prepared: Prepared): PreparedRun {
     const assertMay = (...needs: Scope[]): void => this.assertMay(...needs);
-    return new PreparedRun({ assertMay, order: (each, watching) => this.#ordering.order(each, watching) }, prepared);
+    const order: Ordering["order"] = (...each) => this.#ordering.order(...each);
+    const replicas: Ordering["replicas"] = (...each) => this.#ordering.replicas(...each);
+    return new PreparedRun({ assertMay, order, replicas }, prepared);
   }
 
   #orders(): Orders {
