@@ -16,6 +16,7 @@ export { openLink } from "./connect.ts";
 export { fetchFrom } from "./fetch-from.ts";
 export { pinsOf } from "@xenoservers/protocol/link";
 export { fingerprintOf, samePins } from "@xenoservers/protocol";
+export { formatCiToken, parseCiToken, zSeed, type CiToken } from "./ci-token.ts";
 export { channelKeyFor, channelSecretOf, identityOf, type Identity } from "./identity.ts";
 export { hasBreakpoints, type BuiltWork } from "./built.ts";
 export { buildJob, builtJob, type BuiltJob, type JobInput } from "./job.ts";

@@ -27,7 +27,6 @@ export {
   tokenContext,
   type Context,
 } from "./node/contexts.ts";
-export { formatCiToken, parseCiToken, zSeed, type CiToken } from "./ci-token.ts";
 export { keptDocuments, missingIn } from "./node/kept-documents.ts";
 export {
   keepJob,

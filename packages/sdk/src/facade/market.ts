@@ -30,7 +30,7 @@ import type { Means } from "./means.ts";
 import { Ordering, type PlannedOptions } from "./ordering.ts";
 import { PreparedRun, type Prepared } from "./prepared-run.ts";
 import { assertRunInput, isReplicated, toldHere } from "./read-input.ts";
-import { readingOf } from "./reading.ts";
+import { cancellableReading } from "./reading.ts";
 import type { ReplicasInput, ReplicatedJob } from "./replicated-job.ts";
 import type { AttachOptions, RunInput } from "./run-input.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
@@ -176,7 +176,7 @@ export class OpenMarket {
 
   /** The caller's leases, newest first. */
   leases({ live = false, signal }: Callable & { live?: boolean } = {}): AsyncGenerator<LeaseView, void> {
-    return listOf(readingOf(this.client, signal), "leases", { live: live ? "true" : "false" });
+    return listOf(cancellableReading(this.client, signal), "leases", { live: live ? "true" : "false" });
   }
 
   /** What the leases that the caller ordered came to, by label: how many, how many failed, work, time and cost; dearest first. */

@@ -3,7 +3,7 @@ import type { MarketClient } from "../client.ts";
 import type { Reading } from "../lists.ts";
 import { unlessOff } from "./calling-off.ts";
 
-export const readingOf = (client: MarketClient, signal: AbortSignal | undefined): Reading => ({
+export const cancellableReading = (client: MarketClient, signal: AbortSignal | undefined): Reading => ({
   read: (name, request) => unlessOff(signal, client.read(name, { ...request, signal })),
   sleep: (ms) => unlessOff(signal, client.sleep(ms)),
 });

@@ -10,7 +10,7 @@ import { parseAmount, parseDurationMs } from "../words.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import type { Answer } from "./lease-acts.ts";
 import type { Means } from "./means.ts";
-import { readingOf } from "./reading.ts";
+import { cancellableReading } from "./reading.ts";
 
 /** One movement of money, newest first in a statement. */
 export type StatementEntry = RouteReply<"statement">["entries"][number];
@@ -61,7 +61,7 @@ export class Wallet {
   statement({ signal }: Pick<Bounded, "signal"> = {}): AsyncGenerator<StatementEntry, void> {
     const { client, assertMay } = this.#means;
     assertMay("read");
-    return listOf(readingOf(client, signal), "statement", {});
+    return listOf(cancellableReading(client, signal), "statement", {});
   }
 
   /** Makes an account below the key's own, or below `account`. `limit`: the most that it may ever spend. */
