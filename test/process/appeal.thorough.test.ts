@@ -4,8 +4,8 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fromHex, parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { MarketClient, disputeResults, fetchReceipt, identityOf } from "@xenoservers/sdk";
-import { CHEATS, cheatingDriver, type GuestDriver } from "@xenoservers/xenoserver";
+import { Market, MarketClient, disputeResults, fetchReceipt, identityOf, type AppealOptions } from "@xenoservers/sdk";
+import { CHEATS, cheatingDriver, readKeptWork, type GuestDriver } from "@xenoservers/xenoserver";
 import { command } from "./command.ts";
 import { moduleJob, saying } from "./jobs.ts";
 import { orderAndFollow, startMarket, type TestMarket } from "./market.ts";
@@ -39,6 +39,31 @@ async function theirClient(): Promise<MarketClient> {
   return staked(new MarketClient(url, pins, identityOf(fromHex(seed)!)));
 }
 
+/** Nothing is ordered by an owner's program that declines the terms, or hands in another job; called off later, it can appeal again. */
+async function declined(owner: MarketClient, lease: string, folder: string): Promise<void> {
+  const sdk = Market.of(owner);
+  const filed: string[] = [];
+  const work: AppealOptions["work"] = async (id) => (await readKeptWork(folder, id))!;
+  const no = (): never => {
+    throw new Error("too dear");
+  };
+  const off = new AbortController();
+  owner.onFiled = ({ document: { kind } }) => {
+    filed.push(kind);
+    if (kind === "order") off.abort(new Error("enough"));
+  };
+  await expect(sdk.appeal(lease, { work, onTerms: no })).rejects.toThrow("too dear");
+  const other: AppealOptions["work"] = async (id) => {
+    const kept = await work(id);
+    return { ...kept, spec: { ...kept.spec, seed: "00".repeat(32) } } as typeof kept;
+  };
+  await expect(sdk.appeal(lease, { work: other })).rejects.toMatchObject({ code: "kept_differs" });
+  expect(filed).toEqual([]);
+  await expect(sdk.appeal(lease, { work, signal: off.signal })).rejects.toMatchObject({ code: "given_up", left: "withdrawn" });
+  expect((await owner.read("lease", { params: { id: lease } })).state).toBe("convicted");
+  owner.onFiled = () => {};
+}
+
 it("has its stake again by `xeno lease appeal`, which the first referee bears", async () => {
   let runs = 0;
   /** Whichever is drawn first lies, and all others are honest. */
@@ -46,7 +71,7 @@ it("has its stake again by `xeno lease appeal`, which the first referee bears", 
     ...driver,
     prepare: (job) => (runs++ === 0 ? cheatingDriver(CHEATS["wrong-output"]!, driver) : driver).prepare(job),
   });
-  for (const name of ["one", "another"]) {
+  for (const name of ["one", "another", "third"]) {
     const { server } = await market.addServer(name, await staked(await market.newParty(name)), { wrapDriver: firstLies });
     await market.operator("referee", { server: server.id, active: true, clientId: market.customer.newId() });
   }
@@ -66,6 +91,7 @@ it("has its stake again by `xeno lease appeal`, which the first referee bears", 
   expect(verdicts.get(lease.id)).toMatchObject({ owner: owner.identity.party });
 
   const folder = path.join(market.folder, "accused");
+  await declined(owner, lease.id, folder);
   const early = await xeno("lease", "appeal", lease.id, "--data", path.join(market.folder, "nowhere"), "--yes");
   expect([early.code, early.stderr]).toEqual([125, expect.stringContaining("name its folder with --data")]);
   const { code, stdout, stderr } = await xeno("lease", "appeal", lease.id, "--data", folder, "--yes");

@@ -7,15 +7,20 @@ import { expect, it } from "vitest";
 /** By the file that declares them; most are types, which leave nothing to ask at run time. */
 const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "node/market.ts": ["Market", "ConnectOptions", "TracedDispute", "VerifyOptions"],
+  "node/appeal.ts": ["Appeal", "AppealOptions", "AppealTerms"],
   "node/rerun.ts": ["JobTracer", "Rerun"],
   "node/module-check.ts": ["ModuleCheck", "plainCheck"],
   "node/machine/machine.ts": ["Machine", "ExecResult", "ProgramOptions"],
   "node/machine/machine-files.ts": ["MachineFiles"],
   "node/machine/port-forward.ts": ["PortForward"],
   "facade/market.ts": ["OpenMarket", "Callable", "Found", "SearchOptions"],
+  "facade/tokens.ts": ["KeyView", "Token", "TokenOptions"],
+  "facade/wallet.ts": ["Balances", "BatchOptions", "StatementEntry", "Wallet"],
+  "facade/lease-acts.ts": ["Answer", "Extended", "ObjectionOptions", "ObjectionTerms", "StopOptions"],
+  "replicas.ts": ["ReplicasWatch", "Compared"],
   "facade/job.ts": ["Job"],
   "facade/job-result.ts": ["JobResult", "Bill"],
-  "facade/replicated-job.ts": ["ReplicatedJob", "ReplicasInput", "ReplicasResult", "Replica"],
+  "facade/replicated-job.ts": ["ReplicatedJob", "ReplicasInput", "ReplicasResult", "ReplicasWatching", "Replica"],
   "facade/doubting.ts": ["Audited", "Dispute", "DisputeOptions"],
   "audits.ts": ["Audit"],
   "facade/job-files.ts": ["JobFile"],
@@ -28,7 +33,16 @@ const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "facade/run-input.ts": ["RunInput", "FileContent", "Watching"],
   "errors.ts": [
     ...["MarketError", "InputError", "ContextError", "KeptError", "AbortedError", "GivenUpError", "NotStartedError", "StalledError"],
-    ...["LeftOpenError", "BrokenWordError", "NotComparedError", "RefusedError", "MoneyEffect", "SdkCode", "SDK_CODES"],
+    ...[
+      "LeftOpenError",
+      "ReplicasGivenUpError",
+      "BrokenWordError",
+      "NotComparedError",
+      "RefusedError",
+      "MoneyEffect",
+      "SdkCode",
+      "SDK_CODES",
+    ],
   ],
   "purchase-order.ts": ["BrokenPurchaseOrder"],
   "session/fetches.ts": ["NotDelivered"],
@@ -58,6 +72,8 @@ it("has words on every method and property that a program calls", () => {
     "facade/market.ts",
     "facade/job.ts",
     "facade/replicated-job.ts",
+    "facade/tokens.ts",
+    "facade/wallet.ts",
   ];
   const bare = [...classes, "facade/output.ts"].flatMap((file) => {
     const text = read(file);

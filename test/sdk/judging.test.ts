@@ -242,6 +242,13 @@ describe("a dispute", () => {
     expect((await sdk.lease(lease)).state).toBe("settled");
   });
 
+  it("is no verdict that could be appealed against before it was judged", async () => {
+    const sdk = await Market.connect();
+    const lease = await rented("second");
+    const work = () => Promise.reject(new Error("nothing is asked of a xenoserver"));
+    await expect(sdk.appeal(lease, { work })).rejects.toMatchObject({ code: "wrong_state", facts: { state: "settled" } });
+  });
+
   it("that was called off after the deposit says so, and the next call goes on from there", async () => {
     const sdk = await Market.connect();
     const lease = await rented("cheat");

@@ -16,6 +16,7 @@ export { openLink } from "./connect.ts";
 export { fetchFrom } from "./fetch-from.ts";
 export { pinsOf } from "@xenoservers/protocol/link";
 export { fingerprintOf, samePins } from "@xenoservers/protocol";
+export { formatCiToken, parseCiToken, zSeed, type CiToken } from "./ci-token.ts";
 export { channelKeyFor, channelSecretOf, identityOf, type Identity } from "./identity.ts";
 export { hasBreakpoints, type BuiltWork } from "./built.ts";
 export { buildJob, builtJob, type BuiltJob, type JobInput } from "./job.ts";
@@ -39,7 +40,7 @@ export { disputeResults, type Judged, type TraceHere } from "./dispute.ts";
 export { assertAuditDue, dueAudits, isAuditDue } from "./audit-due.ts";
 export { auditLease, drawnAudit, followUp, type Audit } from "./audits.ts";
 export { ReplicasRun, type Compared, type ReplicasWatch } from "./replicas.ts";
-export { appealVerdict } from "./dispute-appeal.ts";
+export { appealVerdict, convictionOf, type Conviction } from "./dispute-appeal.ts";
 export type { RefereeRun } from "./dispute-run.ts";
 export { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
 export { accountCalled, accountOf, spendableIn, type AccountView } from "./account.ts";
@@ -58,5 +59,5 @@ export {
   shortId,
 } from "./words.ts";
 export { WORK_DEFAULTS } from "./work-options.ts";
-export { EarlierFailedError, GivenUpError, JobFailedError, LeftOpenError, LeftUndoneError } from "./errors.ts";
+export { EarlierFailedError, GivenUpError, JobFailedError, LeftOpenError, LeftUndoneError, ReplicasGivenUpError } from "./errors.ts";
 export { BrokenWordError, NotComparedError, NotStartedError, StalledError } from "./errors.ts";

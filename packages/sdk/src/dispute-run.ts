@@ -6,7 +6,7 @@ import { REFEREES_MAX, drawReferee, refereeFailed } from "@xenoservers/market";
 import { refuse, segmentHashOf, type LeaseView, type Payload } from "@xenoservers/protocol";
 import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
-import { AbortedError, BrokenWordError, RefusedError } from "./errors.ts";
+import { AbortedError, BrokenWordError, GivenUpError, RefusedError } from "./errors.ts";
 import { unlessOff } from "./facade/calling-off.ts";
 import { refereeAssurances, refereeOrder } from "./dispute-terms.ts";
 import { placeOrder } from "./placing.ts";
@@ -75,9 +75,9 @@ async function ended(client: MarketClient, bound: BoundOrder, job: BuiltWork, si
   try {
     return await unlessOff(signal, endOf(session));
   } catch (error) {
+    if (!(error instanceof AbortedError)) throw error;
     // a referee's run that nobody waits for would be paid all the same
-    if (error instanceof AbortedError) await session.withdraw("its customer has called it off");
-    throw error;
+    throw new GivenUpError(session.lease, await session.withdraw("its customer has called it off"), error.cause);
   } finally {
     close();
   }
@@ -99,7 +99,7 @@ export function drawNext({ settlement, draw }: LeaseView): Turn {
 
 /**
  * The run of whose turn it is, settled; `first`: where that is not who judges now. Throws RefusedError, `no_referee` where nobody is
- * left.
+ * left, and GivenUpError where it is called off.
  */
 export async function refereeRun(client: MarketClient, wanted: RunWanted, first: Turn | null = null): Promise<RefereeRun> {
   const passed: { referee: string; why: string }[] = [];

@@ -6,7 +6,7 @@ import { invariant, traceStep, traceWithinMs } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
-import { AbortedError, LeftOpenError, RefusedError, StalledError } from "./errors.ts";
+import { AbortedError, GivenUpError, LeftOpenError, RefusedError, StalledError } from "./errors.ts";
 import { assertWanted, unlessOff } from "./facade/calling-off.ts";
 import { refereeRun, type RefereeRun } from "./dispute-run.ts";
 import { disputeTerms, type DisputedLease, type DisputeTerms } from "./dispute-terms.ts";
@@ -214,7 +214,8 @@ export async function disputeResults(
   const terms = await unlessOff(signal, disputeTerms(client, leases, order, job, budgetNanos, here !== undefined));
   const doubted: Case = { client, job, budgetNanos, terms, signal, isOpen: false };
   return judged(doubted, leases, here).catch((error: unknown) => {
-    throw error instanceof AbortedError && doubted.isOpen ? new LeftOpenError(leases, error.cause) : error;
+    const isOff = error instanceof AbortedError || error instanceof GivenUpError;
+    throw isOff && doubted.isOpen ? new LeftOpenError(leases, error.cause) : error;
   });
 }
 

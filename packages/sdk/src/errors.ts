@@ -154,6 +154,17 @@ export class GivenUpError extends MarketError {
   }
 }
 
+/** Replicas that were given up: what became of each, by its lease. */
+export class ReplicasGivenUpError extends GivenUpError {
+  readonly replicas: ReadonlyMap<string, Withdrawn>;
+  constructor(replicas: ReadonlyMap<string, Withdrawn>, cause: unknown) {
+    const lefts = [...replicas.values()];
+    // nobody has confirmed that all are given up where one is not
+    super([...replicas.keys()].join(", "), (["unheard", "withdrawn"] as const).find((each) => lefts.includes(each)) ?? "over", cause);
+    this.replicas = replicas;
+  }
+}
+
 /** What the broker says or shows does not follow from what was signed. */
 export class BrokenWordError extends MarketError {
   override name = "BrokenWordError";

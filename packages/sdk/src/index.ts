@@ -27,7 +27,6 @@ export {
   tokenContext,
   type Context,
 } from "./node/contexts.ts";
-export { formatCiToken, parseCiToken, zSeed, type CiToken } from "./node/ci-token.ts";
 export { keptDocuments, missingIn } from "./node/kept-documents.ts";
 export {
   keepJob,
@@ -52,6 +51,7 @@ export { workOf, type Work } from "./node/work.ts";
 export { filesIn, writeResults } from "./node/results.ts";
 export { keepBroken, verifyKept } from "./node/broken-order.ts";
 export { archivedRows, checkedReceipts, isArchive, isOfRows, type ArchivedRow, type CheckedReceipt } from "./node/archive/checked.ts";
+export type { Appeal, AppealOptions, AppealTerms } from "./node/appeal.ts";
 export { Market, type ConnectOptions, type TracedDispute, type VerifyOptions } from "./node/market.ts";
 export { plainCheck, type ModuleCheck } from "./node/module-check.ts";
 export { type OpenMarket, type Callable, type Found, type SearchOptions } from "./facade/market.ts";
@@ -61,6 +61,9 @@ export { isWorthRetrying } from "./worth-retrying.ts";
 export { dropMap } from "./node/map-place.ts";
 export { isMapName, type MapOptions, type MapProgress, type Mapped } from "./facade/map/options.ts";
 export { type MapRun } from "./facade/map/map-run.ts";
+export { TOKEN_SCOPES, tokenScopes, type KeyView, type Token, type TokenOptions } from "./facade/tokens.ts";
+export type { Balances, BatchOptions, StatementEntry, Wallet } from "./facade/wallet.ts";
+export type { Answer, Extended, ObjectionOptions, ObjectionTerms, StopOptions } from "./facade/lease-acts.ts";
 export { type Job } from "./facade/job.ts";
 export { PreparedRun } from "./facade/prepared-run.ts";
 export { type PlannedOptions } from "./facade/ordering.ts";
@@ -68,7 +71,7 @@ export type { Planned } from "./facade/here.ts";
 export { plannedOf } from "./node/here.ts";
 export type { Bill, JobResult } from "./facade/job-result.ts";
 export type { Audited, Dispute, DisputeOptions } from "./facade/doubting.ts";
-export type { Replica, ReplicasInput, ReplicasResult, ReplicatedJob } from "./facade/replicated-job.ts";
+export type { Replica, ReplicasInput, ReplicasResult, ReplicasWatching, ReplicatedJob } from "./facade/replicated-job.ts";
 export { rerun, type JobTracer, type Rerun } from "./node/rerun.ts";
 export type { JobFile } from "./facade/job-files.ts";
 export type { Chunk, Output } from "./facade/output.ts";

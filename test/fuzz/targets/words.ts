@@ -3,7 +3,7 @@ import { parseConditions, parseMib, parseMoney, parseNanos, formatCondition, for
 import { formatEnrolToken, parseEnrolToken } from "@xenoservers/protocol";
 import * as typed from "../../../packages/cli/src/input/parse.ts";
 import { InputError } from "../../../packages/sdk/src/errors.ts";
-import { formatCiToken, parseCiToken } from "../../../packages/sdk/src/node/ci-token.ts";
+import { formatCiToken, parseCiToken } from "../../../packages/sdk/src/ci-token.ts";
 import { parseReference } from "../../../packages/sdk/src/oci/reference.ts";
 import * as sized from "../../../packages/sdk/src/words.ts";
 import { CONTROL, visible, visibleJson } from "../../../packages/protocol/src/visible.ts";
@@ -49,7 +49,7 @@ const enrolToken: Target = {
 
 const ciToken: Target = {
   name: "ci-token",
-  covers: ["sdk/src/node/ci-token.ts#parseCiToken"],
+  covers: ["sdk/src/ci-token.ts#parseCiToken"],
   corpus: async () => [bytesOf(formatCiToken(CI))],
   mutate: bentToken("base64url"),
   play: (input) =>

@@ -1,11 +1,10 @@
 /** Tools that look at the market and at what one has in it, and the one that ends a lease. */
 import { heldByAll, isLive } from "@xenoservers/market";
 import type { LeaseView, OfferView, RouteReply } from "@xenoservers/protocol";
-import { LEASE_ID, conditionsIn, pagesOf, scopeProblem } from "@xenoservers/sdk";
+import { LEASE_ID, Market, conditionsIn, pagesOf, scopeProblem } from "@xenoservers/sdk";
 import { z } from "zod";
 import { UserError, money, when } from "../output/ui.ts";
 import { keptAndChecked } from "../proof/receipt-check.ts";
-import { stopLease } from "../verbs/lease-stop.ts";
 import { endOf } from "./run-tools.ts";
 import { tool } from "./tool.ts";
 
@@ -70,7 +69,7 @@ export const stopTool = tool({
     const problem = scopeProblem("of this agent", context, ["control"]);
     if (problem !== null) throw new UserError(problem);
     told.effect = "the lease costs at most its budget until it ends";
-    const lease = await stopLease(client, id, () => {});
+    const lease = await Market.of(client).stop(id, { reason: "stopped by its agent" });
     if (!isLive(lease.state)) leases.over(lease.id);
     return endOf(lease, context.currency);
   },

@@ -1,7 +1,7 @@
 /** What an interrupt does to an order that nobody has taken up, and to a job that runs. */
 import type { Job, LeaseSession, Withdrawn } from "@xenoservers/sdk";
 import { afterEach, describe, expect, it } from "vitest";
-import { onInterrupt, unlessInterrupted } from "./interrupt.ts";
+import { onInterrupt } from "./interrupt.ts";
 
 const asked: string[] = [];
 const sessionThat = (withdraw: () => Promise<Withdrawn>): LeaseSession =>
@@ -63,57 +63,6 @@ describe("an interrupt", () => {
     ));
     expect(process.listenerCount("SIGINT")).toBe(before + 1);
     done();
-    expect(process.listenerCount("SIGINT")).toBe(before);
-  });
-});
-
-describe("an interrupt of replicas", () => {
-  const replicas = (...outcomes: (() => Promise<Withdrawn>)[]): LeaseSession[] => outcomes.map((outcome) => sessionThat(outcome));
-  const never = new Promise<never>(() => {});
-
-  it.each(["SIGINT", "SIGTERM"] as const)("by %s withdraws all of them, and says of each what came of it", async (signal) => {
-    const sessions = replicas(
-      async () => "withdrawn",
-      async () => "over",
-      async () => "unheard",
-    );
-    const outcome = unlessInterrupted(sessions, never);
-    process.emit(signal);
-    expect(await outcome).toEqual({ left: ["withdrawn", "over", "unheard"] });
-    expect(asked).toEqual(["interrupted", "interrupted", "interrupted"]);
-  });
-
-  it("is not taken for their end, which it brings about", async () => {
-    const { promise: ended, resolve: end } = Promise.withResolvers<string>();
-    const { promise: answered, resolve: answer } = Promise.withResolvers<Withdrawn>();
-    const outcome = unlessInterrupted(
-      replicas(() => answered),
-      ended,
-    );
-    process.emit("SIGINT");
-    end("ended");
-    answer("withdrawn");
-    expect(await outcome).toEqual({ left: ["withdrawn"] });
-  });
-
-  it("a second time does not wait; without one they come to their end, and its listeners are gone", async () => {
-    const before = process.listenerCount("SIGINT");
-    const stuck = unlessInterrupted(
-      replicas(
-        () => never,
-        () => never,
-      ),
-      never,
-    );
-    process.emit("SIGINT");
-    process.emit("SIGINT");
-    expect(await stuck).toEqual({ left: ["unheard", "unheard"] });
-    expect(
-      await unlessInterrupted(
-        replicas(() => never),
-        Promise.resolve("ended"),
-      ),
-    ).toEqual({ ended: "ended" });
     expect(process.listenerCount("SIGINT")).toBe(before);
   });
 });

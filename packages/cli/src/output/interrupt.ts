@@ -4,7 +4,7 @@
  * One that reads what is typed here is asked to end, as by `xeno lease stop`. With `--stop-on-exit` nothing runs on.
  */
 import { isCancel, select } from "@clack/prompts";
-import type { Job, LeaseSession, Withdrawn } from "@xenoservers/sdk";
+import type { Job, Withdrawn } from "@xenoservers/sdk";
 import { onReaderGone } from "./leave.ts";
 
 /** How this side let go of the job. */
@@ -27,31 +27,6 @@ export function onSignals(heard: (signal: NodeJS.Signals) => void): () => void {
     unheard();
     for (const signal of SIGNALS) process.removeListener(signal, heard);
   };
-}
-
-/**
- * Of replicas, whose results are worth nothing one by one: all of them are given up, those that run as well as those that nobody has taken
- * yet. Resolves to what came of each, or to what `ended` does where nobody interrupts before.
- */
-export async function unlessInterrupted<T>(
-  sessions: readonly Pick<LeaseSession, "withdraw">[],
-  ended: Promise<T>,
-): Promise<{ left: Withdrawn[] } | { ended: T }> {
-  const { promise: left, resolve: leave } = Promise.withResolvers<Withdrawn[]>();
-  let asked = false;
-  const done = onSignals(() => {
-    // a second time does not wait for a broker that does not answer
-    if (asked) return leave(sessions.map(() => "unheard"));
-    asked = true;
-    void Promise.all(sessions.map((session) => session.withdraw("interrupted"))).then(leave);
-  });
-  try {
-    const first = await Promise.race([left.then((each) => ({ left: each })), ended.then((value) => ({ ended: value }))]);
-    // what was withdrawn ends too
-    return asked ? { left: await left } : first;
-  } finally {
-    done();
-  }
 }
 
 interface Standing {

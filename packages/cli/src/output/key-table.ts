@@ -1,9 +1,6 @@
 /** A party's keys for people: what each may do, where, how much, until when. */
-import type { RouteReply } from "@xenoservers/protocol";
-import { shortId } from "@xenoservers/sdk";
+import { shortId, type KeyView } from "@xenoservers/sdk";
 import { ahead, money, table } from "./ui.ts";
-
-export type KeyView = RouteReply<"whoami">["keys"][number];
 
 const stateOf = ({ key, revokedAt, expiresAt }: KeyView, own: string): string => {
   if (revokedAt !== null) return "revoked";

@@ -62,6 +62,11 @@ export class Queue {
     this.watching = { onPlace: (ahead, until) => line.show(ahead, until - brokerNow()), signal: this.#left.signal };
   }
 
+  /** Given when somebody interrupts it. */
+  get signal(): AbortSignal {
+    return this.#left.signal;
+  }
+
   /** Somebody has interrupted it. */
   get isGivenUp(): boolean {
     return this.#left.signal.aborted;

@@ -1,18 +1,12 @@
 /** `xeno batch open`: one hold that many leases draw on. */
-import { accountOf } from "@xenoservers/sdk";
-import { openClient } from "../input/client.ts";
+import { given } from "@xenoservers/sdk";
+import { openMarket } from "../input/market.ts";
 import type { BatchOpenInput } from "../input/verbs/batch.ts";
 import { print, printJson } from "../output/terminal.ts";
 
 export async function batchOpen({ budget, expires, account, json }: BatchOpenInput): Promise<void> {
-  const { client, context } = await openClient("spend");
-  const answer = await client.act("batch", {
-    party: context.party,
-    account: await accountOf(client, account),
-    budgetNanos: budget.toString(),
-    expiresAt: await client.brokerTimeIn(expires),
-    clientId: client.newId(),
-  });
+  const { market } = await openMarket("spend");
+  const { batch, answer } = await market.wallet.openBatch({ budget, expires, ...given({ account }) });
   if (json) printJson(answer);
-  else print(String(answer["batch"]));
+  else print(batch);
 }

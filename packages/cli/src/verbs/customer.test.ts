@@ -326,7 +326,7 @@ describe("accounts", () => {
     });
     expect(await xeno("wallet", "--account", "ci", "--csv")).toBe(0);
     expect(typed.said.stdout.trim().split("\n")).toHaveLength(2);
-    broker.answer = () => ({ ok: true, answer: { batch: "b1" } });
+    broker.answer = () => ({ ok: true, answer: { batch: "b1".repeat(32) } });
     expect(await xeno("batch", "open", "1.00", "--account", "ci")).toBe(0);
     expect(payloadOf("batch")).toMatchObject({ account: ACCOUNT, budgetNanos: "1000000000" });
     expect(await xeno("wallet", "--account", "qa")).toBe(125);
@@ -336,6 +336,7 @@ describe("accounts", () => {
 
 it("what is to hold for an hour holds for one by the broker's clock, however wrong this machine's is", async () => {
   const [hour, right] = [3_600_000, Date.now.bind(Date)];
+  broker.answer = ({ kind }) => ({ ok: true, answer: kind === "batch" ? { batch: "b1".repeat(32) } : {} });
   for (const wrongMs of [-2 * hour, 2 * hour]) {
     vi.spyOn(Date, "now").mockImplementation(() => right() + wrongMs);
     broker.filed.length = 0;

@@ -1,8 +1,7 @@
 /** `npm start`: a whole market on one machine, real in every part, told step by step; `--cheat NAME` with an owner who cheats. */
 import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
-import { writeWhole } from "@xenoservers/protocol/files";
-import { type Wanted, home, mib, saveContext, shellWord, shortId } from "@xenoservers/sdk";
+import { Market, home, mib, saveContext, shellWord, shortId } from "@xenoservers/sdk";
 import type { Person, Stage } from "../demo/stage.ts";
 import { HELLO, disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
@@ -19,17 +18,9 @@ const CURRENCY = "credits";
 const began = performance.now();
 const step = (what: string): void => say(`${dim(`${((performance.now() - began) / 1_000).toFixed(1).padStart(5)} s`)}  ${what}`);
 
-const WANTED: Wanted = {
-  resources: { vcpu: 1, memoryMib: 512, diskMib: 64 },
-  conditions: [],
-  terms: "on-result",
-  assurance: "isolated",
-  on: "market",
-  maxPriceNanosPerHour: null,
-  durationMsMax: 600_000,
-  budgetNanos: 1_000_000_000n,
-  fuelMax: 10n ** 13n,
-  label: "first job",
+const WANTED: Rental["wanted"] = {
+  ...{ cpu: 1, mem: "512M", disk: "64M", maxTime: "10m", maxFuel: 10_000, maxOutput: "16M", budget: "1.00" },
+  ...{ pay: "on-result", assurance: "isolated", label: "first job" },
 };
 
 type Cheats = (typeof import("@xenoservers/xenoserver"))["CHEATS"];
@@ -62,13 +53,13 @@ async function play(stage: Stage, folder: string, cheat: Cheats[string] | null, 
   const carl = await stage.person("customer", "Carl, a customer", CREDIT);
   step("Olga owns this machine; Carl has work and some credit");
   const wanted = cheat === null ? await listMachine(stage, olga, carl) : await setTrap(stage, olga, cheat);
-  const rental: Rental = { client: carl.client, wanted, long: cheat?.long === true, quiet: json, step };
   process.env["XENO_HOME"] = folder; // from here on this process is Carl, whose files lie there too
+  const market = Market.of(carl.client, { moduleCheck: await import("@xenoservers/engine/check") });
+  const rental: Rental = { market, wanted, long: cheat?.long === true, quiet: json, step };
   const outcome = await rentAndVerify(rental);
-  const judged = cheat === null ? null : await disputeAndVerify(rental, outcome);
+  const judged = cheat === null ? null : await disputeAndVerify(rental, outcome.lease);
   const ok = judged === null ? outcome.ok : judged.convicted;
-  const { receipt, lines } = judged ?? outcome;
-  await writeWhole(path.join(folder, "receipts", `${outcome.lease}.json`), JSON.stringify(receipt));
+  const { lines } = judged ?? outcome;
   await keepCarl(stage, carl);
   const { lease, end, output } = outcome;
   if (json) printJson({ ok, lease, url: stage.url, end, output, verification: lines, verdict: judged?.verdict ?? null });
@@ -95,7 +86,7 @@ function sayNext({ url }: Stage, folder: string, judged: string | null): void {
   say(`  ${[...next, "wallet"].map((words) => `${XENO} ${words}`).join("      ")}`);
 }
 
-async function listMachine(stage: Stage, olga: Person, carl: Person): Promise<Wanted> {
+async function listMachine(stage: Stage, olga: Person, carl: Person): Promise<Rental["wanted"]> {
   const { server, test } = await stage.machine("server", olga.client);
   const { offers } = await carl.client.read("offers", { query: {} });
   const size = `${test.resources.vcpu} vCPU, ${mib(test.resources.memoryMib)}`;
@@ -104,7 +95,7 @@ async function listMachine(stage: Stage, olga: Person, carl: Person): Promise<Wa
 }
 
 /** Olga puts down her stake and cheats; the operator has a referee. Carl orders from Olga. */
-async function setTrap(stage: Stage, { client, isNew }: Person, cheat: Cheats[string]): Promise<Wanted> {
+async function setTrap(stage: Stage, { client, isNew }: Person, cheat: Cheats[string]): Promise<Rental["wanted"]> {
   const { cheatingDriver } = await import("@xenoservers/xenoserver");
   const { party } = client.identity;
   if (isNew) await client.act("stake", { party, amountNanos: STAKE.toString(), direction: "deposit", clientId: client.newId() });
@@ -114,5 +105,5 @@ async function setTrap(stage: Stage, { client, isNew }: Person, cheat: Cheats[st
   const referee = await stage.machine("referee", operators.client);
   await stage.operator("referee", { server: referee.server.id, active: true, clientId: client.newId() });
   step(`the operator names the xenoserver ${shortId(referee.server.id)} as referee`);
-  return { ...WANTED, assurance: "replicated", conditions: [{ key: "server", op: "=", value: server.id }] };
+  return { ...WANTED, assurance: "replicated", where: `server=${server.id}` };
 }

@@ -2,14 +2,14 @@
  * `xeno dispute`: a doubted result before the market's referee. What it takes is said first, and nothing is frozen before a referee can
  * judge.
  */
-import { type DisputeTerms, type JobTracer, Market, type RefereeRun, shortId } from "@xenoservers/sdk";
+import { type DisputeTerms, Market, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { DisputeInput } from "../input/verbs/lease.ts";
 import { agree } from "../output/ask.ts";
+import { refereeLines } from "../output/referee-lines.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { money } from "../output/ui.ts";
-
-const traceHere: JobTracer = async (...asked) => (await import("../proof/re-execute.ts")).traceHere(...asked);
+import { traceHere } from "../proof/trace-here.ts";
 
 /** Who may judge, what is put down, and when it is lost. */
 function disputeLines({ way, referee, referees, leases }: DisputeTerms, currency: string): string[] {
@@ -23,14 +23,6 @@ function disputeLines({ way, referee, referees, leases }: DisputeTerms, currency
     judge,
     `deposit  ${money(deposit, currency)}: ${back}`,
     "outcome  a wrong result costs its owner the pay, which comes back at once, and the locked stake, which comes when no appeal can",
-  ];
-}
-
-/** Who judged, in which round, and why not who would have come before. */
-function refereeLines({ referee, round, passed }: RefereeRun): string[] {
-  return [
-    ...passed.map((before) => `referee  ${shortId(before.referee)} was drawn before: ${before.why}`),
-    `referee  ${shortId(referee)} was drawn in round ${round} and ran it`,
   ];
 }
 

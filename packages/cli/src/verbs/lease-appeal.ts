@@ -1,24 +1,16 @@
 /**
  * `xeno lease appeal`: a referee has proved a lease of yours wrong; a second one that is drawn runs what the first one ran. The job comes
- * from your xenoserver's folder, which keeps it until the appeal is over; of a segment the state it begins from is made here.
+ * from your xenoserver's folder.
  */
-import { limitToRun } from "@xenoservers/market";
-import { parseDocumentOf, type Kind, type Payload, type ReceiptDocument } from "@xenoservers/protocol";
-import { nodeCrypto } from "@xenoservers/protocol/node";
-import { type BuiltWork, type KeptWork, appealVerdict, hasBreakpoints, rebuilt, segmentJob, shortId } from "@xenoservers/sdk";
+import { type JobTracer, type KeptWork, Market, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { AppealInput } from "../input/verbs/lease.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { agree } from "../output/ask.ts";
+import { refereeLines } from "../output/referee-lines.ts";
 import { print, printJson, say } from "../output/terminal.ts";
 import { UserError, money } from "../output/ui.ts";
-
-function payloadIn<K extends Kind>(documents: readonly ReceiptDocument[], kind: K): Payload<K> {
-  const stored = documents.find((document) => document.kind === kind);
-  const parsed = stored && parseDocumentOf(nodeCrypto, kind, stored.envelope);
-  if (!parsed?.ok) throw new UserError(`the lease has no ${kind}`);
-  return parsed.document.payload;
-}
+import { traceHere } from "../proof/trace-here.ts";
 
 async function keptOf(folder: string, lease: string): Promise<KeptWork> {
   const { readKeptWork } = await import("@xenoservers/xenoserver");
@@ -27,49 +19,24 @@ async function keptOf(folder: string, lease: string): Promise<KeptWork> {
   return kept;
 }
 
-/** What the first referee ran: all of the job, or the segment that the verdict names, from a state that is made here. */
-async function ranBy(
-  kept: KeptWork,
-  order: Payload<"order">,
-  { segment, trace, result }: Payload<"verdict">,
-): Promise<{ job: BuiltWork; close(): Promise<void> }> {
-  const job = await rebuilt(kept, order.jobHash);
-  if (segment === null) return { job, close: async () => {} };
-  const read = parseDocumentOf(nodeCrypto, "trace", trace);
-  const doubted = parseDocumentOf(nodeCrypto, "result", result);
-  if (!read.ok || !doubted.ok || !("module" in kept.spec) || !hasBreakpoints(job))
-    throw new UserError("the verdict names a segment of no job");
-  const { traceHere } = await import("../proof/re-execute.ts");
-  const { step } = read.document.payload;
-  const upTo = limitToRun(order, doubted.document.payload);
+const traceSaid: JobTracer = (...asked) => {
   say("the first referee ran one segment: the job is run here for the state that it begins from");
-  const here = await traceHere(
-    { spec: kept.spec, inputs: kept.inputs, blobFile: kept.blobFile },
-    BigInt(step),
-    upTo === null ? null : BigInt(upTo),
-  );
-  return { job: await segmentJob(job, here.roots, { step, index: segment, upTo }, [here]), close: async () => here.close() };
-}
+  return traceHere(...asked);
+};
 
 export async function leaseAppeal({ lease: id, budget, data, yes, json }: AppealInput): Promise<void> {
   const { client, context } = await openClient("dispute", "spend", "read");
-  const lease = await client.read("lease", { params: { id } });
-  if (lease.state !== "convicted")
-    throw new UserError(`lease ${shortId(lease.id)} is ${lease.state}: there is no verdict to appeal against`);
-  const { documents } = await client.read("receipt", { params: { id: lease.id } });
-  const order = payloadIn(documents, "order");
-  const { job, close } = await ranBy(await keptOf(serverFolder(data), lease.id), order, payloadIn(documents, "verdict"));
-  try {
-    if (!json)
-      say(`appeal   you pay the second referee's run, at most ${money(budget, context.currency)}; if it bears you out, the stake is yours`);
-    await agree("Have a second referee drawn?", yes || json);
-    const { run, review } = await appealVerdict(client, lease.id, order, job, budget);
-    if (!review.overturned) process.exitCode = 1;
-    if (json) return printJson({ lease: lease.id, ...run, overturned: review.overturned, why: review.why });
-    for (const { referee, why } of run.passed) say(`referee  ${shortId(referee)} was drawn before: ${why}`);
-    say(`referee  ${shortId(run.referee)} was drawn in round ${run.round} and ran it`);
-    print(review.overturned ? "overturned: your stake is yours again, and your record is corrected" : `the verdict stands: ${review.why}`);
-  } finally {
-    await close();
-  }
+  const { lease, run, overturned, why } = await Market.of(client).appeal(id, {
+    ...{ budget, trace: traceSaid },
+    work: (of) => keptOf(serverFolder(data), of),
+    async onTerms({ budgetNanos }) {
+      const most = money(budgetNanos, context.currency);
+      if (!json) say(`appeal   you pay the second referee's run, at most ${most}; if it bears you out, the stake is yours`);
+      await agree("Have a second referee drawn?", yes || json);
+    },
+  });
+  if (!overturned) process.exitCode = 1;
+  if (json) return printJson({ lease, ...run, overturned, why });
+  for (const line of refereeLines(run)) say(line);
+  print(overturned ? "overturned: your stake is yours again, and your record is corrected" : `the verdict stands: ${why}`);
 }

@@ -33,19 +33,11 @@ export async function runByLease(input: RunInput, work: Work): Promise<void> {
     if (input.json) printJson({ quote: prepared.shown });
     return;
   }
-  const { market, context, run } = prepared;
+  const { context, run } = prepared;
   const options = { retries: input.retries ?? 0, quiet, currency: context.currency };
   if (run.wanted.replicas === undefined)
     return withRetries(run, options, (each, again) => runOnMarket({ ...prepared, run: each }, work, input, again));
-  return runReplicas(
-    market.client,
-    run.work,
-    { ...work, wanted: run.wanted },
-    {
-      ...{ out: input.out, json: input.json, noAudit: input.noAudit, quiet },
-      currency: context.currency,
-    },
-  );
+  return runReplicas(prepared, input);
 }
 
 /** What is to run is read when it is its turn: a lease before it may have made it. */

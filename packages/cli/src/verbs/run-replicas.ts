@@ -2,37 +2,27 @@
  * `xeno run --replicas K`: one order for the same job on servers of K different owners. Nothing is shown before their signed results agree,
  * or the market's referee has decided.
  */
+import type { LeaseView } from "@xenoservers/protocol";
 import {
-  type BuiltWork,
   type DisputeTerms,
-  type MarketClient,
+  LeftOpenError,
+  ReplicasGivenUpError,
+  type ReplicasResult,
   type ReplicasWatch,
-  ReplicasRun,
-  type Withdrawn,
-  type Work,
-  keepJob,
-  keepReceiptHere,
-  placeReplicas,
+  type ReplicatedJob,
   shortId,
 } from "@xenoservers/sdk";
-import { exitCodeOf, writeHere } from "../output/deliver.ts";
+import type { RunInput } from "../input/verbs/run.ts";
+import { exitCodeFor } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
+import { EXIT } from "../output/exit.ts";
 import { HeldOutput } from "../output/held-output.ts";
-import { LEFT_SAYS, unlessInterrupted } from "../output/interrupt.ts";
+import { LEFT_SAYS, onSignals } from "../output/interrupt.ts";
 import { endLine } from "../output/lease-lines.ts";
 import { Queue } from "../output/queue.ts";
 import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts";
-import { EXIT } from "../output/exit.ts";
-import { money } from "../output/ui.ts";
-
-interface ReplicaOptions {
-  out: string | null;
-  json: boolean;
-  quiet: boolean;
-  currency: string;
-  /** A drawn audit is left to later. */
-  noAudit: boolean;
-}
+import { UserError, money } from "../output/ui.ts";
+import type { Prepared } from "./quote.ts";
 
 /** What it costs to have them judged. */
 function termsLine({ leases, referee }: DisputeTerms, currency: string): string {
@@ -41,14 +31,25 @@ function termsLine({ leases, referee }: DisputeTerms, currency: string): string 
   return `dispute  ${money(deposits, currency)} put down until it is decided; a referee's run of each costs at most ${run}`;
 }
 
+interface Told {
+  output: HeldOutput;
+  /** By lease, as they end. */
+  ended: Map<string, LeaseView>;
+  quiet: boolean;
+  currency: string;
+}
+
 /** What is said while they run; what stands in the way is said to whoever is quiet, too. */
-function told(output: HeldOutput, { quiet, currency }: ReplicaOptions): ReplicasWatch {
+function told({ output, ended, quiet, currency }: Told): ReplicasWatch {
   const unlessQuiet = (line: string): void => void (quiet || say(line));
   return {
     onOutput: (slot, stream, bytes) => output.take(slot, stream, bytes),
     onMoved: (slot) => output.restart(slot),
     onState: (slot, state) => void (state.startsWith("problem") && unlessQuiet(yellow(`         replica ${slot + 1}: ${state}`))),
-    onEnded: (lease) => unlessQuiet(endLine(lease, currency)),
+    onEnded(lease) {
+      ended.set(lease.id, lease);
+      unlessQuiet(endLine(lease, currency));
+    },
     onCompared({ count, fuel, difference, isDrawn }) {
       if (difference !== null) return say(red(`the replicas differ (${difference}): the market's referee runs the job`));
       unlessQuiet(`agreed   ${count} owners signed the same output, ${fuel} fuel and memory`);
@@ -67,39 +68,69 @@ function told(output: HeldOutput, { quiet, currency }: ReplicaOptions): Replicas
   };
 }
 
-export async function runReplicas(client: MarketClient, job: BuiltWork, { shared, wanted }: Work, options: ReplicaOptions): Promise<void> {
-  const { out, json, quiet, noAudit } = options;
-  await keepJob(job);
-  const queue = new Queue({ quiet, brokerNow: () => client.brokerNow() });
-  const bounds = await queue.until(placeReplicas(client, wanted, job.jobHash)).finally(() => queue.end());
-  const output = new HeldOutput(bounds.length);
-  const run = new ReplicasRun(client, bounds, job, {
-    ...{ watch: told(output, options), noAudit, budgetNanos: wanted.budgetNanos, keep: keepReceiptHere },
-    wantsFiles: out !== null || shared.length > 0,
+/** What they come to; an interrupt gives all of them up, or ends the wait for the referee, and a second one does not wait for that. */
+async function untilCompared(job: ReplicatedJob, off: AbortController): Promise<ReplicasResult> {
+  const { promise: unheard, reject } = Promise.withResolvers<never>();
+  const done = onSignals(() => {
+    if (off.signal.aborted) reject(givenUpUnheard(job));
+    off.abort(new Error("interrupted"));
   });
   try {
-    if (!quiet) for (const { po } of bounds) say(dim(`replica  ${shortId(po.id)} on ${shortId(po.payload.server)}`));
-    if (queue.isGivenUp) return sayLeft(run, await run.withdraw("interrupted"));
-    const outcome = await unlessInterrupted(run.sessions, run.settled());
-    if ("left" in outcome) return sayLeft(run, outcome.left);
-    const { ended } = outcome;
-    const { standing } = await run.compared(ended);
-    const { slot, lease, delivered, fetch } = await run.delivered(standing);
-    await writeHere(delivered.tree, fetch, out, shared);
-    process.exitCode = exitCodeOf(lease);
-    if (json) {
-      const streams = { stdout: await output.whole(slot, "stdout"), stderr: await output.whole(slot, "stderr") };
-      return printJson({ leases: ended.map(({ id }) => id), lease: lease.id, end: lease.end, ...encodedStreams(streams) });
-    }
-    for (const stream of ["stderr", "stdout"] as const) for await (const bytes of output.read(slot, stream)) await showRaw(stream, bytes);
+    return await Promise.race([job.result, unheard]);
   } finally {
-    run.close();
+    done();
+    job.detach();
+  }
+}
+
+const givenUpUnheard = ({ leases }: ReplicatedJob): ReplicasGivenUpError =>
+  new ReplicasGivenUpError(new Map(leases.map((lease) => [lease, "unheard"])), new Error("interrupted"));
+
+export async function runReplicas({ market, context, run }: Prepared, input: RunInput): Promise<void> {
+  const quiet = input.quiet || input.json;
+  const queue = new Queue({ quiet, brokerNow: () => market.client.brokerNow() });
+  const [output, ended, off] = [new HeldOutput(run.wanted.replicas ?? 1), new Map<string, LeaseView>(), new AbortController()];
+  try {
+    const watching = {
+      ...{ watch: told({ output, ended, quiet, currency: context.currency }), noAudit: input.noAudit, receiptWaitMs: 0 },
+      signal: AbortSignal.any([queue.signal, off.signal]),
+    };
+    const job = await queue
+      .until(run.replicas(watching))
+      .catch((error: unknown) => Promise.reject(queue.told(error)))
+      .finally(() => queue.end());
+    if (!quiet) for (const [i, lease] of job.leases.entries()) say(dim(`replica  ${shortId(lease)} on ${shortId(job.servers[i] ?? "")}`));
+    await show(await untilCompared(job, off), { output, ended, json: input.json });
+  } catch (error) {
+    failed(error, off.signal.aborted);
+  } finally {
     await output.close();
   }
 }
 
-function sayLeft({ sessions }: ReplicasRun, left: readonly Withdrawn[]): void {
+interface Shown extends Pick<Told, "output" | "ended"> {
+  json: boolean;
+}
+
+async function show(result: ReplicasResult, { output, ended, json }: Shown): Promise<void> {
+  const { lease, replicas, verification } = result;
+  const slot = replicas.findIndex((each) => each.lease === lease);
+  for (const { check, says, status } of verification.lines)
+    if (status === "failed") say(red(`         the receipt does not hold: ${check}: ${says}`));
+  process.exitCode = exitCodeFor({ reason: result.end.reason, exitCode: result.exitCode });
+  if (json) {
+    const streams = { stdout: await output.whole(slot, "stdout"), stderr: await output.whole(slot, "stderr") };
+    const end = ended.get(lease)?.end ?? null;
+    return printJson({ leases: replicas.map((each) => each.lease), lease, end, ...encodedStreams(streams) });
+  }
+  for (const stream of ["stderr", "stdout"] as const) for await (const bytes of output.read(slot, stream)) await showRaw(stream, bytes);
+}
+
+/** What became of those that were interrupted, in words. */
+function failed(error: unknown, isInterrupted: boolean): void {
+  if (isInterrupted && error instanceof LeftOpenError) throw new UserError(`${error.message}; ${error.next}`, EXIT.interrupted);
+  if (!(error instanceof ReplicasGivenUpError)) throw error;
   process.exitCode = EXIT.interrupted;
-  for (const [i, session] of sessions.entries())
-    say(`replica ${i + 1}: ${LEFT_SAYS[left[i] ?? "unheard"]}: xeno lease show ${shortId(session.lease)}`);
+  for (const [i, [lease, left]] of [...error.replicas].entries())
+    say(`replica ${i + 1}: ${LEFT_SAYS[left]}: xeno lease show ${shortId(lease)}`);
 }

@@ -10,10 +10,6 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isEvidence, verifyEvidence, verifyReceipt, type OwnRun, type Verification } from "@xenoservers/verify";
 import {
   InputError,
-  type Kept,
-  type KeptVm,
-  type KeptWork,
-  type Rerun,
   currentContext,
   home,
   isArchive,
@@ -27,10 +23,10 @@ import {
 import { clientThatReads } from "../input/client.ts";
 import { assertFingerprint } from "../input/fingerprint.ts";
 import type { VerifyInput } from "../input/verbs/proof.ts";
-
 import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { showVerification } from "../output/verification.ts";
+import { again } from "../proof/again.ts";
 import { verifyArchive } from "../proof/verify-archive.ts";
 
 /** Evidence holds a log's leaves. */
@@ -65,14 +61,6 @@ function tampered(receipt: unknown): { receipt: unknown; says: string } {
     }
   }
 }
-
-/** By what a xenoserver runs it with; loaded where it is asked for. */
-const again: Rerun = async (work, { stoppedAt, step }) => {
-  if (isMachine(work)) return (await import("../proof/re-execute-vm.ts")).reExecuteVm(work, stoppedAt !== null);
-  return (await import("../proof/re-execute.ts")).reExecute(work, stoppedAt, step);
-};
-
-const isMachine = (work: KeptWork): work is Kept<KeptVm> => "vm" in work.spec;
 
 /** Null, with a word on stderr, where the receipt does not hold. */
 async function reExecuteFor(pins: MarketPins, receipt: unknown): Promise<OwnRun | null> {

@@ -17,15 +17,17 @@ import { parseAmount } from "../words.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import type { Here } from "./here.ts";
 
-/** How a result is disputed. */
-export interface DisputeOptions {
+/** What every call that has a referee judge takes. */
+export interface JudgingOptions<Terms> {
   /** The most that a referee's run may cost: "0.50", or nanos; absent: what the job itself was ordered for. */
   budget?: string | bigint;
-  /** Told what it takes before anything is put down; throws, or rejects, where that is not wanted. */
-  onTerms?(terms: DisputeTerms): void | Promise<void>;
-  /** Calls it off; after the deposit was put down the call fails with `left_open`, and the next call goes on from there. */
+  /** Told what it takes before anything is put down or ordered; throws, or rejects, where that is not wanted. */
+  onTerms?(terms: Terms): void | Promise<void>;
   signal?: AbortSignal;
 }
+
+/** How a result is disputed; called off after the deposit was put down it fails with `left_open`, and the next call goes on from there. */
+export type DisputeOptions = JudgingOptions<DisputeTerms>;
 
 /** What came of a dispute. */
 export interface Dispute {
@@ -63,7 +65,8 @@ async function keepReceipt({ client, here }: Doubting, lease: string): Promise<v
 }
 
 /** Programs in JavaScript hand in anything; said before anything is read or signed. Throws InputError. */
-function assertDisputeOptions(id: unknown, { budget, onTerms, signal }: Record<string, unknown>): void {
+export function assertJudging(id: unknown, options: object): void {
+  const { budget, onTerms, signal }: { [option in keyof JudgingOptions<never>]?: unknown } = options;
   if (typeof id !== "string") throw new InputError("lease must be a lease's id, or its first letters");
   const isAmount = budget === undefined || typeof budget === "string" || (typeof budget === "bigint" && budget > 0n);
   if (!isAmount) throw new InputError('budget must be an amount above 0: "0.50", or nanos as bigint');
@@ -78,7 +81,7 @@ export async function disputeLease(
   { budget, onTerms, signal }: DisputeOptions,
   tracerOf: TracerOf | null,
 ): Promise<Dispute> {
-  assertDisputeOptions(id, { budget, onTerms, signal } as Record<string, unknown>);
+  assertJudging(id, { budget, onTerms, signal });
   const given = typeof budget === "string" ? parseAmount(budget, "budget") : budget;
   assertWanted(signal);
   const lease = await unlessOff(signal, client.read("lease", { params: { id }, signal }));

@@ -2,6 +2,7 @@
  * A market as its customer's program uses it: search, quote, run, follow, verify. The part that is the same on every machine; what reads
  * files and keeps what was signed is handed in. Who controls the inputs: the program that calls; the broker, every byte of its answers.
  */
+import type { Scope } from "@xenoservers/market";
 import { zReceipt, type EventView, type LeaseView, type OfferView, type RouteReply, type Witness } from "@xenoservers/protocol";
 import { verifyReceipt, type OwnFacts, type ReceiptVerification } from "@xenoservers/verify";
 import { dueAudits } from "../audit-due.ts";
@@ -10,7 +11,7 @@ import type { MarketClient } from "../client.ts";
 import { ContextError, InputError } from "../errors.ts";
 import { channelKeyFor } from "../identity.ts";
 import { totalsByLabel, type LabelTotals } from "../label-totals.ts";
-import { eventsOf, listOf, type Reading } from "../lists.ts";
+import { eventsOf, listOf } from "../lists.ts";
 import type { Quoted } from "../order.ts";
 import { fetchBound, type BoundOrder } from "../purchase-order.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
@@ -21,15 +22,20 @@ import { auditDue, disputeLease, type Audited, type Dispute, type DisputeOptions
 import type { Here, Planned } from "./here.ts";
 import type { Job } from "./job.ts";
 import type { JobResult } from "./job-result.ts";
+import { extendLease, objectTo, stopLease, type Answer, type Extended, type ObjectionOptions, type StopOptions } from "./lease-acts.ts";
 import { MapRun } from "./map/map-run.ts";
 import { mapWays, type Orders } from "./map/market-ways.ts";
 import { mapSettingsOf, placed, type MapOptions } from "./map/options.ts";
+import type { Means } from "./means.ts";
 import { Ordering, type PlannedOptions } from "./ordering.ts";
 import { PreparedRun, type Prepared } from "./prepared-run.ts";
 import { assertRunInput, isReplicated, toldHere } from "./read-input.ts";
+import { cancellableReading } from "./reading.ts";
 import type { ReplicasInput, ReplicatedJob } from "./replicated-job.ts";
 import type { AttachOptions, RunInput } from "./run-input.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
+import { Tokens } from "./tokens.ts";
+import { Wallet } from "./wallet.ts";
 
 /** A call that can be called off. */
 export interface Callable {
@@ -62,6 +68,10 @@ export class OpenMarket {
   readonly here: Here;
   /** Whose cosignatures prove what the log says; pinned by whoever logged in. */
   protected readonly witnesses: readonly Witness[];
+  /** Keys that speak for its party within bounds. */
+  readonly tokens: Tokens;
+  /** The party's accounts, and what moved in them. */
+  readonly wallet: Wallet;
   readonly #link: SharedLink;
   readonly #ordering: Ordering;
 
@@ -69,6 +79,8 @@ export class OpenMarket {
     this.client = client;
     this.here = here;
     this.witnesses = witnesses;
+    const means: Means = { client, assertMay: (...needs) => this.assertMay(...needs) };
+    [this.tokens, this.wallet] = [new Tokens(means), new Wallet(means)];
     this.#link = new SharedLink(client);
     this.#ordering = new Ordering({ client, here, link: this.#link, verify: (receipt) => this.verify(receipt) });
   }
@@ -90,12 +102,12 @@ export class OpenMarket {
   /**
    * Everything of a run before its order, once those that it comes `after` are over: what is to run is read, settled and quoted. Nothing
    * is signed; what was quoted can then be ordered as it is, and again. `wait` and `account` hold for its order, what is told meanwhile is
-   * for `run` and `start`.
+   * for `run`, `start` and `replicas`.
    */
-  async prepare(input: RunInput): Promise<PreparedRun> {
-    this.#assertMay("spend");
+  async prepare(input: RunInput | ReplicasInput): Promise<PreparedRun> {
+    this.assertMay("spend");
     assertRunInput(input);
-    if (isReplicated(input)) throw new InputError("replicas are ordered by market.run");
+    isReplicated(input);
     await this.#itsTurn(input);
     return this.#ready(await this.#prepared(input));
   }
@@ -114,7 +126,7 @@ export class OpenMarket {
   run(input: RunInput): Promise<Job>;
   /** With `replicas` the one, else the other. */
   async run(input: RunInput | ReplicasInput): Promise<Job | ReplicatedJob> {
-    this.#assertMay("spend", "read");
+    this.assertMay("spend", "read");
     assertRunInput(input);
     const isSeveral = isReplicated(input);
     await this.#itsTurn(input);
@@ -134,7 +146,7 @@ export class OpenMarket {
    */
   map<T>(inputs: Iterable<T>, each: RunInput | ((input: T, index: number) => RunInput), options: MapOptions = {}): MapRun<T> {
     const settings = mapSettingsOf(options);
-    this.#assertMay("spend", "read");
+    this.assertMay("spend", "read");
     const made = typeof each === "function" ? each : (input: T): RunInput => placed(each, input);
     return new MapRun(mapWays(this.#orders()), [...inputs], made, settings);
   }
@@ -164,7 +176,7 @@ export class OpenMarket {
 
   /** The caller's leases, newest first. */
   leases({ live = false, signal }: Callable & { live?: boolean } = {}): AsyncGenerator<LeaseView, void> {
-    return listOf(this.#reading(signal), "leases", { live: live ? "true" : "false" });
+    return listOf(cancellableReading(this.client, signal), "leases", { live: live ? "true" : "false" });
   }
 
   /** What the leases that the caller ordered came to, by label: how many, how many failed, work, time and cost; dearest first. */
@@ -175,6 +187,24 @@ export class OpenMarket {
   /** One lease, by the first letters of its id. */
   lease(id: string, { signal }: Callable = {}): Promise<LeaseView> {
     return unlessOff(signal, this.client.read("lease", { params: { id }, signal }));
+  }
+
+  /** Ends a lease: what it wrote until then is its result. Waits for its end, for two minutes at most; gives how it stands then. */
+  async stop(id: string, options: StopOptions = {}): Promise<LeaseView> {
+    this.assertMay("control", "read");
+    return stopLease(this.client, id, options);
+  }
+
+  /** Lets a lease run longer by so much ("1h", or milliseconds): a larger hold is put on its account. */
+  async extend(id: string, by: string | number, { signal }: Callable = {}): Promise<Extended> {
+    this.assertMay("spend", "read");
+    return extendLease(this.client, id, by, signal);
+  }
+
+  /** Objects to a settlement, inside its window: a deposit is put down, the owner's pay is frozen, and the operator rules. */
+  async object(id: string, options: ObjectionOptions): Promise<Answer> {
+    this.assertMay("dispute", "read");
+    return objectTo(this.client, id, options);
   }
 
   /** What has happened to the caller's leases, each event once and in order; without a signal as far as there are any now. */
@@ -202,7 +232,7 @@ export class OpenMarket {
 
   /** Follows a drawn audit up: the market's referee runs the job again, and a wrong result costs its owner the stake. */
   async audit(lease: string | LeaseView, { signal }: Callable = {}): Promise<Audited> {
-    this.#assertMay("dispute", "spend", "read");
+    this.assertMay("dispute", "spend", "read");
     return auditDue(this, lease, signal);
   }
 
@@ -212,7 +242,7 @@ export class OpenMarket {
   }
 
   protected disputed(lease: string, options: DisputeOptions, tracerOf: TracerOf | null): Promise<Dispute> {
-    this.#assertMay("dispute", "spend", "read");
+    this.assertMay("dispute", "spend", "read");
     return disputeLease(this, lease, options, tracerOf);
   }
 
@@ -235,7 +265,7 @@ export class OpenMarket {
 
   /** A lease's purchase order, checked, where this key can open its channel. */
   protected async bound(id: string, signal: AbortSignal | undefined): Promise<BoundOrder> {
-    this.#assertMay("read");
+    this.assertMay("read");
     const lease = await this.lease(id, signal ? { signal } : {});
     const bound = await unlessOff(signal, fetchBound(this.client, lease.id));
     if (channelKeyFor(this.client.identity, bound.order.payload.channelKey)) return bound;
@@ -249,16 +279,10 @@ export class OpenMarket {
     return this.#link.open(bound, work, handlers, from);
   }
 
-  #assertMay(...needs: ("read" | "spend" | "dispute")[]): void {
+  /** Throws ContextError. */
+  protected assertMay(...needs: Scope[]): void {
     const missing = needs.filter((scope) => !this.client.identity.scopes.includes(scope));
     if (missing.length > 0) throw new ContextError(`this takes a key that may ${missing.join(" and ")}; this one may not`);
-  }
-
-  #reading(signal: AbortSignal | undefined): Reading {
-    return {
-      read: (name, request) => unlessOff(signal, this.client.read(name, { ...request, signal })),
-      sleep: (ms) => unlessOff(signal, this.client.sleep(ms)),
-    };
   }
 
   #prepared(input: RunInput | ReplicasInput): Promise<Prepared> {
@@ -266,8 +290,10 @@ export class OpenMarket {
   }
 
   #ready(prepared: Prepared): PreparedRun {
-    const assertMay = (...needs: ("read" | "spend")[]): void => this.#assertMay(...needs);
-    return new PreparedRun({ assertMay, order: (each, watching) => this.#ordering.order(each, watching) }, prepared);
+    const assertMay = (...needs: Scope[]): void => this.assertMay(...needs);
+    const order: Ordering["order"] = (...each) => this.#ordering.order(...each);
+    const replicas: Ordering["replicas"] = (...each) => this.#ordering.replicas(...each);
+    return new PreparedRun({ assertMay, order, replicas }, prepared);
   }
 
   #orders(): Orders {

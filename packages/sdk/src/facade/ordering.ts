@@ -26,7 +26,7 @@ import type { JobResult } from "./job-result.ts";
 import { keptRunText } from "./kept-run.ts";
 import type { Prepared } from "./prepared-run.ts";
 import { assertRunInput, toldHere, waitMsOf } from "./read-input.ts";
-import { ReplicatedJob, type ReplicasInput } from "./replicated-job.ts";
+import { ReplicatedJob, type ReplicasWatching } from "./replicated-job.ts";
 import { resultAgain, reusable } from "./reuse.ts";
 import type { RunInput, Watching } from "./run-input.ts";
 import { plannedDigest, workDigest } from "./same-work.ts";
@@ -144,19 +144,19 @@ export class Ordering {
     return job;
   }
 
-  async replicas({ planned, wanted, work }: Prepared, input: ReplicasInput): Promise<ReplicatedJob> {
+  async replicas({ planned, wanted, work }: Prepared, watching: ReplicasWatching): Promise<ReplicatedJob> {
     const { client } = this;
-    const { signal, noAudit = false } = input;
+    const { signal, noAudit = false, receiptWaitMs } = watching;
     const bounds = await this.#placed(work, signal, () => placeReplicas(client, wanted, work.jobHash));
     const keep = this.here.keepReceipt.bind(this.here);
     const means = { wantsFiles: planned.files !== "left", budgetNanos: wanted.budgetNanos, noAudit, keep };
     const ways = {
       follow: (watch, unjudged) => new ReplicasRun(client, bounds, work, { ...means, watch, signal: unjudged }),
       write: writeOf(planned),
-      check: (lease: string) => this.#check(lease, input.receiptWaitMs),
+      check: (lease: string) => this.#check(lease, receiptWaitMs),
       over: () => void this.jobs.delete(job),
     } satisfies ConstructorParameters<typeof ReplicatedJob>[0];
-    const job: ReplicatedJob = new ReplicatedJob(ways, bounds.length, input);
+    const job: ReplicatedJob = new ReplicatedJob(ways, bounds.length, watching);
     this.jobs.add(job);
     return job;
   }

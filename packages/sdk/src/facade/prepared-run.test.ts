@@ -3,6 +3,7 @@ import type { EndReason } from "@xenoservers/market";
 import { describe, expect, it, vi } from "vitest";
 import { ContextError, NotStartedError } from "../errors.ts";
 import type { Job } from "./job.ts";
+import type { ReplicatedJob } from "./replicated-job.ts";
 import { PreparedRun, type Prepared } from "./prepared-run.ts";
 
 type Ways = ConstructorParameters<typeof PreparedRun>[0];
@@ -13,7 +14,8 @@ function paper(job: Partial<Job> = {}, wanted: Partial<Prepared["wanted"]> = {},
   const order = vi.fn<Ways["order"]>(async () => job as Job);
   const assertMay = vi.fn<Ways["assertMay"]>();
   const prepared = { wanted: { budgetNanos: 100n, ...wanted }, quotes: [{}], work } as unknown as Prepared;
-  return { order, assertMay, run: new PreparedRun({ assertMay, order }, prepared) };
+  const replicas = vi.fn<Ways["replicas"]>(async () => ({}) as ReplicatedJob);
+  return { order, replicas, assertMay, run: new PreparedRun({ assertMay, order, replicas }, prepared) };
 }
 
 const came = (reason: EndReason, dueNanos: bigint) => ({ end: { reason }, bill: { dueNanos } }) as Parameters<PreparedRun["again"]>[0];
@@ -84,5 +86,9 @@ it("orders nothing where its key may not, or where it is for several servers", a
   await expect(run.run()).rejects.toThrow("may not");
   const several = paper({}, { replicas: 3 });
   await expect(several.run.run()).rejects.toMatchObject({ code: "bad_input" });
+  await expect(run.replicas()).rejects.toThrow("may not");
+  await expect(paper().run.replicas()).rejects.toMatchObject({ code: "bad_input" });
   expect([order.mock.calls, several.order.mock.calls]).toEqual([[], []]);
+  await several.run.replicas({ noAudit: true });
+  expect(several.replicas).toHaveBeenCalledOnce();
 });

@@ -11,6 +11,7 @@ import type { Planned } from "./here.ts";
 import type { Job } from "./job.ts";
 import type { JobResult } from "./job-result.ts";
 import { assertTaken } from "./not-taken.ts";
+import type { ReplicasWatching, ReplicatedJob } from "./replicated-job.ts";
 import type { Watching } from "./run-input.ts";
 
 export interface Prepared {
@@ -25,6 +26,7 @@ interface PreparedWays {
   /** Throws ContextError where the market's key may not. */
   assertMay(...needs: ("read" | "spend")[]): void;
   order(prepared: Prepared, watching: Watching): Promise<Job>;
+  replicas(prepared: Prepared, watching: ReplicasWatching): Promise<ReplicatedJob>;
 }
 
 /** A run that is ready to be ordered: `const run = await market.prepare({ … })`. */
@@ -54,6 +56,13 @@ export class PreparedRun {
     return this.#order(watching, "spend", "read");
   }
 
+  /** Orders it where it is for several: the same job on servers of so many owners, of which all that is told comes by their number. */
+  async replicas(watching: ReplicasWatching = {}): Promise<ReplicatedJob> {
+    this.#ways.assertMay("spend", "read");
+    if (!this.#isSeveral) throw new InputError("it is for one server: give replicas where it is prepared");
+    return this.#ways.replicas(this.#prepared, watching);
+  }
+
   /** Orders it and lets go of it when it runs: its lease. Takes no key that may read. Rejects where it never runs. */
   async start(watching: Watching = {}): Promise<string> {
     assertTaken("start", watching);
@@ -76,6 +85,10 @@ export class PreparedRun {
     return new PreparedRun(this.#ways, { ...this.#prepared, wanted: { ...this.wanted, budgetNanos } });
   }
 
+  get #isSeveral(): boolean {
+    return (this.wanted.replicas ?? 1) > 1;
+  }
+
   get #isFed(): boolean {
     const { spec } = this.work;
     return "vm" in spec && processOf(spec.vm).stdin;
@@ -83,7 +96,7 @@ export class PreparedRun {
 
   async #order(watching: Watching, ...needs: ("read" | "spend")[]): Promise<Job> {
     this.#ways.assertMay(...needs);
-    if ((this.wanted.replicas ?? 1) > 1) throw new InputError("replicas are ordered by market.run");
+    if (this.#isSeveral) throw new InputError("it is for several servers: order it by run.replicas");
     return this.#ways.order(this.#prepared, watching);
   }
 }

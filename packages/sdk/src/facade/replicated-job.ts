@@ -4,7 +4,7 @@
  */
 import type { LeaseView, Payload } from "@xenoservers/protocol";
 import type { ReceiptVerification } from "@xenoservers/verify";
-import { AbortedError, GivenUpError } from "../errors.ts";
+import { AbortedError, ReplicasGivenUpError } from "../errors.ts";
 import type { Agreed, ReplicasRun, ReplicasWatch } from "../replicas.ts";
 import type { Withdrawn } from "../withdrawn.ts";
 import type { Planned } from "./here.ts";
@@ -12,7 +12,7 @@ import { collected, listed } from "./job-files.ts";
 import { resultOf, type JobResult } from "./job-result.ts";
 import { onAbort } from "./on-abort.ts";
 import { Output } from "./output.ts";
-import type { RunInput } from "./run-input.ts";
+import type { RunInput, Watching } from "./run-input.ts";
 
 /** What `market.run` takes to run a job on several owners' servers. */
 export interface ReplicasInput extends RunInput {
@@ -20,6 +20,12 @@ export interface ReplicasInput extends RunInput {
   replicas: number;
   /** Leaves a drawn audit to a later `market.audit`. */
   noAudit?: boolean;
+}
+
+/** What is told of replicas while they run, and how they are called off. */
+export interface ReplicasWatching extends Pick<Watching, "signal" | "onState" | "receiptWaitMs">, Pick<ReplicasInput, "noAudit"> {
+  /** Told of each by its number, and of what their results say of each other. */
+  watch?: ReplicasWatch;
 }
 
 /** One of several leases of the same job. */
@@ -51,10 +57,6 @@ interface ReplicasWays {
   over(): void;
 }
 
-/** Nobody has confirmed that all is given up where one has not. */
-const together = (left: readonly Withdrawn[]): Withdrawn =>
-  (["unheard", "withdrawn"] as const).find((each) => left.includes(each)) ?? "over";
-
 /** A job under way on servers of several owners. */
 export class ReplicatedJob {
   /** Checked, of a replica that stands. Rejects with a MarketError, `not_compared` where none does. */
@@ -70,19 +72,11 @@ export class ReplicatedJob {
   /** Rejects when they were given up. */
   #givingUp: Promise<never> | null = null;
 
-  constructor(ways: ReplicasWays, count: number, { signal, onState }: Pick<RunInput, "signal" | "onState">) {
+  constructor(ways: ReplicasWays, count: number, { signal, onState, watch: own = {} }: ReplicasWatching) {
     this.#ways = ways;
     this.#off.promise.catch(() => {});
     this.#outputs = Array.from({ length: count }, () => new Output());
-    const watch: ReplicasWatch = {
-      onOutput: (slot, stream, bytes) => this.#outputs[slot]?.take(stream, bytes),
-      onMoved: (slot) => this.#outputs[slot]?.restart(),
-      onState: (slot, state) => onState?.(`replica ${slot + 1}: ${state}`),
-      onTerms: () => void (this.#isJudging = true),
-      onJudged: () => void (this.#isJudging = false),
-      onUndone: (error) => void ([this.#isJudging, this.#undone] = [false, error.message]),
-    };
-    this.#run = ways.follow(watch, this.#unjudged.signal);
+    this.#run = ways.follow(this.#watching(own, onState), this.#unjudged.signal);
     const giveUp = (): void => {
       this.#unjudged.abort(signal?.reason);
       // what a referee judges is over, and ends with the wait for it
@@ -104,6 +98,11 @@ export class ReplicatedJob {
     return this.#run.sessions.map(({ lease }) => lease);
   }
 
+  /** The server of each. */
+  get servers(): readonly string[] {
+    return this.#run.sessions.map(({ bound }) => bound.po.payload.server);
+  }
+
   /** Gives all of them up: their results are worth nothing one by one. */
   stop({ reason = "stopped by its customer" }: { reason?: string } = {}): Promise<Withdrawn[]> {
     return this.#run.withdraw(reason);
@@ -116,9 +115,44 @@ export class ReplicatedJob {
     if (!this.#isJudging) this.#off.reject(new AbortedError(reason));
   }
 
+  /** What the program is told, and what is noted here of it. */
+  #watching(own: ReplicasWatch, onState: Watching["onState"]): ReplicasWatch {
+    return {
+      ...own,
+      onOutput: async (slot, stream, bytes) => {
+        await this.#outputs[slot]?.take(stream, bytes);
+        await own.onOutput?.(slot, stream, bytes);
+      },
+      onMoved: (slot) => {
+        this.#outputs[slot]?.restart();
+        own.onMoved?.(slot);
+      },
+      onState: (slot, state) => {
+        onState?.(`replica ${slot + 1}: ${state}`);
+        own.onState?.(slot, state);
+      },
+      onTerms: (terms) => {
+        own.onTerms?.(terms);
+        this.#isJudging = true;
+      },
+      onJudged: (judged) => {
+        this.#isJudging = false;
+        own.onJudged?.(judged);
+      },
+      onUndone: (error) => {
+        [this.#isJudging, this.#undone] = [false, error.message];
+        own.onUndone?.(error);
+      },
+    };
+  }
+
   async #giveUp(reason: unknown): Promise<never> {
-    const left = together(await this.stop({ reason: "its customer has called it off" }));
-    this.#off.reject(new GivenUpError(this.leases.join(", "), left, reason));
+    const left = await this.stop({ reason: "its customer has called it off" });
+    return this.#givenUp((slot) => left[slot] ?? "unheard", reason);
+  }
+
+  #givenUp(left: (slot: number) => Withdrawn, reason: unknown): Promise<never> {
+    this.#off.reject(new ReplicasGivenUpError(new Map(this.leases.map((lease, slot) => [lease, left(slot)])), reason));
     return this.#off.promise;
   }
 
@@ -133,7 +167,8 @@ export class ReplicatedJob {
     const ended = await unlessLetGo(run.settled());
     const agreed = await unlessLetGo(run.compared(ended)).catch((error: unknown) => {
       // nothing was put down yet; that they ran costs what it costs
-      throw error instanceof AbortedError && signal?.aborted ? new GivenUpError(this.leases.join(", "), "over", signal.reason) : error;
+      if (error instanceof AbortedError && signal?.aborted) return this.#givenUp(() => "over", signal.reason);
+      throw error;
     });
     const { slot, lease, delivered, fetch } = await unlessLetGo(run.delivered(agreed.standing));
     const { write } = this.#ways;

@@ -10,7 +10,7 @@ import { z } from "zod";
 import { MarketClient, fetchMarket, type Filed } from "../client.ts";
 import { ContextError } from "../errors.ts";
 import { identityOf } from "../identity.ts";
-import { parseCiToken, zSeed, type CiToken } from "./ci-token.ts";
+import { parseCiToken, zSeed, type CiToken } from "../ci-token.ts";
 import { home } from "./home.ts";
 import { keepDocument } from "./kept-documents.ts";
 import { keepPromise } from "./kept-promises.ts";

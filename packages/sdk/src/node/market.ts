@@ -5,6 +5,7 @@ import type { Dispute, DisputeOptions } from "../facade/doubting.ts";
 import type { MarketClient } from "../client.ts";
 import { InputError } from "../errors.ts";
 import { checkedReceipts, type CheckedReceipt } from "./archive/checked.ts";
+import { appeal, type Appeal, type AppealOptions } from "./appeal.ts";
 import { NO_OUTPUT, machineProblem } from "./machine/hold.ts";
 import { Machine } from "./machine/machine.ts";
 import { clientOf, currentContext } from "./contexts.ts";
@@ -80,6 +81,15 @@ export class Market extends OpenMarket {
       const kept = await readKeptJob(jobHash);
       return (step, upTo) => trace(kept, step, upTo);
     });
+  }
+
+  /**
+   * For the owner of a lease that was convicted: has a second referee, drawn as the first was, run what the first one ran. Where it comes
+   * to the owner's result, the verdict is undone. Costs the second referee's run.
+   */
+  async appeal(lease: string, options: AppealOptions): Promise<Appeal> {
+    this.assertMay("dispute", "spend", "read");
+    return appeal(this.client, lease, options);
   }
 
   /** The hands on a machine or image that runs: programs, files, ports, snapshots. Let go of it with `close`. */

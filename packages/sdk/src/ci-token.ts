@@ -1,8 +1,8 @@
 /** A delegated key as one string: for CI, for another device. Bounded by what was granted, revocable, and a secret. */
 import { SCOPES } from "@xenoservers/market";
-import { zAccount, zAddresses, zParty, zPins } from "@xenoservers/protocol";
-import { z } from "zod";
-import { InputError } from "../errors.ts";
+import { fromBase64, parseUtf8, toBase64, utf8, zAccount, zAddresses, zParty, zPins } from "@xenoservers/protocol";
+import * as z from "zod";
+import { InputError } from "./errors.ts";
 
 export const zSeed = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -24,13 +24,19 @@ const zCiToken = z.strictObject({ url: zAddresses, pins: zPins, seed: zSeed, key
 export type CiToken = z.infer<typeof zCiToken>;
 const PREFIX = "xeno-ci-";
 
-export const formatCiToken = (token: CiToken): string => PREFIX + Buffer.from(JSON.stringify(token)).toString("base64url");
+/** For addresses and shells: no letter that either reads. */
+const toBase64Url = (bytes: Uint8Array): string => toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+const fromBase64Url = (text: string): Uint8Array | null =>
+  fromBase64(text.replaceAll("-", "+").replaceAll("_", "/") + "=".repeat((4 - (text.length % 4)) % 4));
+
+export const formatCiToken = (token: CiToken): string => PREFIX + toBase64Url(utf8(JSON.stringify(token)));
 
 /** `typed`: as secrets are handed on, with blanks and line ends around it. */
 export function parseCiToken(typed: string): CiToken {
   const text = typed.trim();
   try {
-    if (text.startsWith(PREFIX)) return zCiToken.parse(JSON.parse(Buffer.from(text.slice(PREFIX.length), "base64url").toString("utf8")));
+    const bytes = text.startsWith(PREFIX) ? fromBase64Url(text.slice(PREFIX.length)) : null;
+    if (bytes) return zCiToken.parse(JSON.parse(parseUtf8(bytes) ?? ""));
   } catch {
     // said below
   }
