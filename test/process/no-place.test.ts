@@ -42,3 +42,12 @@ it.each([[["serve", "--check"]], [["broker", "--port", "0"]]])("%j with a folder
   const { code, stderr } = await command(home, ...words, "--config", home);
   expect([code, stderr]).toEqual([125, expect.stringContaining(`${home} cannot be read: it is a folder: name the file in it`)]);
 });
+
+it("a complaint is not answered by the records of a machine that there is not", async () => {
+  const { code, stdout, stderr } = await command(home, "abuse", "trace", "203.0.113.7:443", "--data", path.join(home, "elsewhere"));
+  expect([code, stdout, stderr]).toEqual([
+    125,
+    "",
+    `error: no xenoserver keeps its data in ${home}/elsewhere: name its folder with --data\n`,
+  ]);
+});
