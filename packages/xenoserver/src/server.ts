@@ -372,7 +372,7 @@ export class XenoServer {
     return new Promise((resolve) => this.#options.timers.after(IDLE_CHECK_MS, resolve));
   }
 
-  /** Waits for what the broker is told while it is there. Where it is away it hears of it once it is back, and the owner's wish holds already. */
+  /** Waits for what the broker is told while it is there. Where it is away it hears of it later; the owner's wish holds already. */
   async #whileThere(telling: Promise<unknown>): Promise<void> {
     let isTold = false;
     this.#apart(
