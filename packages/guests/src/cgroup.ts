@@ -150,6 +150,16 @@ async function made(cgroup: Cgroup, share: Share): Promise<Cgroup> {
 
 const TRIAL: Share = { vcpu: 1, ceilingUs: PERIOD_US, memoryMib: 64, tasksMax: 8 };
 
+/** What the kernel's refusals mean for an owner. */
+const WHY_NOT: Readonly<Record<string, string>> = {
+  ENOENT: "not mounted here",
+  EACCES: "this user may make none",
+  EPERM: "this user may make none",
+  EROFS: "mounted read-only, as in containers",
+  EBUSY: "other programs live in this one's group",
+  EOPNOTSUPP: "this one's group has threads of others",
+};
+
 /** Finds the strongest limits that really work here, by making and removing a group. */
 async function findLimits(): Promise<Limits> {
   const groups = await ownGroups();
@@ -171,7 +181,7 @@ async function findLimits(): Promise<Limits> {
       await removeCgroup(await made(group(`trial-${process.hrtime.bigint()}`), TRIAL));
       return { kind, why: reasons.join("; "), group, create: (name, share) => made(group(name), share) };
     } catch (error) {
-      reasons.push(`${kind}: ${messageOf(error).split("\n")[0]}`);
+      reasons.push(`${kind}: ${WHY_NOT[codeOf(error) ?? ""] ?? messageOf(error).split("\n")[0]}`);
     }
   }
   return { kind: "process", why: reasons.join("; "), group: () => null, create: async () => null };

@@ -38,8 +38,10 @@ export async function serveMetrics(registry: Registry, { host, port }: MetricsPl
   await new Promise<void>((resolve, reject) =>
     server
       .once("error", (cause: NodeJS.ErrnoException) => {
-        const why = cause.code === "EADDRINUSE" ? "another program listens there: choose another --metrics-port" : cause.message;
-        reject(new Error(`no metrics can be had at ${host}:${port}: ${why}`, { cause }));
+        const at = `no metrics can be had at ${host}:${port}`;
+        // whoever reports it adds nothing of the program's other port to these words
+        if (cause.code === "EADDRINUSE") reject(new Error(`${at}: another program listens there: choose another --metrics-port`));
+        else reject(new Error(`${at}: ${cause.message}`, { cause }));
       })
       .listen({ host, port }, resolve),
   );

@@ -21,11 +21,19 @@ export function parseSettings<S extends z.ZodType>(schema: S, known: readonly st
   throw new Error(`${file}: ${parsed.error.issues.flatMap((issue) => problemsOf(issue, value, known)).join("; ")}`);
 }
 
+const WHY_UNREAD: Readonly<Record<string, string>> = {
+  EISDIR: "it is a folder: name the file in it",
+  ENOTDIR: "what it should lie in is no folder",
+  EACCES: "this user may not read it",
+  EPERM: "this user may not read it",
+  ELOOP: "it is a link that leads round in a circle",
+};
+
 /** A missing file means all defaults. */
 export async function readSettings<S extends z.ZodType>(schema: S, known: readonly string[], file: string): Promise<z.output<S>> {
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return "";
-    throw error;
+    throw new Error(`${file} cannot be read: ${WHY_UNREAD[error.code ?? ""] ?? error.message}`, { cause: error });
   });
   return parseSettings(schema, known, text, file);
 }

@@ -37,6 +37,7 @@ import { openLog, sequence } from "./log/sequencer.ts";
 import { keysAtStart } from "./market-start.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { startEmbeddedPostgres } from "./store/embedded.ts";
+import { assertDatabaseUrl, unreached } from "./store/database-url.ts";
 import { hostsIn } from "./store/hosts.ts";
 import { isLost } from "./store/lost.ts";
 import { openPool } from "./store/pool.ts";
@@ -129,10 +130,11 @@ async function untilReached<T>(hosts: number, ask: () => Promise<T>): Promise<T>
 
 /** The database, migrated and ready. */
 export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "databaseUrl" | "progress" | "archive">): Promise<OpenedStore> {
+  if (options.databaseUrl !== undefined) assertDatabaseUrl(options.databaseUrl);
   await mkdir(options.dataFolder, { recursive: true, mode: 0o700 });
   const embedded = options.databaseUrl === undefined ? await startEmbeddedPostgres(path.resolve(options.dataFolder)) : null;
   const connection: PoolConfig = embedded ? embedded.connection : { connectionString: options.databaseUrl! };
-  options.progress?.(embedded ? "PostgreSQL is up (embedded)" : "PostgreSQL is reached");
+  if (embedded) options.progress?.("PostgreSQL is up (embedded)");
   const pool = openPool({ ...connection, max: 20, connectionTimeoutMillis: 5_000 });
   const archive = options.archive ? new ArchiveFolder(options.archive.folder, toHex(nodeCrypto.randomBytes(8))) : null;
   const store = createPostgresStore(pool, archive ?? undefined);
@@ -142,10 +144,11 @@ export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "dat
   };
   try {
     const applied = await untilReached(hostsIn(options.databaseUrl ?? "").length, () => migrate(pool));
+    if (!embedded) options.progress?.("PostgreSQL is reached");
     if (applied.length > 0) options.progress?.(`the database has its tables (${applied.join(", ")})`);
   } catch (error) {
     await close();
-    throw error;
+    throw embedded ? error : unreached(error);
   }
   return { store, archive, pool, close };
 }
@@ -250,12 +253,24 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       throw new Error(`the archive's folder cannot be made: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     });
   const opened = await openStore(options);
+  const started: Started = [opened.close];
   try {
-    return await startOn(opened, options);
+    return await startOn(opened, options, started);
   } catch (error) {
-    await opened.close();
+    // what is told is why it could not start
+    await ended(started).catch(() => {});
     throw error;
   }
+}
+
+/** How what has been started is ended, in the order in which it was. */
+type Started = (() => Promise<void>)[];
+
+/** The newest first. One that cannot be ended keeps none of the others from it. */
+async function ended(started: Started): Promise<void> {
+  const failed: unknown[] = [];
+  for (const end of started.toReversed()) await end().catch((error: unknown) => failed.push(error));
+  if (failed.length > 0) throw failed[0];
 }
 
 interface Prepared {
@@ -296,7 +311,7 @@ async function prepare({ store }: OpenedStore, options: BrokerOptions, run: Flee
 const openHints = async ({ pool }: OpenedStore, { nats }: BrokerOptions, parts: Parameters<typeof openNatsHints>[1]): Promise<Hints> =>
   nats ? openNatsHints(nats, parts) : postgresHints(pool);
 
-async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Broker> {
+async function startOn(opened: OpenedStore, options: BrokerOptions, started: Started): Promise<Broker> {
   const logger = options.logger ?? pino({ level: "silent" });
   const metrics = createMetrics({
     ...{ pool: opened.pool, links: () => hub.counts, door: () => hub.door },
@@ -310,6 +325,10 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
   const { services, clock, loaded } = await prepare(opened, options, run);
   const { store, log } = services;
   const hints = await openHints(opened, options, { origin: loaded.origin, failed: failed("NATS refuses a hint") });
+  started.push(
+    () => hints.close(),
+    () => run.close(),
+  );
   const sessions = new Sessions(services);
   // every stranger is told it, by whatever comes first
   const market = askedTogether<MarketInfo>(() => describeMarket(services));
@@ -320,10 +339,12 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
   });
   const feed = new EventFeed({ store, hints, deaf: failed(DEAF), failed: failed("events cannot be read") });
   const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics, faults }));
+  started.push(() => feed.close());
   await run.join(options.inner ?? {});
   let kept: Kept = { retention: { ...RETENTION_DEFAULTS, ...options.retention }, archiveAfterMs: options.archive?.afterMs ?? 0 };
   const archive = await archiveJob(services, opened.archive, { afterMs: () => kept.archiveAfterMs, logger });
   const loops = startLoops(services, { run, kept: () => kept, archive, desk, hub, clock, logger, metrics, faults });
+  for (const loop of loops) started.push(() => loop.stop());
   const app = await createHttpServer({
     desk,
     reads: createReads(services, market),
@@ -346,24 +367,12 @@ async function startOn(opened: OpenedStore, options: BrokerOptions): Promise<Bro
     kept = next;
     for (const loop of loops) loop.wake();
   };
-  const closing: (() => Promise<void>)[] = [];
-  const end = async (): Promise<void> => {
-    await Promise.all(closing.map((close) => close()));
-    await app.close();
-    await Promise.all([feed.close(), ...loops.map((loop) => loop.stop())]);
-    for (const each of [run, hints]) await each.close();
-  };
-  try {
-    // before anyone is heard: what ran while no broker was there is not late
-    await desk.hear();
-    if (loaded.operator) await publishKeys(services, desk, loaded.operator);
-    const served = options.metrics ? await serveMetrics(metrics.registry, options.metrics) : null;
-    if (served) closing.push(served.close);
-    const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
-    const close = () => end().finally(opened.close);
-    return { url, origin: loaded.origin, metricsUrl: served?.url ?? null, loaded, desk, store, keep, close };
-  } catch (error) {
-    await end();
-    throw error;
-  }
+  started.push(() => app.close());
+  // before anyone is heard: what ran while no broker was there is not late
+  await desk.hear();
+  if (loaded.operator) await publishKeys(services, desk, loaded.operator);
+  const served = options.metrics ? await serveMetrics(metrics.registry, options.metrics) : null;
+  if (served) started.push(served.close);
+  const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
+  return { url, origin: loaded.origin, metricsUrl: served?.url ?? null, loaded, desk, store, keep, close: () => ended(started) };
 }

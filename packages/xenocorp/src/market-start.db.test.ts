@@ -1,7 +1,9 @@
 /** A market's keys and its log belong together: whoever starts, checks or backs up with others is told, and nothing is signed or made. */
 import { copyFile, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { pino } from "pino";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { backup, check } from "./backup.ts";
 import { keysFile, makeBrokerKeys } from "./broker-keys.ts";
@@ -90,6 +92,26 @@ it("signs nothing over a log that was turned back, and says so where it is asked
     await broker.close();
   }
 });
+
+it("ends all that it began where it cannot start, and says why", async () => {
+  const { port, free } = await takenPort();
+  const lines: string[] = [];
+  const logger = pino({}, { write: (line: string) => void lines.push(line) });
+  await free();
+  const starting = startBroker({ ...at("own"), logger, trustProxy: ["nginx"], inner: { host: "127.0.0.1", port } });
+  await expect(starting).rejects.toThrow(/^"nginx" is no address and no subnet of a proxy/);
+  // the door for the market's other brokers is closed after all that runs in a rhythm
+  const again = await takenPort(port);
+  await again.free();
+  expect(lines).toEqual([]);
+});
+
+async function takenPort(wanted = 0): Promise<{ port: number; free(): Promise<void> }> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(wanted, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return { port, free: () => new Promise((resolve) => server.close(() => resolve())) };
+}
 
 it("makes no database where there is something else, and says what to do", async () => {
   const dataFolder = path.join(folder, "half");

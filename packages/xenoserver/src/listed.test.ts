@@ -72,6 +72,51 @@ describe("a drained machine", () => {
   });
 });
 
+describe("what an owner wishes while the broker is away", () => {
+  const passes = async (wish: Promise<void>): Promise<void> => {
+    let isDone = false;
+    void wish.then(() => (isDone = true));
+    await until(() => isDone);
+  };
+  beforeEach(async () => {
+    await test.server.start();
+    await until(() => offers().length === 1);
+  });
+
+  it("holds at once, whether it is drained, not drained any more, or gives something else", async () => {
+    market.goAway();
+    await until(() => !test.server.state.connected);
+    await passes(test.server.drain());
+    expect(test.server.state.draining).toBe(true);
+    await passes(test.server.undrain());
+    await passes(test.server.change({ listing: LISTING, room }));
+    expect([offers().length, handedIn("offer-withdrawal")]).toEqual([1, 0]);
+    market.comeBack();
+    await until(() => offers().length === 2);
+  });
+
+  it("also where the broker leaves before it has answered", async () => {
+    market.instead = () => market.LATER;
+    const drained = test.server.drain();
+    await until(() => handedIn("offer-withdrawal") === 1);
+    market.goAway();
+    await passes(drained);
+  });
+
+  it("ends its guests, whose end is handed in once the broker is back", async () => {
+    const lease = market.place({ jobHash: "11".repeat(32), terms: "by-interval" });
+    await until(() => test.stage(lease) === "waiting");
+    market.goAway();
+    await until(() => !test.server.state.connected);
+    await passes(test.server.stopNow());
+    expect(test.stage(lease)).toBe("ended");
+    market.comeBack();
+    await test.restart();
+    await until(() => market.lease(lease).end !== null);
+    expect(market.lease(lease).end).toMatchObject({ reason: "owner-stop" });
+  });
+});
+
 describe("a machine whose owner gives something else while it runs", () => {
   const dearer = { ...LISTING, price: { ...LISTING.price, vcpuNanosPerSecond: 2_000n }, resources: { ...LISTING.resources, vcpu: 1 } };
 

@@ -344,33 +344,50 @@ export class XenoServer {
   /** The owner gives something else from now on: the offer says so, and leases that are accepted later are held to it. */
   async change(given: Pick<ServerOptions, "listing" | "room">): Promise<void> {
     this.#given = given;
-    await this.#renew();
+    await this.#whileThere(this.#renew());
   }
 
   /** Takes leases again. */
   async undrain(): Promise<void> {
     this.#draining = false;
-    await this.#list();
+    await this.#whileThere(this.#list());
   }
 
   /** Takes no new leases; resolves when the running ones are done. */
   async drain(): Promise<void> {
     this.#draining = true;
-    await this.#list();
+    await this.#whileThere(this.#list());
     await this.whenIdle();
   }
 
-  async whenIdle(): Promise<void> {
-    while ([...this.#runners.values()].some((runner) => runner.stage().is !== "over"))
-      await new Promise<void>((resolve) => this.#options.timers.after(IDLE_CHECK_MS, resolve));
+  whenIdle(): Promise<void> {
+    return this.#until((runner) => runner.stage().is === "over");
   }
 
-  /** Ends every lease now, at the owner's cost. */
+  async #until(isSo: (runner: LeaseRunner) => boolean): Promise<void> {
+    while (![...this.#runners.values()].every(isSo)) await this.#pause();
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#options.timers.after(IDLE_CHECK_MS, resolve));
+  }
+
+  /** Waits for what the broker is told while it is there. Where it is away it hears of it later; the owner's wish holds already. */
+  async #whileThere(telling: Promise<unknown>): Promise<void> {
+    let isTold = false;
+    this.#apart(
+      null,
+      telling.finally(() => (isTold = true)),
+    );
+    while (!isTold && this.#link.up) await this.#pause();
+  }
+
+  /** Ends every lease now, at the owner's cost. What the broker could not hear, the next daemon tells it from the journal. */
   async stopNow(): Promise<void> {
     this.#draining = true;
-    await this.#list();
-    await Promise.all([...this.#runners.values()].map((runner) => runner.stop("owner-stop")));
-    await this.whenIdle();
+    await this.#whileThere(this.#list());
+    await this.#whileThere(Promise.all([...this.#runners.values()].map((runner) => runner.stop("owner-stop"))));
+    await this.#until((runner) => runner.stage().is === "over" || !(this.#link.up || runner.holdsCapacity));
   }
 
   /** The daemon goes away and leaves its guests running. */

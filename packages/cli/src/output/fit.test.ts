@@ -32,6 +32,7 @@ describe("a table", () => {
     Object.assign(process.stdout, { isTTY: false });
     table(rows[0]!, rows.slice(1));
     expect(typed.said.stdout).toContain(rows[1]![1]);
+    expect(typed.said.stdout).not.toMatch(/ $/m);
   });
 
   it("never has a column cut to nothing", () => {

@@ -90,7 +90,13 @@ export function table(titles: string[], rows: (string | number)[][]): void {
     },
   });
   grid.push(...cells);
-  print(...grid.toString().split("\n"));
+  // the widest cell of the last column would have every line end in blanks
+  print(
+    ...grid
+      .toString()
+      .split("\n")
+      .map((line) => line.trimEnd()),
+  );
 }
 
 /** Said in lines of their own, or in the code's own words. */

@@ -1,5 +1,7 @@
 /** `xeno abuse trace`: from a complaint to a lease, by the owner's own records of what its guests connected to. */
+import { stat } from "node:fs/promises";
 import path from "node:path";
+import { ifThere } from "@xenoservers/protocol/files";
 import { shortId } from "@xenoservers/sdk";
 import type { AbuseTraceInput } from "../input/verbs/owner.ts";
 import { serverFolder } from "../local/server-folder.ts";
@@ -17,10 +19,14 @@ export function addressIn(text: string): { address: string; port: number | null 
 
 export async function abuseTrace({ address: typed, at, fromPort, data, json }: AbuseTraceInput): Promise<void> {
   const { address, port } = addressIn(typed);
-  const { readEgressLog } = await import("@xenoservers/xenoserver");
+  const folder = serverFolder(data);
+  const { readEgressLog, readIdentity } = await import("@xenoservers/xenoserver");
+  // no connection of a machine that is another one, or none, says nothing of the one that is meant
+  if (!(await ifThere(stat(path.join(folder, "vm")))) && (await readIdentity(folder)) === null)
+    throw new UserError(`no xenoserver keeps its data in ${folder}: name its folder with --data`);
   let unreadable = 0;
   const found = [];
-  for await (const each of readEgressLog(path.join(serverFolder(data), "vm"), () => unreadable++)) {
+  for await (const each of readEgressLog(path.join(folder, "vm"), () => unreadable++)) {
     const isIt =
       each.address === address &&
       (port === null || each.port === port) &&

@@ -5,6 +5,7 @@ import { pino, type Logger } from "pino";
 import type { BrokerInput } from "../input/verbs/operator.ts";
 import { brokerFolder } from "../local/broker-folder.ts";
 import { brokerSettings, type BrokerSettings, type OpenSettings, type Program } from "../local/broker-settings.ts";
+import { assertFolderFor } from "../local/folder-for.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { onHangup, rereadWords } from "../local/on-hangup.ts";
 import { untilTold } from "../local/until-told.ts";
@@ -41,7 +42,9 @@ async function reread(running: Broker, settings: OpenSettings, logger: Logger): 
 export async function broker({ data, json, config, ...typed }: BrokerInput): Promise<void> {
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
+  await assertFolderFor(folder, "--data, XENO_HOME");
   const settings = await brokerSettings(folder, config, typed);
+  if (settings.now.archive !== undefined) await assertFolderFor(settings.now.archive, "--archive");
   const logger = pino({ level: levelOf(settings.now) }, logLines);
   let running: Broker | null = null;
   const stopHearing = onHangup(() => {

@@ -4,6 +4,7 @@ import { DRIVERS, isDriver } from "@xenoservers/market";
 import { pino } from "pino";
 import type { ServeInput } from "../input/verbs/owner.ts";
 import { configFileOf } from "../local/config-file.ts";
+import { assertFolderFor } from "../local/folder-for.ts";
 import { installUnit } from "../local/install-unit.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { onHangup, rereadWords } from "../local/on-hangup.ts";
@@ -19,6 +20,7 @@ export async function serve({ data, config, enrol, enroll, check, install, json,
   const folder = serverFolder(data);
   const configFile = await configFileOf(folder, "xenoserver.toml", config);
   if (check) return (await import("./serve-check.ts")).checkMachine(folder, configFile, json);
+  await assertFolderFor(folder, "--data, XENO_HOME");
   if (install) return installUnit(folder, configFile, metricsPort);
   const program = await import("@xenoservers/xenoserver");
   const token = enrol ?? enroll;

@@ -7,7 +7,10 @@ export const CLOSINGS = {
   silent: { code: 1008, says: "nothing was heard from this end in time: it hung, or its connection was gone. Connect again" },
   "half-message": { code: 1008, says: "a message was begun and did not come to its end in time" },
   "not-reading": { code: 1008, says: "what was sent here was not read in time: read faster, or follow less at once" },
-  replaced: { code: 1008, says: "the same server has logged in again elsewhere" },
+  replaced: {
+    code: 1008,
+    says: "the same server has logged in elsewhere: is a copy of its data folder in use? Enrol each machine by itself",
+  },
   refused: { code: 1008, says: "the identity is refused here: see the message before" },
   "no-room": { code: 1013, says: "the broker has no more room for this now: try again later" },
   unavailable: { code: 1013, says: "the broker cannot reach its database: try again later" },

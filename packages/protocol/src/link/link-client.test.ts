@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { nodeCrypto } from "../node-crypto.ts";
+import { CLOSINGS } from "./closing.ts";
 import { LinkClient, type FromBroker, type MeasuredClock, type Pipe, type Timers, type ToBroker } from "./link-client.ts";
 
 const BEAT = { everyMs: 100, missedMax: 3 };
@@ -117,6 +118,17 @@ it("tells why the other end went, in its words", async () => {
   const link = await started();
   link.ends("it hung");
   expect(link.downs).toEqual(["it hung"]);
+});
+
+it("leaves the link to whoever took it with the same key for as long as it ever waits, and closes in few enough bytes", async () => {
+  const link = await started();
+  link.ends(CLOSINGS.replaced.says);
+  await link.pass(200);
+  expect(link.connected).toBe(1);
+  await link.pass(15_000);
+  expect(link.connected).toBe(2);
+  // a reason is a control frame's (RFC 6455 section 5.5)
+  for (const { says } of Object.values(CLOSINGS)) expect(Buffer.byteLength(says)).toBeLessThanOrEqual(123);
 });
 
 it("logs in again when its clock was set, so that the broker measures it anew; not for a slow answer or a clock that goes on", async () => {

@@ -52,6 +52,16 @@ it.each([
   await expect(open(toml)).rejects.toThrow(file);
 });
 
+it.each([
+  [{ trust_proxy: ["nginx"] }, '--trust-proxy nginx: "nginx" is no address and no subnet of a proxy'],
+  [{ pages: ["app.example"] }, "--page app.example: write a list of origins of web pages"],
+  [{ name: "my market" }, "--name my market: write a name of at most 64 letters"],
+  [{ host: "a b" }, "--host a b: write an address or a name to listen on"],
+  [{ metrics_host: "" }, "--metrics-host : write an address or a name to listen on"],
+])("what is typed is read by the same rule: %j", async (typed, says) => {
+  await expect(open("", typed)).rejects.toThrow(says);
+});
+
 it("has a default for everything, what stands in the file before it, and what was typed before that", async () => {
   expect((await open("")).now).toEqual({
     ...{ name: "market.local", host: "127.0.0.1", port: 7400, metrics_host: "127.0.0.1", trust_proxy: [], pages: [], memory: 256 },

@@ -107,8 +107,26 @@ const isLive = (key: string): boolean => LIVE_KEYS.some((each) => each === key);
 
 const PATHS = ["archive", "nats_credentials", "nats_ca"] as const satisfies readonly (keyof BrokerSettings)[];
 
+/** Options whose words are what the file would hold: they are read by the same rule. */
+const TYPED_ALIKE = {
+  name: "--name",
+  host: "--host",
+  metrics_host: "--metrics-host",
+  trust_proxy: "--trust-proxy",
+  pages: "--page",
+} as const;
+
+function assertTyped(typed: Partial<BrokerSettings>): void {
+  for (const [key, option] of Object.entries(TYPED_ALIKE)) {
+    const value: unknown = Reflect.get(typed, key);
+    const problem = value === undefined ? undefined : SHAPE[key as keyof typeof TYPED_ALIKE].safeParse(value).error;
+    if (problem) throw new Error(`${option} ${[value].flat().join(" ")}: ${problem.issues[0]?.message ?? "it cannot be read"}`);
+  }
+}
+
 /** What was typed holds over what stands in the file; a path there is meant from where the file lies. */
 async function settingsIn(file: string, typed: Partial<BrokerSettings>): Promise<BrokerSettings> {
+  assertTyped(typed);
   const read = await readSettings(zSettings, SETTINGS_KEYS, file);
   const from = path.dirname(file);
   const paths = Object.fromEntries(PATHS.flatMap((key) => (read[key] === undefined ? [] : [[key, path.resolve(from, read[key])]])));

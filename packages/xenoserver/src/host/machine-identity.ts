@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { API, Addresses, jsonIn, parseEnrolToken, signDocument, zPins } from "@xenoservers/protocol";
+import { API, Addresses, jsonIn, parseEnrolToken, signDocument, zPins, type Envelope } from "@xenoservers/protocol";
 import { readIfThere, writeNew } from "@xenoservers/protocol/files";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { z } from "zod";
@@ -37,16 +37,37 @@ export async function enrol(folder: string, tokenText: string, label: string): P
   await writeNew(identityFile(folder), JSON.stringify(identity, null, 1)).catch((cause: NodeJS.ErrnoException) => {
     throw cause.code === "EEXIST" ? new Error(`this machine is enrolled already (${identityFile(folder)})`, { cause }) : cause;
   });
+  try {
+    await grantBy(url, grant.envelope);
+  } catch (error) {
+    // the market may know this key where its answer was lost: the token is used up then, and another one enrols another key
+    await rm(identityFile(folder));
+    throw error;
+  }
+  return identity;
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  key_revoked: "this token was used already, and each works once; make another with `xeno token create --server`",
+  unknown_key: "that market knows no such token; make one there with `xeno token create --server`",
+  key_expired: "this token's time is over; make another with `xeno token create --server`",
+};
+
+async function grantBy(url: string, envelope: Envelope): Promise<void> {
   const said = {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ envelope: grant.envelope }),
+    body: JSON.stringify({ envelope }),
   };
-  const response = await new Addresses(url).first((address) => fetch(new URL(API.submit.path, address), said));
-  if (response.ok) return identity;
+  const response = await new Addresses(url)
+    .first((address) => fetch(new URL(API.submit.path, address), said))
+    .catch((cause: unknown) => {
+      throw new Error(`no broker answers at ${url}, and this machine is not enrolled: is it running, and is it reached from here?`, {
+        cause,
+      });
+    });
+  if (response.ok) return;
   const refused = zRefused.safeParse(await response.json().catch(() => null));
-  await rm(identityFile(folder));
-  throw new Error(
-    `the broker refused the enrolment: ${refused.success ? `${refused.data.error.code}: ${refused.data.error.says}` : response.status}`,
-  );
+  const { code, says } = refused.success ? refused.data.error : { code: String(response.status), says: "" };
+  throw new Error(`the broker refused the enrolment: ${code}: ${WHY[code] ?? says}`);
 }

@@ -98,6 +98,8 @@ export class FakeMarket {
   /** The server's, as it is told at its next login. */
   clock: MeasuredClock | null = null;
   #toServer: (message: string | Uint8Array) => void = () => {};
+  #isAway = false;
+  #cut: () => void = () => {};
   readonly #refs = new Map<string, number>();
   readonly #gaps: Filed[] = [];
   readonly #answers = new Map<string, LinkAnswer>();
@@ -167,16 +169,27 @@ export class FakeMarket {
 
   // --- the link -------------------------------------------------------------------------------------------------------------------
 
+  /** Nobody hears it, and it hears nobody, until it is back. */
+  goAway(): void {
+    this.#isAway = true;
+    this.#cut();
+  }
+
+  comeBack(): void {
+    this.#isAway = false;
+  }
+
   connect = async (): Promise<Pipe> => {
+    if (this.#isAway) throw new Error("nobody listens there");
     let deliver: (message: string | Uint8Array) => void = () => {};
     this.#toServer = (message) => void this.timers.after(1, () => deliver(message));
     const challenge = { t: "challenge", challenge: "00".repeat(32), market: { ...this.info, now: this.timers.now() }, beat: DEFAULT_BEAT };
     this.#toServer(JSON.stringify(challenge));
     return {
-      send: (message) => void this.timers.after(1, () => this.#receive(message)),
+      send: (message) => void this.timers.after(1, () => (this.#isAway ? undefined : this.#receive(message))),
       close: () => {},
       onMessage: (handler) => (deliver = handler),
-      onClose: () => {},
+      onClose: (handler) => (this.#cut = handler),
     };
   };
 

@@ -6,6 +6,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { filesOnDisk } from "@xenoservers/protocol";
 import type { Command } from "../../command.ts";
+import { SYSTEM_PATH } from "../machine/box.ts";
 import { inOwnBox } from "../machine/own-box.ts";
 import { cached, type Cache } from "./cache.ts";
 import { checkImage } from "./image.ts";
@@ -59,7 +60,7 @@ export function blankFormatted(cache: Cache, diskMib: number): Promise<string> {
       "lazy_itable_init=1,lazy_journal_init=1,nodiscard",
     ];
     await run("mke2fs", [...words, ...sizes, part], {
-      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+      env: { PATH: SYSTEM_PATH },
     });
   });
 }

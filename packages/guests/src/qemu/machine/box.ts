@@ -93,8 +93,13 @@ fi
 exec setpriv $free perl -e "$calls" "$@"
 `;
 
+/** Where a distribution's programs lie, for administrators too: a user's own PATH on Debian has none of the latter (pivot_root, mke2fs). */
+export const SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
+
 /** Enters the control group first, opens what is handed down, then goes on as what follows. */
 const OUTER = `
+PATH=${SYSTEM_PATH}
+export PATH
 ${JOIN_GROUPS}
 [ -z "$2" ] || exec 9<>"$2"
 shift 2
@@ -127,7 +132,7 @@ export async function boxed(box: Box, command: readonly string[]): Promise<Comma
 /** Why such a box cannot be made here, in words; null when it can: one is made in `folder`, which is this user's own. */
 export async function boxProblem(folder: string): Promise<string | null> {
   for (const program of ["unshare", "setpriv", "ip", "perl"]) {
-    const found = await run("sh", ["-c", `command -v ${program}`]).catch(() => null);
+    const found = await run("sh", ["-c", `command -v ${program}`], { env: { PATH: SYSTEM_PATH } }).catch(() => null);
     if (!found) return `${program} is missing: apt install util-linux iproute2 perl-base`;
   }
   try {

@@ -8,7 +8,7 @@ import { access, constants, mkdir, mkdtemp, readFile, readdir, realpath, rm, wri
 import path from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "@xenoservers/protocol";
-import { OWN_BOX, boxProblem, isRoot } from "./box.ts";
+import { OWN_BOX, SYSTEM_PATH, boxProblem, isRoot } from "./box.ts";
 import { hostLimits, type Limits } from "../../cgroup.ts";
 import { DETERMINISTIC_FLAGS, VM_OVERHEAD_MIB, planVm, type Accel } from "./plan.ts";
 import { openStock, stockProblem, type Stock } from "../images/stock.ts";
@@ -52,7 +52,8 @@ const PROBE_MS = 6_000;
 const PROBE_LINE = "Kernel panic";
 
 async function which(program: string): Promise<string | null> {
-  return run("sh", ["-c", `command -v ${program}`]).then(
+  // what is found here is what its box starts
+  return run("sh", ["-c", `command -v ${program}`], { env: { PATH: SYSTEM_PATH } }).then(
     ({ stdout }) => realpath(stdout.trim()),
     () => null,
   );

@@ -14,7 +14,7 @@ import { guestTextEnd, readGuestFile, statGuestFile } from "../../guest-files.ts
 import { isRecord, parseOwn } from "../../json.ts";
 import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../../pool.ts";
 import { codeOf, messageOf } from "../../thrown.ts";
-import { boxed, uidOf, type Box } from "./box.ts";
+import { SYSTEM_PATH, boxed, uidOf, type Box } from "./box.ts";
 import { isCgroup, removeCgroup, wasOutOfMemory, type Cgroup } from "../../cgroup.ts";
 import { FullDisk } from "./full-disk.ts";
 import { panicLine } from "./panic-line.ts";
@@ -110,7 +110,7 @@ export async function launchVm({ folder, name, args, outputMibMax, fullDiskMsMax
   const child = spawn(program, rest, {
     detached: true,
     stdio: ["ignore", log, log],
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    env: { PATH: SYSTEM_PATH },
     cwd: "/",
   });
   closeSync(log);
