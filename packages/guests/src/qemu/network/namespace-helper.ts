@@ -8,7 +8,7 @@ import { createServer, connect, type Server, type Socket } from "node:net";
 export type HelperRequest =
   | { id: number; kind: "listen"; port: number }
   | { id: number; kind: "datagrams"; port: number }
-  | { id: number; kind: "connect"; port: number };
+  | { id: number; kind: "connect"; host: string; port: number };
 export interface HelperReply {
   id: number;
   error: string | null;
@@ -32,7 +32,7 @@ process.on("message", (request: HelperRequest) => {
     const socket = createSocket("udp4").once("error", failed);
     socket.bind(request.port, "0.0.0.0", () => reply(request.id, null, socket));
   } else {
-    const socket = connect({ host: "127.0.0.1", port: request.port }).once("error", failed);
+    const socket = connect({ host: request.host, port: request.port }).once("error", failed);
     socket.once("connect", () => reply(request.id, null, socket));
   }
 });
