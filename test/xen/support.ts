@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe } from "vitest";
 import { buildVm, bytesBlob, fileBlob, openImage, type BuiltVm, type Wanted } from "@xenoservers/sdk";
+import type { Egress } from "@xenoservers/protocol";
 import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
 import { smallKernel } from "../../packages/guests/src/xen/trial-kernel.ts";
 import { busyboxLayout, machine, once, run, wantedFor } from "../vm/support.ts";
@@ -54,18 +55,43 @@ ask() {
   dd bs=4096 count=1 <&3 2>/dev/null | tail -c +17 | tr '\000' ' '
 }`;
 
-async function ramdisk(script: string): Promise<string> {
+/** A program of a file of C beside this one, which needs no library. Its file is in that folder. */
+export async function bareProgram(within: string, source: string): Promise<string> {
+  const file = path.join(within, path.basename(source, ".c"));
+  const alone = ["-O1", "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-nostdlib", "-static", "-fuse-ld=lld"];
+  await run("clang", ["--target=x86_64-linux-gnu", ...alone, "-o", file, path.join(import.meta.dirname, source)]);
+  return file;
+}
+
+/** `programs`: beside BusyBox, in its root. */
+async function ramdisk(script: string, programs: readonly string[] = []): Promise<string> {
+  const beside = await Promise.all(
+    programs.map(async (file) => ({ path: path.basename(file), mode: MODE.program, data: await readFile(file) })),
+  );
   const bytes = cpio([
     { path: "init", mode: MODE.program, data: Buffer.from(`${HEAD}${script}\n`) },
     { path: "bin/busybox", mode: MODE.program, data: await readFile("/bin/busybox") },
     { path: "xen-blkfront.ko", mode: MODE.file, data: await readFile(path.join(await dom0Files(), "xen-blkfront.ko")) },
+    { path: "xen-netfront.ko", mode: MODE.file, data: await readFile(path.join(await dom0Files(), "xen-netfront.ko")) },
+    ...beside,
   ]);
   return once(`ramdisk-${createHash("sha256").update(bytes).digest("hex")}`, (part) => writeFile(part, bytes));
 }
 
+/** Beside its kernel and RAM disk, what a domain is. */
+interface DomainOf {
+  append?: string;
+  diskMib?: number;
+  outputMibMax?: number;
+  /** With a network card where this is said. */
+  egress?: Egress;
+}
+
+const cardFor = (egress: Egress | undefined) => (egress === undefined ? {} : { network: true, egress });
+
 /** A domain of dom0's own kernel, whose init runs a BusyBox script. */
-export async function domain(script: string, { append = QUIET, diskMib = 0, outputMibMax = 4 } = {}): Promise<BuiltVm> {
-  return domainOf(path.join(await dom0Files(), "bzImage"), await ramdisk(script), { append, diskMib, outputMibMax });
+export async function domain(script: string, { programs, ...over }: DomainOf & { programs?: readonly string[] } = {}): Promise<BuiltVm> {
+  return domainOf(path.join(await dom0Files(), "bzImage"), await ramdisk(script, programs), over);
 }
 
 const QUIET = "console=hvc0 quiet panic=-1";
@@ -74,11 +100,11 @@ const QUIET = "console=hvc0 quiet panic=-1";
 export async function domainOf(
   kernel: string,
   initrd: string,
-  { append, diskMib, outputMibMax } = { append: QUIET, diskMib: 0, outputMibMax: 4 },
+  { append = QUIET, diskMib = 0, outputMibMax = 4, egress }: DomainOf = {},
 ): Promise<BuiltVm> {
   const blobs = [await fileBlob(kernel), await fileBlob(initrd)];
   const vm = { kind: "kernel", kernel: blobs[0]!.digest, initrd: blobs[1]!.digest, append } as const;
-  return machine({ vm, blobs, memoryMib: 128, diskMib, outputMibMax, driver: "xen" });
+  return machine({ vm, blobs, memoryMib: 128, diskMib, outputMibMax, driver: "xen", ...cardFor(egress) });
 }
 
 type SeedName = "user-data" | "meta-data";
@@ -114,7 +140,7 @@ export async function diskOf(script: string, told: Partial<Record<SeedName, stri
 }
 
 /** An image of BusyBox in layers, which runs a script; an input in /in, and what it leaves in /out comes back. Its files are in that folder. */
-export async function imageOf(within: string, script: string): Promise<BuiltVm> {
+export async function imageOf(within: string, script: string, { egress }: Pick<DomainOf, "egress"> = {}): Promise<BuiltVm> {
   const folder = await mkdtemp(path.join(within, "image-"));
   const image = await openImage(`oci:${await busyboxLayout(folder)}:box`, path.join(folder, "oci"));
   const input = bytesBlob(Buffer.from("an input"));
@@ -122,6 +148,7 @@ export async function imageOf(within: string, script: string): Promise<BuiltVm> 
   const vm = { kind: "oci", image: image.digest.slice(7), layers, args: ["sh", "-c", script], workdir: "/", user: "web" } as const;
   return machine({
     ...{ vm: { ...vm, layers, args: [...vm.args], env: ["SAID=in the order"], hostname: "" }, memoryMib: 160, diskMib: 64, driver: "xen" },
+    ...cardFor(egress),
     blobs: image.layers.map(({ blob }) => blob),
     mounts: [
       { mount: { path: "/in", writable: false, keep: false }, entries: [{ path: "file", kind: "file", blob: input }] },

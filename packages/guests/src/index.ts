@@ -30,6 +30,8 @@ export { measureVmScore, openQemuHost, overheadMib, type HostState, type QemuHos
 export { NANOSECONDS_PER_INSTRUCTION, VM_OVERHEAD_MIB } from "./qemu/machine/plan.ts";
 export { Domains, domainProblem, type Bootable, type DomainJob } from "./xen/domains.ts";
 export type { Domain, DomainToken } from "./xen/domain.ts";
+export type { ConsoleDaemon } from "./xen/console-daemon.ts";
+export type { CardRules } from "./xen/domain-card.ts";
 export { savedKind } from "./xen/domain-save.ts";
 export { markIn } from "./xen/domain-mark.ts";
 export { lockHost } from "./xen/host-lock.ts";

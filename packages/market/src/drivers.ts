@@ -62,7 +62,7 @@ const ROWS = {
   xen: {
     guest: "a Xen domain",
     announcedAs: "domains",
-    can: { console: true, network: false, breakpoints: false, acceleration: false, modules: false, exactLimits: false, boots: true },
+    can: { console: true, network: true, breakpoints: false, acceleration: false, modules: false, exactLimits: false, boots: true },
     consoleDevice: "hvc0",
     assurances: ["isolated"],
     engineIn: "vmEngine",

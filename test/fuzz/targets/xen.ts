@@ -1,9 +1,11 @@
-/** What Xen's toolstack prints in dom0: its own words, among names that whoever makes domains chose. */
+/** What Xen's toolstack prints in dom0: its own words, among names that whoever makes domains chose; and what domains ask of dom0's side. */
+import { answerAddress } from "../../../packages/guests/src/xen/address-answer.ts";
 import { parseListing } from "../../../packages/guests/src/xen/listing.ts";
 import { parseUsage } from "../../../packages/guests/src/xen/usage.ts";
 import { parseInfo } from "../../../packages/guests/src/xen/xen-info.ts";
+import { bentBytes } from "../mutate/bytes.ts";
 import { bentLine } from "../mutate/text.ts";
-import { byThrowing, bytesOf, demand, textOf, type Target } from "../target.ts";
+import { ACCEPTED, REFUSED, byThrowing, bytesOf, demand, textOf, type Target } from "../target.ts";
 
 const LISTED = [
   "Name                                        ID   Mem VCPUs\tState\tTime(s)   UUID                            Reason-Code\tSecurity Label",
@@ -50,4 +52,33 @@ const toolstack: Target = {
   },
 };
 
-export const XEN_TARGETS: readonly Target[] = [toolstack];
+/** As a client asks (RFC 2131, figure 1), with those options. */
+function asking(...options: number[]): Uint8Array {
+  const bytes = new Uint8Array(300);
+  bytes.set([1, 1, 6, 0, 1, 2, 3, 4]);
+  bytes.set([0x63, 0x82, 0x53, 0x63, ...options, 255], 236);
+  return bytes;
+}
+
+const OURS = Buffer.from([10, 0, 2, 15]);
+
+const address: Target = {
+  name: "address-question",
+  covers: ["guests/src/xen/address-answer.ts#answerAddress"],
+  corpus: async () => [
+    ...[asking(53, 1, 1), asking(53, 1, 3, 54, 4, 10, 0, 2, 2, 50, 4, ...OURS), asking(53, 1, 3, 50, 4, 1, 2, 3, 4), asking(53, 1, 8)],
+    asking(0, 61, 7, 1, 0, 1, 2, 3, 4, 5, 12, 3, 97, 98, 99, 53, 1, 1),
+  ],
+  mutate: bentBytes,
+  async play(input) {
+    const answer = answerAddress(Buffer.from(input));
+    if (!answer) return REFUSED;
+    demand(answer[0] === 2 && answer.length < 300, "an answer is none, or larger than any");
+    demand(answer.subarray(4, 8).equals(input.subarray(4, 8)), "an answer is to another question");
+    const yours = answer.subarray(16, 20);
+    demand(yours.equals(OURS) || yours.readUInt32BE() === 0, "a guest is told an address that is not its own");
+    return ACCEPTED;
+  },
+};
+
+export const XEN_TARGETS: readonly Target[] = [toolstack, address];

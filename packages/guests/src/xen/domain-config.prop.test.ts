@@ -37,7 +37,7 @@ function settingsOf(config: string): Map<string, string | number | string[]> {
 const KEYS = [
   ...["name", "uuid", "type", "kernel", "ramdisk", "cmdline", "memory", "maxmem", "vcpus", "maxvcpus", "cpu_weight", "cap"],
   ...["max_grant_frames", "max_maptrack_frames", "max_grant_version", "max_event_channels", "passthrough"],
-  ...["on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset", "disk"],
+  ...["on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset", "disk", "vif"],
 ];
 /** As orders allow a kernel's command line, and as paths may be. */
 const line = fc
@@ -53,6 +53,7 @@ const plan: fc.Arbitrary<DomainPlan> = fc.record({
   memoryMib: fc.integer({ min: 32, max: 1_048_576 }),
   vcpu: fc.integer({ min: 1, max: 64 }),
   disk: fc.constant(null),
+  card: fc.record({ kbitPerSecondMax: fc.double({ min: 1, max: 40_000_000, noNaN: true }) }),
 });
 
 const devices = fc.array(
@@ -75,6 +76,7 @@ it("holds every value as it was, under its own key and no other", () => {
       );
       expect(settings.get("disk") ?? []).toEqual(said);
       expect([...settings.keys()].filter((key) => !KEYS.includes(key))).toEqual([]);
+      expect(settings.get("vif")).toEqual([expect.stringMatching(/^mac=[0-9a-f:]{17},type=vif,script=\/bin\/true,rate=[1-9]\d*Kb\/s$/)]);
       expect(settings.get("cmdline")).toBe(given.commandLine);
       expect(settings.get("kernel")).toBe(given.kernel);
       expect(settings.get("ramdisk")).toBe(given.ramdisk ?? undefined);

@@ -5,6 +5,7 @@
  * line; sizes within the lease), the owner (paths, the kind of domain).
  */
 import type { Overlay } from "./disk-overlay.ts";
+import { cardSetting, type CardRules } from "./domain-card.ts";
 import type { DiskFile, DomainDevice } from "./domain-disk.ts";
 
 /** How a domain meets the hypervisor: with hardware's page tables and no emulated devices, or by Xen's own calls alone. */
@@ -27,6 +28,8 @@ export interface DomainPlan {
   over?: Overlay;
   /** Those after it, in their order. */
   beside?: readonly DiskFile[];
+  /** Its network card, where it has one. */
+  card?: CardRules;
 }
 
 /** All of them, by their places. */
@@ -73,7 +76,7 @@ function diskSetting({ device, isWritable }: DomainDevice, place: number): strin
 
 /** A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. `devices`: its disks. */
 export function domainConfig(plan: Omit<DomainPlan, "disk" | "over" | "beside">, devices: readonly DomainDevice[]): string {
-  const { kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu } = plan;
+  const { kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu, card } = plan;
   const settings: readonly (readonly [key: string, value: string | number])[] = [
     ["name", quoted(name)],
     ["uuid", quoted(uuid)],
@@ -94,6 +97,7 @@ export function domainConfig(plan: Omit<DomainPlan, "disk" | "over" | "beside">,
     ["passthrough", quoted("disabled")],
     ...KEPT.map((key) => [key, quoted("preserve")] as const),
     ...(devices.length === 0 ? [] : [["disk", `[${devices.map(diskSetting).join(",")}]`] as const]),
+    ...(card ? [["vif", `[${quoted(cardSetting(card))}]`] as const] : []),
   ];
   return settings.map(([key, value]) => `${key}=${value}\n`).join("");
 }

@@ -40,7 +40,7 @@ describe("a domain that is saved", () => {
     terminal = await openTerminal();
     toolstack.tty = terminal.tty;
     domains = new Domains({
-      ...{ xl: new Xl(toolstack.run, toolstack.apart), kind: "pv", loader: null, stock: null, log: () => {} },
+      ...{ xl: new Xl(toolstack.run, toolstack.apart), kind: "pv", loader: null, stock: null, card: null, log: () => {} },
       ...{ folder: path.join(folder, "domains"), cache: { folder: path.join(folder, "cache"), bytesMax: 0 } },
       consoleDaemon: { name: "perl", settledSeconds: 0 },
     });

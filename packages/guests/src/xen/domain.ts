@@ -16,6 +16,7 @@ import { guestTextEnd, readGuestFile } from "../guest-files.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
+import { DomainCard, cardNodes } from "./domain-card.ts";
 import { CONSOLE_LOG, boundOf, leaveConsole, printedBytes } from "./domain-console.ts";
 import { overlayLost } from "./disk-overlay.ts";
 import { asDevices, deviceNodes, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
@@ -83,6 +84,8 @@ export class Domain {
   readonly token: DomainToken;
   readonly spec: VmSpec;
   readonly ended: Promise<DomainEnd>;
+  /** Null where it was ordered without one. */
+  readonly card: DomainCard | null;
   readonly #parts: DomainParts;
   readonly #plan: DomainPlan;
   readonly #kernelMib: number;
@@ -111,6 +114,7 @@ export class Domain {
     this.#kernelMib = kernelMib;
     this.#streams = token.jobToken === "" ? null : new DomainStreams(token.folder, token.outputMibMax * MIB);
     const { folder, outputMibMax } = token;
+    this.card = spec.network ? new DomainCard(folder) : null;
     this.#talk = new DomainTalk({ xl: parts.xl, daemon: parts.consoleDaemon, folder, outputMibMax });
     this.#saving = new DomainSaving({
       ...{ xl: parts.xl, folder, plan },
@@ -131,6 +135,11 @@ export class Domain {
 
   #reached(progress: Progress): Promise<void> {
     return writeOwn(this.#progressFile, progress);
+  }
+
+  /** It has ended, or is left to the next daemon. */
+  get isOver(): boolean {
+    return this.#over || this.#ending;
   }
 
   /** As it is now; null where it is not, or is going. */
@@ -154,9 +163,10 @@ export class Domain {
       await writeFile(config, domainConfig(this.#plan, devices), { mode: 0o600 });
       if (state === null) await xl.create(config, { kernelMib: this.#kernelMib, signal });
       else await xl.restore(config, state, signal);
-      if (devices.length === 0) return;
+      if (devices.length === 0 && !this.card) return;
       const id = await this.#id();
-      await xl.write(deviceNodes(id, devices));
+      if (devices.length > 0) await xl.write(deviceNodes(id, devices));
+      await this.#attachCard(id);
       await disksAreOpen(id, devices.length);
     };
     try {
@@ -167,9 +177,18 @@ export class Domain {
     }
   }
 
+  /** Before its guest runs: what it sends comes where it belongs, or nowhere. */
+  async #attachCard(id: number): Promise<void> {
+    if (!this.card) return;
+    await this.card.attach(id);
+    await this.#parts.xl.write(cardNodes(id));
+    await this.card.serve();
+  }
+
   /** Nothing of it is left in the hypervisor, as far as that can be told. */
   async unmake(): Promise<void> {
     await this.#destroy().catch((error: unknown) => this.#failed("could not be destroyed", error));
+    await this.card?.close();
   }
 
   #failed(what: string, error: unknown): void {
@@ -220,6 +239,7 @@ export class Domain {
     const found = await this.#found();
     if (progress === "restarting" && !found) return this.#restart();
     if (!found) return this.#end(await this.#endOfGone());
+    if (found.shutdown === null) await this.#attachCard(found.id);
     if (progress !== "begun" && found.paused) return this.begin();
     if (progress === "prepared") await this.#reached("begun");
     if (found.shutdown === null) await this.#talk.keep(found.id);
@@ -336,6 +356,7 @@ export class Domain {
     await leaveConsole(this.token.folder);
     if (await this.#found()) throw new Error(`the domain ${this.token.name} could not be destroyed`);
     if (!this.#ending) return;
+    await this.card?.leave();
     for (const { file, over } of disksOf(this.#plan)) for (const each of over ? [file, over.base] : [file]) await rm(each, { force: true });
   }
 
@@ -437,6 +458,7 @@ export class Domain {
   release(): void {
     this.#over = true;
     this.#unwatch();
+    void this.card?.close();
   }
 
   async dispose(): Promise<void> {

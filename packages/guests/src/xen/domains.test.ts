@@ -27,7 +27,7 @@ const IMAGE = {
   ...{ kind: "oci", image: KERNEL, layers: [{ digest: KERNEL, compression: "none" }], args: ["sh"], env: [], workdir: "/", user: "" },
   hostname: "",
 } satisfies VmSpec["vm"];
-const NOTHING_ELSE = { loader: null, stock: null };
+const NOTHING_ELSE = { loader: null, stock: null, card: null };
 const JOB = { customer: "cd".repeat(32), inputs: { entries: [], mounts: [] } };
 
 describe("a server's domains", () => {

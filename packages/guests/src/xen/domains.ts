@@ -17,6 +17,8 @@ import { Domain, type DomainToken, type DomainWork } from "./domain.ts";
 import { layOutSaved, restored, savedVm, type SavedDomain } from "./domain-fork.ts";
 import { XENCONSOLED, type ConsoleDaemon } from "./console-daemon.ts";
 import { leaveConsole } from "./domain-console.ts";
+import type { CardRules } from "./domain-card.ts";
+import { leaveNetwork } from "./domain-network.ts";
 import { growTo, overlayMib, sweepOverlays } from "./disk-overlay.ts";
 import { BASE, SEED, blankDisk, held, isThere, sweepDevices } from "./domain-disk.ts";
 import { commandLineOfImage, disksOfImage, layOutImage } from "./domain-image.ts";
@@ -55,6 +57,8 @@ interface DomainsOptions {
   loader: string | null;
   /** What boots OCI images; null where something is missing. */
   stock: Stock | null;
+  /** Of network cards; null where something that they need is missing. */
+  card: CardRules | null;
   /** For disks that are made once. */
   cache: Cache;
   /** For the domains of leases. */
@@ -70,10 +74,21 @@ export interface Bootable {
   loader: string | null;
   /** OCI images; null where nothing does. */
   stock: Stock | null;
+  /** What network cards may do; null where there are none. */
+  card: CardRules | null;
+}
+
+/** A domain's folder, and the network that one that is gone had. */
+async function removed(folder: string): Promise<void> {
+  await leaveNetwork(folder);
+  await rm(folder, { recursive: true, force: true });
 }
 
 /** What of a specification no domain is here, in words for its customer; null when one can be it. */
-export function domainProblem({ vm, firmware, devices, tpm, screen, network, engine }: VmSpec, { loader, stock }: Bootable): string | null {
+export function domainProblem(
+  { vm, firmware, devices, tpm, screen, network, engine }: VmSpec,
+  { loader, stock, card }: Bootable,
+): string | null {
   const disk = vm.kind === "disk" ? vm : null;
   const { stdin, terminal } = processOf(vm);
   const checks: readonly (readonly [isRight: boolean, why: string])[] = [
@@ -93,7 +108,10 @@ export function domainProblem({ vm, firmware, devices, tpm, screen, network, eng
     [devices === "virtio", "a Xen domain has no emulated devices here: order it without --windows"],
     [!tpm, "a Xen domain has no TPM here: order it without --tpm"],
     [screen !== true, "a Xen domain has no screen here: order it without --screen"],
-    [!network, "a Xen domain has no network here: order it without --network, --ssh and --egress"],
+    [
+      !network || card !== null,
+      "this server's domains have no network (something for it is missing): order without --network, --ssh-key and --egress",
+    ],
     [engine === null, "a Xen domain does not run alike everywhere: order --driver qemu for deterministic-vm"],
   ];
   return checks.find(([isRight]) => !isRight)?.[1] ?? null;
@@ -125,7 +143,7 @@ export class Domains {
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       if (!entry.isDirectory() || used.has(entry.name)) continue;
       await leaveConsole(path.join(folder, entry.name));
-      await rm(path.join(folder, entry.name), { recursive: true, force: true });
+      await removed(path.join(folder, entry.name));
     }
     await sweepOverlays(this.#mark);
     await sweepDevices(folder);
@@ -140,7 +158,7 @@ export class Domains {
     if (problem !== null) throw new Refusal("job", problem);
     const name = domainName(lease);
     const folder = path.join(this.#options.folder, name);
-    await rm(folder, { recursive: true, force: true });
+    await removed(folder);
     await mkdir(folder, { mode: 0o700 });
     try {
       const { outputMibMax, diskMib, vm } = spec;
@@ -151,7 +169,7 @@ export class Domains {
       if (from) return await restored(this.#domain(token, work), { folder, signal });
       return await this.#made(token, work, signal);
     } catch (error) {
-      await rm(folder, { recursive: true, force: true });
+      await removed(folder);
       throw error;
     }
   }
@@ -212,10 +230,10 @@ export class Domains {
     }
   }
 
-  async #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib }: VmSpec): Promise<DomainPlan> {
+  async #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib, network }: VmSpec): Promise<DomainPlan> {
     const [base, seed] = [path.join(folder, BASE), path.join(folder, SEED)];
-    const { kind, stock } = this.#options;
-    const all = { kind, name, uuid, vcpu, memoryMib };
+    const { kind, stock, card } = this.#options;
+    const all = { kind, name, uuid, vcpu, memoryMib, ...(network && card ? { card } : {}) };
     if (vm.kind === "oci") {
       const beside = await disksOfImage(folder);
       const boots = {

@@ -24,6 +24,8 @@ export class Toolstack {
   tty: string | null = null;
   /** Why a configuration makes no domain; null: it does. */
   refuses: (config: string) => string | null = () => null;
+  /** Called for each domain that was made. */
+  whenMade: (made: Made) => Promise<void> = async () => {};
   #last = 0;
 
   add(name: string, uuid: string): Made {
@@ -84,11 +86,13 @@ export class Toolstack {
     return `${this.tty}\n`;
   }
 
-  #create(config: string): string {
+  async #create(config: string): Promise<string> {
     const value = (key: string): string => new RegExp(`^${key}="(.*)"$`, "m").exec(config)?.[1] ?? "";
     const why = this.refuses(config);
     if (why !== null) throw Object.assign(new Error("failed"), { stderr: `${why}\n` });
-    this.add(value("name"), value("uuid")).config = config;
+    const made = this.add(value("name"), value("uuid"));
+    made.config = config;
+    await this.whenMade(made);
     return "";
   }
 

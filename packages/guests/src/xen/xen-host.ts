@@ -10,6 +10,7 @@ import { domainUuid, hasMark } from "./domain-names.ts";
 import { messageOf } from "../thrown.ts";
 import { overlaysMissing } from "./disk-overlay.ts";
 import { isThere } from "./domain-disk.ts";
+import { networkMissing } from "./domain-network.ts";
 import { domainConfig, type DomainKind } from "./domain-config.ts";
 import { TRIAL_MEMORY_MIB, trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
@@ -25,6 +26,8 @@ export interface XenHost {
   /** What boots OCI images; null where something is missing, which `stockWhy` says. */
   stock: Stock | null;
   stockWhy: string;
+  /** What network cards need and is missing; null where there can be some. */
+  networkWhy: string | null;
   /** For domains of leases, those that run already included. */
   roomMib: number;
   /** As offers and results name it. */
@@ -123,8 +126,10 @@ export async function openXenHost(
     const running = (await xl.list()).filter(({ uuid }) => hasMark(mark, uuid));
     const roomMib = running.reduce((sum, { memoryMib }) => sum + memoryMib, info.freeMib);
     const images = { stock: await openStock(cache, "domain"), stockWhy: (await stockProblem("domain")) ?? "" };
+    const missingNet = await networkMissing();
+    const networkWhy = missingNet && `no network: it needs ${missingNet}`;
     const engine = `xen-${info.version}-${kind}`;
-    return { ok: true, host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, engine } };
+    return { ok: true, host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, networkWhy, engine } };
   } catch (error) {
     return { ok: false, why: `a domain (${kind}) was tried: ${messageOf(error)}` };
   }

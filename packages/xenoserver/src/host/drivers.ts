@@ -16,6 +16,7 @@ import type { GuestDriver } from "../drivers/driver.ts";
 import { machineGuests } from "../drivers/qemu/machine-guests.ts";
 import { qemuState } from "../drivers/qemu/machine-state.ts";
 import { createVmDriver, type VmDriver, type VmDriverOptions } from "../drivers/qemu/vm-driver.ts";
+import type { EgressPolicy } from "../drivers/qemu/vm-gates.ts";
 import type { DriverState } from "../drivers/state.ts";
 import { createWasmDriver } from "../drivers/wasm/wasm-driver.ts";
 import { wasmGuests } from "../drivers/wasm/wasm-guests.ts";
@@ -56,17 +57,19 @@ interface OpenDrivers {
 
 const MBIT_BYTES = 125_000;
 
+const egressOf = (policy: ServerConfig["policy"]): EgressPolicy => ({
+  ports: policy.egress_ports,
+  allow: policy.egress_allow,
+  bytesPerSecondMax: policy.egress_mbit * MBIT_BYTES,
+  gibPerMonth: policy.egress_gib_month,
+});
+
 function openVms(host: QemuHost, { folder, inUse, config: { policy, vm }, log, network }: OpenDriversOptions): Promise<VmDriver> {
   return createVmDriver({
-    ...{ host, folder: path.join(folder, "vm"), inUse, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib },
+    ...{ host, folder: machinesFolder(folder), inUse, log, fetchImages: policy.fetch_images, imageCacheGib: vm.image_cache_gib },
     ...{ diskIops: vm.disk_iops, snapshots: vm.snapshots },
     ...{ customerSnapshotsGib: vm.customer_snapshots_gib, customerSnapshotsHours: vm.customer_snapshots_hours },
-    egress: {
-      ports: policy.egress_ports,
-      allow: policy.egress_allow,
-      bytesPerSecondMax: policy.egress_mbit * MBIT_BYTES,
-      gibPerMonth: policy.egress_gib_month,
-    },
+    egress: egressOf(policy),
     ...(network ? { network } : {}),
   });
 }
@@ -74,6 +77,8 @@ function openVms(host: QemuHost, { folder, inUse, config: { policy, vm }, log, n
 const qemuHost = async ({ vm }: ServerConfig, cache: string): Promise<HostState> =>
   vm.enabled ? openQemuHost(cache) : { ok: false, why: "vm.enabled is false in xenoserver.toml" };
 
+/** Of machines, and of the record of what any guest of this server connected to. */
+const machinesFolder = (folder: string): string => path.join(folder, "vm");
 const domainsFolder = (folder: string): string => path.join(folder, "xen", "domains");
 
 const xenHost = async ({ xen }: ServerConfig, folder: string, cache: string): Promise<ForStrangers> => {
@@ -130,12 +135,15 @@ const notInDom0 = (name: string): DriverState => ({ name, present: false, usesHo
 
 /** Of a host that runs Xen: domains, and nothing beside them. */
 async function openDomains(
-  { crypto, folder, inUse, config: { vm }, log }: OpenDriversOptions,
+  { crypto, folder, inUse, config: { vm, policy }, log, network }: OpenDriversOptions,
   xen: Extract<XenHostState, { ok: true }>,
 ): Promise<OpenDrivers> {
   const snapshots = { gib: vm.customer_snapshots_gib, hours: vm.customer_snapshots_hours };
   const lock = await lockHost();
-  const options = { host: xen.host, folder: path.join(folder, "xen"), inUse, crypto, imageCacheGib: vm.image_cache_gib, snapshots, log };
+  const options = {
+    ...{ host: xen.host, folder: path.join(folder, "xen"), inUse, crypto, imageCacheGib: vm.image_cache_gib, snapshots, log },
+    ...{ egress: egressOf(policy), recordFolder: machinesFolder(folder), ...(network ? { network } : {}) },
+  };
   const domains = await createXenDriver(options).catch(async (error: unknown) => {
     await lock.release();
     throw error;

@@ -1,7 +1,7 @@
 /**
  * What the server itself boots guests made from OCI images with: the distribution's cloud kernel, and an initial RAM disk of Perl,
  * BusyBox and the QEMU guest agent, all from the distribution's packages, around init/init.pl and init/container.pl; for Xen domains with
- * their disks' driver, and init/domain.pl in place of ports.
+ * the drivers of their disks and card, and init/domain.pl in place of ports.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -29,7 +29,7 @@ const MODULES: Readonly<Record<GuestSort, readonly string[]>> = {
   machine: [
     ...["virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_net", "virtio-rng", "squashfs", "overlay", "pvpanic-mmio"],
   ],
-  domain: ["xen-blkfront", "crc32c_generic", "ext4", "squashfs", "overlay"],
+  domain: ["xen-blkfront", "xen-netfront", "crc32c_generic", "ext4", "squashfs", "overlay"],
 };
 
 const there = (file: string): Promise<boolean> =>

@@ -8,11 +8,13 @@ import { createServer, connect, type Server, type Socket } from "node:net";
 export type HelperRequest =
   | { id: number; kind: "listen"; port: number }
   | { id: number; kind: "datagrams"; port: number }
-  | { id: number; kind: "connect"; port: number };
+  | { id: number; kind: "connect"; host: string; port: number };
 export interface HelperReply {
   id: number;
   error: string | null;
 }
+
+const CONNECT_MS = 8_000;
 
 const send = process.send?.bind(process);
 if (!send) throw new Error("the helper has no daemon to hand sockets to");
@@ -32,8 +34,10 @@ process.on("message", (request: HelperRequest) => {
     const socket = createSocket("udp4").once("error", failed);
     socket.bind(request.port, "0.0.0.0", () => reply(request.id, null, socket));
   } else {
-    const socket = connect({ host: "127.0.0.1", port: request.port }).once("error", failed);
-    socket.once("connect", () => reply(request.id, null, socket));
+    // told before whoever asked has given up: nobody would have what comes later
+    const socket = connect({ host: request.host, port: request.port, timeout: CONNECT_MS }).once("error", failed);
+    socket.once("timeout", () => socket.destroy(new Error(`port ${request.port} does not answer`)));
+    socket.once("connect", () => reply(request.id, null, socket.setTimeout(0)));
   }
 });
 process.on("disconnect", () => process.exit());

@@ -72,9 +72,9 @@ export class NetNamespace {
     return handle;
   }
 
-  /** To a port of the namespace's own loopback. */
-  async connect(port: number): Promise<Socket> {
-    const handle = await this.#ask({ kind: "connect", port });
+  /** To a port of the namespace's own loopback, or of an address there. */
+  async connect(port: number, host = "127.0.0.1"): Promise<Socket> {
+    const handle = await this.#ask({ kind: "connect", host, port });
     if (!(handle instanceof Socket)) throw notHanded();
     handle.allowHalfOpen = true; // what a guest still says to whoever has said all is heard
     return handle;

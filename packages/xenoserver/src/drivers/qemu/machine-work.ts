@@ -10,7 +10,7 @@ import {
   vmSpecProblem,
   type Crypto,
 } from "@xenoservers/protocol";
-import { digestOf, firstProblem } from "../checks.ts";
+import { digestOf, egressCheck, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import type { MachineJob } from "../work.ts";
 import type { VmDriver } from "./vm-driver.ts";
@@ -34,10 +34,14 @@ export async function neededForMachine(vm: MachineJob, customer: string, vms: Pi
 export function machineProblem(
   crypto: Crypto,
   vms: Pick<VmDriver, "engine" | "overheadMib">,
-  { po: { resources, egressMibMax }, order }: Ordered,
+  ordered: Ordered,
   vm: MachineJob,
 ): string | null {
   const { spec, inputs, blobs } = vm;
+  const {
+    po: { resources },
+    order,
+  } = ordered;
   const deterministic = order.assurance === "deterministic-vm";
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = [...blobs, ...filesOf(vm)].reduce((sum, { size }) => sum + size, 0);
@@ -56,10 +60,7 @@ export function machineProblem(
       "the order does not ask for a server that fetches images: order it with a current client, or send the image itself",
     ],
     [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
-    [
-      JSON.stringify(spec.egress) === JSON.stringify(order.egress) && (spec.egress === "none" || (spec.network && egressMibMax > 0)),
-      "the machine's egress is not the order's",
-    ],
+    egressCheck(spec, ordered),
     [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
     [spec.memoryMib + ownMib <= resources.memoryMib, `the lease's memory must hold the guest's and ${ownMib} MiB for QEMU itself`],
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],

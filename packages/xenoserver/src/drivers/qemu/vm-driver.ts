@@ -16,10 +16,9 @@ import {
 } from "@xenoservers/guests";
 import type { GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
 import { machineHolds } from "../holds.ts";
-import { EgressLog } from "./egress-log.ts";
 import { VmBlobs } from "./vm-blobs.ts";
 import { refusedOr } from "./vm-ends.ts";
-import { Gates } from "./vm-gates.ts";
+import { openGates, type BeyondGate, type EgressPolicy, type Gates } from "./vm-gates.ts";
 import { runningGuest } from "./vm-guest.ts";
 import type { VmJob } from "./vm-job.ts";
 import { SnapshotStore, snapshotProblem } from "./vm-snapshots.ts";
@@ -55,7 +54,7 @@ export interface VmDriverOptions {
   folder: string;
   /** Folders of machines that leases still use; what is left of others goes. */
   inUse: readonly string[];
-  egress: { ports: readonly number[]; allow: readonly string[]; bytesPerSecondMax: number; gibPerMonth: number };
+  egress: EgressPolicy;
   fetchImages: boolean;
   imageCacheGib: number;
   diskIops: number;
@@ -67,7 +66,7 @@ export interface VmDriverOptions {
   /** For tests: how long this machine's disk may be full before guests end for it. */
   fullDiskMsMax?: number;
   /** For tests: names and connections beyond the gate. */
-  network?: { resolve(name: string): Promise<string[]>; dial(address: string, port: number): import("node:net").Socket };
+  network?: BeyondGate;
 }
 
 /** What all machines of one server live off. */
@@ -77,7 +76,6 @@ interface Parts {
   kept: SnapshotStore;
   blobs: VmBlobs;
   gates: Gates;
-  egressLog: EgressLog;
 }
 
 async function openParts({ host, folder, egress, log, ...options }: VmDriverOptions): Promise<Parts> {
@@ -98,14 +96,12 @@ async function openParts({ host, folder, egress, log, ...options }: VmDriverOpti
     isPublic: options.fetchImages ? isPublic : null,
   });
   await mkdir(path.join(folder, "images"), { recursive: true, mode: 0o700 });
-  const egressLog = new EgressLog(folder, log);
-  await egressLog.open();
   const kept = new SnapshotStore(path.join(folder, "kept"), {
     ...{ bytesMax: options.customerSnapshotsGib * GIB, keepMs: options.customerSnapshotsHours * HOUR_MS, now: () => Date.now() },
   });
   const { network } = options;
-  const gates = new Gates({ ...egress, isPublic, ...(network ? { network } : {}) }, egressLog);
-  return { machines, images, kept, blobs: new VmBlobs(images, kept), gates, egressLog };
+  const gates = await openGates(folder, { ...egress, isPublic, ...(network ? { network } : {}) }, log);
+  return { machines, images, kept, blobs: new VmBlobs(images, kept), gates };
 }
 
 /** The job as the machine's maker wants it, but for the files and the snapshot. */
@@ -141,7 +137,7 @@ async function prepared(parts: Parts, job: VmJob): Promise<PreparedGuest> {
 export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver> {
   const { host, log } = options;
   const parts = await openParts(options);
-  const { machines, images, kept, gates, egressLog } = parts;
+  const { machines, images, kept, gates } = parts;
   const tidy = (): void => void kept.tidy().catch((error: Error) => log("old snapshots could not be removed", { error: error.message }));
   tidy();
   const tidying = setInterval(tidy, HOUR_MS).unref();
@@ -173,7 +169,6 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     async close() {
       clearInterval(tidying);
       await gates.close();
-      await egressLog.written();
     },
   };
 }

@@ -1,19 +1,40 @@
 /** The only way out of each machine that may reach the network, within what the order and the owner allow. */
 import type { Socket } from "node:net";
 import { Gate, LookUpRoom, type AddressRule } from "@xenoservers/guests";
-import type { EgressLog } from "./egress-log.ts";
+import { EgressLog } from "./egress-log.ts";
 import type { VmJob } from "./vm-job.ts";
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 
-interface EgressRules {
+/** What the owner lets machines reach, in ports, exceptions, rate and sum. */
+export interface EgressPolicy {
   ports: readonly number[];
+  allow: readonly string[];
   bytesPerSecondMax: number;
   gibPerMonth: number;
+}
+
+/** Names and connections beyond the gate: for tests. */
+export interface BeyondGate {
+  resolve(name: string): Promise<string[]>;
+  dial(address: string, port: number): Socket;
+}
+
+interface EgressRules extends EgressPolicy {
   isPublic: AddressRule;
-  /** For tests: names and connections beyond the gate. */
-  network?: { resolve(name: string): Promise<string[]>; dial(address: string, port: number): Socket };
+  network?: BeyondGate;
+}
+
+/** `folder`: where the record of connections lies. */
+export async function openGates(
+  folder: string,
+  rules: EgressRules,
+  log: (what: string, facts: Record<string, unknown>) => void,
+): Promise<Gates> {
+  const record = new EgressLog(folder, log);
+  await record.open();
+  return new Gates(rules, record);
 }
 
 export class Gates {
@@ -28,7 +49,7 @@ export class Gates {
   }
 
   /** Null where the job's machine may reach nothing. */
-  open({ lease, spec, egressMibMax, egressBytesUsed }: VmJob): Gate | null {
+  open({ lease, spec, egressMibMax, egressBytesUsed }: Pick<VmJob, "lease" | "spec" | "egressMibMax" | "egressBytesUsed">): Gate | null {
     if (spec.egress === "none") return null;
     const { ports, isPublic, bytesPerSecondMax, gibPerMonth, network } = this.#rules;
     const left = Math.max(0, gibPerMonth * GIB - this.#log.bytesThisMonth);
@@ -51,5 +72,6 @@ export class Gates {
 
   async close(): Promise<void> {
     await Promise.all([...this.#open].map((gate) => this.shut(gate)));
+    await this.#log.written();
   }
 }

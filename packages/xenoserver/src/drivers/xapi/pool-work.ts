@@ -10,7 +10,7 @@ import {
   type Crypto,
   type VmSpec,
 } from "@xenoservers/protocol";
-import { digestOf, firstProblem } from "../checks.ts";
+import { digestOf, egressCheck, firstProblem } from "../checks.ts";
 import type { Ordered } from "../driver.ts";
 import type { MachineJob } from "../work.ts";
 
@@ -71,11 +71,15 @@ function poolProblem({ vm, machine, tpm, network, egress, engine }: VmSpec, { no
 /** Why the machine is not the one that this lease is for, or larger than any host, in words; null when it can run. */
 export function poolWorkProblem(
   crypto: Crypto,
-  { po: { resources, egressMibMax }, order }: Ordered,
+  ordered: Ordered,
   { spec, inputs, blobs }: MachineJob,
   abilities: PoolAbilities,
 ): string | null {
   const { largest } = abilities;
+  const {
+    po: { resources },
+    order,
+  } = ordered;
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
   const ownMib = XEN_OVERHEAD_MIB + screenMibOf(spec);
@@ -84,10 +88,7 @@ export function poolWorkProblem(
     [ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs, "the inputs are not the ones that were ordered"],
     [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
     [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
-    [
-      JSON.stringify(spec.egress) === JSON.stringify(order.egress) && (spec.egress === "none" || (spec.network && egressMibMax > 0)),
-      "the machine's egress is not the order's",
-    ],
+    egressCheck(spec, ordered),
     [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
     [spec.memoryMib + ownMib <= resources.memoryMib, `the lease's memory must hold the guest's and ${ownMib} MiB for Xen itself`],
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],

@@ -1,9 +1,10 @@
 /** A lease's domain under the contract of all guests. Who controls the inputs: the customer, by what is asked of it; the guest. */
-import type { Domain } from "@xenoservers/guests";
+import type { Domain, Gate } from "@xenoservers/guests";
 import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
 import { endingOf } from "../qemu/vm-ends.ts";
+import type { Gates } from "../qemu/vm-gates.ts";
 
-const NO_NETWORK = "a Xen domain has no network here: files and programs come in its RAM disk, answers on its console";
+const NO_CARD = "this domain was ordered without a network card: run it with --network, --ssh-key or --egress";
 
 /** What no domain of this driver has is refused in words, whoever asks. */
 const refused = (why: string) => (): Promise<never> => Promise.reject(new Error(why));
@@ -12,7 +13,7 @@ const controlsOf = (domain: Domain, snapshot: GuestControls["snapshot"]): GuestC
   input: (bytes) => domain.type(bytes),
   stdin: null,
   resize: () => {},
-  open: refused(NO_NETWORK),
+  open: (port) => (domain.card ? domain.card.connect(port) : Promise.reject(new Error(NO_CARD))),
   shell: refused("a domain that boots a kernel of yours has no shell of ours: use its console"),
   screen: refused("a Xen domain has no screen here"),
   agent: refused("a Xen domain has no channel for an agent here: use its console"),
@@ -24,15 +25,19 @@ interface Around {
   fuelMax: bigint;
   monotonicMs(): number;
   snapshot: GuestControls["snapshot"];
+  gates: Gates;
+  /** What its guest reaches; null where that is nothing. */
+  gate: Gate | null;
 }
 
-export function runningDomain(domain: Domain, { fuelMax, monotonicMs, snapshot }: Around): RunningGuest {
+export function runningDomain(domain: Domain, { fuelMax, monotonicMs, snapshot, gates, gate }: Around): RunningGuest {
   let killed = false;
-  const ended = domain.ended.then((end): GuestEnding =>
-    killed
+  const ended = domain.ended.then(async (end): Promise<GuestEnding> => {
+    await gates.shut(gate);
+    return killed
       ? { kind: "host-failure", detail: "the domain was ended", endedMonotonicMs: monotonicMs() }
-      : endingOf(end, fuelMax, monotonicMs()),
-  );
+      : endingOf(end, fuelMax, monotonicMs());
+  });
   return {
     token: domain.token,
     ended,
@@ -47,7 +52,11 @@ export function runningDomain(domain: Domain, { fuelMax, monotonicMs, snapshot }
       killed = true;
       await domain.kill();
     },
-    release: () => domain.release(),
+    release() {
+      void gates.shut(gate);
+      domain.release();
+    },
+    egressBytes: () => gate?.bytes ?? 0,
     dispose: () => domain.dispose(),
     controls: controlsOf(domain, snapshot),
   };

@@ -1,7 +1,7 @@
 /** A domain against what was ordered. Who controls the inputs: the customer, every byte. */
 import { blobsOfVm, ifCanonical, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
 import { domainProblem, type Bootable } from "@xenoservers/guests";
-import { digestOf, firstProblem } from "../checks.ts";
+import { digestOf, egressCheck, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import { filesOf } from "../qemu/machine-work.ts";
 import type { MachineJob } from "../work.ts";
@@ -20,13 +20,12 @@ export function neededForDomain(job: MachineJob): NeededBlob[] {
 }
 
 /** Why the machine is not the one that this lease is for, or no domain, in words; null when it can run. */
-export function domainWorkProblem(
-  crypto: Crypto,
-  { po: { resources }, order }: Ordered,
-  job: MachineJob,
-  bootable: Bootable,
-): string | null {
+export function domainWorkProblem(crypto: Crypto, ordered: Ordered, job: MachineJob, bootable: Bootable): string | null {
   const { spec, inputs, blobs } = job;
+  const {
+    po: { resources },
+    order,
+  } = ordered;
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = [...blobs, ...filesOf(job)].reduce((sum, { size }) => sum + size, 0);
   const wrong = firstProblem([
@@ -38,7 +37,7 @@ export function domainWorkProblem(
     ],
     [blobsOfVm(spec).every((digest) => sent.has(digest)), "the machine needs bytes that are not listed"],
     [spec.fuelMax === order.fuelMax, "the machine's fuel is not the order's"],
-    [spec.egress === "none" && order.egress === "none", "a Xen domain has no network here"],
+    egressCheck(spec, ordered),
     [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
     [
       spec.memoryMib + overheadMib(spec) <= resources.memoryMib,

@@ -3,9 +3,23 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { DRIVERS, invariant } from "@xenoservers/market";
 import type { Crypto } from "@xenoservers/protocol";
-import { Domains, SPARE_MS, prune, type Domain, type DomainJob, type DomainToken, type XenHost } from "@xenoservers/guests";
-import type { GuestDriver, GuestJob, RunningGuest } from "../driver.ts";
+import {
+  Domains,
+  SPARE_MS,
+  parseRanges,
+  prune,
+  publicAddresses,
+  type CardRules,
+  type ConsoleDaemon,
+  type Domain,
+  type DomainJob,
+  type DomainToken,
+  type Gate,
+  type XenHost,
+} from "@xenoservers/guests";
+import type { GuestDriver, GuestJob, PreparedGuest, RunningGuest } from "../driver.ts";
 import { refusedOr } from "../qemu/vm-ends.ts";
+import { openGates, type BeyondGate, type EgressPolicy, type Gates } from "../qemu/vm-gates.ts";
 import type { MachineJob, Work } from "../work.ts";
 import { runningDomain } from "./domain-guest.ts";
 import { DomainSnapshots } from "./domain-snapshots.ts";
@@ -21,10 +35,25 @@ interface XenDriverOptions {
   imageCacheGib: number;
   /** Customers' own: room for all together, and how long each is kept. */
   snapshots: { gib: number; hours: number };
+  egress: EgressPolicy;
+  /** Where the record of guests' connections lies. */
+  recordFolder: string;
+  network?: BeyondGate;
+  /** For tests: what holds the other side of consoles, in place of xenconsoled. */
+  consoleDaemon?: ConsoleDaemon;
   log(what: string, facts: Record<string, unknown>): void;
 }
 
 const GIB = 1024 ** 3;
+const KBIT_BYTES = 125;
+/** Beside what the gate counts there are heads of packets, and answers to what comes in. */
+const CARD_SHARE = 1.25;
+/** Above it libxl takes no rate. */
+const CARD_KBIT_MAX = 40_000_000;
+
+const cardRules = ({ bytesPerSecondMax }: EgressPolicy): CardRules => ({
+  kbitPerSecondMax: Math.min(CARD_KBIT_MAX, Math.ceil((bytesPerSecondMax / KBIT_BYTES) * CARD_SHARE)),
+});
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
@@ -38,59 +67,108 @@ function jobOf({ lease, order, work, blobFile, signal }: GuestJob): DomainJob {
   return { ...{ name: lease, customer: order.party, spec, inputs, blobFile }, ...(signal ? { signal } : {}) };
 }
 
+/** What all domains of one server live off. */
+interface Parts {
+  cache: string;
+  card: CardRules | null;
+  domains: Domains;
+  gates: Gates;
+  kept: DomainSnapshots;
+}
+
+async function openParts({ host, folder, inUse, snapshots, egress, log, ...options }: XenDriverOptions): Promise<Parts> {
+  const { xl, kind, loader, stock, networkWhy } = host;
+  const card = networkWhy === null ? cardRules(egress) : null;
+  const cache = { folder: path.join(folder, "cache"), bytesMax: options.imageCacheGib * GIB };
+  for (const each of [cache.folder, options.recordFolder]) await mkdir(each, { recursive: true, mode: 0o700 });
+  const domains = new Domains({
+    ...{ xl, kind, loader, stock, card, cache, log, folder: path.join(folder, "domains") },
+    ...(options.consoleDaemon ? { consoleDaemon: options.consoleDaemon } : {}),
+  });
+  await domains.open(inUse);
+  const beyond = options.network ? { network: options.network } : {};
+  const isPublic = publicAddresses(parseRanges(egress.allow));
+  const gates = await openGates(options.recordFolder, { ...egress, isPublic, ...beyond }, log);
+  const kept = new DomainSnapshots({ ...snapshots, folder: path.join(folder, "kept"), kind, log });
+  return { cache: cache.folder, card, domains, gates, kept };
+}
+
+/** Null where the job's domain may reach nothing. */
+const gateOf = (gates: Gates, { lease, po, work, egressBytesUsed }: GuestJob): Gate | null =>
+  gates.open({ lease, spec: machineOf(work).spec, egressMibMax: po.egressMibMax, egressBytesUsed });
+
+const guestOf = (domain: Domain, { fuelMax, order, lease }: GuestJob, gate: Gate | null, { gates, kept }: Parts): RunningGuest =>
+  runningDomain(domain, { fuelMax, monotonicMs, gates, gate, snapshot: () => kept.take(domain, { customer: order.party, lease }) });
+
+async function prepared(parts: Parts, job: GuestJob): Promise<PreparedGuest> {
+  const { domains, gates, kept } = parts;
+  const domain = await domains.prepare(await kept.found(jobOf(job), job.order.party)).catch((error: unknown) => {
+    throw refusedOr(error);
+  });
+  return {
+    token: domain.token,
+    async begin() {
+      const gate = gateOf(gates, job);
+      try {
+        const guest = guestOf(domain, job, gate, parts);
+        if (domain.card) await gate?.start(domain.card.namespace);
+        await domain.begin();
+        return guest;
+      } catch (error) {
+        await gates.shut(gate);
+        await domain.dispose();
+        throw error;
+      }
+    },
+    discard: () => domain.dispose(),
+  };
+}
+
 export async function createXenDriver(options: XenDriverOptions): Promise<GuestDriver> {
   const {
     assurances,
     can: { console, network, breakpoints },
   } = DRIVERS.xen;
-  const { host, folder, inUse, crypto, snapshots, log } = options;
-  const { xl, kind, engine, loader, stock } = host;
-  const cache = { folder: path.join(folder, "cache"), bytesMax: options.imageCacheGib * GIB };
-  await mkdir(cache.folder, { recursive: true, mode: 0o700 });
-  const domains = new Domains({ xl, kind, loader, stock, cache, log, folder: path.join(folder, "domains") });
-  await domains.open(inUse);
-  const kept = new DomainSnapshots({ ...snapshots, folder: path.join(folder, "kept"), kind, log });
-  const guestOf = (domain: Domain, { fuelMax, order, lease }: GuestJob): RunningGuest =>
-    runningDomain(domain, { fuelMax, monotonicMs, snapshot: () => kept.take(domain, { customer: order.party, lease }) });
+  const { crypto, log } = options;
+  const { engine, loader, stock } = options.host;
+  const parts = await openParts(options);
+  const { cache, card, domains, gates, kept } = parts;
   return {
     name: "xen",
     engine,
     sandbox: { strength: "strong", why: "" },
-    capabilities: { console, network, breakpoints, snapshots: true, screens: false, images: false, filesInMemory: false },
+    capabilities: {
+      ...{ console, network: network && card !== null, breakpoints },
+      ...{ snapshots: true, screens: false, images: false, filesInMemory: false },
+    },
     assurances,
     holds: [],
     offered: () => ({ sandbox: "strong", vmEngine: engine }),
     problemWith: (work, ordered) =>
       work.kind === "machine"
-        ? domainWorkProblem(crypto, ordered, work.vm, { loader, stock })
+        ? domainWorkProblem(crypto, ordered, work.vm, { loader, stock, card })
         : "a machine was ordered, not a WebAssembly job",
     neededBlobs: async (work) => neededForDomain(machineOf(work)),
     isSegment: () => false,
-    async prepare(job) {
-      const domain = await domains.prepare(await kept.found(jobOf(job), job.order.party)).catch((error: unknown) => {
-        throw refusedOr(error);
-      });
-      return {
-        token: domain.token,
-        async begin() {
-          try {
-            const guest = guestOf(domain, job);
-            await domain.begin();
-            return guest;
-          } catch (error) {
-            await domain.dispose();
-            throw error;
-          }
-        },
-        discard: () => domain.dispose(),
-      };
+    prepare: (job) => prepared(parts, job),
+    async adopt(token, job) {
+      const domain = await domains.adopt(token as DomainToken, machineOf(job.work).spec);
+      const gate = gateOf(gates, job);
+      const guest = guestOf(domain, job, gate, parts);
+      try {
+        if (domain.card && !domain.isOver) await gate?.start(domain.card.namespace);
+      } catch (error) {
+        log("a domain's network could not be taken up", { lease: job.lease, error: String(error) });
+        await guest.kill();
+      }
+      return guest;
     },
-    adopt: async (token, job) => guestOf(await domains.adopt(token as DomainToken, machineOf(job.work).spec), job),
     monotonicMs,
-    makeRoom: () => prune(cache.folder, 0, SPARE_MS),
+    makeRoom: () => prune(cache, 0, SPARE_MS),
     async close() {
       kept.close();
       domains.close();
+      await gates.close();
     },
   };
 }

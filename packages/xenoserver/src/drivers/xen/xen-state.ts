@@ -9,5 +9,6 @@ export function xenState(xen: XenHostState): DriverState {
   const notes = [`Xen ${info.version}, ${kind} domains`, `${info.freeMib} of ${info.memoryMib} MiB free`, `shares by ${info.scheduler}`];
   if (xen.host.loader === null) notes.push(xen.host.loaderWhy);
   if (xen.host.stock === null) notes.push(xen.host.stockWhy);
+  if (xen.host.networkWhy !== null) notes.push(xen.host.networkWhy);
   return { ...state, present: true, reason: notes.join("; "), room: { vcpu: info.cpus, memoryMib: roomMib } };
 }
