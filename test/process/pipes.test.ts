@@ -261,7 +261,7 @@ describe("of a market on paper", () => {
     broker.offers = () => many(200, () => ({ ...offerView(offered, offer.id, server.id), labels: { note: "x".repeat(64) } })) as never;
     Object.assign(broker.reads, {
       "/api/v1/whoami": () => ({
-        ...{ party: carl.party, name: "carl", account: carl.account, role: "root", suspended: false, keys: many(900, key) },
+        ...{ party: carl.party, name: "carl", account: carl.account, role: "root", suspended: false, keys: many(2_000, key) },
       }),
       "/api/v1/accounts": () => ({ balances: { available: "5", held: "0", pending: "0", staked: "0", locked: "0" }, accounts: [] }),
       "/api/v1/statement": () => ({
