@@ -8,7 +8,7 @@ import type { Crypto } from "../crypto.ts";
 import type { Envelope } from "../documents/parts.ts";
 import { parseRefusal, refuse, type Refusal } from "../errors.ts";
 import { ChannelPipe } from "./channel-pipe.ts";
-import { CLOSINGS } from "./closing.ts";
+import { REPLACED } from "./closing.ts";
 import {
   DEFAULT_BEAT,
   PROTOCOL_VERSION,
@@ -214,7 +214,7 @@ export class LinkClient {
     this.#channels.clear();
     if (wasUp) this.#options.onDown?.(why);
     // two machines with one key would else take the link from each other several times a second
-    if (why === CLOSINGS.replaced.says) this.#waitMs = WAIT_MAX_MS;
+    if (why === REPLACED) this.#waitMs = WAIT_MAX_MS;
     this.#retry();
   }
 
