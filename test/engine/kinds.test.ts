@@ -16,6 +16,12 @@ const START = '(memory (export "memory") 1) (func (export "_start"))';
 const ALONE = '(func (export "_start"))';
 const module = (fields: string): Uint8Array => assembled(`(module ${fields})`);
 const importing = (from: string, name: string): Uint8Array => module(`(import "${from}" "${name}" (func)) ${START}`);
+/** As a library's module says of itself (tool-conventions, DynamicLinking.md), second and first edition. */
+const DYLINK = bytes("000f 08 64796c696e6b2e30 010400000000");
+const DYLINK_FIRST = bytes("000b 06 64796c696e6b 00000000");
+const says = (section: Uint8Array, of: Uint8Array): Uint8Array => Uint8Array.of(...of.subarray(0, 8), ...section, ...of.subarray(8));
+/** Its memory is the host's. */
+const LIBRARY = module('(import "env" "memory" (memory 1)) (func (export "f"))');
 
 /** As it comes, and what must stand in the answer: of which kind it is, and what to do. */
 const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp])[] = [
@@ -32,8 +38,8 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
   ["threads whose memory is the host's", module(`(import "env" "memory" (memory 1 1 shared)) ${ALONE}`), /shared memory.*threads/],
   ["a 64-bit memory of the host's", module(`(import "env" "memory" (memory i64 1)) ${ALONE}`), /64-bit memory.*wasm32/],
   ["a memory of the host's", module(`(import "env" "memory" (memory 1)) ${ALONE}`), /env\.memory.*a host of its own/],
-  ["a library for a running program", bytes("0061736d 01000000 000f 08 64796c696e6b2e30 010400000000"), /dylink\.0.*library.*command/],
-  ["one of the first edition", bytes("0061736d 01000000 000b 06 64796c696e6b 00000000"), /dylink.*library.*command/],
+  ["a library for a running program", says(DYLINK, LIBRARY), /env\.memory.*library.*into a command/],
+  ["one of the first edition", says(DYLINK_FIRST, LIBRARY), /env\.memory.*library.*into a command/],
   ["an addon for Node", importing("env", "napi_create_string_utf8"), /addon for Node.*wasm32-wasip1/],
   ["an addon for Node with its names apart", importing("napi", "napi_create_function"), /addon for Node.*wasm32-wasip1/],
   ["a library of .NET", importing("webcil", "load"), /\.NET.*wasm32-wasip1/],
@@ -59,6 +65,11 @@ describe("what is no module of ours", () => {
   });
 
   it("is nothing where a module runs", () => expect(faultOf(module(START))).toBeNull());
+});
+
+it.each([DYLINK, DYLINK_FIRST])("refuses nothing for what a custom section says: it was taken before, and changes nothing", (section) => {
+  const prepared = prepareModule(says(section, module(START)));
+  expect(prepared).toMatchObject({ ok: true });
 });
 
 it("runs what sets a reactor up, and not where there is a command", () => {

@@ -59,6 +59,8 @@ export interface ParsedModule {
   data: Span | null;
   /** The name section, behind its own name. */
   names: Span | null;
+  /** It says of itself that a host links it into a program: words for a refusal, and no reason for one. */
+  isLibrary: boolean;
 }
 
 export const KIND = { function: 0, table: 1, memory: 2, global: 3 } as const;
@@ -170,6 +172,7 @@ export function parseModule(bytes: Uint8Array): ParsedModule {
     bodies: [],
     data: null,
     names: null,
+    isLibrary: false,
   };
   while (!reader.done) {
     const at = reader.at;
@@ -188,11 +191,11 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
   };
   switch (id) {
     case SECTION.custom:
-      return readCustom(module, nameOf(section), section, at);
+      return readCustom(module, section);
     case SECTION.type:
       return readTypes(module, section, counted("types"));
     case SECTION.import:
-      return each(counted("imports"), () => module.imports.push(importOf(section)));
+      return each(counted("imports"), () => module.imports.push(importOf(module, section)));
     case SECTION.function:
       return each(counted("functions"), () => module.functions.push(section.u32()));
     case SECTION.table:
@@ -227,10 +230,13 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
 /** What tool-conventions' DynamicLinking.md has a library say of itself, in its second and first edition. */
 const OF_LIBRARIES: readonly string[] = ["dylink.0", "dylink"];
 
-function readCustom(module: ParsedModule, name: string, section: Reader, at: number): void {
-  if (OF_LIBRARIES.includes(name))
-    throw new Refusal(`section ${name}`, at, "it is a library that a host links into a program while that runs: link it into a command");
+const LIBRARY = "it is a library that a host links into a program while that runs: link it into a command";
+
+/** What stands in one changes nothing about what runs (WebAssembly 3.0, 7.5): nothing is refused for it. */
+function readCustom(module: ParsedModule, section: Reader): void {
+  const name = nameOf(section);
   if (name === "name") module.names = { start: section.at, end: section.end };
+  module.isLibrary ||= OF_LIBRARIES.includes(name);
 }
 
 function each(count: number, read: () => void): void {
@@ -251,14 +257,14 @@ function readTypes(module: ParsedModule, section: Reader, count: number): void {
   }
 }
 
-function importOf(section: Reader): ParsedImport {
+function importOf({ isLibrary }: ParsedModule, section: Reader): ParsedImport {
   const start = section.at;
   const text = `${nameOf(section)}.${nameOf(section)}`;
   const names = { start, end: section.at };
   const kind = section.byte();
   // of a memory it tells more which kind it is than who has to bring it
   if (kind === KIND.memory) limitsOf(section);
-  if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, wayOut(text));
+  if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, isLibrary ? LIBRARY : wayOut(text));
   return { names, text, type: section.u32() };
 }
 
