@@ -4,6 +4,7 @@ import { EXIT } from "./output/exit.ts";
 import { leave, watchOver } from "./output/leave.ts";
 import { printJson, red, say } from "./output/terminal.ts";
 import { program } from "./program.ts";
+import { OTHER_WORDS } from "./table/other-words.ts";
 
 /** What follows `--` is another program's. */
 const isForPrograms = (argv: readonly string[]): boolean => argv.slice(0, [...argv, "--"].indexOf("--")).includes("--json");
@@ -15,6 +16,12 @@ function usageEnd({ exitCode, message }: CommanderError, json: boolean): number 
   return EXIT.xeno;
 }
 
+function usageError(says: string, json: boolean): void {
+  process.exitCode = EXIT.xeno;
+  if (json) printJson({ error: { code: "usage", says } });
+  else say(`${red("error")}: ${says}`);
+}
+
 /** What it takes to say what went wrong is loaded when something does. */
 const reported = async (error: unknown, json: boolean): Promise<number> => (await import("./output/report.ts")).reportError(error, json);
 
@@ -24,10 +31,7 @@ async function helped(words: readonly string[], json: boolean): Promise<boolean>
   const found = helpOf(await program(), words);
   if (found && json) printJson(found);
   if (found) return json;
-  process.exitCode = EXIT.xeno;
-  const says = `there is no verb '${words.join(" ")}': xeno help ${json ? "--json has" : "shows"} all of them`;
-  if (json) printJson({ error: { code: "usage", says } });
-  else say(`${red("error")}: ${says}`);
+  usageError(`there is no verb '${words.join(" ")}': xeno help ${json ? "--json has" : "shows"} all of them`, json);
   return true;
 }
 
@@ -35,6 +39,11 @@ export async function commandLine(argv: string[]): Promise<void> {
   watchOver((error) => reported(error, isForPrograms(argv)));
   const words = argv.slice(1).filter((word) => !word.startsWith("-"));
   if (argv[0] === "help" && (await helped(words, argv.includes("--json")))) return;
+  const meant = OTHER_WORDS.get(argv[0] ?? "");
+  if (meant !== undefined) {
+    usageError(`there is no verb '${argv[0]}': ${meant}`, isForPrograms(argv));
+    return;
+  }
   // the parser's own help takes one word, and a verb may have two
   const typed = argv[0] === "help" && words.length > 0 ? [...words, "--help"] : argv;
   try {
