@@ -34,7 +34,7 @@ onXen("what runs in a domain", () => {
     return lease;
   }
 
-  it("reads what its customer sends, also where its server is killed in between, and has a terminal", async () => {
+  it("reads what its customer sends, also where its server is killed in between", async () => {
     const script = "echo begun; head -c 100000 | sha256sum; echo so far; sha256sum";
     const bytes = Buffer.concat([Buffer.from([0x10, 0x10, 0x7e, 0x7d, 0x04]), randomBytes(200_000)]);
     const [first, second] = [bytes.subarray(0, 100_000), bytes.subarray(100_000)];
@@ -53,7 +53,7 @@ onXen("what runs in a domain", () => {
     await dom0.nothingIsLeft();
   });
 
-  it("is joined by programs and files of an image's customer, and again after its server was killed", async () => {
+  it("is joined by its customer's programs, files and terminal, and again after its server was killed", async () => {
     const lease = await leased("echo begun; sleep 100000");
     const exec = (...words: string[]) => cli.xeno("exec", ...words.slice(0, -1), lease, "--", "sh", "-c", words.at(-1)!);
     expect(await exec("id -u; echo err >&2; exit 4")).toMatchObject({

@@ -43,7 +43,7 @@ const KEPT_POLLS = 8;
 const DISK_POLLS = 40;
 /** Starting a domain takes dom0's time, which its guest does not pay for. */
 const RESTART_MS = 10_000;
-/** How long a kernel that was asked to power down may take. */
+/** How long a kernel that was asked to power down may take, at most; an image's hands back what its program left. */
 const POWERDOWN_MS = 10_000;
 /** How often it is looked whether it has. */
 const LOOK_MS = 1_000;
@@ -436,14 +436,13 @@ export class Domain {
   async stop(withinMs: number): Promise<void> {
     if (this.#over) return;
     this.#stopping = true;
-    const asked = Math.min(withinMs, POWERDOWN_MS);
-    if (asked > 0) {
+    if (withinMs > 0) {
       // an image's program that stands still hears nothing, and hands nothing back
       if (this.#streams) await this.resume().catch((error: unknown) => this.#failed("was not resumed to be stopped", error));
       const id = await this.#id().catch(() => null);
       if (id !== null) await this.#parts.xl.askToEnd(id).catch(() => {}); // its kernel may know nothing of that
-      if (this.#streams) await this.#answersWithin(asked);
-      else await Promise.race([this.ended, pause(asked)]);
+      if (this.#streams) await this.#answersWithin(withinMs);
+      else await Promise.race([this.ended, pause(Math.min(withinMs, POWERDOWN_MS))]);
     }
     await this.#end({ kind: "stopped" });
   }
