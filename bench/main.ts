@@ -17,6 +17,7 @@ import { start } from "./start.ts";
 import { transfer } from "./transfer.ts";
 import { vm } from "./vm.ts";
 import { world } from "./world.ts";
+import { xen } from "./xen.ts";
 
 const BENCHES: Record<string, () => Promise<Figure[]>> = {
   lease,
@@ -36,6 +37,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   command: commandLine,
   map: manyJobs,
   newcomer,
+  xen,
 };
 
 const wanted = process.argv.slice(2).filter((word, i, all) => !word.startsWith("--") && !["--seed", "--count"].includes(all[i - 1] ?? ""));

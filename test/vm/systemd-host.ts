@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { GuestAgent } from "../../packages/guests/src/qemu/machine/agent.ts";
+import { connectSocket } from "../../packages/guests/src/qemu/machine/qmp.ts";
 import { until } from "../process/market.ts";
 import { productDisk } from "./product.ts";
 import { debianDisk, once, run } from "./support.ts";
@@ -127,7 +128,7 @@ export async function startSystemdHost(port: number): Promise<SystemdHost> {
   const gone = new Promise<void>((resolve) => qemu.once("exit", () => resolve()));
   const end = (): void => void qemu.kill("SIGKILL");
   process.once("exit", end);
-  const agent = new GuestAgent(path.join(folder, "agent"));
+  const agent = new GuestAgent(() => connectSocket(path.join(folder, "agent")));
   const host: SystemdHost = {
     sh: (script) => ranBy(agent, script),
     async close() {

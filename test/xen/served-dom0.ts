@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { BuiltVm } from "@xenoservers/sdk";
+import type { DomainKind } from "../../packages/guests/src/xen/domain-config.ts";
 import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "../process/market.ts";
 import { run } from "../vm/support.ts";
 import type { SystemdHost } from "../vm/systemd-host.ts";
@@ -12,7 +13,7 @@ import { wantedOnXen } from "./support.ts";
 const XENO = "/opt/xeno/packages/cli/bin/xeno";
 export const DATA = "/srv/xeno";
 const LOG = "/srv/xeno.log";
-const SETTINGS = 'drain_seconds = 1\\n[xen]\\nguests = "pv"\\n[disk]\\nleft_free_gib = 0\\n';
+const settingsOf = (kind: DomainKind): string => `drain_seconds = 1\\n[xen]\\nguests = "${kind}"\\n[disk]\\nleft_free_gib = 0\\n`;
 
 type Order = Parameters<typeof wantedOnXen>[1];
 
@@ -62,10 +63,10 @@ export class ServedDom0 {
     await until(async () => (await this.sh("dmsetup info --columns --noheadings --options name; losetup --list")) === "No devices found");
   }
 
-  /** Waits until it is listed once more. `settings`: beside the usual. */
-  async serve(settings = ""): Promise<void> {
+  /** Waits until it is listed once more. `settings`: beside the usual; `kind`: of its domains (PV boots faster where all is emulated). */
+  async serve(settings = "", kind: DomainKind = "pv"): Promise<void> {
     const before = await this.#count('"listed"');
-    await this.sh(`printf '${SETTINGS}${settings}' >${DATA}/xenoserver.toml
+    await this.sh(`printf '${settingsOf(kind)}${settings}' >${DATA}/xenoserver.toml
       HOME=/root setsid ${XENO} serve --data ${DATA} >>${LOG} 2>&1 & echo $! >/run/xeno.pid`);
     await until(async () => (await this.#count('"listed"')) > before);
   }

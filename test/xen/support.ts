@@ -89,9 +89,15 @@ interface DomainOf {
 
 const cardFor = (egress: Egress | undefined) => (egress === undefined ? {} : { network: true, egress });
 
+interface ScriptedDomainOf extends DomainOf {
+  programs?: readonly string[];
+  /** Packed, unless it is said. */
+  kernel?: "bzImage" | "vmlinux";
+}
+
 /** A domain of dom0's own kernel, whose init runs a BusyBox script. */
-export async function domain(script: string, { programs, ...over }: DomainOf & { programs?: readonly string[] } = {}): Promise<BuiltVm> {
-  return domainOf(path.join(await dom0Files(), "bzImage"), await ramdisk(script, programs), over);
+export async function domain(script: string, { programs, kernel = "bzImage", ...over }: ScriptedDomainOf = {}): Promise<BuiltVm> {
+  return domainOf(path.join(await dom0Files(), kernel), await ramdisk(script, programs), over);
 }
 
 const QUIET = "console=hvc0 quiet panic=-1";

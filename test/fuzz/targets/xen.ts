@@ -1,5 +1,6 @@
 /** What Xen's toolstack prints in dom0: its own words, among names that whoever makes domains chose; and what domains ask of dom0's side. */
 import { answerAddress } from "../../../packages/guests/src/xen/address-answer.ts";
+import { parseOffer } from "../../../packages/guests/src/xen/domain-consoles.ts";
 import { parseListing } from "../../../packages/guests/src/xen/listing.ts";
 import { parseUsage } from "../../../packages/guests/src/xen/usage.ts";
 import { parseInfo } from "../../../packages/guests/src/xen/xen-info.ts";
@@ -81,4 +82,19 @@ const address: Target = {
   },
 };
 
-export const XEN_TARGETS: readonly Target[] = [toolstack, address];
+/** What a domain's kernel writes of its consoles. */
+const offers: Target = {
+  name: "console-offers",
+  covers: ["guests/src/xen/domain-consoles.ts#parseOffer"],
+  corpus: async () => ["8\n27\n", "4294967295\n4294967295"].map(bytesOf),
+  mutate: bentLine,
+  play(input) {
+    const offer = parseOffer(textOf(input));
+    if (offer === null) return REFUSED;
+    for (const number of [offer.grant, offer.port])
+      demand(Number.isInteger(number) && number >= 0 && number < 2 ** 32, "an offer is no number");
+    return ACCEPTED;
+  },
+};
+
+export const XEN_TARGETS: readonly Target[] = [toolstack, address, offers];

@@ -23,10 +23,13 @@ import { asDevices, deviceNodes, disksAreOpen, type DomainDevice } from "./domai
 import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
 import { disksOf, domainConfig, type DomainPlan } from "./domain-config.ts";
 import { endOfImage } from "./domain-image.ts";
+import { consoleNodes, consoleOwners } from "./domain-consoles.ts";
 import { DomainSaving } from "./domain-save.ts";
+import { DomainSessions } from "./domain-sessions.ts";
 import { DomainStreams } from "./domain-streams.ts";
 import { DomainTalk, POLL_MS } from "./domain-talk.ts";
 import type { ConsoleDaemon } from "./console-daemon.ts";
+import type { WireCommand } from "./console-wire.ts";
 import type { DomainWatch } from "./domain-watch.ts";
 import type { ListedDomain, ShutdownReason } from "./listing.ts";
 import type { Xl } from "./xl.ts";
@@ -40,7 +43,7 @@ const KEPT_POLLS = 8;
 const DISK_POLLS = 40;
 /** Starting a domain takes dom0's time, which its guest does not pay for. */
 const RESTART_MS = 10_000;
-/** How long a kernel that was asked to power down may take. */
+/** How long a kernel that was asked to power down may take, at most; an image's hands back what its program left. */
 const POWERDOWN_MS = 10_000;
 /** How often it is looked whether it has. */
 const LOOK_MS = 1_000;
@@ -72,6 +75,7 @@ interface DomainParts {
   xl: Xl;
   watch: DomainWatch;
   consoleDaemon: ConsoleDaemon;
+  wireCommand: WireCommand;
   log(what: string, facts: Record<string, unknown>): void;
 }
 
@@ -86,6 +90,11 @@ export class Domain {
   readonly ended: Promise<DomainEnd>;
   /** Null where it was ordered without one. */
   readonly card: DomainCard | null;
+  /**
+   * What its customer asks of what runs in it; of an image's alone. Others are saved, and a Linux that goes on from there, with consoles
+   * beside its first, takes its disk's event channel away (ADR 73).
+   */
+  readonly sessions: DomainSessions | null;
   readonly #parts: DomainParts;
   readonly #plan: DomainPlan;
   readonly #kernelMib: number;
@@ -116,6 +125,8 @@ export class Domain {
     const { folder, outputMibMax } = token;
     this.card = spec.network ? new DomainCard(folder) : null;
     this.#talk = new DomainTalk({ xl: parts.xl, daemon: parts.consoleDaemon, folder, outputMibMax });
+    const { xl, wireCommand } = parts;
+    this.sessions = this.#streams && new DomainSessions({ xl, wireCommand, id: () => this.#id() });
     this.#saving = new DomainSaving({
       ...{ xl: parts.xl, folder, plan },
       found: async () => (this.#over || this.#ending ? null : this.#found()),
@@ -163,9 +174,10 @@ export class Domain {
       await writeFile(config, domainConfig(this.#plan, devices), { mode: 0o600 });
       if (state === null) await xl.create(config, { kernelMib: this.#kernelMib, signal });
       else await xl.restore(config, state, signal);
-      if (devices.length === 0 && !this.card) return;
       const id = await this.#id();
-      if (devices.length > 0) await xl.write(deviceNodes(id, devices));
+      const nodes = [...deviceNodes(id, devices), ...(this.sessions ? consoleNodes(id) : [])];
+      if (nodes.length > 0) await xl.write(nodes);
+      if (this.sessions) for (const owned of consoleOwners(id)) await xl.own(owned);
       await this.#attachCard(id);
       await disksAreOpen(id, devices.length);
     };
@@ -331,6 +343,7 @@ export class Domain {
     if (this.#over || this.#ending) return;
     this.#ending = true;
     this.#unwatch();
+    this.sessions?.close();
     await writeDomainEnd(this.token.folder, end).catch((error: unknown) => this.#failed("has an end that could not be kept", error));
     await this.#tellUse(end);
     await this.unmake();
@@ -346,6 +359,7 @@ export class Domain {
 
   #told(end: DomainEnd): void {
     this.#over = true;
+    this.sessions?.close();
     this.#unwatch();
     this.#changed();
     this.#finish(end);
@@ -422,14 +436,13 @@ export class Domain {
   async stop(withinMs: number): Promise<void> {
     if (this.#over) return;
     this.#stopping = true;
-    const asked = Math.min(withinMs, POWERDOWN_MS);
-    if (asked > 0) {
+    if (withinMs > 0) {
       // an image's program that stands still hears nothing, and hands nothing back
       if (this.#streams) await this.resume().catch((error: unknown) => this.#failed("was not resumed to be stopped", error));
       const id = await this.#id().catch(() => null);
       if (id !== null) await this.#parts.xl.askToEnd(id).catch(() => {}); // its kernel may know nothing of that
-      if (this.#streams) await this.#answersWithin(asked);
-      else await Promise.race([this.ended, pause(asked)]);
+      if (this.#streams) await this.#answersWithin(withinMs);
+      else await Promise.race([this.ended, pause(Math.min(withinMs, POWERDOWN_MS))]);
     }
     await this.#end({ kind: "stopped" });
   }
@@ -457,12 +470,14 @@ export class Domain {
   /** Stops following it; the domain runs on. */
   release(): void {
     this.#over = true;
+    this.sessions?.close();
     this.#unwatch();
     void this.card?.close();
   }
 
   async dispose(): Promise<void> {
     this.#ending = true;
+    this.sessions?.close();
     this.#unwatch();
     await this.#destroy();
     await rm(this.token.folder, { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { USUAL_PROCESS, type VmSpec } from "@xenoservers/protocol";
+import type { VmSpec } from "@xenoservers/protocol";
 import { until } from "../../../../test/until.ts";
 import type { Domain, DomainToken } from "./domain.ts";
 import { Domains, domainProblem } from "./domains.ts";
@@ -71,6 +71,12 @@ describe("a server's domains", () => {
     await domain.dispose();
     expect(toolstack.domains).toEqual([]);
     expect(await readdir(path.join(folder, "domains"))).toEqual(["mark"]);
+  });
+
+  it("that boot a kernel of their own have no console beside their first, which a kernel that is saved does not live with", async () => {
+    const domain = await prepare();
+    expect(domain.sessions).toBeNull();
+    expect(toolstack.calls.join("\n")).not.toContain("/console/1");
   });
 
   it("are the only ones that are destroyed when a daemon opens, but for those of leases", async () => {
@@ -314,7 +320,6 @@ describe("a server's domains", () => {
 
   it.each<[string, Partial<VmSpec>]>([
     ["no OCI images", { vm: IMAGE }],
-    ["without --stdin and --tty", { vm: { ...IMAGE, process: { ...USUAL_PROCESS, stdin: true } } }],
     ["boots no disk images", { vm: { kind: "disk", image: { digest: KERNEL, format: "raw", url: null }, iso: null, seed: [] } }],
     ["--uefi", { firmware: "uefi" }],
     ["--windows", { devices: "emulated" }],

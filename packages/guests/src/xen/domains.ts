@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { kernelProblem, kernelSizeProblem, processOf, type VmSpec } from "@xenoservers/protocol";
+import { kernelProblem, kernelSizeProblem, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import type { Cache } from "../qemu/images/cache.ts";
 import type { Stock } from "../qemu/images/stock.ts";
@@ -16,6 +16,7 @@ import { messageOf } from "../thrown.ts";
 import { Domain, type DomainToken, type DomainWork } from "./domain.ts";
 import { layOutSaved, restored, savedVm, type SavedDomain } from "./domain-fork.ts";
 import { XENCONSOLED, type ConsoleDaemon } from "./console-daemon.ts";
+import { ringCommand, type WireCommand } from "./console-wire.ts";
 import { leaveConsole } from "./domain-console.ts";
 import type { CardRules } from "./domain-card.ts";
 import { leaveNetwork } from "./domain-network.ts";
@@ -65,6 +66,8 @@ interface DomainsOptions {
   folder: string;
   /** What holds the other side of consoles, in place of xenconsoled: for tests. */
   consoleDaemon?: ConsoleDaemon;
+  /** What is at the other end of a domain's other consoles: for tests. */
+  wireCommand?: WireCommand;
   log(what: string, facts: Record<string, unknown>): void;
 }
 
@@ -90,9 +93,7 @@ export function domainProblem(
   { loader, stock, card }: Bootable,
 ): string | null {
   const disk = vm.kind === "disk" ? vm : null;
-  const { stdin, terminal } = processOf(vm);
   const checks: readonly (readonly [isRight: boolean, why: string])[] = [
-    [!stdin && terminal === null, "an image's program has no input in a Xen domain here: order it without --stdin and --tty"],
     [
       vm.kind !== "oci" || stock !== null,
       "this server boots no OCI images (packages for them are missing): order --kernel FILE --initrd FILE",
@@ -255,8 +256,8 @@ export class Domains {
   }
 
   #domain(token: DomainToken, work: DomainWork): Domain {
-    const { xl, log, consoleDaemon = XENCONSOLED } = this.#options;
-    return new Domain({ xl, watch: this.#watch, consoleDaemon, log }, token, work);
+    const { xl, log, consoleDaemon = XENCONSOLED, wireCommand = ringCommand } = this.#options;
+    return new Domain({ xl, watch: this.#watch, consoleDaemon, wireCommand, log }, token, work);
   }
 
   /** A domain of an earlier daemon; one that is gone has ended. */

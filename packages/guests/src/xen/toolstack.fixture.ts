@@ -48,7 +48,7 @@ export class Toolstack {
     if (command === "list") return this.#listed();
     if (command === "create") return this.#create(await readFile(rest.at(-1)!, "utf8"));
     if (command === "restore") return this.#restore(rest[2]!, rest[3]!);
-    if (program === "xenstore-write") return "";
+    if (program === "xenstore-write" || program === "xenstore-chmod") return "";
     const at = this.domains.findIndex(({ id }) => String(id) === rest[0]);
     const domain = this.domains[at];
     if (!domain) throw Object.assign(new Error("failed"), { stderr: `${rest[0]} is an invalid domain identifier (rc=-6)\n` });

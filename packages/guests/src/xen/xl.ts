@@ -7,6 +7,7 @@ import { execFile, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { firstLineOf } from "../thrown.ts";
+import { offerNodes, parseOffer, type ConsoleOffer, type DomainConsole } from "./domain-consoles.ts";
 import { parseInfo, type XenInfo } from "./xen-info.ts";
 import { parseListing, type ListedDomain } from "./listing.ts";
 import { parseUsage, type DomainUsage } from "./usage.ts";
@@ -130,6 +131,16 @@ export class Xl {
   /** In xenstore, all at once. */
   async write(nodes: readonly (readonly [node: string, value: string])[]): Promise<void> {
     await this.#ask("xenstore-write", nodes.flat());
+  }
+
+  /** Whose nodes of xenstore are, with all below them. */
+  async own([node, ...modes]: readonly [node: string, ...modes: string[]]): Promise<void> {
+    await this.#ask("xenstore-chmod", ["-r", node, ...modes]);
+  }
+
+  /** What the domain's kernel offers for one of its consoles; null where it offers nothing (yet). */
+  async consoleOffer(id: number, of: DomainConsole): Promise<ConsoleOffer | null> {
+    return parseOffer(await this.#ask("xenstore-read", offerNodes(id, of)).catch(() => ""));
   }
 
   /** What the domain's kernel finds in xenstore under `vm-data/` and that name, and cannot change. */

@@ -1,7 +1,7 @@
 /**
  * What the server itself boots guests made from OCI images with: the distribution's cloud kernel, and an initial RAM disk of Perl,
  * BusyBox and the QEMU guest agent, all from the distribution's packages, around init/init.pl and init/container.pl; for Xen domains with
- * the drivers of their disks and card, and init/domain.pl in place of ports.
+ * the drivers of their disks and card, and init/domain.pl and init/sessions.pl in place of ports.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -139,6 +139,7 @@ const POWEROFF = "#!/bin/busybox sh\nexec /bin/busybox kill -TERM 1\n";
 
 const domainEntries = async (own: (name: string) => Promise<Buffer>): Promise<CpioEntry[]> => [
   { path: "domain.pl", mode: MODE.file, data: await own("domain.pl") },
+  { path: "sessions.pl", mode: MODE.file, data: await own("sessions.pl") },
   { path: "sbin/poweroff", mode: MODE.program, data: Buffer.from(POWEROFF) },
 ];
 

@@ -8,8 +8,13 @@
 # xvdc: a block "xeno-answer STATE BYTES\n", written last, then what the port would take; STATE is whole, more (it does not fit), failed (the
 # disk does) or refused.
 # On the console the byte 10 says whose bytes come next: 10 "1" stdout, 10 "2" stderr, 10 10 itself. Before the first all is the kernel's and ours.
+#
+# Consoles beside it, on which sessions are held (sessions.pl):
+#
+#   hvc1  W and Y for the job's port      hvc2  what the program reads (container.pl)      hvc3 to hvc6  the shell's (shell.pl)
 my $block = 512;
 my ($job_disk, $answer_disk) = ('/dev/xvdb', '/dev/xvdc');
+my ($told_console, $typed_console, @shell_consoles) = map { "/dev/hvc$_" } 1 .. 6;
 
 sub read_whole {
   my ($from, $want) = @_;
@@ -33,6 +38,7 @@ my %disks = (disk => '/dev/xvda', map { ('layer' . ($_ - 3), "/dev/$disks[$_]") 
 # of init.pl: there are no ports, and the clock is the hypervisor's
 sub port { return }
 sub disks { return %disks }
+sub shell_ports { return @shell_consoles }
 sub set_clock { }
 
 socketpair(my $job, my $job_far, 1, 1, 0) && socketpair(my $typed, my $typed_far, 1, 1, 0) or fail("no sockets: $!");
@@ -45,6 +51,20 @@ my $init = fork() // fail("no process can be made: $!");
 if ($init == 0) { close $_ for $job, $typed, $out, $err; return 1 }
 %opened = ();
 close $_ for $job_far, $typed_far, $out_far, $err_far;
+
+# a process of its own passes on what is said on a console to that end of a socket, which lives as long as this guest
+do '/sessions.pl' or die "sessions.pl: $@$!";
+sub connected {
+  my ($device, $end, @others) = @_;
+  my $pid = fork() // fail("no process can be made: $!");
+  return if $pid;
+  close $_ for $job, $out, $err, @others;
+  sessions(console($device) // exit 1, sub { return $end });
+}
+socketpair(my $told, my $told_far, 1, 1, 0) or fail("no sockets: $!");
+connected($told_console, $told_far, $told, $typed);
+connected($typed_console, $typed, $told, $told_far);
+close $_ for $told_far, $typed;
 
 sh('stty', '-F', '/dev/hvc0', 'raw', '-echo');
 open(my $console, '>', '/dev/hvc0') or fail('the console does not open');
@@ -85,7 +105,7 @@ show('1', '');
 syswrite($job, 'G');
 
 my %from = (fileno $out, [$out, '1'], fileno $err, [$err, '2']);
-my ($killed_at, $answers) = (undef, 0);
+my ($killed_at, $answers, $letters) = (undef, 0, '');
 # of what both print, what has come; false when there is nothing now
 sub printed {
   my ($ready) = @_;
@@ -99,9 +119,14 @@ while (!$answers) {
   if ($asked) { $asked = 0; syswrite($job, 'T' . chr $signal); $killed_at = time + $grace / 1000 }
   if (defined $killed_at && time >= $killed_at) { $killed_at = undef; syswrite($job, 'T' . chr 9) }
   my $bits = '';
-  vec($bits, $_, 1) = 1 for fileno $job, keys %from;
+  vec($bits, $_, 1) = 1 for fileno $job, keys %from, $told ? fileno $told : ();
   my $n = select(my $ready = $bits, undef, undef, defined $killed_at ? 0.2 : 5);
   next if $n <= 0;
+  if ($told && vec($ready, fileno $told, 1)) {
+    sysread($told, $letters, 64, length $letters) or $told = undef;    # there is no such console
+    syswrite($job, $1) while $letters =~ s/\A(Y|W.{4})//s;
+    $letters = '' if $letters !~ /\AW/;
+  }
   printed($ready);
   $answers = vec($ready, fileno $job, 1) && !(grep { vec($ready, $_, 1) } keys %from);
 }

@@ -77,6 +77,7 @@ sub as_lower {
   utime $of[9], $of[9], $to;
 }
 
+sub shell_ports { return map { "xeno.shell$_" } 0 .. 3 }
 sub opened { my ($name, $how) = @_; open(my $h, $how, port($name)) or fail("no port $name"); return $h }
 # a Xen domain has no ports: what stands in their place takes these names over
 if (slurp('/sys/hypervisor/type') eq 'xen') { do '/domain.pl' or die "domain.pl: $@$!" }
@@ -233,7 +234,7 @@ sub shell {
   return $shell unless defined $shell && $shell == 0;
   my $none = pack('Q', 0);
   syscall(14, 2, $none, 0, 8);    # rt_sigprocmask, SIG_SETMASK
-  exec '/bin/perl', '/shell.pl', '/r', '/job', map { "xeno.shell$_" } 0 .. 3;
+  exec '/bin/perl', '/shell.pl', '/r', '/job', shell_ports();
   exit 1;
 }
 put("set\n");

@@ -3,7 +3,7 @@
 # Perl's core alone, no modules: it lives in the RAM disk of images' guests, and is handed to other guests by their agent.
 #
 #   perl shell.pl ROOT JOB PORT...     ROOT: of what is reached; JOB: a file that says which process is the job, and what it was given, or -;
-#                                      PORT: its name, or the descriptor of what is open already
+#                                      PORT: its name, the descriptor of what is open already, or a console's device (sessions.pl)
 #
 #   host                                             guest
 #   R settings (NUL-separated KEY=VALUE)  ──────▶    a program starts: arg (many), env (many), user, workdir, tty=COLSxROWS; or files=1
@@ -28,6 +28,35 @@ sub slurp { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; my $t = <
 sub nonblocking { my ($h, $more) = @_; my $flags = fcntl($h, $GETFL, 0) or return; fcntl($h, $SETFL, $flags | $NONBLOCK | ($more // 0)) }
 sub spew_into { my ($f, $t) = @_; open(my $h, '>', $f) or return; syswrite($h, $t) }
 sub framed { my ($letter, $bytes) = @_; return pack('N', length $bytes) . $letter . $bytes }
+
+# -- consoles in place of ports: a process for each, which passes on what is said to a shell of each session --------------------------------
+
+my $far;
+# the descriptor, in that shell; whoever called this waits, and returns nowhere
+sub console_session {
+  my (@devices) = @_;
+  defined &sessions or do((__FILE__ =~ m{^(.*/)} ? $1 : './') . 'sessions.pl') or die "sessions.pl: $@$!";
+  for my $device (@devices) {
+    my $pid = fork() // die "no process can be made: $!\n";
+    next if $pid;
+    my $console = console($device) or exit 1;
+    my $shell;
+    $far = sessions($console, sub {
+      my ($before) = @_;
+      close $before if $before;
+      waitpid($shell, 0) if $shell;    # it ends what it has started
+      socketpair(my $near, my $other, 1, 1, 0) && defined($shell = fork()) or exit 1;
+      close($shell ? $other : $near);
+      return $shell ? $near : $other;
+    });
+    close $console;
+    return fileno $far;
+  }
+  1 while waitpid(-1, 0) > 0;
+  exit 0;
+}
+my @consoles = grep { m{^/dev/} } @ports;
+@ports = console_session(@consoles) if @consoles;
 
 # -- what runs in a child, inside of the guest's own root ---------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
  * an answer; answers are handed to the lease's customer and never acted on.
  */
 import { randomInt } from "node:crypto";
-import { JsonLines, QmpError, connectSocket } from "./qmp.ts";
+import type { Duplex } from "node:stream";
+import { JsonLines, QmpError } from "./qmp.ts";
 
 const SYNC_TRIES = 3;
 const SYNC_MS = 4_000;
@@ -12,17 +13,17 @@ const ANSWER_MS = 30_000;
 export const AGENT_ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
 export class GuestAgent {
-  readonly #file: string;
+  readonly #connect: () => Promise<Duplex>;
   #lines: JsonLines | null = null;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(file: string) {
-    this.#file = file;
+  constructor(connect: () => Promise<Duplex>) {
+    this.#connect = connect;
   }
 
   /** An agent that was asked by others before may still have answers under way: `guest-sync` says where ours begin. */
   async #open(): Promise<JsonLines> {
-    const lines = new JsonLines(await connectSocket(this.#file), AGENT_ANSWER_BYTES_MAX);
+    const lines = new JsonLines(await this.#connect(), AGENT_ANSWER_BYTES_MAX);
     for (let attempt = 0; attempt < SYNC_TRIES; attempt++) {
       const id = randomInt(1, 2 ** 31);
       if ((await lines.execute("guest-sync", { id }, SYNC_MS).catch(() => null)) === id) return lines;

@@ -3,13 +3,14 @@ import type { Socket } from "node:net";
 import { GuestAgent } from "./agent.ts";
 import { NetNamespace } from "../network/namespace.ts";
 import { StdinPort } from "../oci/stdin-port.ts";
-import { VM_FILES } from "./plan.ts";
+import { SHELL_PORTS, VM_FILES, shellDevice, shellPortName, shellSocket } from "./plan.ts";
 import { QmpError, connectSocket } from "./qmp.ts";
 import { ShellPorts } from "./shell-ports.ts";
 import { boxPath, type Vm } from "./vm.ts";
 
 /** Ports of the namespace's loopback that lead to the guest's. */
 const FORWARD_FROM = 20_000;
+const PORTS = Array.from({ length: SHELL_PORTS }, (_, index) => index);
 const INPUT_BYTES_MAX = 64 * 1024;
 const NANOSECONDS_PER_MS = 1_000_000;
 /** How often the agent of a guest that boots is asked, about a quarter of a minute each. */
@@ -37,9 +38,13 @@ export class Control {
     this.#vm = vm;
     this.#hasNetwork = hasNetwork;
     this.#hasScreen = hasScreen;
-    this.agent = new GuestAgent(boxPath(vm.folder, VM_FILES.agent));
-    this.shell = new ShellPorts(vm.folder, this.agent, wakeShell);
-    vm.onPortClosed((device) => this.shell.closed(device));
+    this.agent = new GuestAgent(() => connectSocket(boxPath(vm.folder, VM_FILES.agent)));
+    this.shell = new ShellPorts({
+      start: wakeShell ? { by: "init", wake: wakeShell } : { by: "agent", agent: this.agent, names: PORTS.map(shellPortName) },
+      keepsOpen: true,
+      connect: async (index) => (await connectSocket(boxPath(vm.folder, shellSocket(index)))).pause(),
+    });
+    vm.onPortClosed((device) => this.shell.closed(PORTS.map(shellDevice).indexOf(device)));
     this.namespace = new NetNamespace(vm.handle.id.pid);
   }
 

@@ -72,7 +72,7 @@ describe("a line from a machine", () => {
       }),
     );
     await new Promise<void>((resolve) => server.listen(file, resolve));
-    const agent = new GuestAgent(file);
+    const agent = new GuestAgent(() => connectSocket(file));
     try {
       await expect(agent.ask("guest-exec-status", {})).resolves.toMatch(/^x+$/);
       await expect(agent.ask("guest-exec-status", {})).rejects.toThrow(`longer than ${AGENT_ANSWER_BYTES_MAX} bytes: ask for less`);
@@ -96,7 +96,7 @@ describe("a line from a machine", () => {
       });
     });
     await new Promise<void>((resolve) => server.listen(file, resolve));
-    const agent = new GuestAgent(file);
+    const agent = new GuestAgent(() => connectSocket(file));
     let now = 1;
     try {
       await agent.answers(4);

@@ -5,6 +5,7 @@
 import { lstat, open } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import path from "node:path";
+import type { Duplex } from "node:stream";
 import { isRecord } from "../../json.ts";
 
 /** Of QEMU's own lines: those that are asked for here take a few KiB. */
@@ -36,7 +37,7 @@ export class QmpError extends Error {
 
 /** One request at a time, answered in order. Nothing of a line that is longer than `lineBytesMax` is parsed: with it the socket ends. */
 export class JsonLines {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #lineBytesMax: number;
   #buffer: Buffer[] = [];
   #size = 0;
@@ -45,7 +46,7 @@ export class JsonLines {
   readonly closed: Promise<void>;
   #over = false;
 
-  constructor(socket: Socket, lineBytesMax: number) {
+  constructor(socket: Duplex, lineBytesMax: number) {
     this.#socket = socket;
     this.#lineBytesMax = lineBytesMax;
     socket.on("data", (bytes: Buffer) => this.#receive(bytes));

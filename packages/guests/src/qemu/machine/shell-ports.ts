@@ -1,18 +1,16 @@
 /**
  * Programs and files of a running guest, through ports that its own shell (init/shell.pl) listens on: in an image's guest our init starts
- * it, to any other its agent hands it. A session has a port to itself. Who controls the inputs: the customer (frames), the guest (every
- * byte that comes back, which is handed to that customer alone).
+ * it, to any other its agent hands it. A session has a port to itself. What a port is, whoever opens one says (`ShellWay`). Who controls
+ * the inputs: the customer (frames), the guest (every byte that comes back, which is handed to that customer alone).
  */
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Socket } from "node:net";
 import path from "node:path";
 import { Duplex } from "node:stream";
 import { NO_SHELL, WholeFrames, frame } from "@xenoservers/protocol/channel";
 import type { GuestAgent } from "./agent.ts";
-import { SHELL_PORTS, shellDevice, shellPortName, shellSocket } from "./plan.ts";
-import { QmpError, connectSocket } from "./qmp.ts";
-import { boxPath } from "./vm.ts";
+import { SHELL_PORTS } from "./plan.ts";
+import { QmpError } from "./qmp.ts";
 
 /** Handed over as one program: the last calls the others. */
 const SHELL_FILES = ["who.pl", "program.pl", "shell.pl"].map((name) => path.join(import.meta.dirname, "../init", name));
@@ -27,8 +25,9 @@ const NOT_THERE = /no such file|has been disabled/i;
 const STALE_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Asks that nothing runs at a port; resolves when the guest has said so, rejects when it does not in time. What came before is stale. */
-function cleared(socket: Socket, ms: number): Promise<void> {
+function cleared(socket: Duplex, ms: number): Promise<void> {
   const token = randomBytes(TOKEN_BYTES);
+  const answer = Buffer.from(frame("p", token));
   return new Promise((resolve, reject) => {
     let tail = Buffer.alloc(0);
     let bytes = 0;
@@ -42,8 +41,8 @@ function cleared(socket: Socket, ms: number): Promise<void> {
     const closed = (): void => over(new QmpError("the machine's shell port closed"));
     const heard = (part: Buffer): void => {
       bytes += part.length;
-      tail = Buffer.concat([tail, part]).subarray(-(TOKEN_BYTES + part.length));
-      if (tail.includes(token)) over(null);
+      tail = Buffer.concat([tail, part]).subarray(-(answer.length + part.length));
+      if (tail.includes(answer)) over(null);
       else if (bytes > STALE_BYTES_MAX) over(new QmpError("the guest does not end what was stopped"));
     };
     const timer = setTimeout(() => over(new QmpError("nothing in the guest answers at its shell port")), ms);
@@ -52,16 +51,26 @@ function cleared(socket: Socket, ms: number): Promise<void> {
   });
 }
 
+/** One that runs already keeps its ports: the second ends by itself. */
+async function handOver(agent: GuestAgent, names: readonly string[]): Promise<void> {
+  const program = Buffer.concat(await Promise.all(SHELL_FILES.map((file) => readFile(file))));
+  const wanted = { path: "perl", arg: ["-", "/", "-", ...names], "input-data": program.toString("base64") };
+  await agent.ask("guest-exec", wanted).catch((error: unknown) => {
+    if (error instanceof QmpError && NOT_THERE.test(error.message)) throw new QmpError(`${NO_SHELL}: ${error.message}`);
+    throw error;
+  });
+}
+
 /** A customer's session at a port; what runs there ends with it. */
 class ShellSession extends Duplex {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #frames = new WholeFrames();
   readonly #heard = (bytes: Buffer): void => {
     if (!this.push(bytes)) this.#socket.pause();
   };
   readonly #closed = (): void => void this.destroy();
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     super();
     this.#socket = socket;
     socket.on("data", this.#heard).once("close", this.#closed);
@@ -91,28 +100,33 @@ class ShellSession extends Duplex {
   }
 }
 
+/** How a guest's ports are reached. */
+interface ShellWay {
+  /** Who starts the shell: our own init, once; or the guest's agent, which is handed it with the names of its ports. */
+  start: { by: "init"; wake: () => Promise<void> } | { by: "agent"; agent: GuestAgent; names: readonly string[] };
+  /** Paused. Rejects where the guest does not answer within that time, as far as that can be told before anything is said. */
+  connect(index: number, ms: number): Promise<Duplex>;
+  /** Whether a port that is free stays connected. */
+  keepsOpen: boolean;
+}
+
 interface Port {
   index: number;
-  socket: Socket | null;
+  socket: Duplex | null;
   isTaken: boolean;
   /** Its session is over, and what ran there is being ended. */
   freeing: Promise<void> | null;
 }
 
 export class ShellPorts {
-  readonly #folder: string;
-  readonly #agent: GuestAgent;
-  /** Of an image: our init starts the shell, once. */
-  readonly #wake: (() => Promise<void>) | null;
+  readonly #way: ShellWay;
   readonly #ports: Port[] = Array.from({ length: SHELL_PORTS }, (_, index) => ({
     ...{ index, socket: null, isTaken: false, freeing: null },
   }));
   #starting: Promise<void> | null = null;
 
-  constructor(folder: string, agent: GuestAgent, wake: (() => Promise<void>) | null) {
-    this.#folder = folder;
-    this.#agent = agent;
-    this.#wake = wake;
+  constructor(way: ShellWay) {
+    this.#way = way;
   }
 
   /** A session of frames. Rejects with QmpError where all ports are taken, or nothing in the guest answers. */
@@ -142,39 +156,30 @@ export class ShellPorts {
     }
   }
 
-  async #ready(port: Port): Promise<Socket> {
-    const socket = await this.#connected(port);
-    await this.#wake?.();
-    if (this.#wake) await cleared(socket, READY_MS);
-    else
-      await cleared(socket, ALIVE_MS).catch(async () => {
-        await (this.#starting ??= this.#start().finally(() => (this.#starting = null)));
-        await cleared(await this.#connected(port), READY_MS);
-      });
-    return this.#connected(port);
-  }
-
-  async #connected(port: Port): Promise<Socket> {
-    if (port.socket && !port.socket.destroyed) return port.socket;
-    port.socket = await connectSocket(boxPath(this.#folder, shellSocket(port.index)));
-    port.socket.pause();
-    return port.socket;
-  }
-
-  /** One that runs already keeps its ports: the second ends by itself. */
-  async #start(): Promise<void> {
-    const names = this.#ports.map(({ index }) => shellPortName(index));
-    const program = Buffer.concat(await Promise.all(SHELL_FILES.map((file) => readFile(file))));
-    const wanted = { path: "perl", arg: ["-", "/", "-", ...names], "input-data": program.toString("base64") };
-    await this.#agent.ask("guest-exec", wanted).catch((error: unknown) => {
-      if (error instanceof QmpError && NOT_THERE.test(error.message)) throw new QmpError(`${NO_SHELL}: ${error.message}`);
-      throw error;
+  async #ready(port: Port): Promise<Duplex> {
+    const { start } = this.#way;
+    if (start.by === "init") {
+      await start.wake();
+      return this.#clear(port, READY_MS);
+    }
+    return this.#clear(port, ALIVE_MS).catch(async () => {
+      await (this.#starting ??= handOver(start.agent, start.names).finally(() => (this.#starting = null)));
+      return this.#clear(port, READY_MS);
     });
+  }
+
+  /** With nothing that runs at it. */
+  async #clear(port: Port, ms: number): Promise<Duplex> {
+    const socket = port.socket?.destroyed === false ? port.socket : await this.#way.connect(port.index, ms);
+    port.socket = socket;
+    await cleared(socket, ms);
+    return socket;
   }
 
   /** What ran there is ended before another comes. */
   async #free(port: Port): Promise<void> {
     if (port.socket && !port.socket.destroyed) await cleared(port.socket, READY_MS).catch(() => port.socket?.destroy());
+    if (!this.#way.keepsOpen) port.socket?.destroy();
     port.isTaken = false;
     port.freeing = null;
   }
@@ -185,8 +190,8 @@ export class ShellPorts {
   }
 
   /** What listened there has gone, and the program that it ran with it. */
-  closed(device: string): void {
-    this.#ports.find(({ index }) => shellDevice(index) === device)?.socket?.destroy();
+  closed(index: number): void {
+    this.#ports[index]?.socket?.destroy();
   }
 
   close(): void {

@@ -49,6 +49,15 @@ function settings(job: OciJob, token: string): Buffer {
   return Buffer.from(pairs.map(([key, value]) => `${key}=${value}`).join("\0"));
 }
 
+/** What an init is told while its job runs: its shell is wanted; its program's terminal has another size. */
+export const WAKE_SHELL = Buffer.from("Y");
+export function resizeWords({ rows, columns }: TerminalWindow): Buffer {
+  const said = Buffer.from("W0000");
+  said.writeUInt16BE(rows, 1);
+  said.writeUInt16BE(columns, 3);
+  return said;
+}
+
 /** What the init is given before the archive of its inputs. */
 export function givenHead(job: OciJob, token: string, tarBytes: number): Buffer {
   const head = settings(job, token);
@@ -183,11 +192,8 @@ export class JobPort {
     this.#say(Buffer.from([0x54, number]));
   }
 
-  resize({ rows, columns }: TerminalWindow): void {
-    const said = Buffer.from("W0000");
-    said.writeUInt16BE(rows, 1);
-    said.writeUInt16BE(columns, 3);
-    this.#say(said);
+  resize(window: TerminalWindow): void {
+    this.#say(resizeWords(window));
   }
 
   /** The guest agent is to run from now on, where it does not. */
@@ -197,7 +203,7 @@ export class JobPort {
 
   /** Our own shell is to run from now on, where it does not. */
   wakeShell(): void {
-    this.#say(Buffer.from("Y"));
+    this.#say(WAKE_SHELL);
   }
 
   /** A guest that reads nothing of it gets no more of it, however often its customer asks. */

@@ -3,7 +3,7 @@
  * next asks how much was taken, and goes on there. Who controls the inputs: the customer (bytes, offsets), the guest (what it says it has
  * taken).
  */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { TUNNEL_WINDOW_BYTES } from "@xenoservers/protocol/channel";
 
 const [MARK, ESCAPE, TURN] = [0x7e, 0x7d, 0x20];
@@ -33,7 +33,7 @@ export function frameOf(kind: "A" | "D" | "E", offset: number, bytes: Uint8Array
 }
 
 export class StdinPort {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #changed: (taken: number) => void;
   #tail = "";
   #waiting = 0;
@@ -43,7 +43,7 @@ export class StdinPort {
   #isOver = false;
 
   /** `changed`: the guest has said how much it has taken. */
-  constructor(socket: Socket, changed: (taken: number) => void) {
+  constructor(socket: Duplex, changed: (taken: number) => void) {
     this.#socket = socket;
     this.#changed = changed;
     socket.on("data", (bytes: Buffer) => this.#hear(bytes));

@@ -1,7 +1,8 @@
 /** A lease's machine under the contract of all guests. Who controls the inputs: the customer, by what is asked of it; the guest. */
 import { Control, type Gate, type Machine } from "@xenoservers/guests";
-import { processOf, type VmProcess } from "@xenoservers/protocol";
-import type { GuestControls, GuestEnding, GuestInput, RunningGuest } from "../driver.ts";
+import { processOf } from "@xenoservers/protocol";
+import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
+import { inputOf } from "./guest-input.ts";
 import type { VmBlobs } from "./vm-blobs.ts";
 import { endingOf } from "./vm-ends.ts";
 import type { Gates } from "./vm-gates.ts";
@@ -17,25 +18,6 @@ interface Shared {
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
-/** Of an image's program alone: what a snapshot was taken of has lost whoever fed it. */
-function inputOf(control: Control, { terminal }: VmProcess): GuestInput {
-  let changed = (): void => {};
-  let taken: number | null = null;
-  const port = control.stdin((now) => {
-    taken = now;
-    changed();
-  });
-  port.catch(() => {}); // each who sends hears of it
-  return {
-    get taken() {
-      return taken;
-    },
-    isTerminal: terminal !== null,
-    onTaken: (told) => (changed = told),
-    receive: async (offset, bytes, last) => (await port).receive(offset, bytes, last),
-  };
-}
-
 /** After a machine stood still. Nobody waits for it: where nothing in the guest listens, its own clock service may find out. */
 function setClock(machine: Machine, control: Control | null): void {
   if (machine.token.kind === "oci") machine.setClock();
@@ -49,7 +31,8 @@ function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kep
     open: (port) => control.open(port),
     shell: () => control.shell.open(),
     screen: () => control.screen(),
-    stdin: held.stdin ? inputOf(control, held) : null,
+    // of an image's program alone: what a snapshot was taken of has lost whoever fed it
+    stdin: held.stdin ? inputOf((changed) => control.stdin(changed), held.terminal !== null) : null,
     resize: (window) => machine.resize(window),
     async agent(command, args) {
       await machine.wakeAgent();

@@ -1,25 +1,34 @@
 /** A lease's domain under the contract of all guests. Who controls the inputs: the customer, by what is asked of it; the guest. */
 import type { Domain, Gate } from "@xenoservers/guests";
+import { processOf } from "@xenoservers/protocol";
 import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
+import { inputOf } from "../qemu/guest-input.ts";
 import { endingOf } from "../qemu/vm-ends.ts";
 import type { Gates } from "../qemu/vm-gates.ts";
 
 const NO_CARD = "this domain was ordered without a network card: run it with --network, --ssh-key or --egress";
+const NO_SHELL =
+  "xeno exec, xeno cp and an agent reach images' domains alone here: use its console, or a network card (--ssh-key, --network)";
+const NO_AGENT = "an image's Xen domain has no agent here: xeno exec and xeno cp reach what runs in it";
 
 /** What no domain of this driver has is refused in words, whoever asks. */
 const refused = (why: string) => (): Promise<never> => Promise.reject(new Error(why));
 
-const controlsOf = (domain: Domain, snapshot: GuestControls["snapshot"]): GuestControls => ({
-  input: (bytes) => domain.type(bytes),
-  stdin: null,
-  resize: () => {},
-  open: (port) => (domain.card ? domain.card.connect(port) : Promise.reject(new Error(NO_CARD))),
-  shell: refused("a domain that boots a kernel of yours has no shell of ours: use its console"),
-  screen: refused("a Xen domain has no screen here"),
-  agent: refused("a Xen domain has no channel for an agent here: use its console"),
-  reboot: () => domain.reboot(),
-  snapshot,
-});
+function controlsOf(domain: Domain, snapshot: GuestControls["snapshot"]): GuestControls {
+  const { sessions, spec } = domain;
+  const held = processOf(spec.vm);
+  return {
+    input: (bytes) => domain.type(bytes),
+    stdin: held.stdin && sessions ? inputOf((changed) => sessions.stdin(changed), held.terminal !== null) : null,
+    resize: (window) => sessions?.resize(window),
+    open: (port) => (domain.card ? domain.card.connect(port) : Promise.reject(new Error(NO_CARD))),
+    shell: () => (sessions ? sessions.shell.open() : Promise.reject(new Error(NO_SHELL))),
+    screen: refused("a Xen domain has no screen here"),
+    agent: refused(sessions ? NO_AGENT : NO_SHELL),
+    reboot: sessions ? refused("an image's job runs once: order it again") : () => domain.reboot(),
+    snapshot,
+  };
+}
 
 interface Around {
   fuelMax: bigint;

@@ -1,0 +1,34 @@
+/**
+ * A process of dom0's at the other end of one of a domain's consoles (ring.pl): it ends with whoever holds what this gives. Who controls
+ * the inputs: the guest, what it offers and every byte that comes.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
+import path from "node:path";
+import type { Duplex } from "node:stream";
+import { spawned } from "../pool.ts";
+import type { ConsoleOffer } from "./domain-consoles.ts";
+
+const RING = path.join(import.meta.dirname, "ring.pl");
+/** Of its own memory. */
+const DATA_MIB = 64;
+const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The command, whose descriptor 3 is the wire. */
+export type WireCommand = (domain: number, offer: ConsoleOffer) => readonly [program: string, ...args: string[]];
+
+export const ringCommand: WireCommand = (domain, { grant, port }) => [
+  ...(["setpriv", "--pdeathsig", "KILL", "prlimit", `--data=${DATA_MIB * 1024 * 1024}`] as const),
+  ...["perl", RING, String(domain), String(grant), String(port)],
+];
+
+/** Paused. */
+export async function openWire([program, ...args]: readonly [string, ...string[]]): Promise<Duplex> {
+  const child: ChildProcess = spawn(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe"], cwd: "/", env: { PATH } });
+  await spawned(child);
+  const wire = child.stdio[3] as Socket;
+  wire.on("error", () => {}); // its close says enough
+  wire.once("close", () => child.kill("SIGKILL"));
+  child.once("exit", () => wire.destroy());
+  return wire.pause();
+}
