@@ -30,7 +30,7 @@ const BLOCK_BYTES = 512;
 const COPY_MS = 30 * 60_000;
 /** Beside the files that it hands back, what an archive takes. */
 const ANSWER_EXTRA_BYTES = 64 * MIB;
-/** As container engines give it by default: about half of what a domain has that was asked to end; what it left is handed back in the rest. */
+/** As container engines give it: about half of what a domain has that was asked to end; the rest is for handing back what it left. */
 const GRACE_MS_MAX = 10_000;
 /** As of a container's first process where the job powers its machine off or starts it again (reboot(2): SIGINT, SIGHUP). */
 const POWER_OFF_CODE = 130;
