@@ -16,15 +16,28 @@ const BARE = "/srv/bare";
 /** The guest of every row: said when its first program runs. */
 const guest = (then: string) => domain(`echo ready; ${then}`, { kernel: "vmlinux" });
 
-type Rented = Awaited<ReturnType<ServedDom0["rent"]>>;
+/** Milliseconds until the domain runs, and until its guest's first word. */
+interface Took {
+  running: number;
+  ready: number;
+}
+
+interface Rented {
+  going: Awaited<ReturnType<ServedDom0["rent"]>>;
+  /** Since the purchase order. */
+  took: Took;
+}
 
 async function rented(dom0: ServedDom0, then: string): Promise<Rented> {
   const going = await dom0.rent(await guest(then), { budgetNanos: 10n ** 12n });
+  const begun = performance.now();
+  await until(() => going.seen.states.includes("running"));
+  const running = performance.now() - begun;
   await until(() => going.seen.stdout.includes("ready"));
-  return going;
+  return { going, took: { running, ready: performance.now() - begun } };
 }
 
-async function given(dom0: ServedDom0, going: Rented): Promise<void> {
+async function given(dom0: ServedDom0, { going }: Rented): Promise<void> {
   await dom0.stop(going.session.lease);
   await going.end();
   await dom0.nothingIsLeft();
@@ -38,33 +51,42 @@ async function kept(dom0: ServedDom0): Promise<void> {
     done`);
 }
 
-/** Shell words: makes a bare domain of that name, and waits for its guest's first word. */
-const bare = (name: string, weight: number): string => `
-  sed -e '/^uuid=/d' -e 's/^name=.*/name="${name}"/' -e 's/^cpu_weight=.*/cpu_weight=${weight}/' ${BARE}/as-leased >${BARE}/${name}.cfg
-  xl create -q ${BARE}/${name}.cfg >/dev/null && tty=$(xenstore-read /local/domain/$(xl domid ${name})/console/tty)
-  stty raw -echo <$tty; timeout 600 grep -q -m 1 ready <$tty`;
+const now = "$(($(date +%s%N) / 1000000))";
 
-/** In the middle, milliseconds from order and from `xl create` to the guest's first word, by turns. The first of each fills caches. */
-async function starts(dom0: ServedDom0): Promise<Figure> {
-  const [ours, peers]: [number[], number[]] = [[], []];
+/** Makes a bare domain of that name, and waits for its guest's first word. */
+async function bare(dom0: ServedDom0, name: string, weight: number): Promise<Took> {
+  const settings = `sed -e '/^uuid=/d' -e 's/^name=.*/name="${name}"/' -e 's/^cpu_weight=.*/cpu_weight=${weight}/' as-leased`;
+  const said = await dom0.sh(`cd ${BARE}; ${settings} >${name}.cfg
+    begun=${now}; xl create -q ${name}.cfg >/dev/null || exit 1; made=${now}
+    tty=$(xenstore-read /local/domain/$(xl domid ${name})/console/tty); stty raw -echo <$tty
+    timeout 600 grep -q -m 1 ready <$tty && echo $((made - begun)) $((${now} - begun))`);
+  const [running = Number.NaN, ready = Number.NaN] = said.split(" ").map(Number);
+  return { running, ready };
+}
+
+/** By turns; the first of each fills caches. */
+async function starts(dom0: ServedDom0): Promise<Figure[]> {
+  const [ours, peers]: [Took[], Took[]] = [[], []];
   for (let i = 0; i <= ROUNDS; i++) {
-    const begun = performance.now();
-    const going = await rented(dom0, "sleep 100000");
-    if (i > 0) ours.push(performance.now() - begun);
-    else await kept(dom0);
-    await given(dom0, going);
-    const took = Number(
-      await dom0.sh(`begun=$(date +%s%N); ${bare("bare", 256)} && echo $((($(date +%s%N) - begun) / 1000000)); xl destroy bare`),
-    );
-    if (i > 0) peers.push(took);
+    const lease = await rented(dom0, "sleep 100000");
+    if (i === 0) await kept(dom0);
+    await given(dom0, lease);
+    const peer = await bare(dom0, "bare", 256);
+    await dom0.sh("xl destroy bare");
+    if (i === 0) continue;
+    ours.push(lease.took);
+    peers.push(peer);
   }
-  return report(
-    "order → first word of a domain's kernel and program (PV, 128 MiB)",
-    quantile(ours, 0.5),
-    "ms",
-    { peer: "xl create, the same files", peerValue: quantile(peers, 0.5) },
-    1.1,
-  );
+  const row = (what: string, key: keyof Took, bar: number | null): Figure => {
+    const middle = (each: readonly Took[]): number =>
+      quantile(
+        each.map((took) => took[key]),
+        0.5,
+      );
+    const peer = { peer: "xl create, the same files", peerValue: middle(peers) };
+    return report(`purchase order → ${what} (PV, 128 MiB)`, middle(ours), "ms", peer, bar);
+  };
+  return [row("a domain runs", "running", 1.1), row("its program's first word", "ready", null)];
 }
 
 /** Seconds of processor that each domain has had, by its name. */
@@ -75,9 +97,9 @@ async function used(dom0: ServedDom0): Promise<Map<string, number>> {
 
 /** A lease's domain, busy, beside two bare ones that weigh half as much each. */
 async function share(dom0: ServedDom0): Promise<Figure> {
-  const busy = "while :; do :; done";
-  const going = await rented(dom0, busy);
-  for (const name of ["busy-1", "busy-2"]) await dom0.sh(bare(name, 128));
+  const lease = await rented(dom0, "while :; do :; done");
+  await kept(dom0);
+  for (const name of ["busy-1", "busy-2"]) await bare(dom0, name, 128);
   const before = await used(dom0);
   await dom0.sh(`sleep ${BUSY_SECONDS}`);
   const after = await used(dom0);
@@ -85,7 +107,7 @@ async function share(dom0: ServedDom0): Promise<Figure> {
   const all = took.reduce((sum, { seconds }) => sum + seconds, 0);
   const own = took.filter(({ name }) => name.startsWith("xeno-")).reduce((sum, { seconds }) => sum + seconds, 0);
   await dom0.sh("xl destroy busy-1; xl destroy busy-2");
-  await given(dom0, going);
+  await given(dom0, lease);
   return report(
     "a busy domain's processor time beside two busy others, off its share",
     (Math.abs(own / all - SHARE) / SHARE) * 100,
@@ -105,7 +127,7 @@ export async function xen(): Promise<Figure[]> {
   }
   try {
     await dom0.serve();
-    return [await starts(dom0), await share(dom0)];
+    return [...(await starts(dom0)), await share(dom0)];
   } finally {
     await dom0.close();
   }
