@@ -95,11 +95,11 @@ export class Answer {
     return Buffer.concat(chunks);
   }
 
-  /** Throws Mishap where it says that another try may go well. */
-  throwIfBusy(): void {
+  /** Throws Mishap where it says that another try may go well; `words`: what it says of that. */
+  throwIfBusy(words = ""): void {
     if (!isBusy(this.status)) return;
     this.drop();
     const says = this.status === 429 ? "has had too many requests (429)" : `answers ${this.status}`;
-    throw new Mishap(`${this.at.host} ${says}`, askedMsOf(this.headers["retry-after"], this.#timers.now()));
+    throw new Mishap(`${this.at.host} ${says}${words}`, askedMsOf(this.headers["retry-after"], this.#timers.now()));
   }
 }
