@@ -210,6 +210,7 @@ const broken: TrickRow[] = [
     name: "a digest in the answer's head that is another's: the manifest's own bytes count",
     trick: always(of("manifest", ({ say, bytes }) => say(200, { "docker-content-digest": `sha256:${"0".repeat(64)}` }, bytes))),
   },
+  { name: "a long head", trick: always(({ response, pass }) => (response.setHeader("x-policy", "a".repeat(100_000)), pass())) },
   { name: "lines that are reset, at each question", trick: always(first(2, ({ response }) => response.socket?.resetAndDestroy())) },
   { name: "words ahead of the answer (103)", trick: always(({ response, pass }) => (response.writeEarlyHints({ link: "</x>" }), pass())) },
   {

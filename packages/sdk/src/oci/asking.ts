@@ -12,6 +12,8 @@ import { OciError } from "./source.ts";
 import { NoTunnel, wayThrough } from "./through-proxy.ts";
 
 const REDIRECTS_MAX = 8;
+/** Of an answer: ways that are signed, and policies of those on the way, are long. */
+const HEAD_BYTES_MAX = 256 * 1024;
 
 export interface Question {
   headers: Readonly<Record<string, string>>;
@@ -121,6 +123,7 @@ async function once(url: URL, { headers, form }: Question, asker: Asker): Promis
     const posted = body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded", "content-length": String(body.length) };
     const request = way.request(url, {
       method: body === undefined ? "GET" : "POST",
+      maxHeaderSize: HEAD_BYTES_MAX,
       headers: { "user-agent": "xenoservers", "accept-encoding": "identity", ...headers, ...posted, ...way.headers },
       ...way.options,
     });
