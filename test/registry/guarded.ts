@@ -130,8 +130,27 @@ export const guarded: TrickRow[] = [
   {
     name: "a token that no header can hold",
     trick: byToken(Infinity, () => ({ token: "t\r\nx-more: 1" })),
-    refused: /is not there, or not for you/,
+    refused: /where .* has people log in, gives no token: there is none in what it answers/,
   },
+  ...[
+    ["a page", 200, "<!DOCTYPE html>", /where .* has people log in, gives no token: it gives a page for people/],
+    ["nothing", 404, "", /gives no token: it answers 404$/],
+    ["no end", 200, Buffer.alloc(2 << 20, "a"), /gives no token: what it answers has no end/],
+    [
+      "why not, in Docker Hub's words",
+      401,
+      '{"details":"incorrect username or password"}',
+      /not for you \(incorrect username or password\): log in with/,
+    ],
+    ["why not, in OAuth's", 400, '{"error":"invalid_grant","error_description":"expired"}', /not for you \(expired\): log in with/],
+  ].map(([what, status, body, refused]): TrickRow => ({
+    name: `a place for tokens that gives ${String(what)}`,
+    trick: (proxy) => {
+      const guard = byToken(Infinity)(proxy);
+      return (asked) => (asked.kind === "token" ? asked.say(Number(status), {}, body as string | Buffer) : guard(asked));
+    },
+    refused: refused as RegExp,
+  })),
   {
     name: "a password that is not liked is shown once",
     trick: always(({ say }) => say(401, { "www-authenticate": "Basic" })),

@@ -47,6 +47,11 @@ const busy: TrickRow[] = [
     also: ({ waits }) => expect(waits.slice(0, 4).every((ms, i) => ms >= 250 * 2 ** i)).toBe(true),
   },
   {
+    name: "429 for ever, with the registry's own words for it",
+    trick: always(of("manifest", ({ say }) => say(429, {}, '{"errors":[{"code":"TOOMANYREQUESTS","message":"pull rate limit"}]}'))),
+    refused: /has had too many requests \(429\) \(pull rate limit\), 7 times in a row/,
+  },
+  {
     name: "503 for ever",
     trick: always(of("manifest", ({ say }) => say(503))),
     refused: /the manifest of .* cannot be had: .* answers 503, 7 times in a row: try later/,
@@ -167,6 +172,47 @@ const broken: TrickRow[] = [
     trick: always(of("manifest", ({ say }) => say(200, { "content-type": "text/html" }, "\n<!DOCTYPE html><html>"))),
     refused: /gives a page for people where the manifest of .* should be; check its name, and your connection/,
   },
+  {
+    name: "a page to log in where a layer should be is not asked for again",
+    trick: always(layer(({ say }) => say(200, { "content-type": "text/html" }, "<html>log in</html>"))),
+    refused: /gives a page for people where sha256:.* should be/,
+    also: (came) => expect(rangesOf(came)).toHaveLength(1),
+  },
+  {
+    name: "a layer that is smaller than its manifest says is not asked for again",
+    trick: always(
+      of("manifest", ({ say, bytes }) => say(200, {}, String(bytes).replaceAll(`"size":${LAYER_BYTES}`, `"size":${LAYER_BYTES + 1}`))),
+    ),
+    refused: /is smaller than its manifest says/,
+    also: (came) => expect(rangesOf(came)).toHaveLength(1),
+  },
+  {
+    name: "a length that ends before the layer does",
+    trick: always(
+      layer(
+        first(1, ({ response, bytes }) => {
+          response.socket?.write(`HTTP/1.1 200 OK\r\ncontent-length: ${bytes.length - 10}\r\n\r\n`);
+          response.socket?.end(bytes);
+        }),
+      ),
+    ),
+  },
+  {
+    name: "a length that ends after the layer does",
+    trick: always(
+      layer(({ response, bytes }) => {
+        response.writeHead(200, { "content-length": bytes.length + 10 });
+        response.write(bytes, () => response.socket?.end());
+      }),
+    ),
+  },
+  {
+    name: "a digest in the answer's head that is another's: the manifest's own bytes count",
+    trick: always(of("manifest", ({ say, bytes }) => say(200, { "docker-content-digest": `sha256:${"0".repeat(64)}` }, bytes))),
+  },
+  { name: "a long head", trick: always(({ response, pass }) => (response.setHeader("x-policy", "a".repeat(100_000)), pass())) },
+  { name: "lines that are reset, at each question", trick: always(first(2, ({ response }) => response.socket?.resetAndDestroy())) },
+  { name: "words ahead of the answer (103)", trick: always(({ response, pass }) => (response.writeEarlyHints({ link: "</x>" }), pass())) },
   {
     name: "a layer in parts, none of which was asked for",
     trick: always(

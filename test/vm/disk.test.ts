@@ -52,10 +52,14 @@ machines("a Debian from its disk image", () => {
     const { stdout } = await cli.xeno("logs", lease);
     expect(stdout).toMatch(/GRUB|grub/);
     expect((await ssh("hostname; id -un")).stdout).toBe("rented\ncarl\n");
-    const key = createHash("sha256")
+    const key = ["-l", "carl", "-i", path.join(folder, "key")];
+    // what follows -- is ssh's, and counts in place of what is usual here
+    const told = await cli.xeno("ssh", lease, ...key, "--", "-o", "LogLevel=INFO", "-p", "22", "exit 42");
+    expect(told).toMatchObject({ code: 42, stderr: expect.stringContaining("Permanently added") as string });
+    const hostKey = createHash("sha256")
       .update((await ssh("cat /etc/ssh/ssh_host_ed25519_key.pub")).stdout)
       .digest("hex");
-    expect(key).toMatch(/^[0-9a-f]{64}$/);
+    expect(hostKey).toMatch(/^[0-9a-f]{64}$/);
   });
 
   it("runs programs and copies files with the shell that its guest agent is handed", async () => {
@@ -165,6 +169,11 @@ machines("a Debian from its disk image", () => {
       });
     await clockIsRight(lease);
     await cli.xeno("lease", "pause", lease);
+    for (const words of [
+      ["exec", lease, "--", "true"],
+      ["ssh", lease],
+    ])
+      expect((await cli.xeno(...words)).stderr).toContain("its customer paused it");
     await still();
     await cli.xeno("lease", "resume", lease);
     await clockIsRight(lease);

@@ -14,6 +14,29 @@ const CAPABILITY = "\x01\0\0\x02\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 /** What all names of a file say of it: umoci believes the first, podman the last. */
 const ONE = { mode: 0o4711, uid: 3_000_000 };
 
+/** For its owner, user 33, its group and others (linux/posix_acl_xattr.h). */
+function accessList(permissions: readonly [owner: number, user: number, group: number, others: number]): string {
+  const [owner, user, group, others] = permissions;
+  const entries = [
+    [1, owner, -1],
+    [2, user, 33],
+    [4, group, -1],
+    [16, 7, -1],
+    [32, others, -1],
+  ] as const;
+  const bytes = Buffer.alloc(4 + 8 * entries.length);
+  bytes.writeUInt32LE(2);
+  for (const [i, [tag, permission, id]] of entries.entries()) {
+    bytes.writeUInt16LE(tag, 4 + 8 * i);
+    bytes.writeUInt16LE(permission, 6 + 8 * i);
+    bytes.writeInt32LE(id, 8 + 8 * i);
+  }
+  return bytes.toString("latin1");
+}
+const listed = (...names: readonly string[]): { mode: number; xattrs: [string, string][] } => ({
+  ...{ mode: 0o770, xattrs: names.map((name) => [`system.posix_acl_${name}`, accessList([7, 5, 4, 0])]) },
+});
+
 /** Below a folder, for the root holds what every machine has. */
 const ODD = [
   tar(
@@ -30,9 +53,16 @@ const ODD = [
     ...[symlink("odd/up", "", { pax: [["linkpath", `../${long}`]] }), file("odd/late", "l", { mtime: 2 ** 31 + 5 })],
     file("odd/cap", "program", { mode: 0o755, xattrs: [["security.capability", CAPABILITY]] }),
     file("f", "long", { pax: [["path", `odd/${long}`]] }),
+    ...[
+      dir("odd/acl/", listed("access", "default")),
+      file("odd/acl/kept", "a", listed("access")),
+      file("odd/acl/gone", "a", listed("access")),
+    ],
+    ...[file("odd/acl/again", "a", listed("access")), file("odd/acl/new\nline\n", "a", listed("access"))],
   ),
   tar(dir("odd/kept/", { mode: 0o2750 }), opaque("odd/kept/"), file("odd/kept/c", "c"), whiteout("odd/gone"), file("odd/lib/x", "x")),
   tar(hard("odd/three", "odd/two", ONE), whiteout("odd/first"), file("odd/first/now", "a folder")),
+  tar(file("odd/acl/again", "b", { mode: 0o640 }), whiteout("odd/acl/gone"), symlink("odd/acl/link", "kept")),
   tar(
     dir("./", {
       mode: 0o711,
@@ -54,6 +84,7 @@ find . -type d -print0 | sort -z | xargs -0 stat -c '%n|%F|%a|%u:%g'
 find . ! -type d -print0 | sort -z | xargs -0 stat -c '%N|%F|%a|%u:%g|%h|%s|%Y|%t:%T'
 find . -type f -print0 | sort -z | xargs -0 sha256sum
 getfattr -h -d -m - -e hex --absolute-names / /odd/cap
+find /odd/acl -print0 | sort -z | xargs -0 getfattr -h -d -m - -e hex --absolute-names | grep -v trusted.overlay
 `;
 
 machines("images as machines show them", () => {

@@ -4,6 +4,7 @@
  */
 import { Transform, type Readable } from "node:stream";
 import type { WindowSize } from "@xenoservers/sdk";
+import { ownInput } from "../input/standard-input.ts";
 import { say } from "../output/terminal.ts";
 
 /** Ctrl-P Ctrl-Q, as container engines have it. */
@@ -78,7 +79,7 @@ export function joinedHere(quiet: boolean): Joined {
     input(held) {
       if (!held.stdin) return null;
       isJoined = true;
-      if (held.terminal === null || !stdin.isTTY) return stdin;
+      if (held.terminal === null || !stdin.isTTY) return ownInput();
       process.once("exit", restore);
       stdin.setRawMode(true);
       isRaw = true;

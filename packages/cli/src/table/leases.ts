@@ -99,7 +99,7 @@ export const LEASES: readonly Verb[] = [
   ),
   verb(
     "forward",
-    "LOCAL:GUEST: a port of this machine that leads to one of the guest's; stdio:GUEST for stdin and stdout",
+    "LOCAL:GUEST: a port of this machine (0: any that is free) that leads to one of the guest's; stdio:GUEST for stdin and stdout",
     async () => (await machineTakes()).forwardInput,
     async (given) => (await import("../verbs/forward.ts")).forward(given),
   ),
@@ -111,7 +111,7 @@ export const LEASES: readonly Verb[] = [
   ),
   verb(
     "ssh",
-    "ssh into the machine; what follows goes to ssh",
+    "ssh into the machine; what follows, or follows --, goes to ssh",
     async () => (await machineTakes()).sshInput,
     async (given) => (await import("../verbs/ssh.ts")).ssh(given),
     {

@@ -1,21 +1,17 @@
 /** `xeno exec`: a program in the machine, with its streams, its terminal and its exit code. */
-import { constants } from "node:os";
 import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { GuestProgram, agentExec, isWithoutShell, type ProgramEnd } from "@xenoservers/sdk";
 import { environmentOf } from "../input/environment.ts";
-import { isPiped } from "../input/standard-input.ts";
+import { isPiped, ownInput } from "../input/standard-input.ts";
 import type { ExecInput } from "../input/verbs/machine.ts";
+import { feed } from "../machine/feed.ts";
 import { hold, type Held } from "../machine/hold.ts";
+import { passSignals } from "../machine/pass-signals.ts";
 import { joinTerminal, windowOf } from "../machine/typing.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { printJson, say, showRaw, type Stream } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
-type Signal = (typeof SIGNALS)[number];
-/** As a shell says of a program that a signal ended: this and its number. */
-const SIGNALLED = 128;
 /** Of what `--json` holds of each stream. */
 const JSON_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -42,10 +38,11 @@ async function collect(from: Readable): Promise<Buffer[]> {
   return parts;
 }
 
-function feed(program: GuestProgram, input: ExecInput, isTyped: boolean): void {
-  const wanted = !input.noStdin && (input.stdin || isTyped || isPiped());
-  if (!wanted) program.stdin.end();
-  else void pipeline(process.stdin, program.stdin).catch(() => {}); // the program may have ended before its input
+/** Rejects where it cannot be read. */
+function fed(program: GuestProgram, input: ExecInput, isTyped: boolean): Promise<never>[] {
+  if (!input.noStdin && (input.stdin || isTyped || isPiped())) return [feed(ownInput(), program.stdin)];
+  program.stdin.end();
+  return [];
 }
 
 async function shown(program: GuestProgram, json: boolean): Promise<void> {
@@ -71,21 +68,16 @@ async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
     ...(isTyped ? { terminal: windowOf() } : {}),
   });
   const undo = isTyped ? joinTerminal(program) : () => {};
-  // a signal that ends this side ends what it started there
-  let killedBy: Signal | null = null;
-  for (const signal of SIGNALS)
-    process.once(signal, () => {
-      killedBy = signal;
-      program.kill();
-    });
+  const passing = passSignals(program);
   try {
-    feed(program, input, isTyped);
-    await shown(program, input.json);
+    await Promise.race([shown(program, input.json), ...fed(program, input, isTyped)]);
     return await program.ended;
   } catch (error) {
-    if (killedBy === null) throw error;
-    return { exitCode: SIGNALLED + constants.signals[killedBy], why: null };
+    program.kill();
+    if (passing.exitCode === null) throw error;
+    return { exitCode: passing.exitCode, why: null };
   } finally {
+    passing.stop();
     undo();
   }
 }

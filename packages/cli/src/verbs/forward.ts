@@ -7,11 +7,15 @@ import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 
 const PORT_MAX = 65_535;
+/** Any port that is free, as kubectl and docker have it. */
+const FREE = ["", "0"];
 
 export function portsIn(text: string): { local: number | "stdio"; guest: number } {
   const [local, guest, ...more] = text.split(":");
-  if (local === undefined || guest === undefined || more.length > 0) throw new UserError(`'${text}' must be LOCAL:GUEST, such as 2222:22`);
-  return { local: local === "stdio" ? local : parseCount(local, "port", PORT_MAX), guest: parseCount(guest, "port", PORT_MAX) };
+  if (local === undefined || guest === undefined || more.length > 0)
+    throw new UserError(`'${text}' must be LOCAL:GUEST, such as 2222:22, or 0:22 for any port that is free here`);
+  const here = local === "stdio" ? local : FREE.includes(local) ? 0 : parseCount(local, "port", PORT_MAX);
+  return { local: here, guest: parseCount(guest, "port", PORT_MAX) };
 }
 
 export async function forward({ lease, ports }: ForwardInput): Promise<void> {

@@ -8,11 +8,13 @@ import { scratch } from "../local/scratch.ts";
 import { hold } from "../machine/hold.ts";
 import { proxyScript } from "../machine/proxy-script.ts";
 import { sshReady } from "../machine/ssh-ready.ts";
+import { sshWords } from "../machine/ssh-words.ts";
 import { ENTRY } from "../own-place.ts";
 import { UserError } from "../output/ui.ts";
 
 const SSH_FAILED = 255;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** What the user sets counts in their place: to ssh the first that is set does. */
 const OPTIONS = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=15"];
 
 /** Its exit code. What this program is told, ssh is told; a Ctrl-C comes to both from the terminal. */
@@ -29,17 +31,19 @@ async function endOf(child: ChildProcess): Promise<number> {
   }
 }
 
-export async function ssh({ lease: id, args, user, identity }: SshInput): Promise<void> {
+export async function ssh({ lease: id, args: typed, user, identity }: SshInput): Promise<void> {
+  const { args, port, set } = sshWords(typed);
   const held = await hold(id, null);
   const lease = held.bound.po.id;
-  await sshReady(held).finally(() => held.close());
+  await sshReady(held, port).finally(() => held.close());
   const { folder, remove } = await scratch("ssh");
-  const words = [process.execPath, ENTRY, "forward", lease, "stdio:22"];
+  const words = [process.execPath, ENTRY, "forward", lease, `stdio:${port}`];
   const { name, text } = proxyScript(process.platform === "win32", words);
   const script = path.join(folder, name);
   await writeFile(script, text, { mode: 0o700 });
   try {
-    const options = [`ProxyCommand=${script}`, ...OPTIONS].flatMap((option) => ["-o", option]);
+    const ours = OPTIONS.filter((option) => !set.has(option.split("=")[0]!.toLowerCase()));
+    const options = [`ProxyCommand=${script}`, ...ours].flatMap((option) => ["-o", option]);
     const more = [...(user === null ? [] : ["-l", user]), ...(identity === null ? [] : ["-i", identity])];
     const child = spawn("ssh", [...options, ...more, `xeno-${shortId(lease)}`, ...args], { stdio: "inherit" });
     process.exitCode = await endOf(child);

@@ -107,7 +107,9 @@ describe("places", () => {
     expect(placeIn("abcd:/etc/hosts")).toEqual({ lease: "abcd", file: "/etc/hosts" });
     expect(placeIn("C:/x")).toBeNull();
     expect(portsIn("stdio:22")).toEqual({ local: "stdio", guest: 22 });
+    for (const text of ["0:22", ":22"]) expect(portsIn(text)).toEqual({ local: 0, guest: 22 });
     expect(() => portsIn("2222")).toThrow(/LOCAL:GUEST/);
+    expect(() => portsIn("2222:0")).toThrow(/from 1 to/);
     expect(() => portsIn("1:2:3")).toThrow(/LOCAL:GUEST/);
     expect(addressIn("[2001:db8::1]:443")).toEqual({ address: "2001:db8::1", port: 443 });
     expect(addressIn("203.0.113.7")).toEqual({ address: "203.0.113.7", port: null });

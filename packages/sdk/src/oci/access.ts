@@ -8,6 +8,7 @@ import path from "node:path";
 import type { Timers } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import type { Answer } from "./answer.ts";
+import { isPage, wordsIn } from "./answer-words.ts";
 import { ask, type Asker, type Question } from "./asking.ts";
 import { challengesIn, type Challenge } from "./challenge.ts";
 import type { Login } from "./login.ts";
@@ -23,6 +24,9 @@ const zText = z
   .regex(/^[\x21-\x7e]*$/)
   .nullish();
 const zToken = z.object({ token: zText, access_token: zText });
+/** `refused`: what is said of it, in brackets; `broken`: what is given in its place. */
+type Given = { token: string } | { refused: string } | { broken: string };
+const DENIED: ReadonlySet<number> = new Set([400, 401, 403]);
 const ANSWER_BYTES_MAX = 1024 * 1024;
 /** For the log of who gives tokens. */
 const CLIENT = "xenoservers";
@@ -93,21 +97,21 @@ export class Access {
     const challenges = challengesIn(refusal.headers["www-authenticate"] ?? "");
     const bearer = challenges.find(({ scheme, params }) => scheme === "bearer" && params["realm"] !== undefined);
     const { login, own } = await this.#login();
-    if (bearer) {
-      const token = await this.#token(bearer, login, own);
-      if (token !== null) return void (this.#authorization = `Bearer ${token}`);
-    }
+    const given: Given = bearer ? await this.#token(bearer, login, own) : { refused: "" };
+    if ("token" in given) return void (this.#authorization = `Bearer ${given.token}`);
     const takesPassword = challenges.some(({ scheme }) => scheme === "basic");
     if (!bearer && !takesPassword) throw new OciError(`${this.#reference.registry} asks for a way to log in that is not known here`);
-    if (!takesPassword || login?.kind !== "password") throw await this.denied();
+    if (!takesPassword || login?.kind !== "password") {
+      if ("broken" in given) throw new OciError(given.broken);
+      throw await this.denied(given.refused);
+    }
     const shown = basic(login);
     // it was shown, and is not liked
     if (shown === this.#authorization) throw await this.denied();
     this.#authorization = shown;
   }
 
-  /** Null where it is not given. */
-  async #token({ params }: Challenge, login: Login | null, own: FoundLogin["own"]): Promise<string | null> {
+  async #token({ params }: Challenge, login: Login | null, own: FoundLogin["own"]): Promise<Given> {
     const { registry, repository } = this.#reference;
     const { realm = "", service, scope } = params;
     if (!URL.canParse(realm)) throw new OciError(`${registry} names no place to log in`);
@@ -120,13 +124,22 @@ export class Access {
     const answer = await ask(url, questionOf(url, asks, isForIt ? login : null), this.#asker);
     answer.throwIfBusy();
     const bytes = await answer.whole(ANSWER_BYTES_MAX);
-    if (answer.status !== 200 || bytes === null) return null;
-    try {
-      const { token, access_token: accessToken } = zToken.parse(JSON.parse(bytes.toString("utf8")));
-      return token || accessToken || null;
-    } catch {
-      return null;
-    }
+    const broken = (what: string): Given => ({ broken: `${answer.at.host}, where ${registry} has people log in, gives no token: ${what}` });
+    if (DENIED.has(answer.status)) return { refused: wordsIn(bytes) };
+    if (answer.status !== 200) return broken(`it answers ${answer.status}${wordsIn(bytes)}`);
+    if (bytes === null) return broken("what it answers has no end");
+    const token = tokenIn(bytes);
+    return token === null ? broken(isPage(bytes) ? "it gives a page for people" : "there is none in what it answers") : { token };
+  }
+}
+
+/** Null where there is none that a header can hold. */
+function tokenIn(bytes: Buffer): string | null {
+  try {
+    const { token, access_token: accessToken } = zToken.parse(JSON.parse(bytes.toString("utf8")));
+    return token || accessToken || null;
+  } catch {
+    return null;
   }
 }
 

@@ -13,6 +13,8 @@ const QUEUED_MAX = 16;
 /** What another try may change. */
 const AGAIN: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
+export const isBusy = (status: number): boolean => AGAIN.has(status);
+
 /** In words, as Node has them: of an error of several places there is a code alone. */
 export function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -93,11 +95,11 @@ export class Answer {
     return Buffer.concat(chunks);
   }
 
-  /** Throws Mishap where it says that another try may go well. */
-  throwIfBusy(): void {
-    if (!AGAIN.has(this.status)) return;
+  /** Throws Mishap where it says that another try may go well; `words`: what it says of that. */
+  throwIfBusy(words = ""): void {
+    if (!isBusy(this.status)) return;
     this.drop();
     const says = this.status === 429 ? "has had too many requests (429)" : `answers ${this.status}`;
-    throw new Mishap(`${this.at.host} ${says}`, askedMsOf(this.headers["retry-after"], this.#timers.now()));
+    throw new Mishap(`${this.at.host} ${says}${words}`, askedMsOf(this.headers["retry-after"], this.#timers.now()));
   }
 }

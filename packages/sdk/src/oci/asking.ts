@@ -5,11 +5,15 @@
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import type { Timers } from "@xenoservers/protocol/link";
-import { Answer, SILENCE_MS_MAX, causeOf } from "./answer.ts";
+import { Answer, SILENCE_MS_MAX, causeOf, isBusy } from "./answer.ts";
+import { proxyFor, type EnvProxy } from "./env-proxy.ts";
 import { Mishap } from "./patience.ts";
 import { OciError } from "./source.ts";
+import { NoTunnel, wayThrough } from "./through-proxy.ts";
 
 const REDIRECTS_MAX = 8;
+/** Of an answer: ways that are signed, and policies of those on the way, are long. */
+const HEAD_BYTES_MAX = 256 * 1024;
 
 export interface Question {
   headers: Readonly<Record<string, string>>;
@@ -68,26 +72,72 @@ function failure(url: URL, error: unknown, { certificates }: Asker): Error {
   return code === "ECONNREFUSED" ? new Unreachable(why) : new Mishap(why);
 }
 
+const PROXY_ASKS = 407;
+
+const asksToLogIn = ({ url, variable }: EnvProxy): NoWay =>
+  new NoWay(
+    url.username === ""
+      ? `the proxy ${url.host} asks for a login: write it into ${variable}, as http://USER:PASSWORD@HOST:PORT`
+      : `the proxy ${url.host} does not take the login that ${variable} holds`,
+  );
+
+function failureOfProxy(proxy: EnvProxy, to: URL, error: unknown): Error {
+  const { url, variable } = proxy;
+  if (error instanceof Mishap) return error;
+  if (error instanceof NoTunnel) {
+    if (error.status === PROXY_ASKS) return asksToLogIn(proxy);
+    const why = `the proxy ${url.host} (${variable}) leads nobody to ${to.host} (${error.status})`;
+    return isBusy(error.status) ? new Mishap(why) : new NoWay(`${why}: NO_PROXY names places that are asked without it`);
+  }
+  const why = `the proxy ${url.host}, which ${variable} names, cannot be reached (${causeOf(error)})`;
+  if (isFinal(codeOf(error))) return new NoWay(`${why}; check its name, and your connection`, { cause: error });
+  return codeOf(error) === "ECONNREFUSED" ? new Unreachable(why) : new Mishap(why);
+}
+
+type Way = Awaited<ReturnType<typeof wayThrough>>;
+
+/** Rejects in words where the proxy gives none. */
+async function wayTo(url: URL, proxy: EnvProxy | null, secured: Parameters<typeof wayThrough>[2], timers: Timers): Promise<Way> {
+  if (proxy === null) return { request: url.protocol === "https:" ? httpsRequest : httpRequest, options: secured, headers: {} };
+  const silent = new AbortController();
+  const heard = timers.after(SILENCE_MS_MAX, () => silent.abort());
+  try {
+    return await wayThrough(proxy, url, secured, silent.signal);
+  } catch (error) {
+    throw failureOfProxy(proxy, url, silent.signal.aborted ? new Mishap(`the proxy ${proxy.url.host} does not answer`) : error);
+  } finally {
+    heard();
+  }
+}
+
 async function once(url: URL, { headers, form }: Question, asker: Asker): Promise<Answer> {
   const { timers, isInsecure } = asker;
-  const secured = url.protocol === "https:" ? await asker.secured?.(url) : undefined;
+  const proxy = proxyFor(url);
+  const secured = {
+    ...(url.protocol === "https:" ? await asker.secured?.(url) : undefined),
+    ...(isInsecure?.(url) === true ? { rejectUnauthorized: false } : {}),
+  };
+  const way = await wayTo(url, proxy, secured, timers);
   return new Promise((resolve, reject) => {
     const body = form?.toString();
     const posted = body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded", "content-length": String(body.length) };
-    const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, {
+    const request = way.request(url, {
       method: body === undefined ? "GET" : "POST",
-      headers: { "user-agent": "xenoservers", "accept-encoding": "identity", ...headers, ...posted },
-      ...secured,
-      ...(isInsecure?.(url) === true ? { rejectUnauthorized: false } : {}),
+      maxHeaderSize: HEAD_BYTES_MAX,
+      headers: { "user-agent": "xenoservers", "accept-encoding": "identity", ...headers, ...posted, ...way.headers },
+      ...way.options,
     });
     const heard = timers.after(SILENCE_MS_MAX, () => request.destroy(new Mishap(`${url.host} does not answer`)));
     request.once("response", (response) => {
       heard();
-      resolve(new Answer(response, url, timers));
+      if (proxy === null || response.statusCode !== PROXY_ASKS) return resolve(new Answer(response, url, timers));
+      response.destroy();
+      reject(asksToLogIn(proxy));
     });
     request.once("error", (error) => {
       heard();
-      reject(failure(url, error, asker));
+      const isOfProxy = proxy !== null && url.protocol === "http:";
+      reject(isOfProxy ? failureOfProxy(proxy, url, error) : failure(url, error, asker));
     });
     request.end(body);
   });

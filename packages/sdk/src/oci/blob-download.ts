@@ -7,6 +7,7 @@ import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { ifThere } from "@xenoservers/protocol/files";
 import type { Answer } from "./answer.ts";
+import { isPage } from "./answer-words.ts";
 import { isCalledPacked, unpacked } from "./packed-answer.ts";
 import { Mishap } from "./patience.ts";
 import { OciError, type Descriptor, type OnBytes } from "./source.ts";
@@ -19,6 +20,8 @@ function placeOf(header: string | undefined): { from: number; of: number | null 
   const [, from, , of] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/.exec(header ?? "") ?? [];
   return from === undefined ? null : { from: Number(from), of: of === undefined || of === "*" ? null : Number(of) };
 }
+
+const NOTHING: Buffer = Buffer.alloc(0);
 
 export class BlobDownload {
   readonly #blob: Descriptor;
@@ -61,11 +64,24 @@ export class BlobDownload {
     const { size, digest } = this.#blob;
     if (this.#pieces === 0 || this.#bytes < size) return false;
     if (!this.#isPatched || this.#wholeOnly) return true;
-    const hash = createHash("sha256");
-    for await (const chunk of createReadStream(this.#file)) hash.update(chunk);
-    if (`sha256:${hash.digest("hex")}` === digest) return true;
+    if ((await this.#digestHere()) === digest) return true;
     this.#forget();
     return false;
+  }
+
+  async #digestHere(): Promise<string> {
+    const hash = createHash("sha256");
+    for await (const chunk of createReadStream(this.#file)) hash.update(chunk);
+    return `sha256:${hash.digest("hex")}`;
+  }
+
+  /** Throws OciError where no other try gives more: something else is there, or the blob itself is smaller. */
+  async #refuseWhatIsAll(answer: Answer, bytes: number, began: Buffer): Promise<void> {
+    const { digest } = this.#blob;
+    const { host } = answer.at;
+    if (isPage(began)) throw new OciError(`${host} gives a page for people where ${digest} should be; check your connection`);
+    if (String(bytes) !== answer.headers["content-length"] || (await this.#digestHere()) !== digest) return;
+    throw new OciError(`${digest} is smaller than its manifest says`);
   }
 
   #forget(): void {
@@ -100,6 +116,8 @@ export class BlobDownload {
       if (place?.from !== this.#bytes || (place.of !== null && place.of !== size)) this.beginAnew(answer);
       this.#isPatched = true;
     } else this.#bytes = 0; // the whole of it, whatever was asked for
+    const isFromBeginning = this.#bytes === 0;
+    let began: Buffer = NOTHING;
     const handle = await open(this.#file, this.#bytes === 0 ? "w" : "r+", 0o600);
     try {
       const chunks = this.#unpacks && isCalledPacked(answer) ? unpacked(answer.chunks(), host) : answer.chunks();
@@ -108,6 +126,7 @@ export class BlobDownload {
           this.#unpackInstead(answer);
           throw new OciError(`${digest} is larger than its manifest says`);
         }
+        if (began.length === 0) began = chunk;
         await handle.write(chunk, 0, chunk.length, this.#bytes);
         this.#bytes += chunk.length;
         this.#onBytes(this.#bytes);
@@ -118,6 +137,7 @@ export class BlobDownload {
     }
     if (this.#bytes === size) return;
     this.#unpackInstead(answer);
+    if (isFromBeginning) await this.#refuseWhatIsAll(answer, this.#bytes, began);
     throw new Mishap(`${host} ends before the layer does`);
   }
 }

@@ -9,6 +9,7 @@ import { layerOf, lazyBlob, type OciLayer } from "./layer.ts";
 import { isOnThisMachine, openHere } from "./on-this-machine.ts";
 import { FirstThatHasIt } from "./first-that-has-it.ts";
 import { pullSources } from "./pull-sources.ts";
+import { isNameInCapitals } from "./reference.ts";
 import { readRegistriesConf } from "./registries-conf.ts";
 import { Registry } from "./registry.ts";
 import { readManifest } from "./manifest.ts";
@@ -172,6 +173,7 @@ export async function openImage(
     }
   }
   const candidates = pullSources(text, await readRegistriesConf());
+  if (!candidates && isNameInCapitals(text)) throw new OciError(`'${text}' is no image: names of images have small letters alone`);
   if (!candidates) throw new OciError(`'${text}' is no image: write NAME:TAG, HOST/NAME:TAG, oci:DIR or archive:FILE`);
   const places = candidates.flatMap(({ name, sources }) => sources.map((source) => ({ name, source })));
   const registries = places.map(({ source }, i) => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { parseReference } from "./reference.ts";
+import { isNameInCapitals, parseReference } from "./reference.ts";
 
 it.each([
   ["python:3.12", "registry-1.docker.io", "library/python", "3.12"],
@@ -31,3 +31,13 @@ it.each([
 ])("takes no name that leads elsewhere in a registry, or to none: %s", (text) => {
   expect(parseReference(text)).toBeNull();
 });
+
+it.each([
+  ["Box", true],
+  ["r.example:5000/A/Box:v1", true],
+  [`Box@sha256:${"0".repeat(64)}`, true],
+  ["box:V1", false],
+  ["R.EXAMPLE/box", false],
+  ["Box:", false],
+  ["./Box", false],
+])("knows of %s whether capitals alone are wrong with it", (text, isSo) => expect(isNameInCapitals(text)).toBe(isSo));

@@ -37,6 +37,12 @@ export function parseReference(text: string): Reference | null {
   return { registry: DEFAULT_REGISTRY, repository: name.includes("/") ? name : `library/${name}`, version };
 }
 
+/** Whether it is one but for its capital letters, which none has outside of its host and tag. */
+export function isNameInCapitals(text: string): boolean {
+  const [, name = "", version = ""] = /^([^@]*?)((?::[^:/@]*)?(?:@.*)?)$/s.exec(text) ?? [];
+  return /[A-Z]/.test(name) && parseReference(text) === null && parseReference(name.toLowerCase() + version) !== null;
+}
+
 /** As settings of container engines have it. */
 export const fullName = ({ registry, repository }: Omit<Reference, "version">): string =>
   `${registry === DEFAULT_REGISTRY ? DEFAULT_HOST : registry}/${repository}`;

@@ -4,10 +4,9 @@
  */
 import { Readable } from "node:stream";
 import type { Timers } from "@xenoservers/protocol/link";
-import { visible } from "@xenoservers/protocol";
-import { z } from "zod";
 import { Access } from "./access.ts";
-import type { Answer } from "./answer.ts";
+import { isBusy, type Answer } from "./answer.ts";
+import { WORDS_BYTES_MAX, isPage, wordsIn } from "./answer-words.ts";
 import { NoWay, Unreachable, ask } from "./asking.ts";
 import { BlobDownload } from "./blob-download.ts";
 import { isPackedText, unpacked } from "./packed-answer.ts";
@@ -23,13 +22,8 @@ const MANIFEST_TYPES = [
   "application/vnd.docker.distribution.manifest.v2+json",
 ] as const;
 const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
-/** Of what tells a page of HTML. */
-const PAGE_BYTES = 200;
 /** Of one question, one after the other: the first may be of a token that has ended, the second of one for something else. */
 const REFUSALS_MAX = 3;
-const WORDS_BYTES_MAX = 64 * 1024;
-const WORDS_MAX = 200;
-const zErrors = z.object({ errors: z.array(z.object({ message: z.string() })).min(1) });
 
 export class Registry implements OciSource {
   readonly name: string;
@@ -101,11 +95,11 @@ export class Registry implements OciSource {
   async #check(answer: Answer, what: string): Promise<void> {
     const { status } = answer;
     if (status === 200 || status === 206) return;
-    answer.throwIfBusy();
-    const bytes = await answer.whole(WORDS_BYTES_MAX);
-    if (status === 403) throw await this.#access.denied(wordsIn(bytes));
+    const words = wordsIn(await answer.whole(WORDS_BYTES_MAX).catch((error: unknown) => wordless(error, status)));
+    answer.throwIfBusy(words);
+    if (status === 403) throw await this.#access.denied(words);
     if (status === 404) throw new OciError(`${this.name} has no ${what}`);
-    throw new OciError(`the registry ${this.#reference.registry} answers ${status} for ${what}${wordsIn(bytes)}`);
+    throw new OciError(`the registry ${this.#reference.registry} answers ${status} for ${what}${words}`);
   }
 
   async manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }> {
@@ -139,7 +133,7 @@ export class Registry implements OciSource {
       }
       bytes = Buffer.concat(parts);
     }
-    if (/^\s*</.test(bytes.toString("latin1", 0, PAGE_BYTES)))
+    if (isPage(bytes))
       throw new OciError(
         `${answer.at.host} gives a page for people where the manifest of ${this.name} should be; check its name, and your connection`,
       );
@@ -167,12 +161,8 @@ export class Registry implements OciSource {
   }
 }
 
-/** What a registry says of an error (distribution-spec, Error Codes), as a line may show it. */
-function wordsIn(bytes: Uint8Array | null): string {
-  try {
-    const [first] = zErrors.parse(JSON.parse(Buffer.from(bytes ?? []).toString("utf8"))).errors;
-    return first && first.message !== "" ? ` (${visible(first.message.slice(0, WORDS_MAX))})` : "";
-  } catch {
-    return "";
-  }
+/** What is busy may break off in the middle of saying so. */
+function wordless(error: unknown, status: number): null {
+  if (isBusy(status)) return null;
+  throw error;
 }

@@ -23,9 +23,10 @@ function channelOf(): { channel: Channel; sent: ChannelHeader[]; take(): Promise
   return { channel: channel as unknown as Channel, sent, take };
 }
 
-function requestsOf(channel: Channel, controls: Partial<GuestControls> | null): VmRequests {
+function requestsOf(channel: Channel, controls: Partial<GuestControls> | null, isPaused = false): VmRequests {
   return new VmRequests(channel, {
     capabilities: { console: true, snapshots: true },
+    isPaused: () => isPaused,
     guest: () => (controls ? ({ controls } as RunningGuest) : null),
     pause: async () => {},
     resume: async () => {},
@@ -94,6 +95,26 @@ function connections(write: DuplexOptions["write"] = (_, __, done) => done()) {
   });
   return { requests, streams, sent };
 }
+
+describe("a machine that its customer has paused", () => {
+  it("says so at once to whoever wants an answer of its programs, and shows its screen", async () => {
+    const { channel, sent } = channelOf();
+    const made = async () => new Duplex({ read() {}, write: (_, __, done) => done() });
+    const requests = requestsOf(channel, { open: made as never, shell: made, screen: made }, true);
+    await requests.receive({ t: "shell", id: 1 }, BYTES);
+    await requests.receive({ t: "open", id: 2, port: 22 }, BYTES);
+    await requests.receive({ t: "screen", id: 3 }, BYTES);
+    await requests.receive({ t: "ask", id: 4, what: "agent" }, Buffer.from(JSON.stringify({ command: "guest-ping", arguments: {} })));
+    await new Promise((resolve) => setImmediate(resolve));
+    const why = expect.stringContaining("resume it first") as string;
+    expect(sent).toEqual([
+      { t: "shut", id: 1, why },
+      { t: "shut", id: 2, why },
+      { t: "answer", id: 4, ok: false },
+    ]);
+    requests.close();
+  });
+});
 
 describe("a connection into a guest", () => {
   it.each([

@@ -10,12 +10,15 @@ import type { Capabilities, GuestControls, RunningGuest } from "../drivers/drive
 const TUNNELS_MAX = 64;
 const REPLY_BYTES_MAX = 8 * 1024 * 1024;
 const ASKS_UNDER_WAY_MAX = 16;
+const PAUSED = "the machine stands still since its customer paused it, and nothing in it answers: resume it first (xeno lease resume)";
 const zAgentRequest = z.strictObject({ command: z.string().regex(/^guest-[a-z-]{1,60}$/), arguments: z.record(z.string(), z.unknown()) });
 
 export interface VmRequestsHost {
   /** Of the lease's driver. */
   capabilities: Pick<Capabilities, "console" | "snapshots">;
   guest(): RunningGuest | null;
+  /** Whether its customer has stopped its clock. */
+  isPaused(): boolean;
   /** Stops the clock of the guest, not of the lease: the machine stays reserved. */
   pause(): Promise<void>;
   resume(): Promise<void>;
@@ -54,9 +57,9 @@ export class VmRequests {
       case "resize":
         return this.#host.guest()?.controls?.resize(header.window);
       case "open":
-        return this.#join(header, () => this.#controls().open(header.port));
+        return this.#join(header, () => this.#answering().open(header.port));
       case "shell":
-        return this.#join(header, () => this.#controls().shell());
+        return this.#join(header, () => this.#answering().shell());
       case "screen":
         return this.#join(header, () => this.#controls().screen());
       case "data":
@@ -74,6 +77,13 @@ export class VmRequests {
     if (!this.#host.capabilities.console) throw new Error("what runs in this lease has no console, ports or agent");
     const controls = this.#host.guest()?.controls;
     if (!controls) throw new Error("no machine runs in this lease now");
+    return controls;
+  }
+
+  /** Of a guest whose programs can answer. */
+  #answering(): GuestControls {
+    const controls = this.#controls();
+    if (this.#host.isPaused()) throw new Error(PAUSED);
     return controls;
   }
 
@@ -157,7 +167,7 @@ export class VmRequests {
       case "agent": {
         const request = zAgentRequest.safeParse(JSON.parse(Buffer.from(body).toString("utf8")));
         if (!request.success) throw new Error("this is no request to the guest agent");
-        return controls.agent(request.data.command, request.data.arguments);
+        return this.#answering().agent(request.data.command, request.data.arguments);
       }
     }
   }

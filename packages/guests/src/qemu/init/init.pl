@@ -15,6 +15,7 @@ my $page = 65536;
 
 sub sh { system('/bin/busybox', @_) }
 sub slurp { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; my $t = <$h>; close $h; $t =~ s/\s+$//; return $t }
+sub slurp_all { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; return <$h> // '' }
 sub spew { my ($f, $t) = @_; open(my $h, '>', $f) or return; print $h $t; close $h }
 sub names { my ($dir) = @_; opendir(my $h, $dir) or return; my @n = grep { !/^\./ } readdir $h; closedir $h; return @n }
 do '/container.pl' or die "container.pl: $@$!";
@@ -78,6 +79,23 @@ sub as_lower {
 }
 
 sub shell_ports { return map { "xeno.shell$_" } 0 .. 3 }
+# squashfs has no access lists: they lie in it by names of ours, and `acl` beside the root says where (oci/access-lists.ts). What has no such name is
+# another layer's file by now. Taking that away brings the file to the disk, for an overlay asks the file system beneath whether it has lists. Whether
+# all found room
+sub listed {
+  my ($list) = @_;
+  for my $path (split /\0/, $list) {
+    for my $of ('access', 'default') {
+      my ($ours, $theirs, $value) = ("trusted.xeno.posix_acl_$of", "system.posix_acl_$of", "\0" x 65536);
+      my $size = syscall(192, $path, $ours, $value, 65536);    # lgetxattr
+      next if $size < 0;
+      # lremovexattr, lsetxattr
+      return 0 unless syscall(198, $path, $ours) == 0 && syscall(189, $path, $theirs, $value, $size, 0) == 0;
+    }
+  }
+  return 1;
+}
+
 sub opened { my ($name, $how) = @_; open(my $h, $how, port($name)) or fail("no port $name"); return $h }
 # a Xen domain has no ports: what stands in their place takes these names over
 if (slurp('/sys/hypervisor/type') eq 'xen') { do '/domain.pl' or die "domain.pl: $@$!" }
@@ -96,6 +114,8 @@ sh('mount', '-t', 'overlay', '-o', 'lowerdir=' . join(':', @lower) . ',upperdir=
 mkdir "/r/$_" for qw(proc sys dev etc .xeno);
 mkdir '/r/tmp' and chmod 01777, '/r/tmp';
 as_lower($lower[0], '/r');
+my $lists = join '', map { slurp_all(m{^(.*)/root$} ? "$1/acl" : '') } @lower;
+my $no_room = $lists ne '' && inside(sub { exit(listed($lists) ? 0 : 1) }) != 0;
 furnish('/r');
 my $agent_port = port('org.qemu.guest_agent.0');
 node('/agent/port', 0600, (stat $agent_port)[6]) if defined $agent_port;
@@ -118,7 +138,7 @@ sub out { my ($to, $bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n
 sub put { out($job, $_[0]) or fail('the job port closed') }
 
 # what lies in the image may be links that lead anywhere: they are followed inside of it, and what stands in the way is replaced
-sub inside { my ($do) = @_; my $pid = fork() // fail("no process can be made: $!"); if ($pid == 0) { chroot '/r'; chdir '/'; $do->(); exit 0 } waitpid($pid, 0) }
+sub inside { my ($do) = @_; my $pid = fork() // fail("no process can be made: $!"); if ($pid == 0) { chroot '/r'; chdir '/'; $do->(); exit 0 } waitpid($pid, 0); return $? }
 sub replace { my ($f, $t) = @_; unlink $f; spew($f, $t) }
 
 if (-e '/sys/class/net/eth0') {
@@ -187,6 +207,7 @@ sub place {
 }
 
 # inputs lie on the guest's own disk, apart from the image, and are mounted over it: what the image has at those places is hidden, as by volumes
+refuse('limits', "the image's files with access lists lie on the disk, and do not fit there: order more with --disk") if $no_room;
 mkdir '/d/m';
 my ($high, $left) = unpack('NN', get(8));
 $left += $high << 32;

@@ -12,7 +12,12 @@ describe("attributes of a layer's files", () => {
       ["trusted.b", ""],
       ["security.ima", "1"],
     ];
-    expect(kept([...all, ["system.posix_acl_access", "1"], ["other.c", "1"], ["user.", "1"], ["nodot", "1"]], "file")).toEqual(all);
+    expect(
+      kept(
+        [...all, ["system.nfs4_acl", "1"], ["trusted.xeno.posix_acl_access", "1"], ["other.c", "1"], ["user.", "1"], ["nodot", "1"]],
+        "file",
+      ),
+    ).toEqual(all);
   });
   it("leave out what overlays know their own by, and another system's labels", () => {
     expect(
@@ -37,6 +42,17 @@ describe("attributes of a layer's files", () => {
         ),
         kind,
       ).toEqual([["trusted.a", "1"]]);
+  });
+  it("hold access lists of files and folders, what is handed down of folders alone, and none that is no list", () => {
+    const list = `\x02\0\0\0${["\x01", "\x04", "\x20"].map((tag) => `${tag}\0\x06\0\xff\xff\xff\xff`).join("")}`;
+    const both: [string, string][] = [
+      ["system.posix_acl_access", list],
+      ["system.posix_acl_default", list],
+    ];
+    expect(kept(both, "directory")).toEqual(both);
+    expect(kept(both, "file")).toEqual(both.slice(0, 1));
+    expect(kept(both, "symlink")).toEqual([]);
+    expect(() => kept([["system.posix_acl_access", "1"]], "file")).toThrow("system.posix_acl_access that is no access list");
   });
   it("hold capabilities of the two forms that there are", () => {
     for (const [version, bytes] of [

@@ -41,7 +41,7 @@ const LAYERS_IN_A_DISK = 8;
 /** Squashfs has one table of owners and groups. */
 const IDS_MAX = 65_535;
 /** Changes where the same layers are read as other entries, or other disks come of them. */
-const FORM = 4;
+const FORM = 5;
 
 interface Layer {
   digest: string;

@@ -207,7 +207,7 @@ it("leaves out what would be taken for the overlay's own", () => {
         ["trusted.overlay.opaque", "y"],
         ["trusted.overlay.redirect", "/x"],
         ["user.a", "b"],
-        ["system.posix_acl_access", "c"],
+        ["trusted.xeno.posix_acl_access", "c"],
       ],
     }),
   ]);

@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
+import { LISTED, isAccessList, onDisk } from "./access-lists.ts";
 import type { ImageTree, Inode, Place } from "./image-tree.ts";
 import { STEP_COUNT } from "./in-steps.ts";
 import { TAR_END, padding, tarHeader, type TarHeader } from "@xenoservers/protocol/archive/write";
@@ -126,8 +127,25 @@ function headerOf({ path, inode, link, isOpaque }: Item): Buffer {
   if (!inode) return tarHeader({ ...none, name, type: "3" });
   if (link !== null) return tarHeader({ ...none, name, type: "1", target: inRoot(link) });
   const { kind, mode, uid, gid, mtime, target, major, minor, size } = inode;
-  const xattrs = isOpaque ? [...inode.xattrs, OPAQUE] : inode.xattrs;
+  const own = inode.xattrs.map(([key, value]) => [onDisk(key), value] as const);
+  const xattrs = isOpaque ? [...own, OPAQUE] : own;
   return tarHeader({ name, type: TYPES[kind], mode, uid, gid, mtime, target, major, minor, size, xattrs });
+}
+
+/** The file that names those with access lists, each with a zero byte behind it; empty where there are none. */
+function listOf(items: readonly Item[]): Buffer {
+  const has = ({ inode }: Item): boolean => inode?.xattrs.some(([name]) => isAccessList(name)) === true;
+  const bytes = Buffer.from(
+    items
+      .filter(has)
+      .map(({ path }) => `/${path}\0`)
+      .join(""),
+    "latin1",
+  );
+  if (bytes.length === 0) return bytes;
+  const none = { uid: 0, gid: 0, mtime: 0, target: "", major: 0, minor: 0, xattrs: [] };
+  const header = tarHeader({ ...none, name: LISTED, type: "0", mode: 0o400, size: bytes.length });
+  return Buffer.concat([header, bytes, Buffer.alloc(padding(bytes.length))]);
 }
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -200,6 +218,7 @@ export async function* archiveOf({ items }: DiskContent, open: ReadonlyMap<numbe
     if (!inode || link !== null || inode.size === 0) continue;
     for await (const part of dataOf(inode, sources.get(inode.layer))) if (take(part)) yield taken();
   }
+  if (take(listOf(items))) yield taken();
   take(TAR_END);
   yield taken();
 }

@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { passSignals, type Passing } from "./pass-signals.ts";
+
+let told: (number | "kill")[];
+let passing: Passing;
+beforeEach(() => {
+  vi.useFakeTimers();
+  told = [];
+  passing = passSignals({ signal: (number) => told.push(number), kill: () => told.push("kill") });
+});
+afterEach(() => {
+  passing.stop();
+  vi.useRealTimers();
+});
+
+it("tells the program what this one is told", () => {
+  process.emit("SIGINT", "SIGINT");
+  expect([told, passing.exitCode]).toEqual([[2], null]);
+});
+
+it("ends it the second time", () => {
+  process.emit("SIGINT", "SIGINT");
+  process.emit("SIGTERM", "SIGTERM");
+  expect([told, passing.exitCode]).toEqual([[2, "kill"], 143]);
+});
+
+it("ends it after a grace, and not once it has ended", () => {
+  process.emit("SIGTERM", "SIGTERM");
+  vi.advanceTimersByTime(10_000);
+  expect([told, passing.exitCode]).toEqual([[15, "kill"], 143]);
+  passing.stop();
+  const heard = process.listenerCount("SIGTERM");
+  passing = passSignals({ signal: (number) => told.push(number), kill: () => told.push("kill") });
+  process.emit("SIGTERM", "SIGTERM");
+  passing.stop();
+  vi.advanceTimersByTime(20_000);
+  expect([told, process.listenerCount("SIGTERM")]).toEqual([[15, "kill", 15], heard]);
+});
