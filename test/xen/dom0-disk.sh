@@ -11,6 +11,7 @@ mapfile -t sources < <(find /etc/apt/sources.list.d \( -name '*.sources' -o -nam
 [ -d root ] || INITRD=No mmdebstrap --quiet --variant=minbase --aptopt="$work/apt.conf" --dpkgopt=force-unsafe-io \
   --include=xen-utils-4.17,xen-hypervisor-4.17-amd64,xenstore-utils,grub-xen-host,linux-image-amd64,busybox-static,qemu-guest-agent \
   --include=iproute2,procps,kmod,qemu-utils,util-linux,dmsetup,nftables,socat,e2fsprogs,squashfs-tools,xz-utils,bzip2 \
+  --include=qemu-system-xen \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   bookworm root "${sources[@]}"
 mkdir -p "$target"
@@ -56,6 +57,10 @@ chmod +x ram/init
 cp "$here/dom0-init.sh" root/sbin/xeno-dom0
 chmod +x root/sbin/xeno-dom0
 echo '/dev/vda / ext4 defaults 0 1' >root/etc/fstab
+# device models run as this user's id and the number of their domain (xl.cfg(5), dm_restrict)
+user=xen-qemuuser-range-base
+echo "$user:x:131072:131072::/nonexistent:/usr/sbin/nologin" >>root/etc/passwd
+echo "$user:x:131072:" >>root/etc/group
 rm -rf root/boot/initrd* root/boot/*.dpkg-bak root/var/cache/apt/* root/var/lib/apt/lists/*
 mke2fs -q -F -t ext4 -d root disk.img 4000M
 qemu-img convert -O qcow2 disk.img "$target/disk.qcow2"

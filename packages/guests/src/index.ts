@@ -28,7 +28,7 @@ export { parseRanges, publicAddresses, type AddressRule } from "./qemu/network/a
 export { findKernel } from "./qemu/images/stock.ts";
 export { measureVmScore, openQemuHost, overheadMib, type HostState, type QemuHost } from "./qemu/machine/host.ts";
 export { NANOSECONDS_PER_INSTRUCTION, VM_OVERHEAD_MIB } from "./qemu/machine/plan.ts";
-export { Domains, domainProblem, type Bootable, type DomainJob } from "./xen/domains.ts";
+export { Domains, deviceModelMibOf, domainProblem, type Bootable, type DomainJob } from "./xen/domains.ts";
 export type { StdinPort } from "./qemu/oci/stdin-port.ts";
 export type { Domain, DomainToken } from "./xen/domain.ts";
 export type { ConsoleDaemon } from "./xen/console-daemon.ts";

@@ -39,12 +39,17 @@ it.each(["plain", "with space", "a:b", "100%n", "$HOME"])(
       configFile: at("data/x.toml"),
       manager: "system" as const,
       metricsPort: null,
+      isDom0: false,
     };
     const file = path.join(folder, "xenoserver.service");
     const guests = path.join(folder, "xenoserver-guests.service");
-    for (const manager of ["system", "user"] as const) {
-      await writeFile(file, unitText({ ...unit, manager }));
-      await writeFile(guests, guestsUnitText(manager));
+    for (const [manager, isDom0] of [
+      ["system", false],
+      ["system", true],
+      ["user", false],
+    ] as const) {
+      await writeFile(file, unitText({ ...unit, manager, isDom0 }));
+      await writeFile(guests, guestsUnitText({ manager, isDom0 }));
       if (!systemd) continue;
       const { stderr } = await run("systemd-analyze", [`--${manager}`, "verify", file, guests], {
         env: { ...process.env, XDG_RUNTIME_DIR: folder },
@@ -65,7 +70,7 @@ describe.each([
     folder: "/srv/xeno",
     configFile: "/srv/xeno/x.toml",
   };
-  const text = unitText({ ...at, manager, metricsPort: 7402 });
+  const text = unitText({ ...at, manager, metricsPort: 7402, isDom0: false });
 
   it("says who runs it, and what of the host is closed to it", () => {
     expect(text).toContain(`\nWantedBy=${manager === "system" ? "multi-user" : "default"}.target\n`);
@@ -81,6 +86,47 @@ describe.each([
     await run("systemd-analyze", ["security", "--offline=true", `--threshold=${EXPOSURE_MAX[who]}`, file]);
     // it would notice
     await expect(run("systemd-analyze", ["security", "--offline=true", `--threshold=${EXPOSURE_MAX[who] - 10}`, file])).rejects.toThrow();
+  });
+});
+
+describe("units of a server in dom0", () => {
+  const at = {
+    node: "/n",
+    entry: "/e",
+    program: "/p",
+    folder: "/srv/xeno",
+    configFile: "/c",
+    manager: "system",
+    metricsPort: null,
+  } as const;
+  const lines = (isDom0: boolean): Record<"daemon" | "guests", string[]> => ({
+    daemon: unitText({ ...at, isDom0 }).split("\n"),
+    guests: guestsUnitText({ manager: "system", isDom0 }).split("\n"),
+  });
+
+  it.each(["daemon", "guests"] as const)(
+    "may open what calls on the hypervisor and disks of domains need, where all else is closed: %s",
+    (unit) => {
+      const allowed = (isDom0: boolean) => lines(isDom0)[unit].filter((line) => line.startsWith("DeviceAllow="));
+      for (const device of [
+        "/dev/xen/privcmd",
+        "/dev/xen/evtchn",
+        "/dev/xen/gntdev",
+        "/dev/loop-control",
+        "block-loop",
+        "/dev/mapper/control",
+      ])
+        expect(allowed(true)).toContain(`DeviceAllow=${device} rw`);
+      expect(allowed(false)).toEqual(["DeviceAllow=/dev/kvm rw"]);
+    },
+  );
+
+  it("are allowed devices that are there by then, and folders in which Xen's toolstack writes", () => {
+    const { daemon, guests } = lines(true);
+    for (const unit of [daemon, guests])
+      expect(unit.find((line) => line.startsWith("Wants=modprobe@"))).toContain(" modprobe@dm_snapshot.service");
+    expect(daemon).toContain('ReadWritePaths="/srv/xeno" -/run -/var/lib/xen -/var/log/xen');
+    expect(lines(false).daemon).toContain('ReadWritePaths="/srv/xeno"');
   });
 });
 

@@ -30,7 +30,29 @@ interface Unit {
   manager: Manager;
   /** Where Prometheus finds its metrics; null: nowhere. */
   metricsPort: number | null;
+  /** The machine is dom0 of a Xen host, and leases domains. */
+  isDom0: boolean;
 }
+
+/**
+ * What calls on the hypervisor and what domains' disks need of dom0's kernel. Their modules are loaded before the units begin: a device is
+ * allowed by the number that it has then.
+ */
+const XEN_MODULES = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-blkback", "xen-netback", "loop", "dm-snapshot"];
+const XEN_DEVICES = [
+  ...["privcmd", "hypercall", "evtchn", "gntdev", "gntalloc", "xenbus", "xenbus_backend"].map((name) => `/dev/xen/${name}`),
+  ...["/dev/loop-control", "block-loop", "/dev/mapper/control", "block-device-mapper"],
+];
+/** Where Xen's toolstack keeps its locks, its sockets, its logs and what it knows of domains. */
+const XEN_FOLDERS = ["/run", "/var/lib/xen", "/var/log/xen"];
+
+const modules = XEN_MODULES.map((name) => `modprobe@${name.replaceAll("-", "_")}.service`).join(" ");
+const [XENS_OWN, MODULES] = [`After=xen.service xenstored.service xenconsoled.service ${modules}\n`, `Wants=${modules}\n`];
+const startsAfterXen = (isDom0: boolean): string => (isDom0 ? `${XENS_OWN}${MODULES}` : "");
+
+/** What QEMU takes, where it is there. A process may open what the unit allows in whose control group it is. */
+const devices = (isDom0: boolean): string =>
+  ["/dev/kvm", ...(isDom0 ? XEN_DEVICES : [])].map((device) => `DeviceAllow=${device} rw\n`).join("");
 
 /**
  * What root has left: users of their own for guests and whose the files of these are, namespaces and mounts, a machine's network and its
@@ -77,9 +99,9 @@ PrivateNetwork=yes
 `;
 
 /** Stopping it ends all guests. */
-export const guestsUnitText = (manager: Manager): string => `[Unit]
+export const guestsUnitText = ({ manager, isDom0 }: Pick<Unit, "manager" | "isDom0">): string => `[Unit]
 Description=Guests of the xenoserver
-
+${startsAfterXen(isDom0)}
 [Service]
 Type=forking
 ExecStart=/bin/sh -c '${KEEPER}'
@@ -87,7 +109,7 @@ Slice=${SLICE}
 Delegate=cpu memory pids
 # each guest has a bound of its own; systemd's would be one for all of them
 TasksMax=infinity
-${manager === "system" ? GUESTS_CLOSED : ""}NoNewPrivileges=yes
+${manager === "system" ? `${GUESTS_CLOSED}${devices(isDom0)}` : ""}NoNewPrivileges=yes
 RestrictNamespaces=yes
 RestrictRealtime=yes
 LockPersonality=yes
@@ -96,17 +118,15 @@ SystemCallArchitectures=native
 `;
 
 /** The same of the daemon's; mounts of its own, capabilities and devices are beyond a user's systemd. */
-const closed = ({ node, program, folder, configFile }: Unit): string => `CapabilityBoundingSet=${CAPABILITIES}
+const closed = ({ node, program, folder, configFile, isDom0 }: Unit): string => `CapabilityBoundingSet=${CAPABILITIES}
 ProtectKernelLogs=yes
 ProtectSystem=strict
-ReadWritePaths=${quoted(folder)}
+ReadWritePaths=${quoted(folder)}${isDom0 ? XEN_FOLDERS.map((each) => ` -${each}`).join("") : ""}
 ProtectHome=tmpfs
 PrivateTmp=yes
 PrivateMounts=yes
-# what QEMU takes, where it is there
 DevicePolicy=closed
-DeviceAllow=/dev/kvm rw
-# the program and its data may lie in a home or below /tmp, of which nothing else is seen
+${devices(isDom0)}# the program and its data may lie in a home or below /tmp, of which nothing else is seen
 BindPaths=${bound(folder)}
 BindReadOnlyPaths=${bound(program)} ${bound(node)} ${bound(configFile, "-")}
 ProtectKernelModules=yes
@@ -121,7 +141,7 @@ const TARGET = { system: "multi-user.target", user: "default.target" };
 export const unitText = (unit: Unit): string => `[Unit]
 Description=Xenoserver
 After=${online[unit.manager].after}${GUESTS_UNIT}
-${online[unit.manager].wants}Requires=${GUESTS_UNIT}
+${online[unit.manager].wants}${startsAfterXen(unit.isDom0)}Requires=${GUESTS_UNIT}
 
 [Service]
 ExecStart=${commandOf(unit)}
@@ -201,10 +221,12 @@ export async function installUnit(folder: string, configFile: string, metricsPor
   const manager = process.getuid?.() === 0 ? "system" : "user";
   const at = manager === "system" ? "/etc/systemd/system" : userUnits();
   await mkdir(at, { recursive: true });
+  const { isDom0 } = await import("@xenoservers/guests");
   const program = await programFolder(path.dirname(entry));
+  const isXen = manager === "system" && (await isDom0());
   const units: readonly [string, string][] = [
-    [UNIT, unitText({ node, entry, program, folder: data, configFile: config, manager, metricsPort })],
-    [GUESTS_UNIT, guestsUnitText(manager)],
+    [UNIT, unitText({ node, entry, program, folder: data, configFile: config, manager, metricsPort, isDom0: isXen })],
+    [GUESTS_UNIT, guestsUnitText({ manager, isDom0: isXen })],
   ];
   const files: string[] = [];
   for (const [name, text] of units) {

@@ -15,6 +15,8 @@ export interface ConsoleDaemon {
 }
 
 export const XENCONSOLED: ConsoleDaemon = { name: "xenconsoled", settledSeconds: 2 };
+/** Of a domain with emulated hardware, by as much of its name as the kernel keeps; it ends with the domain, and makes its line once. */
+export const QEMU_OF_XEN: ConsoleDaemon = { name: "xen-qemu-system", settledSeconds: 0 };
 
 const textOf = (file: string): Promise<string> => readFile(file, "utf8").catch(() => "");
 

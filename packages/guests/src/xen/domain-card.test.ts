@@ -27,7 +27,7 @@ const SPEC: VmSpec = {
   ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 64, diskMib: 0, outputMibMax: 1 },
   ...{ network: true, egress: "none", inputs: KERNEL, engine: null, fuelMax: "1", seed: KERNEL, clockBaseMs: 0 },
 };
-const JOB = { customer: "cd".repeat(32), inputs: { entries: [], mounts: [] } };
+const JOB = { customer: "cd".repeat(32), inputs: { entries: [], mounts: [] }, spareMib: 128 };
 /** As a client asks for an offer (RFC 2131, figure 1). */
 const ASKS = Buffer.alloc(300);
 ASKS.set([1, 1, 6, 0, 1, 2, 3, 4]);
@@ -49,7 +49,7 @@ describe.skipIf(process.getuid?.() !== 0)("a domain's card", () => {
 
   async function open(inUse: readonly string[] = [], run = toolstack.run): Promise<Domains> {
     const all = new Domains({
-      ...{ xl: new Xl(run, toolstack.apart), kind: "pv", loader: null, stock: null, card: { kbitPerSecondMax: 1_250 } },
+      ...{ xl: new Xl(run, toolstack.apart), kind: "pv", loader: null, stock: null, emulates: false, card: { kbitPerSecondMax: 1_250 } },
       ...{ folder: path.join(folder, "domains"), cache: { folder: path.join(folder, "cache"), bytesMax: 0 }, log: () => {} },
       consoleDaemon: { name: "perl", settledSeconds: 0 },
     });

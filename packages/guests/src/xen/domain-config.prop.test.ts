@@ -21,7 +21,7 @@ function settingsOf(config: string): Map<string, string | number | string[]> {
     if (settings.has(key)) throw new Error(`${key} stands twice`);
     if (config[at] === "[") {
       at++;
-      const values = [text()];
+      const values = config[at] === "]" ? [] : [text()];
       while (config[at] === ",") {
         at++;
         values.push(text());
@@ -85,6 +85,27 @@ it("holds every value as it was, under its own key and no other", () => {
       expect(settings.get("max_maptrack_frames")).toBe(0);
       // Linux binds eight and more for each vCPU, beside those of its devices
       expect(settings.get("max_event_channels")).toBeGreaterThan(128 + 9 * given.vcpu);
+    }),
+  );
+});
+
+it("of emulated hardware names files of one folder, and devices of dom0's: nothing else of it is anybody's text", () => {
+  const folder = fc.string({ unit: fc.constantFrom("a", "/", ",", '"', "\\", " ", "=", "'") });
+  const emulation = fc.record({ folder, hasScreen: fc.boolean(), hasMedium: fc.boolean() });
+  fc.assert(
+    fc.property(plan, emulation, devices, (given, emulated, disks) => {
+      const settings = settingsOf(domainConfig({ ...given, kind: "hvm", kernel: null, ramdisk: null, emulation: emulated }, disks));
+      expect(settings.get("type")).toBe("hvm");
+      expect(settings.get("device_model_override")).toBe(`${emulated.folder}/device-model`);
+      expect(settings.get("dm_restrict")).toBe(1);
+      expect(settings.get("vnc")).toBe(emulated.hasScreen ? 1 : 0);
+      expect(settings.get("vnclisten")).toBe(emulated.hasScreen ? "unix:screen.sock,share=ignore,power-control=off" : undefined);
+      const words = settings.get("device_model_args_hvm") as string[];
+      const drives = words.filter((_, place) => place % 2 === 1).map((word) => word.split(",")[0]);
+      const writable = disks.slice(0, 2).filter(({ isWritable }) => isWritable);
+      expect(drives).toEqual([...writable.map(({ device }) => `file=${device}`), ...(emulated.hasMedium ? ["file=medium.iso"] : [])]);
+      expect(words.filter((_, place) => place % 2 === 0).every((word) => word === "-drive")).toBe(true);
+      expect([settings.has("kernel"), settings.has("cmdline")]).toEqual([false, false]);
     }),
   );
 });

@@ -7,19 +7,23 @@
 import type { Overlay } from "./disk-overlay.ts";
 import { cardSetting, type CardRules } from "./domain-card.ts";
 import type { DiskFile, DomainDevice } from "./domain-disk.ts";
+import { emulationSettings, type Emulation } from "./emulated-config.ts";
 
 /** How a domain meets the hypervisor: with hardware's page tables and no emulated devices, or by Xen's own calls alone. */
 export const DOMAIN_KINDS = ["pvh", "pv"] as const;
 export type DomainKind = (typeof DOMAIN_KINDS)[number];
 
 export interface DomainPlan {
-  kind: DomainKind;
+  /** HVM: with a BIOS and emulated hardware, which `emulation` says. */
+  kind: DomainKind | "hvm";
   /** Both are made of the lease's id, by `domainName` and `domainUuid`. */
   name: string;
   uuid: string;
-  kernel: string;
+  /** Null where its BIOS finds one. */
+  kernel: string | null;
   ramdisk: string | null;
   commandLine: string;
+  emulation?: Emulation;
   memoryMib: number;
   vcpu: number;
   /** The file of its first disk. */
@@ -56,6 +60,9 @@ export function quoted(text: string): string {
   return `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`;
 }
 
+const written = (value: string | number | readonly string[]): string | number =>
+  typeof value === "object" ? `[${value.map(quoted).join(",")}]` : typeof value === "number" ? value : quoted(value);
+
 /** What happens where the domain ends by itself: it stays as it is until its end was read. */
 const KEPT = ["on_poweroff", "on_reboot", "on_crash", "on_watchdog", "on_soft_reset"] as const;
 
@@ -76,14 +83,13 @@ function diskSetting({ device, isWritable }: DomainDevice, place: number): strin
 
 /** A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. `devices`: its disks. */
 export function domainConfig(plan: Omit<DomainPlan, "disk" | "over" | "beside">, devices: readonly DomainDevice[]): string {
-  const { kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu, card } = plan;
+  const { kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu, card, emulation } = plan;
   const settings: readonly (readonly [key: string, value: string | number])[] = [
     ["name", quoted(name)],
     ["uuid", quoted(uuid)],
     ["type", quoted(kind)],
-    ["kernel", quoted(kernel)],
+    ...(kernel === null ? [] : [["kernel", quoted(kernel)] as const, ["cmdline", quoted(commandLine)] as const]),
     ...(ramdisk === null ? [] : [["ramdisk", quoted(ramdisk)] as const]),
-    ["cmdline", quoted(commandLine)],
     ["memory", memoryMib],
     ["maxmem", memoryMib],
     ["vcpus", vcpu],
@@ -97,6 +103,7 @@ export function domainConfig(plan: Omit<DomainPlan, "disk" | "over" | "beside">,
     ["passthrough", quoted("disabled")],
     ...KEPT.map((key) => [key, quoted("preserve")] as const),
     ...(devices.length === 0 ? [] : [["disk", `[${devices.map(diskSetting).join(",")}]`] as const]),
+    ...(emulation ? emulationSettings(emulation, devices).map(([key, value]) => [key, written(value)] as const) : []),
     ...(card ? [["vif", `[${quoted(cardSetting(card))}]`] as const] : []),
   ];
   return settings.map(([key, value]) => `${key}=${value}\n`).join("");

@@ -23,7 +23,7 @@ const SPEC: VmSpec = {
   ...{ network: false, egress: "none", inputs: KERNEL, engine: null, fuelMax: "1", seed: KERNEL, clockBaseMs: 0 },
 };
 
-const JOB = { customer: "cd".repeat(32), inputs: { entries: [], mounts: [] } };
+const JOB = { customer: "cd".repeat(32), inputs: { entries: [], mounts: [] }, spareMib: 128 };
 
 describe("a domain that is saved", () => {
   let folder: string;
@@ -40,7 +40,7 @@ describe("a domain that is saved", () => {
     terminal = await openTerminal();
     toolstack.tty = terminal.tty;
     domains = new Domains({
-      ...{ xl: new Xl(toolstack.run, toolstack.apart), kind: "pv", loader: null, stock: null, card: null, log: () => {} },
+      ...{ xl: new Xl(toolstack.run, toolstack.apart), kind: "pv", loader: null, stock: null, card: null, emulates: false, log: () => {} },
       ...{ folder: path.join(folder, "domains"), cache: { folder: path.join(folder, "cache"), bytesMax: 0 } },
       consoleDaemon: { name: "perl", settledSeconds: 0 },
     });

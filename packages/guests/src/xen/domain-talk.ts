@@ -5,7 +5,7 @@
 import { codeOf } from "../thrown.ts";
 import type { ConsoleDaemon } from "./console-daemon.ts";
 import { isConsoleKept, keepConsole, printedBytes, typeOn } from "./domain-console.ts";
-import type { Xl } from "./xl.ts";
+import type { ConsoleLine, Xl } from "./xl.ts";
 
 /** How often what it prints is looked for, and what it printed last may be on its way. */
 export const POLL_MS = 250;
@@ -26,6 +26,8 @@ interface TalkOf {
   /** The domain's own. */
   folder: string;
   outputMibMax: number;
+  /** Which of its lines is its console. */
+  line: ConsoleLine;
 }
 
 export class DomainTalk {
@@ -39,14 +41,14 @@ export class DomainTalk {
   async keep(id: number): Promise<void> {
     for (const deadline = Date.now() + CONSOLE_MS; ; await pause(POLL_MS)) {
       if (await this.keepNow(id)) return;
-      if (Date.now() > deadline) throw new Error("xenconsoled opens no console for the domain: is it running?");
+      if (Date.now() > deadline) throw new Error(`${this.#of.daemon.name} opens no console for the domain: is it running?`);
     }
   }
 
   /** False where there is no console of it now: one that is gone has another in its place soon, or its domain has ended. */
   async keepNow(id: number): Promise<boolean> {
-    const { xl, daemon, folder, outputMibMax } = this.#of;
-    const tty = await xl.console(id);
+    const { xl, daemon, folder, outputMibMax, line } = this.#of;
+    const tty = await xl.console(id, line);
     return tty !== null && (await keepConsole(folder, { tty, daemon }, outputMibMax).catch(isAbsent));
   }
 
@@ -66,8 +68,8 @@ export class DomainTalk {
   }
 
   async type(id: number, bytes: Uint8Array): Promise<void> {
-    const { xl, daemon } = this.#of;
-    const tty = await xl.console(id);
+    const { xl, daemon, line } = this.#of;
+    const tty = await xl.console(id, line);
     if (tty === null) throw new Error("the domain has no console");
     await typeOn({ tty, daemon }, bytes);
   }

@@ -16,6 +16,7 @@ import { guestTextEnd, readGuestFile } from "../guest-files.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
+import { DeviceModel } from "./device-model.ts";
 import { DomainCard, cardNodes } from "./domain-card.ts";
 import { CONSOLE_LOG, boundOf, leaveConsole, printedBytes } from "./domain-console.ts";
 import { overlayLost } from "./disk-overlay.ts";
@@ -28,7 +29,7 @@ import { DomainSaving } from "./domain-save.ts";
 import { DomainSessions } from "./domain-sessions.ts";
 import { DomainStreams } from "./domain-streams.ts";
 import { DomainTalk, POLL_MS } from "./domain-talk.ts";
-import type { ConsoleDaemon } from "./console-daemon.ts";
+import { QEMU_OF_XEN, type ConsoleDaemon } from "./console-daemon.ts";
 import type { WireCommand } from "./console-wire.ts";
 import type { DomainWatch } from "./domain-watch.ts";
 import type { ListedDomain, ShutdownReason } from "./listing.ts";
@@ -90,6 +91,8 @@ export class Domain {
   readonly ended: Promise<DomainEnd>;
   /** Null where it was ordered without one. */
   readonly card: DomainCard | null;
+  /** What emulates its hardware; null where it has none that is. */
+  readonly deviceModel: DeviceModel | null;
   /**
    * What its customer asks of what runs in it; of an image's alone. Others are saved, and a Linux that goes on from there, with consoles
    * beside its first, takes its disk's event channel away (ADR 73).
@@ -124,7 +127,11 @@ export class Domain {
     this.#streams = token.jobToken === "" ? null : new DomainStreams(token.folder, token.outputMibMax * MIB);
     const { folder, outputMibMax } = token;
     this.card = spec.network ? new DomainCard(folder) : null;
-    this.#talk = new DomainTalk({ xl: parts.xl, daemon: parts.consoleDaemon, folder, outputMibMax });
+    this.deviceModel = plan.emulation ? new DeviceModel(folder, token.name) : null;
+    // what a BIOS boots speaks on the machine's serial line, a kernel that is given on Xen's own console
+    const isSerial = plan.emulation !== undefined && plan.kernel === null;
+    const line = isSerial ? "serial/0" : "console";
+    this.#talk = new DomainTalk({ xl: parts.xl, daemon: isSerial ? QEMU_OF_XEN : parts.consoleDaemon, line, folder, outputMibMax });
     const { xl, wireCommand } = parts;
     this.sessions = this.#streams && new DomainSessions({ xl, wireCommand, id: () => this.#id() });
     this.#saving = new DomainSaving({
@@ -137,6 +144,15 @@ export class Domain {
 
   get #progressFile(): string {
     return path.join(this.token.folder, "progress");
+  }
+
+  /** Which domain dom0's kernel was told all of: one that was made a moment before its daemon was killed has no disks. */
+  get #madeFile(): string {
+    return path.join(this.token.folder, "made");
+  }
+
+  async #isMade({ id }: ListedDomain): Promise<boolean> {
+    return (await readFile(this.#madeFile, "utf8").catch(() => "")) === String(id);
   }
 
   async #progress(): Promise<Progress> {
@@ -178,8 +194,10 @@ export class Domain {
       const nodes = [...deviceNodes(id, devices), ...(this.sessions ? consoleNodes(id) : [])];
       if (nodes.length > 0) await xl.write(nodes);
       if (this.sessions) for (const owned of consoleOwners(id)) await xl.own(owned);
+      await this.deviceModel?.check(await xl.deviceModel(id));
       await this.#attachCard(id);
       await disksAreOpen(id, devices.length);
+      await writeOwn(this.#madeFile, String(id));
     };
     try {
       await asDevices(disksOf(this.#plan), made);
@@ -249,7 +267,7 @@ export class Domain {
     if (this.#over) return;
     const progress = await this.#progress();
     const found = await this.#found();
-    if (progress === "restarting" && !found) return this.#restart();
+    if (progress === "restarting" && (!found || (found.paused && !(await this.#isMade(found))))) return this.#restart();
     if (!found) return this.#end(await this.#endOfGone());
     if (found.shutdown === null) await this.#attachCard(found.id);
     if (progress !== "begun" && found.paused) return this.begin();
@@ -371,6 +389,7 @@ export class Domain {
     if (await this.#found()) throw new Error(`the domain ${this.token.name} could not be destroyed`);
     if (!this.#ending) return;
     await this.card?.leave();
+    await this.deviceModel?.leave();
     for (const { file, over } of disksOf(this.#plan)) for (const each of over ? [file, over.base] : [file]) await rm(each, { force: true });
   }
 
@@ -408,12 +427,13 @@ export class Domain {
   bootFiles(): Map<string, string> {
     const { vm } = this.spec;
     const { kernel, ramdisk } = this.#plan;
-    if (vm.kind !== "kernel") return new Map();
+    if (vm.kind !== "kernel" || kernel === null) return new Map();
     return new Map([[vm.kernel, kernel], ...(vm.initrd !== null && ramdisk !== null ? [[vm.initrd, ramdisk] as const] : [])]);
   }
 
   /** It stands still meanwhile. Leaves the snapshot in that folder, or nothing. Throws in words for its customer. */
   async snapshot(to: string): Promise<void> {
+    if (this.deviceModel) throw new Error("a domain with emulated hardware cannot be kept here: order it without --screen and --iso");
     if (this.#streams) throw new Error("a domain of an image cannot be kept here: its job and its answer lie on disks beside its own");
     if (this.#settling) throw new Error("the domain starts again, or has ended");
     await this.#saving.take(to);

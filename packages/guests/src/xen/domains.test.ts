@@ -27,8 +27,8 @@ const IMAGE = {
   ...{ kind: "oci", image: KERNEL, layers: [{ digest: KERNEL, compression: "none" }], args: ["sh"], env: [], workdir: "/", user: "" },
   hostname: "",
 } satisfies VmSpec["vm"];
-const NOTHING_ELSE = { loader: null, stock: null, card: null };
-const JOB = { customer: "cd".repeat(32), inputs: { entries: [], mounts: [] } };
+const NOTHING_ELSE = { loader: null, stock: null, card: null, emulates: false };
+const JOB = { customer: "cd".repeat(32), inputs: { entries: [], mounts: [] }, spareMib: 128 };
 
 describe("a server's domains", () => {
   let folder: string;
@@ -208,6 +208,20 @@ describe("a server's domains", () => {
     const found = await domains.adopt(token, SPEC);
     await until(async () => toolstack.domains[0]?.paused === false);
     expect(await readFile(path.join(token.folder, "progress"), "utf8")).toBe("begun");
+    await found.kill();
+    terminal.close();
+  });
+
+  it("that were half made again when their daemon was killed, before dom0's kernel was told of their disks, are made anew", async () => {
+    const { token } = await prepare();
+    await writeFile(path.join(token.folder, "progress"), "restarting");
+    const half = toolstack.domains.splice(0)[0]!;
+    toolstack.add(NAME, half.uuid);
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
+    const found = await domains.adopt(token, SPEC);
+    await until(async () => toolstack.domains[0]?.paused === false);
+    expect(toolstack.domains).toMatchObject([{ name: NAME, id: half.id + 2 }]);
     await found.kill();
     terminal.close();
   });

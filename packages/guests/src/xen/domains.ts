@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { kernelProblem, kernelSizeProblem, type VmSpec } from "@xenoservers/protocol";
+import { kernelProblem, kernelSizeProblem, screenMibOf, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import type { Cache } from "../qemu/images/cache.ts";
 import type { Stock } from "../qemu/images/stock.ts";
@@ -17,6 +17,7 @@ import { Domain, type DomainToken, type DomainWork } from "./domain.ts";
 import { layOutSaved, restored, savedVm, type SavedDomain } from "./domain-fork.ts";
 import { XENCONSOLED, type ConsoleDaemon } from "./console-daemon.ts";
 import { ringCommand, type WireCommand } from "./console-wire.ts";
+import { bootsByGrub } from "./boot-settings.ts";
 import { leaveConsole } from "./domain-console.ts";
 import type { CardRules } from "./domain-card.ts";
 import { leaveNetwork } from "./domain-network.ts";
@@ -28,6 +29,7 @@ import { writeSeed } from "./domain-seed.ts";
 import { domainName, domainUuid, hasMark } from "./domain-names.ts";
 import { markIn } from "./domain-mark.ts";
 import { DomainWatch } from "./domain-watch.ts";
+import { DEVICE_MODEL_MIB, MEDIUM, isEmulated, layOutDeviceModel, leaveDeviceModel } from "./device-model.ts";
 import type { DomainKind, DomainPlan } from "./domain-config.ts";
 import { trialKernel } from "./trial-kernel.ts";
 import { XlError, type Xl } from "./xl.ts";
@@ -47,6 +49,8 @@ export interface DomainJob {
   blobFile(digest: string): string;
   /** What it goes on from, where its specification says a snapshot. */
   from?: SavedDomain | null;
+  /** Of the lease's memory, beside what the domain takes in any case. */
+  spareMib: number;
   /** Aborted where nobody wants it any more. */
   signal?: AbortSignal;
 }
@@ -60,6 +64,8 @@ interface DomainsOptions {
   stock: Stock | null;
   /** Of network cards; null where something that they need is missing. */
   card: CardRules | null;
+  /** Whether there are domains with a BIOS and emulated hardware. */
+  emulates: boolean;
   /** For disks that are made once. */
   cache: Cache;
   /** For the domains of leases. */
@@ -79,36 +85,61 @@ export interface Bootable {
   stock: Stock | null;
   /** What network cards may do; null where there are none. */
   card: CardRules | null;
+  /** Domains with a BIOS and emulated hardware (HVM). */
+  emulates: boolean;
+}
+
+/**
+ * Whether it is a domain with emulated hardware: only where nothing less shows what was ordered, or boots it. A kernel that is given, and
+ * a disk that GRUB boots beside Xen's own devices, need none.
+ */
+const wantsEmulation = ({ vm, screen }: VmSpec, { loader, emulates }: Bootable): boolean =>
+  screen === true || (vm.kind === "disk" && (vm.image === null || vm.iso !== null || (loader === null && emulates)));
+
+/** What QEMU may take of dom0's memory for such a domain, in MiB; 0 for others. */
+export const deviceModelMibOf = (spec: VmSpec, bootable: Bootable): number =>
+  wantsEmulation(spec, bootable) ? DEVICE_MODEL_MIB + screenMibOf(spec) : 0;
+
+interface LaidOut {
+  /** Of the files that xl reads. */
+  kernelMib: number;
+  /** It is a disk that nothing less than a BIOS boots here. */
+  needsBios: boolean;
 }
 
 /** A domain's folder, and the network that one that is gone had. */
 async function removed(folder: string): Promise<void> {
   await leaveNetwork(folder);
+  await leaveDeviceModel(folder, path.basename(folder));
   await rm(folder, { recursive: true, force: true });
 }
 
 /** What of a specification no domain is here, in words for its customer; null when one can be it. */
 export function domainProblem(
   { vm, firmware, devices, tpm, screen, network, engine }: VmSpec,
-  { loader, stock, card }: Bootable,
+  { loader, stock, card, emulates }: Bootable,
 ): string | null {
   const disk = vm.kind === "disk" ? vm : null;
+  const emulation = "this server's host makes no domains with emulated hardware (HVM; xeno serve --check says why there)";
   const checks: readonly (readonly [isRight: boolean, why: string])[] = [
     [
       vm.kind !== "oci" || stock !== null,
       "this server boots no OCI images (packages for them are missing): order --kernel FILE --initrd FILE",
     ],
     [
-      disk === null || loader !== null,
+      disk === null || loader !== null || emulates,
       "this server boots no disk images (packages for them are missing): order --kernel FILE --initrd FILE",
     ],
-    [disk === null || disk.image !== null, "a Xen domain boots from a disk image here, not from a medium: order --vm FILE"],
-    [disk === null || disk.iso === null, "a Xen domain has no medium here: order it without --iso"],
-    [(disk?.image?.url ?? null) === null, "this server's domains boot images that are sent: give --vm a file"],
+    [disk === null || disk.image !== null || emulates, `${emulation}, and a medium boots on one: order --vm FILE`],
+    [disk === null || disk.iso === null || emulates, `${emulation}, and others have no CD drive: order it without --iso`],
+    [
+      [disk?.image, disk?.iso].every((each) => (each?.url ?? null) === null),
+      "this server's domains boot images that are sent: give --vm and --iso files",
+    ],
+    [devices === "virtio", "a Xen domain has no UEFI, TPM or emulated network card here, which Windows needs: order it without --windows"],
     [firmware === "bios", "a Xen domain has no UEFI firmware here: order it without --uefi"],
-    [devices === "virtio", "a Xen domain has no emulated devices here: order it without --windows"],
     [!tpm, "a Xen domain has no TPM here: order it without --tpm"],
-    [screen !== true, "a Xen domain has no screen here: order it without --screen"],
+    [screen !== true || emulates, `${emulation}, and only these have screens: order it without --screen`],
     [
       !network || card !== null,
       "this server's domains have no network (something for it is missing): order without --network, --ssh-key and --egress",
@@ -164,7 +195,14 @@ export class Domains {
     try {
       const { outputMibMax, diskMib, vm } = spec;
       const jobToken = vm.kind === "oci" ? newToken() : "";
-      const kernelMib = await this.#laidOut({ ...job, spec }, folder, jobToken);
+      const { kernelMib, needsBios } = await this.#laidOut({ ...job, spec }, folder, jobToken);
+      const deviceModelMib = needsBios ? DEVICE_MODEL_MIB + screenMibOf(spec) : deviceModelMibOf(spec, this.#options);
+      if (deviceModelMib > job.spareMib)
+        throw new Refusal(
+          "job",
+          `the disk has no settings of GRUB's for Linux, so QEMU boots it: order ${deviceModelMib} MiB more memory, or --screen`,
+        );
+      if (deviceModelMib > 0) await layOutDeviceModel(folder, name, deviceModelMib);
       const token = { folder, name, uuid: domainUuid(this.#mark, name), outputMibMax, diskMib, jobToken, boot: await bootOfHost() };
       const work = { spec, plan: await this.#planOf(token, spec), kernelMib };
       if (from) return await restored(this.#domain(token, work), { folder, signal });
@@ -175,25 +213,30 @@ export class Domains {
     }
   }
 
-  /** The domain's files in its folder; what xl reads of them, in MiB. Throws Refusal where they cannot be what they are said to be. */
-  async #laidOut({ name: lease, spec, blobFile, from, signal, ...job }: DomainJob, folder: string, token: string): Promise<number> {
+  /** The domain's files in its folder; what xl reads of them. Throws Refusal where they cannot be what they are said to be. */
+  async #laidOut({ name: lease, spec, blobFile, from, signal, ...job }: DomainJob, folder: string, token: string): Promise<LaidOut> {
     const { vm, diskMib, memoryMib } = spec;
     const { stock, cache } = this.#options;
     const file = path.join(folder, DISK);
     if (vm.kind === "oci" && stock) {
       await layOutImage({ ...job, spec, blobFile, signal, folder, file, token }, stock, cache);
-      return Math.ceil(((await stat(stock.kernel)).size + (await stat(stock.initrd)).size) / MIB);
+      return { kernelMib: Math.ceil(((await stat(stock.kernel)).size + (await stat(stock.initrd)).size) / MIB), needsBios: false };
     }
+    let needsBios = false;
     if (from) await layOutSaved(from, { folder, file, signal });
     else if (vm.kind === "disk" && vm.image !== null) {
       const { digest, format } = vm.image;
       const image = { image: blobFile(digest), format, digest, diskMib, folder, lease, signal };
-      await held(await imageBase(image, { ...cache, customer: job.customer }), path.join(folder, BASE));
+      const own = { ...cache, customer: job.customer };
+      const base = await imageBase(image, own);
+      await held(base, path.join(folder, BASE));
+      needsBios = this.#options.emulates && !(await bootsByGrub(path.join(folder, BASE), path.basename(base), own));
       growTo(path.join(folder, BASE), diskMib * MIB);
       await blankDisk(file, overlayMib(diskMib));
       await writeSeed(vm.seed, { blobFile, to: path.join(folder, SEED) });
-    }
-    if (vm.kind !== "kernel") return LOADER_MIB;
+    } else if (vm.kind === "disk" && diskMib > 0) await blankDisk(file, diskMib);
+    if (vm.kind === "disk" && vm.iso !== null) await held(blobFile(vm.iso.digest), path.join(folder, MEDIUM));
+    if (vm.kind !== "kernel") return { kernelMib: LOADER_MIB, needsBios };
     const { kernel, initrd } = vm;
     const kernelBytes = (await stat(blobFile(kernel))).size;
     const initrdBytes = initrd === null ? 0 : (await stat(blobFile(initrd))).size;
@@ -204,7 +247,7 @@ export class Domains {
     await held(blobFile(kernel), path.join(folder, "kernel"));
     if (initrd !== null) await held(blobFile(initrd), path.join(folder, "ramdisk"));
     if (diskMib > 0 && !from) await blankDisk(file, diskMib);
-    return Math.ceil((kernelBytes + initrdBytes) / MIB);
+    return { kernelMib: Math.ceil((kernelBytes + initrdBytes) / MIB), needsBios };
   }
 
   /**
@@ -221,8 +264,8 @@ export class Domains {
       signal?.throwIfAborted();
       const again = await domain.make(signal).catch((second: unknown) => second);
       if (again === undefined) return domain;
-      const kernel = path.join(token.folder, "trial");
-      await writeFile(kernel, trialKernel(), { mode: 0o600 });
+      const kernel = work.plan.emulation ? null : path.join(token.folder, "trial");
+      if (kernel !== null) await writeFile(kernel, trialKernel(), { mode: 0o600 });
       const plan = { ...work.plan, kernel, ramdisk: null, commandLine: "" };
       const control = this.#domain(token, { ...work, plan, kernelMib: 1 });
       if (await control.make(signal).catch((failed: unknown) => failed)) throw error;
@@ -231,10 +274,14 @@ export class Domains {
     }
   }
 
-  async #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib, network }: VmSpec): Promise<DomainPlan> {
+  async #planOf({ folder, name, uuid }: DomainToken, { vm, vcpu, memoryMib, diskMib, network, screen }: VmSpec): Promise<DomainPlan> {
     const [base, seed] = [path.join(folder, BASE), path.join(folder, SEED)];
-    const { kind, stock, card } = this.#options;
-    const all = { kind, name, uuid, vcpu, memoryMib, ...(network && card ? { card } : {}) };
+    const { stock, card } = this.#options;
+    const emulation = (await isEmulated(folder))
+      ? { folder, hasScreen: screen === true, hasMedium: vm.kind === "disk" && vm.iso !== null }
+      : null;
+    const kind = emulation ? "hvm" : this.#options.kind;
+    const all = { kind, name, uuid, vcpu, memoryMib, ...(network && card ? { card } : {}), ...(emulation ? { emulation } : {}) } as const;
     if (vm.kind === "oci") {
       const beside = await disksOfImage(folder);
       const boots = {
@@ -246,7 +293,7 @@ export class Domains {
     }
     return {
       ...all,
-      kernel: vm.kind === "kernel" ? path.join(folder, "kernel") : (this.#options.loader ?? ""),
+      kernel: vm.kind === "kernel" ? path.join(folder, "kernel") : emulation ? null : (this.#options.loader ?? ""),
       ramdisk: vm.kind === "kernel" && vm.initrd !== null ? path.join(folder, "ramdisk") : null,
       commandLine: vm.kind === "kernel" ? vm.append : "",
       disk: diskMib > 0 ? path.join(folder, DISK) : null,

@@ -22,6 +22,8 @@ export class Toolstack {
   readonly restored: string[] = [];
   /** Of each domain's console. */
   tty: string | null = null;
+  /** The process that emulates each domain's hardware. */
+  deviceModel: number | null = null;
   /** Why a configuration makes no domain; null: it does. */
   refuses: (config: string) => string | null = () => null;
   /** Called for each domain that was made. */
@@ -49,9 +51,9 @@ export class Toolstack {
     if (command === "create") return this.#create(await readFile(rest.at(-1)!, "utf8"));
     if (command === "restore") return this.#restore(rest[2]!, rest[3]!);
     if (program === "xenstore-write" || program === "xenstore-chmod") return "";
-    const at = this.domains.findIndex(({ id }) => String(id) === rest[0]);
+    const at = this.domains.findIndex(({ id }) => String(id) === rest.at(-1));
     const domain = this.domains[at];
-    if (!domain) throw Object.assign(new Error("failed"), { stderr: `${rest[0]} is an invalid domain identifier (rc=-6)\n` });
+    if (!domain) throw Object.assign(new Error("failed"), { stderr: `${rest.at(-1)} is an invalid domain identifier (rc=-6)\n` });
     if (command === "destroy") this.domains.splice(at, 1);
     if (command === "pause" || command === "unpause") domain.paused = command === "pause";
     if (command === "shutdown") domain.shutdown = "poweroff";
@@ -82,7 +84,8 @@ export class Toolstack {
   }
 
   #read(file: string): string {
-    if (this.tty === null || !/^\/local\/domain\/\d+\/console\/tty$/.test(file)) throw new Error("couldn't read path");
+    if (/^\/local\/domain\/\d+\/image\/device-model-pid$/.test(file) && this.deviceModel !== null) return `${this.deviceModel}\n`;
+    if (this.tty === null || !/^\/local\/domain\/\d+\/(?:console|serial\/0)\/tty$/.test(file)) throw new Error("couldn't read path");
     return `${this.tty}\n`;
   }
 

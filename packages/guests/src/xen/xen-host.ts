@@ -2,8 +2,7 @@
  * What this machine can do with Xen: tried, not believed. Every part says in words what is missing and what to start or install. Who
  * controls the inputs: the owner's machine.
  */
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { openStock, stockProblem, type Stock } from "../qemu/images/stock.ts";
 import { domainUuid, hasMark } from "./domain-names.ts";
@@ -11,7 +10,10 @@ import { messageOf } from "../thrown.ts";
 import { overlaysMissing } from "./disk-overlay.ts";
 import { isThere } from "./domain-disk.ts";
 import { networkMissing } from "./domain-network.ts";
+import { DEVICE_MODEL_MIB, DeviceModel, layOutDeviceModel, leaveDeviceModel } from "./device-model.ts";
 import { domainConfig, type DomainKind } from "./domain-config.ts";
+import { emulationMissing } from "./emulation-host.ts";
+import type { ListedDomain } from "./listing.ts";
 import { TRIAL_MEMORY_MIB, trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
 import type { XenInfo } from "./xen-info.ts";
@@ -28,6 +30,8 @@ export interface XenHost {
   stockWhy: string;
   /** What network cards need and is missing; null where there can be some. */
   networkWhy: string | null;
+  /** What domains with emulated hardware need and is missing; null where there can be some. */
+  emulationWhy: string | null;
   /** For domains of leases, those that run already included. */
   roomMib: number;
   /** As offers and results name it. */
@@ -38,6 +42,11 @@ export type XenHostState = { ok: true; host: XenHost } | { ok: false; why: strin
 
 const TRIAL_MS = 120_000;
 const POLL_MS = 200;
+/** As little as a BIOS starts in. */
+const EMULATED_MEMORY_MIB = 64;
+const SCREEN_TRIAL_MIB = 64;
+const TRIAL = "xeno-trial-";
+const OLD_MS = 3_600_000;
 
 /** Whether this system is the one that may make domains. */
 export async function isDom0(): Promise<boolean> {
@@ -66,30 +75,88 @@ async function missing(info: XenInfo, kind: DomainKind): Promise<string | null> 
   return lacks === undefined ? null : `this hypervisor gives no ${lacks}, which ${kind} domains need: set xen.guests to another kind`;
 }
 
-/** A real domain, from its making to its end: what it runs ends it at once. */
-async function tried(xl: Xl, kind: DomainKind, mark: string): Promise<void> {
-  const folder = await mkdtemp(path.join(tmpdir(), "xeno-trial-"));
-  const name = `xeno-trial-${process.pid}`;
+interface Trial {
+  xl: Xl;
+  folder: string;
+  name: string;
+  uuid: string;
+  /** As it is listed; undefined where it is not. */
+  here(): Promise<ListedDomain | undefined>;
+}
+
+/** Of daemons that were killed as they tried, long ago: another may try just now. */
+async function sweepTrials(within: string): Promise<void> {
+  for (const each of await readdir(within)) {
+    const folder = path.join(within, each);
+    if (!each.startsWith(TRIAL) || (await stat(folder)).mtimeMs > Date.now() - OLD_MS) continue;
+    await leaveDeviceModel(folder, each);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Calls with what a domain needs that is made to be tried; nothing of it is left. `within`: where its files lie. */
+async function tried(xl: Xl, { mark, within }: { mark: string; within: string }, call: (trial: Trial) => Promise<void>): Promise<void> {
+  await sweepTrials(within);
+  const folder = await mkdtemp(path.join(within, TRIAL));
+  const name = `${TRIAL}${process.pid}`;
   const here = async () => (await xl.list()).find((domain) => domain.name === name);
+  try {
+    await call({ xl, folder, name, uuid: domainUuid(mark, name), here });
+  } finally {
+    const left = await here().catch(() => undefined);
+    if (left) await xl.destroy(left.id).catch(() => {});
+    await leaveDeviceModel(folder, name);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Its number, once it is made. */
+async function madeOf({ xl, folder, here }: Trial, config: string): Promise<number> {
+  await writeFile(path.join(folder, "domain.cfg"), config);
+  await xl.create(path.join(folder, "domain.cfg"), { kernelMib: 1 });
+  const id = (await here())?.id;
+  if (id === undefined) throw new Error("the domain that was made is not listed");
+  return id;
+}
+
+/** A real domain, from its making to its end: what it runs ends it at once. */
+async function runsTrial(trial: Trial, kind: DomainKind): Promise<void> {
+  const { xl, folder, name, uuid, here } = trial;
   const until = async (is: () => Promise<boolean>, why: string): Promise<void> => {
     for (const deadline = Date.now() + TRIAL_MS; !(await is()); await new Promise((resolve) => setTimeout(resolve, POLL_MS)))
       if (Date.now() > deadline) throw new Error(why);
   };
+  const kernel = path.join(folder, "kernel");
+  await writeFile(kernel, trialKernel());
+  const plan = { kind, name, uuid, kernel, ramdisk: null, commandLine: "", memoryMib: TRIAL_MEMORY_MIB, vcpu: 1 };
+  const id = await madeOf(trial, domainConfig(plan, []));
+  await until(async () => (await xl.console(id)) !== null, "xenconsoled opens no console for it");
+  await xl.unpause(id);
+  await until(async () => (await here())?.shutdown !== null, "it does not run");
+}
+
+/** One with emulated hardware, as far as that somebody could look at its screen. */
+async function showsTrial(trial: Trial): Promise<void> {
+  const { xl, folder, name, uuid } = trial;
+  await layOutDeviceModel(folder, name, DEVICE_MODEL_MIB + SCREEN_TRIAL_MIB);
+  const emulation = { folder, hasScreen: true, hasMedium: false };
+  const plan = { kind: "hvm", name, uuid, kernel: null, ramdisk: null, commandLine: "", memoryMib: EMULATED_MEMORY_MIB, vcpu: 1 } as const;
+  const id = await madeOf(trial, domainConfig({ ...plan, emulation }, []));
+  const deviceModel = new DeviceModel(folder, name);
+  await deviceModel.check(await xl.deviceModel(id));
+  const screen = await deviceModel.screen();
+  screen.destroy();
+}
+
+/** What domains with emulated hardware lack here, in words for the owner; null where one was made. */
+async function emulationProblem(xl: Xl, info: XenInfo, of: { mark: string; within: string }): Promise<string | null> {
+  const missing = await emulationMissing(info);
+  if (missing !== null) return `no screens, media or BIOS (HVM): they need ${missing}`;
   try {
-    const kernel = path.join(folder, "kernel");
-    await writeFile(kernel, trialKernel());
-    const plan = { kind, name, kernel, ramdisk: null, commandLine: "", memoryMib: TRIAL_MEMORY_MIB, vcpu: 1 };
-    await writeFile(path.join(folder, "domain.cfg"), domainConfig({ ...plan, uuid: domainUuid(mark, name) }, []));
-    await xl.create(path.join(folder, "domain.cfg"), { kernelMib: 1 });
-    const id = (await here())?.id;
-    if (id === undefined) throw new Error("the domain that was made is not listed");
-    await until(async () => (await xl.console(id)) !== null, "xenconsoled opens no console for it");
-    await xl.unpause(id);
-    await until(async () => (await here())?.shutdown !== null, "it does not run");
-  } finally {
-    const left = await here().catch(() => undefined);
-    if (left) await xl.destroy(left.id).catch(() => {});
-    await rm(folder, { recursive: true, force: true });
+    await tried(xl, of, showsTrial);
+    return null;
+  } catch (error) {
+    return `no screens, media or BIOS (HVM): one was tried: ${messageOf(error)}`;
   }
 }
 
@@ -122,14 +189,17 @@ export async function openXenHost(
   const why = await missing(info, kind);
   if (why !== null) return { ok: false, why };
   try {
-    await tried(xl, kind, mark);
+    await mkdir(cache, { recursive: true, mode: 0o700 });
+    const of = { mark, within: cache };
+    await tried(xl, of, (trial) => runsTrial(trial, kind));
+    const emulationWhy = await emulationProblem(xl, info, of);
     const running = (await xl.list()).filter(({ uuid }) => hasMark(mark, uuid));
     const roomMib = running.reduce((sum, { memoryMib }) => sum + memoryMib, info.freeMib);
     const images = { stock: await openStock(cache, "domain"), stockWhy: (await stockProblem("domain")) ?? "" };
     const missingNet = await networkMissing();
     const networkWhy = missingNet && `no network: it needs ${missingNet}`;
     const engine = `xen-${info.version}-${kind}`;
-    return { ok: true, host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, networkWhy, engine } };
+    return { ok: true, host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, networkWhy, emulationWhy, engine } };
   } catch (error) {
     return { ok: false, why: `a domain (${kind}) was tried: ${messageOf(error)}` };
   }

@@ -23,6 +23,23 @@ describe("xl", () => {
     await expect(xl.pause(9)).rejects.toMatchObject({ name: "XlError", message: "xl pause: 9 is an invalid domain identifier (rc=-6)" });
   });
 
+  it("that says something else first says what went wrong", async () => {
+    const stderr =
+      "libxl: warning: libxl_dm.c:1923:libxl__build_device_model_args_new: Domain 1:No way to get local access disk to image: xvda\n" +
+      "Disk will be available via PV drivers but not as an emulated disk.\nlibxl: error: libxl_dm.c:3146: Domain 1:QEMU did not start\n";
+    const xl = new Xl(() => Promise.reject(Object.assign(new Error("failed"), { stderr })));
+    await expect(xl.create("/f/domain.cfg", { kernelMib: 1 })).rejects.toThrow(
+      "xl create: libxl: error: libxl_dm.c:3146: Domain 1:QEMU did not start",
+    );
+  });
+
+  it("has a device model by its number alone", async () => {
+    const toolstack = new Toolstack();
+    expect(await new Xl(toolstack.run).deviceModel(1)).toBeNull();
+    toolstack.deviceModel = 217;
+    expect(await new Xl(toolstack.run).deviceModel(1)).toBe(217);
+  });
+
   it("is given room for what a kernel unpacks to, and ends where nobody wants its domain any more", async () => {
     const given: { timeoutMs: number; dataMibMax: number; signal?: AbortSignal }[] = [];
     const left = new AbortController();

@@ -6,6 +6,7 @@
 import { execFile, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
+import { isRecord } from "../json.ts";
 import { firstLineOf } from "../thrown.ts";
 import { offerNodes, parseOffer, type ConsoleOffer, type DomainConsole } from "./domain-consoles.ts";
 import { parseInfo, type XenInfo } from "./xen-info.ts";
@@ -21,6 +22,9 @@ const CREATE_MS = 600_000;
 const RESTORE_MS = 30 * 60_000;
 /** Of its own memory, beside what a kernel unpacks to: libxc reads it with the rights of dom0's root. */
 const BUILDER_MIB = 512;
+
+/** Xen's own, of xenconsoled; and an emulated serial line, of QEMU. */
+export type ConsoleLine = "console" | "serial/0";
 
 interface Bounds {
   timeoutMs?: number;
@@ -47,6 +51,14 @@ const runHere: Run = async (program, args, { timeoutMs, dataMibMax, signal }) =>
 };
 
 type RunApart = (program: string, args: readonly string[], log: string) => Promise<void>;
+
+/** What libxl says beside what went wrong: of disks that QEMU is told of by us, that it is told of none. */
+const IS_REMARK = /^(?:libxl: (?:debug|info|notice|warning):|Disk will be available via PV drivers)/;
+
+function complaintOf(cause: unknown): string {
+  const said = isRecord(cause) && typeof cause["stderr"] === "string" ? cause["stderr"].split("\n") : [];
+  return said.find((line) => line.trim() !== "" && !IS_REMARK.test(line)) ?? firstLineOf(cause);
+}
 
 /** Progress, which libxc tells as it tells what went wrong. */
 const IS_PROGRESS = /^(?:xc: (?:progress|info|detail)|Saving to )/;
@@ -88,7 +100,7 @@ export class Xl {
       return await this.#run(program, args, given);
     } catch (cause) {
       if (signal?.aborted === true) throw cause;
-      throw new XlError(`${program} ${args[0] ?? ""}: ${firstLineOf(cause).slice(0, 300)}`, { cause });
+      throw new XlError(`${program} ${args[0] ?? ""}: ${complaintOf(cause).slice(0, 300)}`, { cause });
     }
   }
 
@@ -157,22 +169,28 @@ export class Xl {
     await this.#ask("xl", ["unpause", String(id)]);
   }
 
-  /** Asks the domain's kernel to power down; it may not listen. */
+  /** Asks the domain's kernel to power down, by the button of an emulated machine where it knows nothing of Xen; it may not listen. */
   async askToEnd(id: number): Promise<void> {
-    await this.#ask("xl", ["shutdown", String(id)]);
+    await this.#ask("xl", ["shutdown", "-F", String(id)]);
   }
 
   async askToRestart(id: number): Promise<void> {
-    await this.#ask("xl", ["reboot", String(id)]);
+    await this.#ask("xl", ["reboot", "-F", String(id)]);
   }
 
   async destroy(id: number): Promise<void> {
     await this.#ask("xl", ["destroy", String(id)]);
   }
 
-  /** The pseudo-terminal that xenconsoled has opened for the domain; only dom0 can have written its name. Null until there is one. */
-  async console(id: number): Promise<string | null> {
-    const tty = await this.#ask("xenstore-read", [`/local/domain/${id}/console/tty`]).catch(() => "");
+  /** The pseudo-terminal of one of the domain's lines; only dom0 can have written its name. Null until there is one. */
+  async console(id: number, line: ConsoleLine = "console"): Promise<string | null> {
+    const tty = await this.#ask("xenstore-read", [`/local/domain/${id}/${line}/tty`]).catch(() => "");
     return /^\/dev\/pts\/\d{1,9}$/.test(tty.trim()) ? tty.trim() : null;
+  }
+
+  /** The process that emulates the domain's hardware, as libxl started it; null where it says of none. */
+  async deviceModel(id: number): Promise<number | null> {
+    const pid = (await this.#ask("xenstore-read", [`/local/domain/${id}/image/device-model-pid`]).catch(() => "")).trim();
+    return /^[1-9]\d{0,8}$/.test(pid) ? Number(pid) : null;
   }
 }

@@ -27,13 +27,27 @@ const DENIED = {
  * Words of perl(1): takes these calls from itself, for good, and becomes the program that its arguments name. A filter's instructions are
  * those of seccomp(2): code, jump if true, jump if false, operand.
  */
-export const WITHOUT_CALLS = `
+const wordsWithout = (denied: readonly number[], last: string): string => `
 my $refuse = pack 'SCCL', 0x06, 0, 0, 0x00050000 | ${ENOSYS};
 my $filter = pack('SCCL', 0x20, 0, 0, 4) . pack('SCCL', 0x15, 1, 0, 0xc000003e) . pack('SCCL', 0x06, 0, 0, 0x80000000);
 $filter .= pack('SCCL', 0x20, 0, 0, 0) . pack('SCCL', 0x35, 0, 1, 0x40000000) . $refuse;
-$filter .= pack('SCCL', 0x15, 0, 1, $_) . $refuse for ${Object.values(DENIED).join(", ")};
-$filter .= pack 'SCCL', 0x06, 0, 0, 0x7fff0000;
+$filter .= pack('SCCL', 0x15, 0, 1, $_) . $refuse for ${denied.join(", ")};
+${last}$filter .= pack 'SCCL', 0x06, 0, 0, 0x7fff0000;
 my $program = pack 'S x![P] P', length($filter) / 8, $filter;
 syscall(157, 22, 2, $program, 0, 0) == 0 or die "a filter of calls (seccomp): $!\\n";
 exec { $ARGV[0] } @ARGV or die "$ARGV[0]: $!\\n";
 `;
+
+export const WITHOUT_CALLS = wordsWithout(Object.values(DENIED), "");
+
+/** Of processes; clone3(2) hides its flags from a filter, and C libraries go on with clone(2). */
+const BEGINS = { fork: 57, vfork: 58, clone3: 435 } as const;
+const CLONE = 56;
+const CLONE_THREAD = 0x1_0000;
+
+/** The same, and no process beside its own: a clone(2) makes threads alone. It comes last, for it reads another word. */
+export const WITHOUT_PROCESSES = wordsWithout(
+  [...Object.values(DENIED), ...Object.values(BEGINS)],
+  `$filter .= pack('SCCL', 0x15, 0, 3, ${CLONE}) . pack('SCCL', 0x20, 0, 0, 16) . pack('SCCL', 0x45, 1, 0, ${CLONE_THREAD}) . $refuse;
+`,
+);

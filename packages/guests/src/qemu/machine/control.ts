@@ -6,6 +6,7 @@ import { StdinPort } from "../oci/stdin-port.ts";
 import { SHELL_PORTS, VM_FILES, shellDevice, shellPortName, shellSocket } from "./plan.ts";
 import { QmpError, connectSocket } from "./qmp.ts";
 import { ShellPorts } from "./shell-ports.ts";
+import { Viewers } from "./viewers.ts";
 import { boxPath, type Vm } from "./vm.ts";
 
 /** Ports of the namespace's loopback that lead to the guest's. */
@@ -15,8 +16,6 @@ const INPUT_BYTES_MAX = 64 * 1024;
 const NANOSECONDS_PER_MS = 1_000_000;
 /** How often the agent of a guest that boots is asked, about a quarter of a minute each. */
 const BOOT_TRIES = 20;
-/** Of one machine: QEMU holds a picture for each. */
-const VIEWERS_MAX = 4;
 
 export class Control {
   readonly #vm: Vm;
@@ -24,8 +23,7 @@ export class Control {
   readonly shell: ShellPorts;
   readonly namespace: NetNamespace;
   readonly #hasNetwork: boolean;
-  readonly #hasScreen: boolean;
-  #viewers = 0;
+  readonly #viewers: Viewers | null;
   #console: Promise<Socket> | null = null;
   #stdin: Promise<StdinPort> | null = null;
   readonly #forwards = new Map<number, number>();
@@ -37,7 +35,7 @@ export class Control {
   ) {
     this.#vm = vm;
     this.#hasNetwork = hasNetwork;
-    this.#hasScreen = hasScreen;
+    this.#viewers = hasScreen ? new Viewers(boxPath(vm.folder, VM_FILES.screen)) : null;
     this.agent = new GuestAgent(() => connectSocket(boxPath(vm.folder, VM_FILES.agent)));
     this.shell = new ShellPorts({
       start: wakeShell ? { by: "init", wake: wakeShell } : { by: "agent", agent: this.agent, names: PORTS.map(shellPortName) },
@@ -74,16 +72,10 @@ export class Control {
     return this.namespace.connect(from);
   }
 
-  /** Its screen, as QEMU speaks for it: RFB (RFC 6143) without a password. Throws QmpError where it has none, or many look at it. */
+  /** One viewer's connection to its screen. Throws QmpError where it has none, or many look at it. */
   async screen(): Promise<Socket> {
-    if (!this.#hasScreen) throw new QmpError("this machine was ordered without a screen: run it with --screen");
-    if (this.#viewers >= VIEWERS_MAX) throw new QmpError(`at most ${VIEWERS_MAX} viewers look at a machine's screen at once`);
-    this.#viewers++;
-    const socket = await connectSocket(boxPath(this.#vm.folder, VM_FILES.screen)).catch((error: unknown) => {
-      this.#viewers--;
-      throw error;
-    });
-    return socket.once("close", () => this.#viewers--);
+    if (!this.#viewers) throw new QmpError("this machine was ordered without a screen: run it with --screen");
+    return this.#viewers.open();
   }
 
   async #forward(port: number): Promise<number> {

@@ -7,6 +7,7 @@ import { endingOf } from "../qemu/vm-ends.ts";
 import type { Gates } from "../qemu/vm-gates.ts";
 
 const NO_CARD = "this domain was ordered without a network card: run it with --network, --ssh-key or --egress";
+const NO_SCREEN = "this domain was ordered without a screen: run it with --screen";
 const NO_SHELL =
   "xeno exec, xeno cp and an agent reach images' domains alone here: use its console, or a network card (--ssh-key, --network)";
 const NO_AGENT = "an image's Xen domain has no agent here: xeno exec and xeno cp reach what runs in it";
@@ -23,7 +24,7 @@ function controlsOf(domain: Domain, snapshot: GuestControls["snapshot"]): GuestC
     resize: (window) => sessions?.resize(window),
     open: (port) => (domain.card ? domain.card.connect(port) : Promise.reject(new Error(NO_CARD))),
     shell: () => (sessions ? sessions.shell.open() : Promise.reject(new Error(NO_SHELL))),
-    screen: refused("a Xen domain has no screen here"),
+    screen: () => (domain.deviceModel && spec.screen === true ? domain.deviceModel.screen() : Promise.reject(new Error(NO_SCREEN))),
     agent: refused(sessions ? NO_AGENT : NO_SHELL),
     reboot: sessions ? refused("an image's job runs once: order it again") : () => domain.reboot(),
     snapshot,

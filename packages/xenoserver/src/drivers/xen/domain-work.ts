@@ -1,6 +1,6 @@
 /** A domain against what was ordered. Who controls the inputs: the customer, every byte. */
 import { blobsOfVm, ifCanonical, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
-import { domainProblem, type Bootable } from "@xenoservers/guests";
+import { deviceModelMibOf, domainProblem, type Bootable } from "@xenoservers/guests";
 import { digestOf, egressCheck, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
 import { filesOf } from "../qemu/machine-work.ts";
@@ -11,7 +11,7 @@ const MIB = 1024 * 1024;
 const OVERHEAD_MIB = 8;
 const GUEST_MIB_PER_TABLE_MIB = 128;
 
-const overheadMib = ({ memoryMib, vcpu }: MachineJob["spec"]): number =>
+export const overheadMib = ({ memoryMib, vcpu }: MachineJob["spec"]): number =>
   OVERHEAD_MIB + vcpu + Math.ceil(memoryMib / GUEST_MIB_PER_TABLE_MIB);
 
 export function neededForDomain(job: MachineJob): NeededBlob[] {
@@ -28,6 +28,8 @@ export function domainWorkProblem(crypto: Crypto, ordered: Ordered, job: Machine
   } = ordered;
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = [...blobs, ...filesOf(job)].reduce((sum, { size }) => sum + size, 0);
+  const deviceModelMib = deviceModelMibOf(spec, bootable);
+  const ownMib = overheadMib(spec) + deviceModelMib;
   const wrong = firstProblem([
     [ifCanonical(() => vmJobHashOf(crypto, spec)) === order.jobHash, "the machine is not the one that was ordered"],
     [ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs, "the inputs are not the ones that were ordered"],
@@ -40,8 +42,8 @@ export function domainWorkProblem(crypto: Crypto, ordered: Ordered, job: Machine
     egressCheck(spec, ordered),
     [spec.vcpu <= resources.vcpu, "the machine has more vCPUs than the lease"],
     [
-      spec.memoryMib + overheadMib(spec) <= resources.memoryMib,
-      `the lease's memory must hold the guest's and ${overheadMib(spec)} MiB for Xen itself`,
+      spec.memoryMib + ownMib <= resources.memoryMib,
+      `the lease's memory must hold the guest's and ${ownMib} MiB for Xen itself${deviceModelMib > 0 ? " and QEMU" : ""}`,
     ],
     [spec.diskMib <= resources.diskMib, "the machine's disk is larger than the lease's"],
     [bytes <= (resources.diskMib + resources.memoryMib) * MIB, "images and inputs are larger than the lease"],

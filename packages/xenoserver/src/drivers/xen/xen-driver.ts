@@ -23,7 +23,7 @@ import { openGates, type BeyondGate, type EgressPolicy, type Gates } from "../qe
 import type { MachineJob, Work } from "../work.ts";
 import { runningDomain } from "./domain-guest.ts";
 import { DomainSnapshots } from "./domain-snapshots.ts";
-import { domainWorkProblem, neededForDomain } from "./domain-work.ts";
+import { domainWorkProblem, neededForDomain, overheadMib } from "./domain-work.ts";
 
 interface XenDriverOptions {
   host: XenHost;
@@ -62,15 +62,17 @@ function machineOf(work: Work): MachineJob {
   return work.vm;
 }
 
-function jobOf({ lease, order, work, blobFile, signal }: GuestJob): DomainJob {
+function jobOf({ lease, po, order, work, blobFile, signal }: GuestJob): DomainJob {
   const { spec, inputs } = machineOf(work);
-  return { ...{ name: lease, customer: order.party, spec, inputs, blobFile }, ...(signal ? { signal } : {}) };
+  const spareMib = po.resources.memoryMib - spec.memoryMib - overheadMib(spec);
+  return { ...{ name: lease, customer: order.party, spec, inputs, spareMib, blobFile }, ...(signal ? { signal } : {}) };
 }
 
 /** What all domains of one server live off. */
 interface Parts {
   cache: string;
   card: CardRules | null;
+  emulates: boolean;
   domains: Domains;
   gates: Gates;
   kept: DomainSnapshots;
@@ -78,11 +80,12 @@ interface Parts {
 
 async function openParts({ host, folder, inUse, snapshots, egress, log, ...options }: XenDriverOptions): Promise<Parts> {
   const { xl, kind, loader, stock, networkWhy } = host;
+  const emulates = host.emulationWhy === null;
   const card = networkWhy === null ? cardRules(egress) : null;
   const cache = { folder: path.join(folder, "cache"), bytesMax: options.imageCacheGib * GIB };
   for (const each of [cache.folder, options.recordFolder]) await mkdir(each, { recursive: true, mode: 0o700 });
   const domains = new Domains({
-    ...{ xl, kind, loader, stock, card, cache, log, folder: path.join(folder, "domains") },
+    ...{ xl, kind, loader, stock, card, emulates, cache, log, folder: path.join(folder, "domains") },
     ...(options.consoleDaemon ? { consoleDaemon: options.consoleDaemon } : {}),
   });
   await domains.open(inUse);
@@ -90,7 +93,7 @@ async function openParts({ host, folder, inUse, snapshots, egress, log, ...optio
   const isPublic = publicAddresses(parseRanges(egress.allow));
   const gates = await openGates(options.recordFolder, { ...egress, isPublic, ...beyond }, log);
   const kept = new DomainSnapshots({ ...snapshots, folder: path.join(folder, "kept"), kind, log });
-  return { cache: cache.folder, card, domains, gates, kept };
+  return { cache: cache.folder, card, emulates, domains, gates, kept };
 }
 
 /** Null where the job's domain may reach nothing. */
@@ -132,21 +135,21 @@ export async function createXenDriver(options: XenDriverOptions): Promise<GuestD
   const { crypto, log } = options;
   const { engine, loader, stock } = options.host;
   const parts = await openParts(options);
-  const { cache, card, domains, gates, kept } = parts;
+  const { cache, card, emulates, domains, gates, kept } = parts;
   return {
     name: "xen",
     engine,
     sandbox: { strength: "strong", why: "" },
     capabilities: {
       ...{ console, network: network && card !== null, breakpoints },
-      ...{ snapshots: true, screens: false, images: false, filesInMemory: false },
+      ...{ snapshots: true, screens: emulates, images: false, filesInMemory: false },
     },
     assurances,
     holds: [],
     offered: () => ({ sandbox: "strong", vmEngine: engine }),
     problemWith: (work, ordered) =>
       work.kind === "machine"
-        ? domainWorkProblem(crypto, ordered, work.vm, { loader, stock, card })
+        ? domainWorkProblem(crypto, ordered, work.vm, { loader, stock, card, emulates })
         : "a machine was ordered, not a WebAssembly job",
     neededBlobs: async (work) => neededForDomain(machineOf(work)),
     isSegment: () => false,

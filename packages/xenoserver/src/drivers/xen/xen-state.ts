@@ -9,6 +9,7 @@ export function xenState(xen: XenHostState): DriverState {
   const notes = [`Xen ${info.version}, ${kind} domains`, `${info.freeMib} of ${info.memoryMib} MiB free`, `shares by ${info.scheduler}`];
   if (xen.host.loader === null) notes.push(xen.host.loaderWhy);
   if (xen.host.stock === null) notes.push(xen.host.stockWhy);
+  notes.push(xen.host.emulationWhy ?? "screens and media (HVM)");
   if (xen.host.networkWhy !== null) notes.push(xen.host.networkWhy);
   return { ...state, present: true, reason: notes.join("; "), room: { vcpu: info.cpus, memoryMib: roomMib } };
 }
