@@ -147,7 +147,7 @@ describe("placing an order", () => {
   it("refuses before it orders where this machine's clock is far off", async () => {
     info({ now: Date.now() - 3_600_000 });
     await expect(placeOrder(client, wanted, JOB)).rejects.toMatchObject({
-      ...{ code: "bad_input", message: expect.stringContaining("clock is 60 minutes ahead of the broker's") },
+      ...{ code: "bad_input", message: expect.stringContaining("clock is 60 min ahead of the broker's") },
     });
     expect(client.submitted).toEqual([]);
   });
