@@ -59,6 +59,8 @@ function answerWith({ offer, po, order = (signed) => signed, grants }: Cheat): v
   };
 }
 
+const STRANGE = { payload: "e30=", signatures: [{ keyid: "0".repeat(64), sig: "A".repeat(86) + "==" }] };
+
 /** The market as it describes itself when the order is signed. */
 const info = (over: Partial<MarketInfo>) => (client.answers.market = () => ({ ...market.info, ...over }));
 
@@ -106,6 +108,10 @@ describe("a purchase order", () => {
     "for another of the customer's orders": [
       { order: () => market.order(customer, { conditions: [{ key: "region", op: "=", value: "eu" }] }) },
       /another order than the one that was signed here/,
+    ],
+    "whose offer is of a later version than this library knows": [
+      { po: { offer: { ...STRANGE, payloadType: "application/vnd.xenoservers.offer.v99+json" } } },
+      /there is a document of a later version in its offer: upgrade xeno/,
     ],
     "whose offer nobody granted the key for": [{ grants: [] }, /not rightly signed/],
   };
