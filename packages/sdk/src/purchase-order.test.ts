@@ -1,6 +1,6 @@
 import { DEFAULT_TIMINGS } from "@xenoservers/market";
 import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
-import type { RouteReply, SignedDocument } from "@xenoservers/protocol";
+import type { Envelope, RouteReply, SignedDocument } from "@xenoservers/protocol";
 import { PAPER_PRICE, PaperMarket, Random, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
@@ -59,7 +59,10 @@ function answerWith({ offer, po, order = (signed) => signed, grants }: Cheat): v
   };
 }
 
-const STRANGE = { payload: "e30=", signatures: [{ keyid: "0".repeat(64), sig: "A".repeat(86) + "==" }] };
+const STRANGE: Pick<Envelope, "payload" | "signatures"> = {
+  payload: "e30=",
+  signatures: [{ keyid: "0".repeat(64), sig: `${"A".repeat(86)}==` }],
+};
 
 /** The market as it describes itself when the order is signed. */
 const info = (over: Partial<MarketInfo>) => (client.answers.market = () => ({ ...market.info, ...over }));

@@ -273,6 +273,11 @@ export class LeaseRunner implements LeaseContext {
     this.#guestRun.release();
   }
 
+  /** Once it is open, it ends as a job that is refused: what its customer asks for cannot be had here. */
+  turnAway(why: string): void {
+    this.#intake.unreadable(why);
+  }
+
   attach(pipe: Pipe): void {
     this.#attachments.attach(pipe);
   }
