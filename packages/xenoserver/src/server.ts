@@ -33,11 +33,11 @@ import { newRecord, type Filed } from "./lease/journal.ts";
 import { factWorld } from "./lease/lease-facts.ts";
 import { roomProblem, type RoomProblem, type RoomRules } from "./lease/kept-room.ts";
 import { LeaseRunner } from "./lease/lease-runner.ts";
-import type { RunnerWorld } from "./lease/runner-world.ts";
+import type { RunnerWorld, ServersOwn } from "./lease/runner-world.ts";
 import { offerOf, termsOf, type Listing, type MarketTerms } from "./listing.ts";
 import { OwnOffers } from "./own-offers.ts";
 
-export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "seen" | "server" | "drivers" | "encrypt" | "channelMemory"> {
+export interface ServerOptions extends Omit<RunnerWorld, ServersOwn> {
   drivers: readonly GuestDriver[];
   connect: LinkOptions["connect"];
   /** As it is at first; `change` brings another. */
@@ -123,8 +123,8 @@ export class XenoServer {
       ...options,
       drivers: driversByName(options.drivers),
       encrypt: options.encrypt ?? sealResult,
-      server: this.id,
-      channelMemory: new MemoryShare(CHANNEL_MEMORY_BYTES),
+      ...{ server: this.id, channelMemory: new MemoryShare(CHANNEL_MEMORY_BYTES) },
+      marketNow: () => (this.#terms === null ? null : options.timers.now() - (this.#clock?.offsetMs ?? 0)),
       seen: () => this.#seen,
       submit: (envelope, delivery) => this.#link.submit(envelope, delivery),
       over: (lease) => {

@@ -238,7 +238,7 @@ export class LeaseRunner implements LeaseContext {
     this.#handingIn.stop();
     this.log("lease over", { why });
     if (!this.record.result) await this.#guestRun.kill();
-    this.record.overAt = this.world.timers.now();
+    this.record.overAt = this.world.marketNow() ?? this.world.timers.now();
     await this.save();
     if (!this.record.guest) await this.#intake.setAside();
     this.#keptBytes = null;
