@@ -132,7 +132,10 @@ describe("credit", () => {
     expect(first["document"]).toMatchObject({ payloadType: expect.stringContaining("credit") });
     expect(await pay(customer.party)).toEqual(first);
     for (const different of [{ amountNanos: "6" }, { source: "card" }, { party: other.party }])
-      expect(await pay(customer.party, different)).toMatchObject({ code: "id_reused", reference: "wire-1" });
+      expect(await pay(customer.party, different)).toMatchObject({
+        ...{ code: "id_reused", reference: "wire-1" },
+        why: `wire-1 is booked: 0.000000005 credits from bank to ${customer.party}; another payment needs another reference`,
+      });
     expect(await available(customer)).toBe(before + 5n);
     expect(await available(other)).toBe(0n);
   });

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Identity } from "@xenoservers/sdk";
 import type { Payload } from "@xenoservers/protocol";
+import { Desk } from "@xenoservers/xenocorp/parts";
 import { Harness, type ServerParty } from "./harness.ts";
 
 let h: Harness;
@@ -132,6 +133,39 @@ describe("the judge's absence is nobody's silence", () => {
     await h.later(60_000);
     const owner = (await h.store.load("party", [server.owner.party])).get(server.owner.party);
     expect(owner?.data.record).toMatchObject({ completed: 0, ownerFailures: 0 });
+  });
+
+  it("is there too where nothing can be written down, as on a full disk, though the database answers", async () => {
+    const lease = await open({ durationMsMax: 3_000_000, budgetNanos: "3000000" });
+    await h.pass(10_000);
+    await claim(lease, 1, 9_000);
+    const { commit } = h.store;
+    h.store.commit = () => Promise.reject(new Error("could not extend file: No space left on device"));
+    for (let at = 0; at < 90; at++) {
+      h.now += 1_000;
+      await h.desk.runTimers().catch(() => {});
+      if (at % 10 === 9) await expect(claim(lease, 2, 10_000 + at * 1_000)).rejects.toThrow("No space left");
+    }
+    h.store.commit = commit;
+    await h.desk.runTimers();
+    expect((await h.lease(lease)).state).toBe("open");
+    await h.pass(1_000);
+    expect((await claim(lease, 2, 15_000)).code).toBeUndefined();
+  });
+
+  it("is filed by the next start where a broker ends before it has", async () => {
+    const lease = await open({ durationMsMax: 3_000_000, budgetNanos: "3000000" });
+    await h.pass(10_000);
+    await claim(lease, 1, 9_000);
+    h.now += 600_000;
+    const { commit } = h.store;
+    h.store.commit = () => Promise.reject(new Error("it ends here"));
+    await expect(h.desk.hear()).rejects.toThrow("it ends here");
+    h.store.commit = commit;
+    const next = new Desk(h.desk.services, { toServer: () => {}, event: () => {}, keyRevoked: () => {} });
+    h.now += 2_000;
+    await next.runTimers();
+    expect((await h.lease(lease)).state).toBe("open");
   });
 
   it("gives an acceptance, a delivery and a window the time that a gap took", async () => {

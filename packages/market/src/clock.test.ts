@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { clockAllowanceMs, clockIsRight, clockWasSet, clockBetween } from "./clock.ts";
+import { clockAllowanceMs, clockIsRight, clockWasSet, clockBetween, clockWords } from "./clock.ts";
 
 describe("a clock beside the market's", () => {
   it.each([
@@ -19,6 +19,14 @@ describe("a clock beside the market's", () => {
     const isRight = (offsetMs: number, errorMs: number): boolean => clockIsRight({ offsetMs, errorMs }, allowedMs);
     expect([isRight(2_500, 0), isRight(-2_500, 0), isRight(2_501, 1), isRight(-3_000, 500)]).toEqual([true, true, true, true]);
     expect([isRight(2_501, 0), isRight(-2_502, 1), isRight(7_200_000, 500)]).toEqual([false, false, false]);
+  });
+
+  it("is said in the largest unit of which there are two", () => {
+    const words = [-2_500, 119_999, 120_000, -7_200_000, 259_200_000].map((offsetMs) => clockWords({ offsetMs }));
+    expect(words).toEqual(
+      ["2.5 s behind", "120.0 s ahead of", "2 min ahead of", "2 h behind", "3 days ahead of"].map((each) => `${each} the market's`),
+    );
+    expect(clockWords({ offsetMs: 5_400_000 }, "the broker's")).toBe("90 min ahead of the broker's");
   });
 
   it("was set when two readings cannot both be of a clock that only went on", () => {

@@ -3,6 +3,7 @@
  * within a few seconds by the broker's; where the two differ by more than half of that, orders lapse that nobody refused. Who controls the
  * inputs: the server (its clock), the network (the round trip, half of which is doubt in its favour).
  */
+import { spanWords } from "./duration.ts";
 import type { LeaseTimings } from "./lease/timings.ts";
 
 export interface ClockReading {
@@ -18,9 +19,9 @@ export const clockBetween = (theirs: number, askedAt: number, answeredAt: number
   errorMs: Math.max(0, Math.ceil((answeredAt - askedAt) / 2)),
 });
 
-/** For people. */
-export const clockWords = ({ offsetMs }: Pick<ClockReading, "offsetMs">): string =>
-  `${(Math.abs(offsetMs) / 1_000).toFixed(1)} s ${offsetMs < 0 ? "behind" : "ahead of"} the market's`;
+/** For people: how far a clock is off another one, the market's where no other is named. */
+export const clockWords = ({ offsetMs }: Pick<ClockReading, "offsetMs">, whose = "the market's"): string =>
+  `${spanWords(offsetMs)} ${offsetMs < 0 ? "behind" : "ahead of"} ${whose}`;
 
 export const clockAllowanceMs = ({ acceptWithinMs }: Pick<LeaseTimings, "acceptWithinMs">): number => Math.floor(acceptWithinMs / 2);
 

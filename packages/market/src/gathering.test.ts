@@ -78,6 +78,61 @@ describe("what is gathered", () => {
     expect([gathers(gathered, "s_1"), gathers(gathered, "s_2")]).toEqual([false, false]);
   });
 
+  /** How much of this time is gathered for, on how many servers on average, where somebody's orders come and go like this. */
+  function gatheredBy(count: number, ordersAt: (now: number) => (typeof LARGE)[]): number {
+    const gathered = new GatheredRoom();
+    const there = servers(...Array.from({ length: count }, (_, i) => named(`s_${i}`)));
+    const [step, end] = [5_000, 4 * 3_600_000];
+    let sum = 0;
+    for (let now = 0; now < end; now += step) {
+      const orders = ordersAt(now).toSorted((a, b) => a.since - b.since);
+      gathered.turn([...new Map(orders.toReversed().map((order) => [order.customer, order])).values()].toReversed(), there, now);
+      sum += [...there.keys()].filter((server) => gathers(gathered, server)).length;
+    }
+    return sum / (end / step);
+  }
+  /** The nth such order is placed at n times this, and withdrawn once it has gathered for the first time. */
+  const oneAfterAnother = (everyMs: number, party: (n: number) => string) => (now: number) => {
+    const lives = GATHER_AFTER_MS + GATHER_FIRST_MS;
+    const nths = Array.from({ length: Math.ceil(lives / everyMs) + 1 }, (_, i) => Math.floor(now / everyMs) - i);
+    return nths.filter((n) => n >= 0 && now - n * everyMs < lives).map((n) => waits(`o${n}`, party(n), n * everyMs, 8));
+  };
+
+  it("is no more for a party that withdraws its order and places it again", () => {
+    expect(
+      gatheredBy(
+        1,
+        oneAfterAnother(GATHER_FIRST_MS, () => "a"),
+      ),
+    ).toBeLessThan(0.22);
+    expect(
+      gatheredBy(
+        40,
+        oneAfterAnother(GATHER_FIRST_MS, () => "a"),
+      ),
+    ).toBeLessThan(0.22);
+  });
+
+  it("is no more for many parties in turns: a fifth of the one server's time, a twentieth of a large market's room", () => {
+    const inTurns = oneAfterAnother(5_000, (n) => `p${n}`);
+    expect(gatheredBy(1, inTurns)).toBeLessThan(0.22);
+    expect(gatheredBy(40, inTurns) / 40).toBeLessThan(0.055);
+    expect(gatheredBy(40, inTurns) / 40).toBeGreaterThan(0.03);
+  });
+
+  it("is there for one that waits long, though others come before it in turns", () => {
+    const others = oneAfterAnother(5_000, (n) => `p${n}`);
+    const gathered = new GatheredRoom();
+    const there = servers(named("s_1"));
+    let isOurs = false;
+    for (let now = 0; now < 4 * 3_600_000; now += 5_000) {
+      const first = [LARGE, ...others(now)].toSorted((a, b) => a.since - b.since);
+      gathered.turn(first, there, now);
+      isOurs ||= now > 600_000 && gathers(gathered, "s_1") && !gathered.isForAnother(named("s_1"), LARGE);
+    }
+    expect(isOurs).toBe(true);
+  });
+
   it("is a quarter of the servers at most, each for one order, those first that wait longest", () => {
     const scenes = fc.record({
       count: fc.integer({ min: 1, max: 20 }),

@@ -1,8 +1,9 @@
 /**
  * Room that is gathered for an order that has waited long: on one server what comes free is given to nobody else for a while, so that an
  * order for much of a server is not passed over for ever by small ones. It is what batch schedulers call a reservation beside backfill
- * (Lifka, "The ANL/IBM SP Scheduling System", 1995), without a promise: whoever gathers pays nothing, so it is bounded in time and number.
- * Who controls the inputs: customers (which orders wait, how long), owners (the candidates).
+ * (Lifka, "The ANL/IBM SP Scheduling System", 1995), without a promise: whoever gathers pays nothing, so it is bounded in time and number,
+ * for each order, each party and each server: an order that is withdrawn and placed again, or five parties in turns, gather no more.
+ * Who controls the inputs: customers (which orders wait, how long, under how many parties), owners (the candidates).
  */
 import { asRested, compareRanks, exclusionOf, rankOf, type Candidate } from "./matching.ts";
 import type { WaitingOrder } from "./waiting.ts";
@@ -12,7 +13,7 @@ export const GATHER_AFTER_MS = 60_000;
 /** How long it gathers the first time; each later time twice as long as before. */
 export const GATHER_FIRST_MS = 120_000;
 export const GATHER_LONGEST_MS = 3_600_000;
-/** How many times as long as it has gathered it then rests: a fifth of its time at most is gathering. */
+/** How many times as long as it has gathered it then rests, as do its party and the server: a fifth of each one's time is gathering. */
 const REST = 4;
 /** One of so many servers at a time has its room gathered, and one where there are fewer. */
 const SHARE = 4;
@@ -33,6 +34,14 @@ interface Gathering {
   order: WaitingOrder;
   server: string;
   nth: number;
+  since: number;
+}
+
+/** What was gathered for a party on a server: until then neither of them gathers again. */
+interface Rest {
+  customer: string;
+  server: string;
+  until: number;
 }
 
 type For = Pick<WaitingOrder, "id" | "customer">;
@@ -40,6 +49,7 @@ type For = Pick<WaitingOrder, "id" | "customer">;
 export class GatheredRoom {
   /** By server. */
   readonly #gatherings = new Map<string, Gathering>();
+  #rests: Rest[] = [];
   /** The time for which an order was last given a server, or none was found. */
   #looked = new Map<string, number>();
 
@@ -59,24 +69,20 @@ export class GatheredRoom {
       const nth = gatheringTime(now - since);
       if (nth !== null) times.set(id, nth);
     }
-    const changed: string[] = [];
-    for (const [server, { order, nth }] of this.#gatherings) {
-      const candidate = candidates.get(server);
-      if (candidate && times.get(order.id) === nth && couldTakeSoon(candidate, order, now)) continue;
-      this.#gatherings.delete(server);
-      changed.push(server);
-    }
+    const changed = this.#giveBack(times, candidates, now);
     const most = Math.min(AT_ONCE_MAX, Math.max(1, Math.floor(candidates.size / SHARE)));
+    const resting = new Set(this.#rests.map(({ customer }) => customer));
     const looked = new Map<string, number>();
     for (const order of first) {
       const nth = times.get(order.id);
       if (nth === undefined) continue;
       if (this.#looked.get(order.id) === nth) looked.set(order.id, nth);
-      else if (this.#gatherings.size < most) {
+      // a server that rests keeps its place: what stands free is a fifth of the places, whoever takes turns in them
+      else if (this.#gatherings.size + this.#rests.length < most && !resting.has(order.customer)) {
         looked.set(order.id, nth);
         const server = this.#serverFor(order, nth, candidates, now);
         if (server === null) continue;
-        this.#gatherings.set(server, { order, server, nth });
+        this.#gatherings.set(server, { order, server, nth, since: now });
         changed.push(server);
       }
     }
@@ -84,9 +90,25 @@ export class GatheredRoom {
     return changed;
   }
 
+  /** What is gathered for nobody any more: taken, withdrawn, over for a while, or gone. */
+  #giveBack(times: ReadonlyMap<string, number>, candidates: ReadonlyMap<string, Candidate>, now: number): string[] {
+    const given: string[] = [];
+    this.#rests = this.#rests.filter(({ until }) => until > now);
+    for (const [server, { order, nth, since }] of this.#gatherings) {
+      const candidate = candidates.get(server);
+      if (candidate && times.get(order.id) === nth && couldTakeSoon(candidate, order, now)) continue;
+      this.#gatherings.delete(server);
+      this.#rests.push({ customer: order.customer, server, until: now + REST * (now - since) });
+      given.push(server);
+    }
+    return given;
+  }
+
   /** The first time the cheapest that could take it when it is empty, then the next: one may be taken for a month. */
   #serverFor(order: WaitingOrder, nth: number, candidates: ReadonlyMap<string, Candidate>, now: number): string | null {
-    const able = [...candidates.values()].filter((each) => !this.#gatherings.has(each.server) && couldTakeSoon(each, order, now));
+    const rests = new Set(this.#rests.map((rest) => rest.server));
+    const isTaken = (server: string): boolean => this.#gatherings.has(server) || rests.has(server);
+    const able = [...candidates.values()].filter((each) => !isTaken(each.server) && couldTakeSoon(each, order, now));
     const compare = compareRanks("price");
     const ranks = able.map((candidate) => rankOf(candidate, order.wish)).sort(compare);
     return ranks[nth % ranks.length]?.server ?? null;

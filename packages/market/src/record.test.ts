@@ -4,9 +4,17 @@ import { EMPTY_RECORD, isVouchedFor, missesWeigh, recordAfter, recordCorrected, 
 
 describe("an owner's record", () => {
   it.each(END_REASONS)("counts %s as its row says", (reason) => {
-    const after = recordAfter(EMPTY_RECORD, { reason, audited: null }, "none");
+    const after = recordAfter(EMPTY_RECORD, { reason, audited: null, dueNanos: "1" }, "none");
     const { record } = TERMS[reason];
     expect(after).toEqual({ ...EMPTY_RECORD, leases: 1, completed: record === "kept" ? 1 : 0, ownerFailures: record === "failed" ? 1 : 0 });
+  });
+
+  it("counts no lease as kept that was ended from outside before anything was paid for", () => {
+    const ended = (reason: (typeof END_REASONS)[number], dueNanos: string) =>
+      recordAfter(EMPTY_RECORD, { reason, audited: null, dueNanos }, "none").completed;
+    for (const reason of ["customer-stop", "time-limit"] as const) expect([ended(reason, "0"), ended(reason, "1")]).toEqual([0, 1]);
+    // a job that comes to its end where nothing is asked for it has been run
+    expect(ended("completed", "0")).toBe(1);
   });
 
   it("counts what was missed beside the leases, and says when it weighs more than what was kept", () => {
@@ -24,7 +32,7 @@ describe("an owner's record", () => {
   });
 
   it("improves by audits that the log drew and no others, and begins anew with a verdict", () => {
-    const drawn = { reason: "completed", audited: true } as const;
+    const drawn = { reason: "completed", audited: true, dueNanos: "1" } as const;
     const known = { ...EMPTY_RECORD, audited: 7 };
     expect(recordAfter(known, drawn, "right").audited).toBe(8);
     for (const audited of [false, null]) expect(recordAfter(known, { ...drawn, audited }, "right").audited).toBe(7);
@@ -35,11 +43,11 @@ describe("an owner's record", () => {
   it("is as if there had been no verdict where one is overturned, and no better", () => {
     const known = { ...EMPTY_RECORD, leases: 9, completed: 9, audited: 7 };
     for (const audited of [true, false, null]) {
-      const lease = { reason: "completed", audited } as const;
+      const lease = { reason: "completed", audited, dueNanos: "1" } as const;
       const convicted = recordAfter(known, lease, "wrong");
       expect(recordCorrected(convicted, audited, known)).toEqual(recordAfter(known, lease, "right"));
       // right audits since then stay
-      const later = recordAfter(convicted, { reason: "completed", audited: true }, "right");
+      const later = recordAfter(convicted, { reason: "completed", audited: true, dueNanos: "1" }, "right");
       expect(recordCorrected(later, audited, known).audited).toBe(recordAfter(known, lease, "right").audited + 1);
       // another verdict has begun them anew
       const again = recordAfter(convicted, lease, "wrong");

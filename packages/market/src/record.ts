@@ -52,15 +52,23 @@ export const missesWeigh = ({ missed, completed }: OwnerRecord): boolean => miss
 export const isVouchedFor = ({ audited }: OwnerRecord, stakedNanos: bigint): boolean =>
   audited > 0 || stakedNanos >= STAKE_THAT_SPEAKS_NANOS;
 
-export function recordAfter(
-  record: OwnerRecord,
-  { reason, audited }: { reason: EndReason; audited: boolean | null },
-  judgement: Judgement,
-): OwnerRecord {
+/** How a lease ended, as far as it concerns its owner's record. */
+interface RecordedEnd {
+  reason: EndReason;
+  audited: boolean | null;
+  dueNanos: string;
+}
+
+/** Whoever runs nothing until its customer gives up has kept nothing: an end by chance counts where something was paid for. */
+const isKept = ({ reason, dueNanos }: RecordedEnd): boolean =>
+  TERMS[reason].record === "kept" && (!TERMS[reason].byChance || dueNanos !== "0");
+
+export function recordAfter(record: OwnerRecord, end: RecordedEnd, judgement: Judgement): OwnerRecord {
+  const { reason, audited } = end;
   return {
     ...record,
     leases: record.leases + 1,
-    completed: record.completed + (TERMS[reason].record === "kept" ? 1 : 0),
+    completed: record.completed + (isKept(end) ? 1 : 0),
     ownerFailures: record.ownerFailures + (TERMS[reason].record === "failed" ? 1 : 0),
     convicted: record.convicted + (judgement === "wrong" ? 1 : 0),
     audited: auditedAfter(record.audited, audited, judgement),

@@ -35,7 +35,7 @@ export const ERROR_CODES = {
   operator_only: row(403, "caller", "only the market's operator may do this"),
   page_not_allowed: row(403, "caller", "this broker's operator lets no web page of this origin use it; ask the operator (`pages`)"),
   suspended: row(403, "caller", "the party is suspended; running leases finish, new ones are refused; ask the operator"),
-  id_reused: row(409, "caller", "the same client id was used before with other contents; use a new id"),
+  id_reused: row(409, "caller", "the same id or reference was used before with other contents; use a new one"),
   answer_gone: row(410, "caller", "this was done long ago, and what was answered is not kept any more; read how it stands"),
   not_kept: row(422, "unknown", "the market's books cannot hold what this says; nothing was changed. Ask the operator, whose log says why"),
   stale_sequence: row(409, "owner", "an offer or claim with a higher sequence is known already"),

@@ -7,14 +7,22 @@ import { isDeepStrictEqual } from "node:util";
 import { TomlError, parse } from "smol-toml";
 import type { z } from "zod";
 
+const TOML_LINES = 'a line is [section], key = value, or a comment behind #; words stand in "quotes", and a key stands once';
+
+/** Where it cannot be read, what stands there, and what could. */
+function unreadLine(text: string, cause: unknown): string {
+  if (!(cause instanceof TomlError)) return (cause as Error).message;
+  const line = (text.split("\n")[cause.line - 1] ?? "").trim();
+  return `line ${cause.line} cannot be read: ${shortened(withoutPasswords(line)) || "it ends there"}; ${TOML_LINES}`;
+}
+
 /** Throws in words, with the name of the file. `known`: every key that there is, with its section. */
 export function parseSettings<S extends z.ZodType>(schema: S, known: readonly string[], text: string, file: string): z.output<S> {
   let value: unknown;
   try {
     value = parse(text);
   } catch (cause) {
-    const where = cause instanceof TomlError ? ` (line ${cause.line})` : "";
-    throw new Error(`${file} is not TOML: ${(cause as Error).message.split("\n")[0]}${where}`, { cause });
+    throw new Error(`${file} is not TOML: ${unreadLine(text, cause)}`, { cause });
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -53,12 +61,14 @@ export function differing(before: object, after: object): string[] {
 
 const FOUND_CHARS_MAX = 60;
 
+/** An address may hold a password where it should hold none. */
+const withoutPasswords = (text: string): string => text.replace(/\/\/[^/@"]*@/g, "//…@");
+const shortened = (text: string): string => (text.length > FOUND_CHARS_MAX ? `${text.slice(0, FOUND_CHARS_MAX)}…` : text);
+
 /** What stands in the file at this place. */
 function foundAt(value: unknown, path: readonly PropertyKey[]): string {
   const found = path.reduce<unknown>((at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined), value);
-  // an address may hold a password where it should hold none
-  const text = (typeof found === "bigint" ? String(found) : (JSON.stringify(found) ?? "nothing")).replace(/\/\/[^/@"]*@/g, "//…@");
-  return text.length > FOUND_CHARS_MAX ? `${text.slice(0, FOUND_CHARS_MAX)}…` : text;
+  return shortened(withoutPasswords(typeof found === "bigint" ? String(found) : (JSON.stringify(found) ?? "nothing")));
 }
 
 /** Each names its key, what was found and what to do. */

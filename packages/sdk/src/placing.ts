@@ -2,6 +2,7 @@
  * From a signed order to leases: the order is placed, every purchase order that comes back is checked, and one that is not right ends
  * what it began.
  */
+import { clockWords } from "@xenoservers/market";
 import { refuse, type SignedDocument } from "@xenoservers/protocol";
 import * as z from "zod";
 import type { MarketClient } from "./client.ts";
@@ -22,9 +23,7 @@ const zPlaced = z.looseObject({
 function clockProblem(client: MarketClient): string | null {
   const aheadMs = client.timers.now() - client.brokerNow();
   if (Math.abs(aheadMs) < ORDER_VALID_MS) return null;
-  const minutes = Math.round(Math.abs(aheadMs) / 60_000);
-  const where = aheadMs > 0 ? "ahead of" : "behind";
-  return `this machine's clock is ${minutes} minutes ${where} the broker's; set it (NTP), nothing was ordered`;
+  return `this machine's clock is ${clockWords({ offsetMs: aheadMs }, "the broker's")}; set it (NTP), nothing was ordered`;
 }
 
 /** Ends what was bound under another purchase order than ordered: nothing of it is wanted. What is refused had not begun. */

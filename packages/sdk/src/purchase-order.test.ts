@@ -1,6 +1,6 @@
 import { DEFAULT_TIMINGS } from "@xenoservers/market";
 import { systemTimers, type MarketInfo } from "@xenoservers/protocol/link";
-import type { RouteReply, SignedDocument } from "@xenoservers/protocol";
+import type { Envelope, RouteReply, SignedDocument } from "@xenoservers/protocol";
 import { PAPER_PRICE, PaperMarket, Random, type Own, type PaperParty, type PaperServer } from "@xenoservers/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
@@ -59,6 +59,11 @@ function answerWith({ offer, po, order = (signed) => signed, grants }: Cheat): v
   };
 }
 
+const STRANGE: Pick<Envelope, "payload" | "signatures"> = {
+  payload: "e30=",
+  signatures: [{ keyid: "0".repeat(64), sig: `${"A".repeat(86)}==` }],
+};
+
 /** The market as it describes itself when the order is signed. */
 const info = (over: Partial<MarketInfo>) => (client.answers.market = () => ({ ...market.info, ...over }));
 
@@ -107,6 +112,10 @@ describe("a purchase order", () => {
       { order: () => market.order(customer, { conditions: [{ key: "region", op: "=", value: "eu" }] }) },
       /another order than the one that was signed here/,
     ],
+    "whose offer is of a later version than this library knows": [
+      { po: { offer: { ...STRANGE, payloadType: "application/vnd.xenoservers.offer.v99+json" } } },
+      /there is a document of a later version in its offer: upgrade xeno/,
+    ],
     "whose offer nobody granted the key for": [{ grants: [] }, /not rightly signed/],
   };
   it.each(Object.entries(cheats))("%s ends the lease before anything is sent", async (_, [cheat, why]) => {
@@ -147,7 +156,7 @@ describe("placing an order", () => {
   it("refuses before it orders where this machine's clock is far off", async () => {
     info({ now: Date.now() - 3_600_000 });
     await expect(placeOrder(client, wanted, JOB)).rejects.toMatchObject({
-      ...{ code: "bad_input", message: expect.stringContaining("clock is 60 minutes ahead of the broker's") },
+      ...{ code: "bad_input", message: expect.stringContaining("clock is 60 min ahead of the broker's") },
     });
     expect(client.submitted).toEqual([]);
   });

@@ -11,6 +11,7 @@ import { ArchiveFolder } from "./archive/archive-folder.ts";
 import { archiveJob } from "./archive/archive-job.ts";
 import { publicKeysOf, type LoadedKeys } from "./broker-keys.ts";
 import { MARKET_DEFAULTS, type MarketConfig } from "./config.ts";
+import { databaseClock, type BrokerClock } from "./database-clock.ts";
 import { askedTogether } from "./desk/asked-together.ts";
 import { Desk } from "./desk/desk.ts";
 import { OfferIndex } from "./desk/offer-index.ts";
@@ -45,6 +46,8 @@ import { createPostgresStore } from "./store/postgres.ts";
 import type { Store } from "./store/store.ts";
 
 const VERSION = "0.1.0";
+/** What a new market is called where nothing else is said. */
+const NEW_MARKET = "market.local";
 
 export interface BrokerOptions {
   /** Keys and, when embedded, the database live here. */
@@ -53,7 +56,7 @@ export interface BrokerOptions {
   databaseUrl?: string | undefined;
   host?: string;
   port?: number;
-  name?: string;
+  name?: string | undefined;
   market?: Partial<Pick<MarketConfig, "currency" | "timings" | "mergeDelayMs" | "recoveryDelayMs" | "auditRoundMs">>;
   /** How long events and answers are kept; the same at all brokers of a market. */
   retention?: Partial<Retention>;
@@ -108,7 +111,6 @@ const SEALED_PAUSE_MS = 60_000;
 const RETENTION_PAUSE_MS = 60_000;
 /** Longer than the pause, so that one broker goes on with it. */
 const RETENTION_DUTY_MS = 150_000;
-const PENDING_MAX = 100_000;
 
 interface OpenedStore {
   store: Store;
@@ -153,26 +155,6 @@ export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "dat
   return { store, archive, pool, close };
 }
 
-interface BrokerClock {
-  now(): number;
-  sync(): Promise<void>;
-}
-
-/** Broker time: the database's clock carried on by this machine's monotonic one, never going back. */
-async function databaseClock(store: Store): Promise<BrokerClock> {
-  let offset = 0;
-  let last = 0;
-  // what waits for its place in the log was accepted before anything that is promised now, whatever the clock did meanwhile
-  for (const { at } of await store.logPending(PENDING_MAX)) last = Math.max(last, at);
-  const sync = async (): Promise<void> => {
-    const before = performance.now();
-    const now = await store.now();
-    offset = now - (before + performance.now()) / 2;
-  };
-  await sync();
-  return { sync, now: () => (last = Math.max(last, Math.floor(performance.now() + offset))) };
-}
-
 interface Looped {
   run: FleetRun;
   kept: () => Kept;
@@ -206,7 +188,7 @@ function startLoops(services: Services, { run, kept, archive, desk, hub, clock, 
   return [
     loop(SEQUENCER_PAUSE_MS, "the log's sequencer failed", () => sequence(services)),
     loop(TIMER_PAUSE_MS, "the timers failed", () => desk.runTimers()),
-    loop(CLOCK_PAUSE_MS, "the database's clock cannot be read", async () => (await clock.sync(), 0)),
+    loop(CLOCK_PAUSE_MS, "the database's clock cannot be followed", async () => (await clock.sync(), 0)),
     loop(REVOCATIONS_PAUSE_MS, "revoked keys cannot be read", () => hub.cutRevoked()),
     loop(SEALED_PAUSE_MS, "sealed results cannot be dropped", async () => (await store.dropSealed(clock.now()), 0)),
     loop(RETENTION_PAUSE_MS, "what is too old cannot be dropped", async () =>
@@ -281,14 +263,21 @@ interface Prepared {
 
 /** Keys, clock and log, before anything is signed for anyone. */
 async function prepare({ store }: OpenedStore, options: BrokerOptions, run: FleetRun): Promise<Prepared> {
-  const { loaded, begun } = await keysAtStart(options.dataFolder, options.name ?? "market.local", store, nodeCrypto);
+  const { loaded, begun } = await keysAtStart(options.dataFolder, options.name ?? NEW_MARKET, store, nodeCrypto);
+  const called = loaded.origin.slice(0, loaded.origin.lastIndexOf("/"));
+  if (options.name !== undefined && options.name !== called)
+    options.progress?.(
+      `this market is called ${called} since its first start: the name ${options.name} is for a new one, and changes nothing`,
+    );
   const config: MarketConfig = {
     ...MARKET_DEFAULTS,
     ...options.market,
     origin: loaded.origin,
     operatorKey: loaded.operator?.publicKey ?? "0".repeat(64),
   };
-  const clock: BrokerClock = options.now ? { now: options.now, sync: async () => {} } : await databaseClock(store);
+  const clock: BrokerClock = options.now
+    ? { now: options.now, sync: async () => {}, problem: null, away: null }
+    : await databaseClock(store);
   const services: Services = {
     ...{
       store,
@@ -303,6 +292,7 @@ async function prepare({ store }: OpenedStore, options: BrokerOptions, run: Flee
     market: { origin: config.origin, keys: publicKeysOf(loaded.keys), operatorKey: config.operatorKey },
     ...{ fleet: run.fleet, place: () => run.place.take() },
   };
+  if (clock.away !== null) options.progress?.(`by the database's clock nothing was signed in this market for ${clock.away}`);
   await openLog(services, "a new market");
   await begun();
   return { services, clock, loaded };
@@ -359,7 +349,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions, started: Sta
     count: metrics.count,
     notReady: () =>
       store.now().then(
-        () => log.stopped,
+        () => log.stopped ?? clock.problem,
         () => "the database does not answer",
       ),
   });

@@ -65,6 +65,12 @@ it("serves a database under its log's keys alone", async () => {
   // keys whose log is elsewhere
   await expect(startBroker({ dataFolder: own.dataFolder })).rejects.toThrow(/whose log is not in the database.*DATABASE_URL/);
 
+  // a name that it does not have
+  const said: string[] = [];
+  const renamed = await startBroker({ ...own, name: "second", progress: (what) => void said.push(what) });
+  await renamed.close();
+  expect(said).toContain("this market is called first since its first start: the name second is for a new one, and changes nothing");
+
   // and a second broker with the same keys
   const twin = at("twin");
   await mkdir(twin.dataFolder);

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { wirePriceOf } from "@xenoservers/market";
 import { systemTimers } from "@xenoservers/protocol/link";
-import { admissionProblem, type Admission } from "./admission.ts";
+import { admissionProblem, askedTooMuch, type Admission } from "./admission.ts";
 import { createSimDriver } from "./drivers/sim/sim-driver.ts";
 import { driversByName } from "./drivers/registry.ts";
 import type { Ordered } from "./drivers/driver.ts";
@@ -61,7 +61,6 @@ it.each([
   ["a stranger's in a weak sandbox", why({ drivers: weak }), "too weak"],
   ["a stranger's where only some are served", why({ listing: { ...LISTING, allowedParties: ["d"] } }), "not served"],
   ["with a network that the driver has not", why({}, {}, { egress: "public" }), "no network"],
-  ["over the memory for files", why({ listing: { ...LISTING, memoryDiskMib: 60 }, placed: [placed(64, 30)] }), "memory for files"],
   ["over the capacity", why({ placed: [placed(600, 16)] }), "capacity"],
   ["over the disk", why({ placed: [placed(64, 33)] }), "capacity"],
 ])("refuses one that is %s", (_name, problem, says) => {
@@ -74,4 +73,13 @@ it("serves its owner where strangers are not", () => {
   expect(why({ listing: { ...LISTING, allowedParties: ["d"] } }, own)).toBeNull();
   expect(why({ listing: { ...LISTING, allowedParties: ["c"] } })).toBeNull();
   expect(why({ drivers: weak, listing: { ...LISTING, allowWeakSandbox: true } })).toBeNull();
+});
+
+it("says what an order asks for that cannot be had here although it is offered: files in memory, of which there is less than disk", () => {
+  const asked = (over: Partial<Admission>) => askedTooMuch({ ...admission, ...over }, bound);
+  const listing = { ...LISTING, memoryDiskMib: 60 };
+  expect([asked({}), asked({ listing }), asked({ listing, placed: [placed(64, 28)] })]).toEqual([null, null, null]);
+  expect(asked({ listing, placed: [placed(64, 30)] })).toContain("has 30 MiB for them now, the order wants 32: order less disk");
+  const onDisk = { ...sim, capabilities: { ...sim.capabilities, filesInMemory: false } };
+  expect(asked({ listing, placed: [placed(64, 30)], drivers: driversByName([onDisk]) })).toBeNull();
 });

@@ -71,6 +71,17 @@ export function admissionProblem(admission: Admission, { po, order }: Bound): st
   if (isStranger && listing.allowedParties.length > 0 && !listing.allowedParties.includes(po.customer))
     return "its customer is not served here";
   if (order.egress !== "none" && !driver.capabilities.network) return `a guest of the driver ${order.driver} has no network`;
-  if (driver.capabilities.filesInMemory && po.resources.diskMib > freeMemoryDisk(admission)) return "the memory for files is taken";
   return fitsWithin(po.resources, freeOf(admission)) ? null : "the capacity is taken";
+}
+
+/**
+ * Why an order that the offer allows cannot be run here for what its customer asks of it, in words; null when it can. It is accepted and
+ * turned away: were it left to lapse, whoever orders so would have this server miss one order after the other, for nothing.
+ */
+export function askedTooMuch(admission: Admission, { po, order }: Bound): string | null {
+  if (admission.drivers.get(order.driver)?.capabilities.filesInMemory !== true) return null;
+  const [{ diskMib }, free] = [po.resources, Math.max(0, freeMemoryDisk(admission))];
+  if (diskMib <= free) return null;
+  const has = `this server keeps files of ${order.driver} jobs in memory and has ${free} MiB for them now`;
+  return `${has}, the order wants ${diskMib}: order less disk (--disk), or another server`;
 }

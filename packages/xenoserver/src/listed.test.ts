@@ -31,7 +31,7 @@ describe("a machine whose clock is off", () => {
     await until(() => test.log.length > 0);
     await clock.runUntil(clock.now() + HOURS);
     expect(test.log.map(({ what }) => what)).toEqual([
-      "not listed: this machine's clock is 7200.0 s ahead of the market's; set it, by NTP: timedatectl set-ntp true",
+      "not listed: this machine's clock is 2 h ahead of the market's; set it, by NTP: timedatectl set-ntp true",
     ]);
     expect(test.server.state).toMatchObject({ connected: true, clock: { offsetMs: HOURS, isRight: false } });
     expect(market.received).toEqual([]);

@@ -45,12 +45,28 @@ function labelsOf(own: Record<string, string>, drivers: Drivers): Record<string,
   return hasScreens ? { ...labels, [SCREEN_LABEL.name]: SCREEN_LABEL.value } : labels;
 }
 
+interface Served {
+  drivers: Drivers;
+  allowedParties: string[];
+}
+
+/**
+ * What is offered, and to whom: no stranger is offered what a stranger is refused. Each order that came for it would lapse, and be a
+ * miss of this server's.
+ */
+function servedBy({ allowWeakSandbox, allowedParties }: Listing, drivers: Drivers, owner: string): Served {
+  const strong = new Map([...drivers].filter(([, { sandbox }]) => sandbox.strength === "strong"));
+  if (allowWeakSandbox || strong.size === drivers.size) return { drivers, allowedParties };
+  return strong.size > 0 ? { drivers: strong, allowedParties } : { drivers, allowedParties: [owner] };
+}
+
 export function offerOf(listing: Listing, drivers: Drivers, terms: MarketTerms, own: OfOneOffer): Payload<"offer"> {
-  const { resources, labels, maxLeaseMs, cpuScore, allowedParties, price } = listing;
+  const { resources, labels, maxLeaseMs, cpuScore, price } = listing;
+  const { drivers: served, allowedParties } = servedBy(listing, drivers, own.owner);
   const { feeBasisPointsMax, timings } = terms;
   return {
-    ...{ ...own, resources, labels: labelsOf(labels, drivers), maxLeaseMs, cpuScore, allowedParties, feeBasisPointsMax, timings },
-    ...offeredByAll(drivers, listing),
+    ...{ ...own, resources, labels: labelsOf(labels, served), maxLeaseMs, cpuScore, allowedParties, feeBasisPointsMax, timings },
+    ...offeredByAll(served, listing),
     price: wirePriceOf(price),
   };
 }

@@ -8,7 +8,7 @@ import { openSealed, sealResult, type ResultShape } from "@xenoservers/protocol/
 import { CHEATS, cheatingDriver } from "./cheats.ts";
 import { FakeCustomer, fakeJob, type FakeJob, type Manner } from "./testing/fake-customer.ts";
 import { FakeMarket, TIMINGS } from "./testing/fake-market.ts";
-import { TestServer } from "./testing/test-server.ts";
+import { LISTING, ROOM, TestServer } from "./testing/test-server.ts";
 
 const START = 1_800_000_000_000;
 const HOUR_MS = 3_600_000;
@@ -423,6 +423,26 @@ describe("blame for what the customer brings", () => {
     expect(clock.now() - market.lease(lease).issuedAt).toBeLessThan(2_000);
     expect(market.lease(lease).end).toMatchObject({ reason: "job-refused", blame: "customer", billableMs: 0 });
     expect(handedIn("result")[0]?.detail).toContain(why);
+  });
+
+  it.each([
+    [
+      "files in memory beyond what there is",
+      { listing: { ...LISTING, memoryDiskMib: 8 } },
+      "keeps files of wasm jobs in memory and has 8 MiB",
+    ],
+    ["more room while what is kept of it takes all that one may", { room: { ...ROOM, keptBytesOfOneMax: -1 } }, "kept for its customer"],
+  ])("an order that asks for %s is turned away, and no miss of the server's", async (_name, options, why) => {
+    await test.server.close();
+    test = new TestServer(market, options);
+    await test.server.start();
+    await until(() => handedIn("offer").length === 2);
+    const { lease } = await ordered(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => test.stage(lease) === "over");
+    const { end, cancellationNanos } = market.lease(lease);
+    expect(end).toMatchObject({ reason: "job-refused", blame: "customer", dueNanos: cancellationNanos });
+    expect(handedIn("result")[0]?.detail).toContain(why);
+    expect(test.said("a purchase order was refused")).toEqual([]);
   });
 
   it("asks again for bytes that are wrong, and says whose they are when they stay so", async () => {

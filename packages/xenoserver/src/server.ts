@@ -26,18 +26,18 @@ import {
 } from "@xenoservers/protocol/link";
 import { sealResult } from "@xenoservers/protocol/sealed";
 import { checkPurchaseOrder } from "@xenoservers/verify";
-import { admissionProblem } from "./admission.ts";
+import { admissionProblem, askedTooMuch } from "./admission.ts";
 import type { GuestDriver } from "./drivers/driver.ts";
 import { driversByName } from "./drivers/registry.ts";
 import { newRecord, type Filed } from "./lease/journal.ts";
 import { factWorld } from "./lease/lease-facts.ts";
-import { roomProblem, type RoomRules } from "./lease/kept-room.ts";
+import { roomProblem, type RoomProblem, type RoomRules } from "./lease/kept-room.ts";
 import { LeaseRunner } from "./lease/lease-runner.ts";
-import type { RunnerWorld } from "./lease/runner-world.ts";
+import type { RunnerWorld, ServersOwn } from "./lease/runner-world.ts";
 import { offerOf, termsOf, type Listing, type MarketTerms } from "./listing.ts";
 import { OwnOffers } from "./own-offers.ts";
 
-export interface ServerOptions extends Omit<RunnerWorld, "submit" | "over" | "seen" | "server" | "drivers" | "encrypt" | "channelMemory"> {
+export interface ServerOptions extends Omit<RunnerWorld, ServersOwn> {
   drivers: readonly GuestDriver[];
   connect: LinkOptions["connect"];
   /** As it is at first; `change` brings another. */
@@ -123,8 +123,8 @@ export class XenoServer {
       ...options,
       drivers: driversByName(options.drivers),
       encrypt: options.encrypt ?? sealResult,
-      server: this.id,
-      channelMemory: new MemoryShare(CHANNEL_MEMORY_BYTES),
+      ...{ server: this.id, channelMemory: new MemoryShare(CHANNEL_MEMORY_BYTES) },
+      marketNow: () => (this.#terms === null ? null : options.timers.now() - (this.#clock?.offsetMs ?? 0)),
       seen: () => this.#seen,
       submit: (envelope, delivery) => this.#link.submit(envelope, delivery),
       over: (lease) => {
@@ -301,18 +301,15 @@ export class XenoServer {
     const full = await this.#roomProblem(po.payload.customer);
     if (this.#runners.has(po.id)) return; // told again meanwhile
     const placed = [...this.#runners.values()].filter(({ holdsCapacity }) => holdsCapacity);
-    const now = timers.now();
-    const unfit = admissionProblem(
-      {
-        ...{ server: this.id, serverKey: signer.publicKey, owner, now, clock: this.#clock, listing: this.#given.listing },
-        ...{ isBinding: this.#offers.binds(offer.payload, now), isOwnOffer: this.#offers.isOwn(offer.payload.sequence) },
-        isListed: !this.#draining && this.#options.listed(),
-        drivers: this.#world.drivers,
-        placed: placed.map(({ resources, driver }) => ({ resources, driver: driver.name })),
-      },
-      { po: po.payload, order: order.payload },
-    );
-    const why = unfit ?? full;
+    const admission = {
+      ...{ server: this.id, serverKey: signer.publicKey, owner, now: timers.now(), clock: this.#clock, listing: this.#given.listing },
+      ...{ isBinding: this.#offers.binds(offer.payload, timers.now()), isOwnOffer: this.#offers.isOwn(offer.payload.sequence) },
+      isListed: !this.#draining && this.#options.listed(),
+      drivers: this.#world.drivers,
+      placed: placed.map(({ resources, driver }) => ({ resources, driver: driver.name })),
+    };
+    const bound = { po: po.payload, order: order.payload };
+    const why = admissionProblem(admission, bound) ?? (full?.isCustomers === false ? full.why : null);
     if (why !== null) return log("a purchase order was refused", { lease: po.id, why });
     const { origin, issuedAt } = po.payload;
     const acceptance = signDocument(crypto, signer, "acceptance", { origin, seen: this.#seen, lease: po.id, server: this.id });
@@ -322,12 +319,14 @@ export class XenoServer {
       this.#world,
       newRecord({ lease: po.id, grants: [...grants], facts: [{ envelope, at: issuedAt }], acceptance: acceptance.envelope, incarnation }),
     );
+    const tooMuch = askedTooMuch(admission, bound) ?? full?.why ?? null;
+    if (tooMuch !== null) runner.turnAway(tooMuch);
     this.#runners.set(po.id, runner);
     await journal.save(runner.record);
     this.#run(runner);
   }
 
-  async #roomProblem(customer: string): Promise<string | null> {
+  async #roomProblem(customer: string): Promise<RoomProblem | null> {
     const all = await Promise.all([...this.#runners.values()].map((runner) => runner.kept()));
     const setAside = await this.#options.journal.setAsideKept(customer);
     return roomProblem(this.#given.room, [...all.flatMap((kept) => kept ?? []), ...setAside], customer);

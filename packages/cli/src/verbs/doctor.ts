@@ -1,6 +1,7 @@
 /** `xeno doctor`: what is wrong here, and what to do. */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import { clockWords } from "@xenoservers/market";
 import { EMPTIED, KEPT_BYTES_MAX, currentContext, fetchMarket, filesBelow, home, pinsOf, readContexts, samePins } from "@xenoservers/sdk";
 import type { DoctorInput } from "../input/verbs/about.ts";
 import { green, print, printJson, red } from "../output/terminal.ts";
@@ -32,12 +33,16 @@ async function marketFindings(): Promise<Finding[]> {
     next: "check the address and the network",
   };
   if (!market) return [answers];
-  const skew = Math.abs(market.now - Date.now());
+  const offsetMs = Date.now() - market.now;
   const next = "do not use it before the operator explained the change";
   return [
     answers,
     { ok: samePins(pinsOf(market), context.pins), what: "the broker's keys are the pinned ones", next },
-    { ok: skew < CLOCK_SLACK_MS, what: `this clock is ${skew} ms off the broker's`, next: "set the clock (NTP)" },
+    {
+      ok: Math.abs(offsetMs) < CLOCK_SLACK_MS,
+      what: `this clock is ${clockWords({ offsetMs }, "the broker's")}`,
+      next: "set the clock (NTP)",
+    },
   ];
 }
 

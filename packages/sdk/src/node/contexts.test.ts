@@ -48,7 +48,9 @@ it("adds, uses and drops contexts, and never loses the others", async () => {
 it("says what to do where there is no market, or the file is damaged", async () => {
   await expect(currentContext()).rejects.toThrow("no market yet: run `xeno login URL` first");
   await writeWhole(home.contexts, "{");
-  await expect(readContexts()).rejects.toThrow(/is damaged, or was written by a newer xeno: upgrade, or restore it from a backup/);
+  await expect(readContexts()).rejects.toThrow(
+    /is damaged, or was written by another version of xeno: use that one, or restore it from a backup/,
+  );
   const { operatorKey: _, ...old } = context.pins;
   await writeWhole(home.contexts, JSON.stringify({ current: "one", contexts: { one: { ...context, pins: old } } }));
   await expect(readContexts()).rejects.toThrow(/is damaged \(contexts.one.pins.operatorKey\)/);

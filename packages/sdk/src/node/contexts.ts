@@ -49,8 +49,8 @@ export async function readContexts(file = home.contexts): Promise<Contexts> {
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   throw new ContextError(
-    `${file} is damaged${at === "" ? "" : ` (${at})`}, or was written by a newer xeno: upgrade, or restore it from a backup ` +
-      "(`xeno key backup`), or put it aside and log in again",
+    `${file} is damaged${at === "" ? "" : ` (${at})`}, or was written by another version of xeno: use that one, or restore it ` +
+      "from a backup (`xeno key backup`), or put it aside and log in again",
   );
 }
 

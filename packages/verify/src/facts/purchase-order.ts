@@ -4,7 +4,7 @@
  * controls the input: the broker.
  */
 import { step, type Lease } from "@xenoservers/market";
-import { verifyDocumentOf, type Verified } from "@xenoservers/protocol";
+import { verifyDocumentOf, type Refusal, type Verified } from "@xenoservers/protocol";
 import { factOf, type FactWorld } from "./facts.ts";
 
 export type CheckedPurchaseOrder =
@@ -19,8 +19,7 @@ export function checkPurchaseOrder(world: FactWorld, untrusted: unknown): Checke
   const po = read.document;
   const at = po.payload.issuedAt;
   const fact = factOf(world, po, at);
-  if (fact === null || !fact.ok)
-    return wrong(`what it embeds is not rightly signed (${fact ? fact.code : "no fact"}${inside(fact?.facts)})`);
+  if (fact === null || !fact.ok) return wrong(embeddedProblem(fact));
   const bound = step(null, fact.fact);
   if (!bound.ok) return wrong(bound.why);
   const order = verifyDocumentOf("order", po.payload.order, { ...world, at });
@@ -29,4 +28,10 @@ export function checkPurchaseOrder(world: FactWorld, untrusted: unknown): Checke
   return { ok: true, po, order: order.document, offer: offer.document, lease: bound.lease };
 }
 
-const inside = (facts: { inside?: unknown } | undefined): string => (typeof facts?.inside === "string" ? ` in its ${facts.inside}` : "");
+/** A later version of a document is nobody's wrong: who reads it is too old for it. */
+function embeddedProblem(fact: Refusal | null): string {
+  const { inside } = fact?.facts ?? {};
+  const what = typeof inside === "string" ? ` in its ${inside}` : "";
+  if (fact?.code === "unknown_kind") return `there is a document of a later version${what}: upgrade xeno to use it`;
+  return `what it embeds is not rightly signed (${fact ? fact.code : "no fact"}${what})`;
+}

@@ -6,6 +6,7 @@
 import {
   allowanceKey,
   dayKey,
+  formatMoney,
   invariant,
   moneyKey,
   type AllowanceKey,
@@ -172,8 +173,9 @@ export async function creditParty(round: Round, document: Verified<"credit">): P
     if (known.party === party && known.amountNanos === amountNanos && known.source === source) {
       return (await answerAgain(round, known.document)) ?? refuse("answer_gone", { id: known.document, reference });
     }
-    const { party: paid, amountNanos: nanos } = known;
-    return refuse("id_reused", { reference, why: `${reference} is booked: ${nanos} nanos from ${known.source} to ${paid}` });
+    const { currency } = round.services.config;
+    const booked = `${formatMoney(BigInt(known.amountNanos))} ${currency} from ${known.source} to ${known.party}`;
+    return refuse("id_reused", { reference, why: `${reference} is booked: ${booked}; another payment needs another reference` });
   }
   const from: OutsideKey = `source/${source}`;
   const value = { document: document.id, party, amountNanos, source };

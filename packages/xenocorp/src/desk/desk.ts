@@ -16,9 +16,8 @@ import {
 import { toldOf } from "../fleet/notes.ts";
 import type { CommitResult, MarketEvent } from "../store/store.ts";
 import { identify } from "./caller.ts";
-import { nextAuditTurn, turnAuditRounds } from "./audit-rounds.ts";
-import { GAP_MIN_MS, fileGap, isBeatDue } from "./hearing.ts";
 import { handle } from "./handlers.ts";
+import { Listening } from "./listening.ts";
 import { sealedHere } from "./leases.ts";
 import { answerAgain, type Effect, type FiledEnvelope, type LeaseMoved, type Outcome, type Planned } from "./outcome.ts";
 import { Round, type Services } from "./round.ts";
@@ -60,18 +59,15 @@ const ALONE = "alone";
 export class Desk {
   readonly services: Services;
   readonly #outbox: Outbox;
+  readonly #listening: Listening;
   #queue: Task[] = [];
   #working = false;
   #isGivingTurns = false;
-  /** When this broker last said that it hears, in broker time. */
-  #beatAt: number | null = null;
-  #hearing: Promise<void> | null = null;
-  /** When rounds of audits are to be looked at again, in broker time. */
-  #turnAt = 0;
 
   constructor(services: Services, outbox: Outbox) {
     this.services = services;
     this.#outbox = outbox;
+    this.#listening = new Listening(services);
     services.index.onRoom = () => this.#roomCame();
   }
 
@@ -95,39 +91,9 @@ export class Desk {
     return answer ?? refuse("not_found", { lease });
   }
 
-  /**
-   * Says that this broker hears; where none did for a while, files the gap before anything else is done, and turns the rounds of audits.
-   * Every batch and every round of timers asks for it: a deadline that ran while nobody heard has not passed.
-   */
+  /** Says that this broker hears, where it does. */
   hear(): Promise<void> {
-    this.#hearing ??= this.#hear().finally(() => (this.#hearing = null));
-    return this.#hearing;
-  }
-
-  async #hear(): Promise<void> {
-    const now = this.services.now();
-    if (!isBeatDue(this.#beatAt, now)) return;
-    const before = await this.services.store.beat(now);
-    if (before !== null && now - before >= GAP_MIN_MS) await this.#fileOnce((round) => fileGap(round, before));
-    await this.#turnRounds(now);
-    this.#beatAt = now;
-  }
-
-  async #turnRounds(now: number): Promise<void> {
-    if (now < this.#turnAt) return;
-    await this.#fileOnce(turnAuditRounds);
-    this.#turnAt = await nextAuditTurn(new Round(this.services));
-  }
-
-  /** What whichever broker is first says of its own. */
-  async #fileOnce(plan: (round: Round) => Promise<Outcome | null>): Promise<void> {
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const outcome = await plan(new Round(this.services));
-      if (outcome === null || !outcome.ok) return;
-      const [result] = await this.services.store.commit([outcome.change]);
-      if (result?.status === "refused") throw new Error(`${outcome.change.id} cannot be held: ${result.what}`);
-      if (result?.status !== "conflict") return;
-    }
+    return this.#listening.hear();
   }
 
   /** Runs every timer that is due; returns how many steps were taken. */
@@ -240,10 +206,10 @@ export class Desk {
       else if (!outcome.value.ok) task.done(outcome.value);
       else plans.push({ task, planned: outcome.value });
     }
-    const { fleet, store } = this.services;
+    const { fleet } = this.services;
     const note = fleet?.opened() ?? "";
     const changes = plans.map(({ planned }) => (fleet ? { ...planned.change, told: toldOf(planned, note, fleet.id) } : planned.change));
-    const results = await store.commit(changes);
+    const results = await this.#listening.commit(changes);
     for (const [i, result] of results.entries()) await this.#conclude(plans[i]!.task, plans[i]!.planned, result);
     // one that was replayed may have been committed by a try of just now that never answered
     if (results.every(({ status }) => status !== "replayed")) fleet?.acted(note);

@@ -77,7 +77,7 @@ const SHAPE = {
   name: z
     .string(NAME)
     .regex(/^[A-Za-z0-9.-]{1,64}$/, NAME)
-    .default("market.local"),
+    .optional(),
   host: zHost.default("127.0.0.1"),
   port: zPort.default(7400),
   metrics_port: zPort.optional(),

@@ -101,6 +101,7 @@ const sealedRow = { lease: "l", part: 0, owner: "p", bytes: Uint8Array.of(1), di
 const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch">, [rows: number, ...Call[]]> = {
   now: [0, (s) => s.now()],
   beat: [0, (s) => s.beat(5)],
+  heardAt: [0, (s) => s.heardAt()],
   load: [0, (s) => s.load("lease", ["00000001ee", "00000002ee"])],
   commit: [
     0,

@@ -334,8 +334,10 @@ interface LeasesPage extends Page<LeaseRow> {
 export interface Store {
   /** Broker time in ms: the database's clock. */
   now(): Promise<number>;
-  /** Says that a broker hears, at this broker time, and returns when one last said so before; null where none ever did. */
-  beat(at: number): Promise<number | null>;
+  /** Says that a broker hears, at this broker time. */
+  beat(at: number): Promise<void>;
+  /** When one last said so; null where none ever did. */
+  heardAt(): Promise<number | null>;
   /** Rows of leases that lie in the archive are read from there; throws ArchiveAway where one cannot be. */
   load<K extends EntityKind>(kind: K, ids: readonly string[]): Promise<Map<string, Versioned<Entities[K]>>>;
   /** Applies each change whole or not at all, in order; one durable commit for all of them, where all can be held. */

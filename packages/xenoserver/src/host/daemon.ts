@@ -150,7 +150,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
   const log = counting.log;
   const identity = await identityIn(folder);
   const settings = await openSettings(configFile);
-  const journal = await openJournal(folder);
+  const journal = await openJournal(folder, (lease, movedTo) => log("a lease's record is damaged: it ends unpaid", { lease, movedTo }));
   const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
   const { drivers, states, vms, pool, measure } = await openDrivers({
     ...{ crypto: nodeCrypto, folder, cache, config: settings.now, inUse, log },

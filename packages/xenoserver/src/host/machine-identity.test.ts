@@ -15,7 +15,7 @@ it("a damaged identity is said with what to do; none is none", async () => {
     for (const text of ["", "{bad", "null", '{"url":"x"}']) {
       await writeFile(path.join(folder, "server-identity.json"), text);
       await expect(readIdentity(folder)).rejects.toThrow(
-        /server-identity\.json is damaged, or was written by a newer xeno: upgrade, or put back your copy/,
+        /server-identity\.json is damaged, or was written by another version of xeno: use that one, or put back your copy/,
       );
     }
   } finally {

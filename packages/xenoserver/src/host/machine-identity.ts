@@ -12,7 +12,7 @@ const zIdentity = z.strictObject({ url: z.string(), pins: zPins, owner: z.string
 export type ServerIdentity = z.infer<typeof zIdentity>;
 
 const zRefused = z.object({ error: z.object({ code: z.string(), says: z.string() }) });
-const MEND = "upgrade, or put back your copy of it, or move it away and enrol this machine anew";
+const MEND = "use that one, or put back your copy of it, or move it away and enrol this machine anew";
 const identityFile = (folder: string): string => path.join(folder, "server-identity.json");
 
 export async function readIdentity(folder: string): Promise<ServerIdentity | null> {
@@ -20,7 +20,7 @@ export async function readIdentity(folder: string): Promise<ServerIdentity | nul
   if (text === null) return null;
   const parsed = zIdentity.safeParse(jsonIn(text));
   if (parsed.success) return parsed.data;
-  throw new Error(`${identityFile(folder)} is damaged, or was written by a newer xeno: ${MEND}`);
+  throw new Error(`${identityFile(folder)} is damaged, or was written by another version of xeno: ${MEND}`);
 }
 
 /** Makes this machine's own key and has the token's one-time key grant it. The machine never holds a key that can pay out. */

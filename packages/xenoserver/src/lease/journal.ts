@@ -2,7 +2,7 @@
  * The server's memory of its leases: one folder each. What the server signs is written and synced before it is sent (PROTOCOL section 4),
  * so that a crash never makes it contradict itself.
  */
-import { lstat, mkdir, readdir, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { placeOf } from "@xenoservers/guests";
 import type { Finding, Lease } from "@xenoservers/market";
@@ -112,16 +112,16 @@ export interface Journal {
   nextOfferSequence(after?: number): Promise<number>;
 }
 
-/** Null where there is none. Throws where it is damaged: what this server signed stands in it, so that nothing is signed without. */
-async function recordIn(file: string): Promise<LeaseRecord | null> {
+const DAMAGED = Symbol("what stood there cannot be read");
+
+/** Null where there is none. What this server signed stands in it, so that nothing is signed for a lease whose record is damaged. */
+async function recordIn(file: string): Promise<LeaseRecord | typeof DAMAGED | null> {
   const text = await readIfThere(file);
   if (text === null) return null;
   const record = jsonIn(text);
   if (typeof record === "object" && record !== null && "lease" in record && "facts" in record && "acceptance" in record)
     return record as unknown as LeaseRecord;
-  throw new Error(
-    `${file} is damaged, and what this server signed of that lease stood in it: put back your copy of it, or move its folder away`,
-  );
+  return DAMAGED;
 }
 
 /** Above the last that was given, and above `after`. */
@@ -151,7 +151,17 @@ async function bytesOf({ guest }: LeaseRecord, folder: string): Promise<number> 
   return (await bytesBelow(folder)) + (typeof guests === "string" ? await bytesBelow(placeOf(guests).folder) : 0);
 }
 
-export async function openJournal(folder: string): Promise<Journal> {
+/** Where a lease's folder lies from now on. */
+async function setAside(folder: string, lease: string): Promise<string> {
+  const aside = path.join(folder, "leases-damaged");
+  await mkdir(aside, { recursive: true, mode: 0o700 });
+  const to = await mkdtemp(path.join(aside, `${path.basename(lease)}-`));
+  await rename(lease, to);
+  return to;
+}
+
+/** `damaged`: told of each lease whose record cannot be read, and where it lies from now on: the others go on without it. */
+export async function openJournal(folder: string, damaged: (lease: string, movedTo: string) => void = () => {}): Promise<Journal> {
   const leases = path.join(folder, "leases");
   await mkdir(leases, { recursive: true, mode: 0o700 });
   const folderOf = (lease: string): string => path.join(leases, lease);
@@ -187,6 +197,7 @@ export async function openJournal(folder: string): Promise<Journal> {
         const record = await recordIn(path.join(leases, name, "lease.json"));
         // nothing of it was signed
         if (record === null) await rm(path.join(leases, name), { recursive: true, force: true });
+        else if (record === DAMAGED) damaged(name, await setAside(folder, path.join(leases, name)));
         else records.push(record);
       }
       return records;

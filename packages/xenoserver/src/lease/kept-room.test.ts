@@ -54,13 +54,19 @@ it("lets go of the oldest first where all together are too much", async () => {
 
 it("keeps what may still be doubted, and refuses a customer whose own that is too much; others are served", async () => {
   const owners = disk("a one 3!", "b one 1", "c one 2!");
-  expect(await owners.for("one")).toContain("5 GiB are kept for its customer (disk.kept_customer_gib)");
+  expect(await owners.for("one")).toEqual({
+    why: "5 GiB are kept for its customer (disk.kept_customer_gib) as long as they may be asked for",
+    isCustomers: true,
+  });
   expect(owners.gone).toEqual(["b"]);
   expect(await owners.for("two")).toBeNull();
 });
 
 it("refuses everybody where what may be doubted is too much in all", async () => {
-  expect(await disk("a one 6!", "b two 6!").for("three")).toContain("12 GiB are kept of ended leases (disk.kept_gib)");
+  expect(await disk("a one 6!", "b two 6!").for("three")).toMatchObject({
+    why: expect.stringContaining("12 GiB are kept of ended leases (disk.kept_gib)"),
+    isCustomers: false,
+  });
 });
 
 it("lets go of caches before anything that somebody may ask for, where the disk is full", async () => {
@@ -80,5 +86,6 @@ it("lets go of everything it may where the disk is full, and says so where that 
   expect(owners.gone).toEqual(["a"]);
   const full = disk("b two 1!");
   full.fill(GIB / 2);
-  expect(await full.for("three")).toBe("the disk is full: 0.5 GiB are free, 1 GiB are to stay so (disk.left_free_gib)");
+  const why = "the disk is full: 0.5 GiB are free, 1 GiB are to stay so (disk.left_free_gib)";
+  expect(await full.for("three")).toEqual({ why, isCustomers: false });
 });

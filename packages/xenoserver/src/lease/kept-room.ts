@@ -38,19 +38,30 @@ async function shrunk(all: readonly Kept[], bytesMax: number): Promise<Kept[]> {
   return left;
 }
 
-/** Lets go of what is too much before a lease of this customer comes. Why there is no room for it then, in words; null where there is. */
-export async function roomProblem(rules: RoomRules, kept: readonly Kept[], customer: string): Promise<string | null> {
+/** Why there is no room, in words, and whether that is for this customer's own doing alone. */
+export interface RoomProblem {
+  why: string;
+  isCustomers: boolean;
+}
+
+/** Lets go of what is too much before a lease of this customer comes. Why there is no room for it then; null where there is. */
+export async function roomProblem(rules: RoomRules, kept: readonly Kept[], customer: string): Promise<RoomProblem | null> {
   const { keptBytesMax, keptBytesOfOneMax, leftFreeBytes, freeBytes, letGoOfCaches } = rules;
   const own = kept.filter((each) => each.customer === customer);
   const ownLeft = await shrunk(own, keptBytesOfOneMax);
   const ofOne = sumOf(ownLeft);
-  if (ofOne > keptBytesOfOneMax) return `${gib(ofOne)} are kept for its customer (disk.kept_customer_gib) as long as they may be asked for`;
+  if (ofOne > keptBytesOfOneMax) {
+    const why = `${gib(ofOne)} are kept for its customer (disk.kept_customer_gib) as long as they may be asked for`;
+    return { why, isCustomers: true };
+  }
   const others = kept.filter((each) => each.customer !== customer);
   const left = await shrunk([...others, ...ownLeft], keptBytesMax);
   const ofAll = sumOf(left);
-  if (ofAll > keptBytesMax) return `${gib(ofAll)} are kept of ended leases (disk.kept_gib) as long as they may be asked for`;
+  const owners = (why: string): RoomProblem => ({ why, isCustomers: false });
+  if (ofAll > keptBytesMax) return owners(`${gib(ofAll)} are kept of ended leases (disk.kept_gib) as long as they may be asked for`);
   if ((await freeBytes()) < leftFreeBytes) await letGoOfCaches();
   if ((await freeBytes()) < leftFreeBytes) await shrunk(left, 0);
   const free = await freeBytes();
-  return free < leftFreeBytes ? `the disk is full: ${gib(free)} are free, ${gib(leftFreeBytes)} are to stay so (disk.left_free_gib)` : null;
+  if (free >= leftFreeBytes) return null;
+  return owners(`the disk is full: ${gib(free)} are free, ${gib(leftFreeBytes)} are to stay so (disk.left_free_gib)`);
 }

@@ -238,7 +238,7 @@ export class LeaseRunner implements LeaseContext {
     this.#handingIn.stop();
     this.log("lease over", { why });
     if (!this.record.result) await this.#guestRun.kill();
-    this.record.overAt = this.world.timers.now();
+    this.record.overAt = this.world.marketNow() ?? this.world.timers.now();
     await this.save();
     if (!this.record.guest) await this.#intake.setAside();
     this.#keptBytes = null;
@@ -271,6 +271,11 @@ export class LeaseRunner implements LeaseContext {
     this.#handingIn.stop();
     for (const wake of this.#sleepers) wake();
     this.#guestRun.release();
+  }
+
+  /** Once it is open, it ends as a job that is refused: what its customer asks for cannot be had here. */
+  turnAway(why: string): void {
+    this.#intake.unreadable(why);
   }
 
   attach(pipe: Pipe): void {

@@ -2,6 +2,7 @@
 import { Random, SimClock } from "@xenoservers/testkit";
 import { isOfKind, type Kind, type Payload } from "@xenoservers/protocol";
 import { traceWithinMs } from "@xenoservers/market";
+import type { Timers } from "@xenoservers/protocol/link";
 import { beforeEach, expect, it } from "vitest";
 import { FakeCustomer, fakeJob } from "../testing/fake-customer.ts";
 import { FakeMarket, TIMINGS } from "../testing/fake-market.ts";
@@ -116,4 +117,30 @@ it("is asked for nothing where a referee runs the whole job", async () => {
   await passing(10_000);
   expect(market.lease(lease).state).toBe("disputed");
   expect(handedIn("trace")).toEqual([]);
+});
+
+it("forgets nothing because this machine's clock was set wrong, and all in its time once it is right again", async () => {
+  let aheadMs = 0;
+  const timers: Timers = {
+    now: () => clock.now() + aheadMs,
+    after: (ms, action) => clock.after(ms, action),
+    random: () => clock.random(),
+  };
+  await test.server.close();
+  test = new TestServer(market, { timers });
+  await test.server.start();
+  await clock.runUntil(clock.now() + 10_000, () => handedIn("offer").length === 2);
+  const lease = await settled();
+  const setClock = async (ms: number): Promise<void> => {
+    aheadMs = ms;
+    market.clock = { offsetMs: ms, errorMs: 5, allowedMs: 2_500 };
+    await test.restart();
+    await passing(600_000);
+  };
+  await setClock(30 * DAY_MS);
+  expect(await keeps(lease)).toBe(true);
+  await setClock(0);
+  expect(await keeps(lease)).toBe(true);
+  await passing(LONG_WINDOW.disputeWindowMs + SLACK_MS);
+  expect(await keeps(lease)).toBe(false);
 });

@@ -1,7 +1,8 @@
 /**
  * How long what is here of an ended lease stays: the job, its result, the states of its traces. As long as anybody may still ask for it, by
  * the lease's own facts (its window, a dispute, an appeal), and some time for whoever fetches the result. Before anything is forgotten the
- * broker is asked whether more has come. Who controls the inputs: the broker (documents; where it is not heard, nothing is forgotten).
+ * broker is asked whether more has come. It goes by the market's time: a clock that was set wrong forgets nothing. Who controls the inputs:
+ * the broker (documents, times; where it is not heard, nothing is forgotten).
  */
 import { deadlineOf, type Lease } from "@xenoservers/market";
 import type { LeaseContext } from "./lease-context.ts";
@@ -36,7 +37,8 @@ export class Retention {
   }
 
   get #leftMs(): number {
-    return this.#until() - this.#ctx.world.timers.now();
+    const now = this.#ctx.world.marketNow();
+    return now === null ? ASK_AGAIN_MS : this.#until() - now;
   }
 
   get #isReleased(): boolean {
@@ -51,7 +53,7 @@ export class Retention {
   async letGo(): Promise<boolean> {
     const { facts, record, world } = this.#ctx;
     if (this.#ctx.stage().is !== "over") return false;
-    const isAskable = (): boolean => record.result !== null && askableUntil(facts.lease) > world.timers.now();
+    const isAskable = (): boolean => record.result !== null && askableUntil(facts.lease) > (world.marketNow() ?? 0);
     if (isAskable()) return false;
     if (record.result !== null && askableUntil(facts.lease) !== 0 && !(await this.#ctx.catchUp())) return false;
     if (isAskable() || this.#isReleased) return false;

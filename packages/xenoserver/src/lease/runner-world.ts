@@ -28,6 +28,8 @@ export interface RunnerWorld extends BrokerApi {
   /** What the broker last told of its log. */
   seen(): LogState | null;
   timers: Timers;
+  /** The market's time, by what the broker measured of this machine's clock; null before it was heard. */
+  marketNow(): number | null;
   journal: Journal;
   drivers: Drivers;
   /** A result goes with its customer's word that the bytes came, where there is one. */
@@ -39,3 +41,6 @@ export interface RunnerWorld extends BrokerApi {
   log(what: string, facts: Record<string, unknown>): void;
   over(lease: string): void;
 }
+
+/** What the server puts into it itself; the rest is handed in. */
+export type ServersOwn = "submit" | "over" | "seen" | "marketNow" | "server" | "drivers" | "encrypt" | "channelMemory";

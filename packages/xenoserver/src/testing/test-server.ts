@@ -5,6 +5,7 @@ import type { GuestDriver } from "../drivers/driver.ts";
 import { createSimDriver, type SimDriver } from "../drivers/sim/sim-driver.ts";
 import { createMemoryJournal } from "../lease/journal-memory.ts";
 import type { LeaseRecord } from "../lease/journal.ts";
+import type { RoomRules } from "../lease/kept-room.ts";
 import type { Listing } from "../listing.ts";
 import { XenoServer, type ServerOptions } from "../server.ts";
 import type { FakeMarket } from "./fake-market.ts";
@@ -14,6 +15,11 @@ export const LISTING: Listing = {
   price: { vcpuNanosPerSecond: 1000n, memoryGibNanosPerSecond: 0n, diskGibNanosPerSecond: 0n, gigaFuelNanos: 600n, egressGibNanos: 0n },
   ...{ labels: { region: "eu" }, maxLeaseMs: 3_600_000, cpuScore: 1, allowedParties: [], allowWeakSandbox: false },
   ...{ egress: "none", fetches: false, memoryDiskMib: 4_096, feeBasisPointsMax: null },
+};
+
+export const ROOM: RoomRules = {
+  ...{ keptBytesMax: 1e9, keptBytesOfOneMax: 1e9, leftFreeBytes: 0 },
+  ...{ freeBytes: async () => 1e9, letGoOfCaches: async () => {} },
 };
 
 /** In place of a seal, and read as one: ciphers take their time by another clock than the test's. */
@@ -49,7 +55,7 @@ export class TestServer {
       channelKey: channelKeyPair(new Uint8Array(32).fill(9)),
       pins: () => market.pins,
       retainMs: 3_600_000,
-      room: { keptBytesMax: 1e9, keptBytesOfOneMax: 1e9, leftFreeBytes: 0, freeBytes: async () => 1e9, letGoOfCaches: async () => {} },
+      room: ROOM,
       log: (what, facts) => void this.log.push({ what, facts }),
       connect: market.connect,
       listing: LISTING,

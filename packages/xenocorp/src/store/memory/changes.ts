@@ -36,15 +36,14 @@ function apply(tables: Tables, change: Change): CommitResult {
   return { status: "applied", answer: change.answer };
 }
 
-type Changes = Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo" | "dropAnswers">;
+type Changes = Pick<Store, "now" | "beat" | "heardAt" | "load" | "commit" | "answerTo" | "dropAnswers">;
 
 export const memoryChanges = (tables: Tables, archive: ArchiveReader): Changes => ({
   now: async () => tables.clock(),
   async beat(at) {
-    const before = tables.lastBeat;
-    tables.lastBeat = Math.max(at, before ?? at);
-    return before;
+    tables.lastBeat = Math.max(at, tables.lastBeat ?? at);
   },
+  heardAt: async () => tables.lastBeat,
   async load<K extends EntityKind>(kind: K, ids: readonly string[]) {
     const found = new Map<string, Versioned<Entities[K]>>();
     for (const id of ids) {

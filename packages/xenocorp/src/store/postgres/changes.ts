@@ -60,7 +60,7 @@ async function inParts(commit: Commit, changes: readonly Change[]): Promise<Comm
 const wire = (changes: readonly Change[]): string =>
   JSON.stringify(changes, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
 
-type Changes = Pick<Store, "now" | "beat" | "load" | "commit" | "answerTo" | "dropAnswers">;
+type Changes = Pick<Store, "now" | "beat" | "heardAt" | "load" | "commit" | "answerTo" | "dropAnswers">;
 
 export const postgresChanges = (pool: Pool, archive: ArchiveReader, asked = new RowsAsked(pool)): Changes => ({
   async now() {
@@ -68,11 +68,11 @@ export const postgresChanges = (pool: Pool, archive: ArchiveReader, asked = new 
     return Number(only(rows).now);
   },
   async beat(at) {
-    const { rows } = await pool.query<{ before: string | null }>({
-      ...BEAT,
-      values: [at],
-    });
-    return rows[0]?.before == null ? null : Number(rows[0].before);
+    await pool.query({ ...BEAT, values: [at] });
+  },
+  async heardAt() {
+    const { rows } = await pool.query<{ at: string }>("select at from hearing where one");
+    return rows[0] ? Number(rows[0].at) : null;
   },
   async load<K extends EntityKind>(kind: K, ids: readonly string[]) {
     const rows = (await asked.of(kind, ids)) as { id: string; version: number; data: Entities[K] }[];

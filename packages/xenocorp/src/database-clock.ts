@@ -1,0 +1,73 @@
+/**
+ * Broker time: the database's clock carried on by this machine's monotonic one, never going back, and never before what the log has. A log
+ * whose times go back is one whose receipts do not hold, so a clock that was wrong is told, and nothing is signed by it. Who controls the
+ * inputs: whoever sets the clock of the database's machine.
+ */
+import { clockWords, spanWords } from "@xenoservers/market";
+import { dateText } from "@xenoservers/protocol";
+import type { Store } from "./store/store.ts";
+
+type Clocked = Pick<Store, "now" | "logHead" | "logEntries" | "logPending">;
+
+export interface BrokerClock {
+  now(): number;
+  /** Throws, in words, where the database's clock was set back: broker time stands still until that clock has come so far again. */
+  sync(): Promise<void>;
+  /** What is wrong with the database's clock; null: nothing that can be seen. */
+  readonly problem: string | null;
+  /** When the latest of what was accepted before the start was accepted, in words where that is long ago. */
+  readonly away: string | null;
+}
+
+/** The database was asked for its time, and answers within this; a clock that is slowed down by NTP is within it, too. */
+const READ_WITHIN_MS = 2_000;
+/** So long a start may have broker time stand still: changes of several brokers may be logged so far out of their times anyway. */
+const AHEAD_MAX_MS = 30_000;
+/** A longer silence of the log is told at the start: it may be a clock that is ahead. */
+const AWAY_MS = 3_600_000;
+const PENDING_MAX = 100_000;
+const LAST = 1_000;
+
+/** When the latest of what was accepted was accepted. */
+async function latestIn(store: Clocked): Promise<number> {
+  const size = (await store.logHead())?.size ?? 0;
+  const logged = await store.logEntries(Math.max(0, size - LAST), size);
+  return [...logged, ...(await store.logPending(PENDING_MAX))].reduce((latest, { at }) => Math.max(latest, at), 0);
+}
+
+/** Throws where what is signed now would contradict the log. */
+function assertNotBefore(latest: number, now: number): void {
+  if (latest - now <= AHEAD_MAX_MS) return;
+  const clock = `by the database's clock it is ${dateText(now)}, ${spanWords(latest - now)} before that`;
+  const times = `the log has a document of ${dateText(latest)}, and ${clock}`;
+  const way = "If that clock is wrong, set it (NTP) and start again; if it was ahead earlier, start when that time has come";
+  throw new Error(`${times}: what is signed now would contradict the log, so nothing was. ${way}, or restore a backup from before`);
+}
+
+export async function databaseClock(store: Clocked): Promise<BrokerClock> {
+  let last = await latestIn(store);
+  let offset = 0;
+  let problem: string | null = null;
+  const read = async (): Promise<number> => {
+    const before = performance.now();
+    const now = await store.now();
+    offset = now - (before + performance.now()) / 2;
+    return now;
+  };
+  const sync = async (): Promise<void> => {
+    const now = await read();
+    const setBack = `the database's clock is ${clockWords({ offsetMs: now - last }, "broker time")}: it was set back`;
+    const stands = `broker time stands still at ${dateText(last)} until that clock has come so far again, and no deadline passes meanwhile`;
+    problem = now < last - READ_WITHIN_MS ? `${setBack}. ${stands}` : null;
+    if (problem !== null) throw new Error(problem);
+  };
+  const started = await read();
+  assertNotBefore(last, started);
+  const away = last === 0 || started - last < AWAY_MS ? null : `${spanWords(started - last)}, since ${dateText(last)}`;
+  return {
+    ...{ sync, away, now: () => (last = Math.max(last, Math.floor(performance.now() + offset))) },
+    get problem() {
+      return problem;
+    },
+  };
+}
