@@ -12,7 +12,7 @@ import {
   SCOPES,
   type Scope,
 } from "@xenoservers/market";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { zAccount, zEnvelope, zEpoch, zFuel, zId, zKey, zParty, zPins, zPrice, zResources, zServer, zTerms } from "./documents/parts.ts";
 import type { ErrorCode } from "./errors.ts";
 import { zHistory } from "./evidence.ts";
@@ -23,7 +23,7 @@ import { SEALED_PARTS_MAX } from "./result-fit.ts";
 /** `party`: a session token of any party; the handler shows it only what is its own. `operator`: a token of the operator's key. */
 type Access = "public" | "party" | "operator";
 
-type Fields = Readonly<Record<string, z.ZodType>>;
+type Fields = Readonly<Record<string, z.ZodMiniType>>;
 
 export interface Route {
   method: "GET" | "POST" | "PUT";
@@ -32,10 +32,10 @@ export interface Route {
   /** What a party's key must be granted for it; null where the route asks for no key. */
   scope: Scope | null;
   summary: string;
-  params?: z.ZodObject<Fields>;
-  query?: z.ZodObject<Fields>;
-  body?: z.ZodType;
-  reply: z.ZodType;
+  params?: z.ZodMiniObject<Fields>;
+  query?: z.ZodMiniObject<Fields>;
+  body?: z.ZodMiniType;
+  reply: z.ZodMiniType;
   /** text/plain or bytes instead of JSON. */
   raw?: "text" | "bytes";
   /** Whether the body is bytes instead of JSON. */
@@ -44,26 +44,23 @@ export interface Route {
 }
 
 const zTimeMs = z.int();
-const zLimit = z.coerce.number().int().min(1).max(1000).default(100);
+const zLimit = z._default(z.coerce.number().check(z.int(), z.gte(1), z.lte(1000)), 100);
 /** Where the page before ended, as its reply said. */
-const zCursor = z.string().regex(/^\d{1,20}(\.\d{1,20}){0,2}$/, "is no cursor; send one that a reply gave, or none");
+const zCursor = z.string().check(z.regex(/^\d{1,20}(\.\d{1,20}){0,2}$/, "is no cursor; send one that a reply gave, or none"));
 /** Where the page before ended, as `next` of its reply said. */
-const placeIn = (form: RegExp) => z.string().regex(form, "is no place in this list; send the `next` of a page, or none").optional();
+const placeIn = (form: RegExp) =>
+  z.optional(z.string().check(z.regex(form, "is no place in this list; send the `next` of a page, or none")));
 /** Where the rest of a list begins; null: there is no more. A broker that knows no pages says nothing of it. */
-const zNext = z.string().nullable().default(null);
-const zPart = z.coerce
-  .number()
-  .int()
-  .min(0)
-  .max(SEALED_PARTS_MAX - 1);
+const zNext = z._default(z.nullable(z.string()), null);
+const zPart = z.coerce.number().check(z.int(), z.gte(0), z.lte(SEALED_PARTS_MAX - 1));
 /**
  * What was computed of amounts: a sum of a party's money, a price times a time. One document's bound does not hold for it, and what one
  * party states must not spoil an answer for others.
  */
-const zComputedNanos = z.string().regex(/^(0|[1-9][0-9]{0,39})$/, "must be a decimal integer of nanos");
+const zComputedNanos = z.string().check(z.regex(/^(0|[1-9][0-9]{0,39})$/, "must be a decimal integer of nanos"));
 /** All that an order can say, and the owners that a draw of replicas leaves out. */
 const QUERY_CHARACTERS_MAX = 6_300;
-const zFlag = z.enum(["true", "false"]).default("false");
+const zFlag = z._default(z.enum(["true", "false"]), "false");
 
 export const zLeaseView = z.object({
   id: zId,
@@ -85,25 +82,25 @@ export const zLeaseView = z.object({
   stakeNanos: zComputedNanos,
   ratePerHourNanos: zComputedNanos,
   issuedAt: zTimeMs,
-  openedAt: zTimeMs.nullable(),
+  openedAt: z.nullable(zTimeMs),
   usedMs: z.int(),
-  lastAmendment: zId.nullable(),
+  lastAmendment: z.nullable(zId),
   /** Its result is doubted; `answered`: its server owes no states for it. */
-  trace: z.object({ depositNanos: zComputedNanos, answered: z.boolean(), deadlineAt: zTimeMs.nullable() }).nullable(),
+  trace: z.nullable(z.object({ depositNanos: zComputedNanos, answered: z.boolean(), deadlineAt: z.nullable(zTimeMs) })),
   /** The seed by which its referees are drawn. */
-  settlement: zId.nullable(),
+  settlement: z.nullable(zId),
   /** The lease whose result it judges. */
-  judges: zId.nullable(),
+  judges: z.nullable(zId),
   /** Whose turn it is to judge; `by`: until then the run may be ordered. */
-  draw: z.object({ round: z.int(), referee: zServer, candidates: z.array(zServer), by: zTimeMs.nullable() }).nullable(),
-  result: z.object({ id: zId, reason: z.enum(END_REASONS), exitCode: z.int().nullable(), at: zTimeMs }).nullable(),
+  draw: z.nullable(z.object({ round: z.int(), referee: zServer, candidates: z.array(zServer), by: z.nullable(zTimeMs) })),
+  result: z.nullable(z.object({ id: zId, reason: z.enum(END_REASONS), exitCode: z.nullable(z.int()), at: zTimeMs })),
   /** By whose word the result's bytes are delivered; null while they are not. */
-  delivery: z.object({ by: z.enum(["customer", "broker"]), at: zTimeMs }).nullable(),
-  objection: z.object({ by: z.enum(["customer", "owner"]), depositNanos: zComputedNanos, at: zTimeMs }).nullable(),
+  delivery: z.nullable(z.object({ by: z.enum(["customer", "broker"]), at: zTimeMs })),
+  objection: z.nullable(z.object({ by: z.enum(["customer", "owner"]), depositNanos: zComputedNanos, at: zTimeMs })),
   /** When the broker does something by itself if nobody else has; null: never. */
-  deadlineAt: zTimeMs.nullable(),
-  end: z
-    .object({
+  deadlineAt: z.nullable(zTimeMs),
+  end: z.nullable(
+    z.object({
       reason: z.enum(END_REASONS),
       blame: z.string(),
       at: zTimeMs,
@@ -114,13 +111,13 @@ export const zLeaseView = z.object({
       feeNanos: zComputedNanos,
       ownerNanos: zComputedNanos,
       refundNanos: zComputedNanos,
-      exitCode: z.int().nullable(),
-      result: zId.nullable(),
+      exitCode: z.nullable(z.int()),
+      result: z.nullable(zId),
       windowEndsAt: zTimeMs,
-      audited: z.boolean().nullable(),
-      auditRound: zId.nullable(),
-    })
-    .nullable(),
+      audited: z.nullable(z.boolean()),
+      auditRound: z.nullable(zId),
+    }),
+  ),
 });
 export type LeaseView = z.infer<typeof zLeaseView>;
 
@@ -131,7 +128,7 @@ const zReceiptDocument = z.object({
   at: zTimeMs,
   salt: z.union([zId, z.literal("")]),
   leaf: zId,
-  index: z.int().nullable(),
+  index: z.nullable(z.int()),
   proof: z.array(zId),
 });
 export const zReceipt = z.object({
@@ -171,20 +168,20 @@ export const zServerStanding = z.object({
   /** Empty: it gets them. */
   why: z.array(z.enum(RESTS)),
   /** Of its offer; null: it has none. */
-  validUntil: zTimeMs.nullable(),
+  validUntil: z.nullable(zTimeMs),
   /** How many parties its offer is for; 0: everybody. */
   allowedParties: z.int(),
   /** As it was measured at the server's last login; null: it was not. */
-  clock: z.object({ offsetMs: z.number(), errorMs: z.number(), isRight: z.boolean() }).nullable(),
+  clock: z.nullable(z.object({ offsetMs: z.number(), errorMs: z.number(), isRight: z.boolean() })),
   /** What counts of the server's own and of all servers of its owner `together`; `reason`: how the last missed lease ended. */
-  conduct: z.object({ coolUntil: z.int(), misses: z.int(), reason: z.string().nullable(), together: z.boolean() }),
+  conduct: z.object({ coolUntil: z.int(), misses: z.int(), reason: z.nullable(z.string()), together: z.boolean() }),
   /** Its owner's. */
   record: zRecord,
 });
 export type ServerStanding = z.infer<typeof zServerStanding>;
 
 /** What nobody leases now; none of it where the last was taken as it was looked for. */
-const zFree = zResources.extend({ vcpu: z.int().min(0), memoryMib: z.int().min(0) });
+const zFree = z.extend(zResources, { vcpu: z.int().check(z.gte(0)), memoryMib: z.int().check(z.gte(0)) });
 
 const zOfferView = z.object({
   server: zServer,
@@ -223,7 +220,7 @@ const zBalances = z.object({
 });
 export type Balances = z.infer<typeof zBalances>;
 
-const zStoredEvent = z.object({ cursor: z.string(), kind: z.string(), lease: zId.nullable(), data: z.unknown(), at: zTimeMs });
+const zStoredEvent = z.object({ cursor: z.string(), kind: z.string(), lease: z.nullable(zId), data: z.unknown(), at: zTimeMs });
 export type EventView = z.infer<typeof zStoredEvent>;
 
 const zKeyView = z.object({
@@ -231,13 +228,13 @@ const zKeyView = z.object({
   role: z.string(),
   label: z.string(),
   scopes: z.array(z.enum(SCOPES)),
-  account: z.string().nullable(),
-  leaseLabel: z.string().nullable(),
-  maxSpendPerDayNanos: z.string().nullable(),
-  expiresAt: z.int().nullable(),
-  revokedAt: z.int().nullable(),
+  account: z.nullable(z.string()),
+  leaseLabel: z.nullable(z.string()),
+  maxSpendPerDayNanos: z.nullable(z.string()),
+  expiresAt: z.nullable(z.int()),
+  revokedAt: z.nullable(z.int()),
 });
-const zAnswer = z.looseObject({ id: zId, at: zTimeMs, promise: zPromise.optional(), salt: z.string().optional() });
+const zAnswer = z.looseObject({ id: zId, at: zTimeMs, promise: z.optional(zPromise), salt: z.optional(z.string()) });
 
 const SIGNED = [
   "bad_envelope",
@@ -274,7 +271,7 @@ export const API = {
     scope: null,
     summary: "Submit one signed document; its key says who speaks. The same document again gets the same answer",
     /** `waits`: an order for which there is no room now waits for some until it expires. */
-    body: z.strictObject({ envelope: z.unknown(), waits: z.boolean().optional() }),
+    body: z.strictObject({ envelope: z.unknown(), waits: z.optional(z.boolean()) }),
     reply: zAnswer,
     refusals: [
       ...SIGNED,
@@ -304,7 +301,7 @@ export const API = {
     access: "public",
     scope: null,
     summary: "Submit up to 100 signed documents; each is answered for itself, in order",
-    body: z.strictObject({ envelopes: z.array(z.unknown()).min(1).max(100) }),
+    body: z.strictObject({ envelopes: z.array(z.unknown()).check(z.minLength(1), z.maxLength(100)) }),
     reply: z.object({ answers: z.array(z.looseObject({})) }),
     refusals: SIGNED,
   },
@@ -363,9 +360,9 @@ export const API = {
       accounts: z.array(
         z.object({
           id: zAccount,
-          parent: zAccount.nullable(),
+          parent: z.nullable(zAccount),
           name: z.string(),
-          limitNanos: z.string().nullable(),
+          limitNanos: z.nullable(z.string()),
           spentNanos: z.string(),
         }),
       ),
@@ -392,24 +389,24 @@ export const API = {
     scope: null,
     summary: "Search live offers, page by page of the same search; with a token also those that serve only the caller",
     query: z.object({
-      q: z.string().max(QUERY_CHARACTERS_MAX).default(""),
-      order: z.enum(["price", "cost-per-work"]).default("price"),
-      on: z.enum(["mine", "market"]).default("market"),
-      vcpu: z.coerce.number().int().min(1).max(1024).optional(),
-      memoryMib: z.coerce.number().int().min(1).max(16_777_216).optional(),
-      diskMib: z.coerce.number().int().min(0).max(1_073_741_824).optional(),
-      durationMs: z.coerce.number().int().min(0).default(0),
-      terms: zTerms.default("on-result"),
-      assurance: z.enum(ASSURANCES).default("isolated"),
-      driver: z.enum(DRIVER_NAMES).default(DEFAULT_DRIVER),
-      accel: z.enum(["kvm", "any"]).default("any"),
-      egress: z.enum(["none", "names", "public"]).default("none"),
+      q: z._default(z.string().check(z.maxLength(QUERY_CHARACTERS_MAX)), ""),
+      order: z._default(z.enum(["price", "cost-per-work"]), "price"),
+      on: z._default(z.enum(["mine", "market"]), "market"),
+      vcpu: z.optional(z.coerce.number().check(z.int(), z.gte(1), z.lte(1024))),
+      memoryMib: z.optional(z.coerce.number().check(z.int(), z.gte(1), z.lte(16_777_216))),
+      diskMib: z.optional(z.coerce.number().check(z.int(), z.gte(0), z.lte(1_073_741_824))),
+      durationMs: z._default(z.coerce.number().check(z.int(), z.gte(0)), 0),
+      terms: z._default(zTerms, "on-result"),
+      assurance: z._default(z.enum(ASSURANCES), "isolated"),
+      driver: z._default(z.enum(DRIVER_NAMES), DEFAULT_DRIVER),
+      accel: z._default(z.enum(["kvm", "any"]), "any"),
+      egress: z._default(z.enum(["none", "names", "public"]), "none"),
       /** Those too that have no room now, or are away: whose room an order can wait for. */
       later: zFlag,
       /** For a referee's run: referees take nothing else. */
       judges: zFlag,
       after: placeIn(/^[01]\.\d{1,40}\.\d{1,15}\.s_[0-9a-f]{40}$/),
-      limit: z.coerce.number().int().min(1).max(200).default(20),
+      limit: z._default(z.coerce.number().check(z.int(), z.gte(1), z.lte(200)), 20),
     }),
     reply: z.object({
       offers: z.array(zOfferView),
@@ -430,7 +427,7 @@ export const API = {
     reply: z.object({
       leases: z.array(zLeaseView),
       /** Those of the page that are over and lie in the market's archive, which its broker cannot read now. */
-      away: z.array(zLeaseView.pick({ id: true, state: true, issuedAt: true })).default([]),
+      away: z._default(z.array(z.pick(zLeaseView, { id: true, state: true, issuedAt: true })), []),
       next: zNext,
     }),
     refusals: READ,
@@ -441,7 +438,7 @@ export const API = {
     access: "party",
     scope: "read",
     summary: "One lease; a prefix of its id is enough",
-    params: z.object({ id: z.string().regex(/^[0-9a-f]{4,64}$/) }),
+    params: z.object({ id: z.string().check(z.regex(/^[0-9a-f]{4,64}$/)) }),
     reply: zLeaseView,
     refusals: [...READ, "not_found", "conflict"],
   },
@@ -451,7 +448,7 @@ export const API = {
     access: "party",
     scope: "read",
     summary: "Everything that proves a lease offline",
-    params: z.object({ id: z.string().regex(/^[0-9a-f]{4,64}$/) }),
+    params: z.object({ id: z.string().check(z.regex(/^[0-9a-f]{4,64}$/)) }),
     reply: zReceipt,
     refusals: [...READ, "not_found", "conflict"],
   },
@@ -473,7 +470,7 @@ export const API = {
     scope: "serve",
     summary: "So many parts are all of a sealed result: settles a lease that waits for delivery",
     params: z.object({ id: zId }),
-    body: z.object({ parts: z.int().min(1).max(SEALED_PARTS_MAX) }),
+    body: z.object({ parts: z.int().check(z.gte(1), z.lte(SEALED_PARTS_MAX)) }),
     reply: zAnswer,
     refusals: [...READ, "not_found", "wrong_state", "conflict"],
   },
@@ -497,12 +494,12 @@ export const API = {
     params: z.object({ id: zId }),
     reply: z.object({
       id: zId,
-      lease: zId.nullable(),
+      lease: z.nullable(zId),
       attempt: z.int(),
       /** It waits for room. `ahead`: how many orders have their turn before it, as the queue stands. */
-      waiting: z.object({ since: zTimeMs, until: zTimeMs, ahead: z.int() }).nullable().default(null),
+      waiting: z._default(z.nullable(z.object({ since: zTimeMs, until: zTimeMs, ahead: z.int() })), null),
       /** It waited and came to nothing: the refusal. */
-      refused: z.looseObject({ code: z.string() }).nullable().default(null),
+      refused: z._default(z.nullable(z.looseObject({ code: z.string() })), null),
     }),
     refusals: [...READ, "not_found"],
   },
@@ -513,7 +510,7 @@ export const API = {
     scope: "read",
     summary: "The caller's events after a cursor; by Accept: text/event-stream (Last-Event-ID works) they keep coming until `cut` says why",
     query: z.object({
-      after: zCursor.optional(),
+      after: z.optional(zCursor),
       limit: zLimit,
     }),
     reply: z.object({ events: z.array(zStoredEvent) }),
@@ -546,7 +543,7 @@ export const API = {
     access: "public",
     scope: null,
     summary: "Proof that a leaf is in the tree of a size",
-    query: z.object({ leaf: zId, size: z.coerce.number().int().min(1) }),
+    query: z.object({ leaf: zId, size: z.coerce.number().check(z.int(), z.gte(1)) }),
     reply: z.object({ index: z.int(), size: z.int(), proof: z.array(zId) }),
     refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
   },
@@ -556,7 +553,7 @@ export const API = {
     access: "public",
     scope: null,
     summary: "A checkpoint with the cosignature of one of the market's witnesses",
-    body: z.strictObject({ note: z.string().max(4_000) }),
+    body: z.strictObject({ note: z.string().check(z.maxLength(4_000)) }),
     reply: z.object({ size: z.int() }),
     refusals: ["bad_request", "bad_signature", "key_not_allowed", "conflict", "rate_limited", "unavailable"],
   },
@@ -567,10 +564,10 @@ export const API = {
     scope: null,
     summary: "Proof that one tree is a prefix of another",
     query: z.object({
-      from: z.coerce.number().int().min(0),
-      to: z.coerce.number().int().min(0),
+      from: z.coerce.number().check(z.int(), z.gte(0)),
+      to: z.coerce.number().check(z.int(), z.gte(0)),
       /** Of an earlier epoch, as far as it was restored. */
-      epoch: zEpoch.optional(),
+      epoch: z.optional(zEpoch),
     }),
     reply: z.object({ proof: z.array(zId) }),
     refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
@@ -604,8 +601,8 @@ export const API = {
 } as const satisfies Record<string, Route>;
 
 export type RouteName = keyof typeof API;
-type TypeOf<T> = T extends z.ZodType ? z.infer<T> : undefined;
-type InputOf<T> = T extends z.ZodType ? z.input<T> : undefined;
+type TypeOf<T> = T extends z.ZodMiniType ? z.infer<T> : undefined;
+type InputOf<T> = T extends z.ZodMiniType ? z.input<T> : undefined;
 type Part<N extends RouteName, P extends "params" | "query" | "body"> = (typeof API)[N] extends Record<P, infer S> ? S : undefined;
 export type RouteParams<N extends RouteName> = TypeOf<Part<N, "params">>;
 export type RouteQuery<N extends RouteName> = TypeOf<Part<N, "query">>;

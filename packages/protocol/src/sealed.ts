@@ -10,7 +10,7 @@
  * the right ones.
  */
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";
 import { canonicalBytes, parseCanonical } from "./canonical.ts";
 import { zInputTree, type InputEntry } from "./channel/channel-messages.ts";
@@ -45,7 +45,7 @@ export interface ResultBytes {
   stderr: Uint8Array;
 }
 
-const zSize = z.int().min(0).max(RESULT_BYTES_MAX);
+const zSize = z.int().check(z.gte(0), z.lte(RESULT_BYTES_MAX));
 const zHeader = z.strictObject({ tree: zInputTree.shape.entries, stdoutSize: zSize, stderrSize: zSize });
 
 const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes128Gcm() });

@@ -5,10 +5,13 @@
 import { access, readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { TomlError, parse } from "smol-toml";
-import type { z } from "zod";
+import * as z from "zod/mini";
+import { inEnglish } from "./schema-words.ts";
+
+inEnglish();
 
 /** Throws in words, with the name of the file. `known`: every key that there is, with its section. */
-export function parseSettings<S extends z.ZodType>(schema: S, known: readonly string[], text: string, file: string): z.output<S> {
+export function parseSettings<S extends z.core.$ZodType>(schema: S, known: readonly string[], text: string, file: string): z.output<S> {
   let value: unknown;
   try {
     value = parse(text);
@@ -16,7 +19,7 @@ export function parseSettings<S extends z.ZodType>(schema: S, known: readonly st
     const where = cause instanceof TomlError ? ` (line ${cause.line})` : "";
     throw new Error(`${file} is not TOML: ${(cause as Error).message.split("\n")[0]}${where}`, { cause });
   }
-  const parsed = schema.safeParse(value);
+  const parsed = z.safeParse(schema, value);
   if (parsed.success) return parsed.data;
   throw new Error(`${file}: ${parsed.error.issues.flatMap((issue) => problemsOf(issue, value, known)).join("; ")}`);
 }
@@ -30,7 +33,7 @@ const WHY_UNREAD: Readonly<Record<string, string>> = {
 };
 
 /** A missing file means all defaults. */
-export async function readSettings<S extends z.ZodType>(schema: S, known: readonly string[], file: string): Promise<z.output<S>> {
+export async function readSettings<S extends z.core.$ZodType>(schema: S, known: readonly string[], file: string): Promise<z.output<S>> {
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return "";
     throw new Error(`${file} cannot be read: ${WHY_UNREAD[error.code ?? ""] ?? error.message}`, { cause: error });

@@ -11,7 +11,7 @@ import { nameBeside, namesIn } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Filed } from "../client.ts";
 import { isDoubt } from "../doubt.ts";
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /**
  * Beyond these, and what came since it was looked, the oldest files go, but for doubts: without one of them, a result that was doubted

@@ -4,7 +4,7 @@
  */
 import { jsonIn, layersProblem } from "@xenoservers/protocol";
 import { systemTimers, type Timers } from "@xenoservers/protocol/link";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { layerOf, lazyBlob, type OciLayer } from "./layer.ts";
 import { isOnThisMachine, openHere } from "./on-this-machine.ts";
 import { FirstThatHasIt } from "./first-that-has-it.ts";
@@ -17,27 +17,27 @@ import { PLATFORM, isOurs } from "./platform.ts";
 import { OciError, type OciSource } from "./source.ts";
 
 /** What says nothing is an empty word, to engines. */
-const zStrings = z
-  .array(
-    z
-      .string()
-      .nullable()
-      .transform((word) => word ?? ""),
-  )
-  .nullish();
+const zStrings = z.nullish(
+  z.array(
+    z.pipe(
+      z.nullable(z.string()),
+      z.transform((word) => word ?? ""),
+    ),
+  ),
+);
 const zConfig = z.object({
-  architecture: z.string().nullish(),
-  os: z.string().nullish(),
-  config: z
-    .object({
+  architecture: z.nullish(z.string()),
+  os: z.nullish(z.string()),
+  config: z.nullish(
+    z.object({
       entrypoint: zStrings,
       cmd: zStrings,
       env: zStrings,
-      workingdir: z.string().nullish(),
-      user: z.string().nullish(),
-      stopsignal: z.string().nullish(),
-    })
-    .nullish(),
+      workingdir: z.nullish(z.string()),
+      user: z.nullish(z.string()),
+      stopsignal: z.nullish(z.string()),
+    }),
+  ),
 });
 
 export type { OciLayer } from "./layer.ts";
