@@ -6,6 +6,7 @@ import { jsonIn, layersProblem } from "@xenoservers/protocol";
 import { systemTimers, type Timers } from "@xenoservers/protocol/link";
 import * as z from "zod/mini";
 import { layerOf, lazyBlob, type OciLayer } from "./layer.ts";
+import type { ImageWatch } from "./image-watch.ts";
 import { isOnThisMachine, openHere } from "./on-this-machine.ts";
 import { FirstThatHasIt } from "./first-that-has-it.ts";
 import { pullSources } from "./pull-sources.ts";
@@ -125,16 +126,6 @@ export async function resolveImage(source: OciSource, cache: string, blobOf = la
       return sum;
     },
   };
-}
-
-/** What is told to whoever waits for an image. */
-export interface ImageWatch {
-  /** The layer under way (1 for the first), how many there are, what of it is here, and how large it is. */
-  onLayer(at: { layer: number; of: number; bytes: number; size: number }): void;
-  /** Why nothing comes, and how long for. */
-  onWait(why: string, ms: number): void;
-  /** Why the next place is asked that settings name. */
-  onNext(why: string): void;
 }
 
 const nobody: ImageWatch = { onLayer() {}, onWait() {}, onNext() {} };
