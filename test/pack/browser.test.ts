@@ -42,11 +42,12 @@ const HELLO = `(module
     (i32.store (i32.const 4) (i32.load (i32.const 100)))
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 104)))))`;
 
-/** Says something, leaves a file, and waits. */
-const SCRIPT = `import time
-open("made.txt", "w").write("made")
+/** Leaves a file, says something, and has no end: its time would pass at once if it slept. */
+const SCRIPT = `with open("made.txt", "w") as made:
+    made.write("made")
 print("waiting")
-time.sleep(3600)
+while True:
+    pass
 `;
 
 /** What of playwright-core is used here; it lies in the folder of the page alone. */

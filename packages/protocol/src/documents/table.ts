@@ -183,7 +183,7 @@ export const payloadType = (kind: Kind): string => typeOf(kind, KIND_TABLE[kind]
 /** A kind as one version of it is read. */
 interface Read<K extends Kind = Kind> {
   kind: K;
-  schema: z.ZodMiniType<Payload<K>>;
+  readonly schema: z.ZodMiniType<Payload<K>>;
 }
 
 function earlierOf<K extends Kind>(kind: K): [string, Read<K>][] {
@@ -191,7 +191,14 @@ function earlierOf<K extends Kind>(kind: K): [string, Read<K>][] {
   return Object.entries(earlier).map(([version, schema]) => [typeOf(kind, version), { kind, schema }]);
 }
 
+const readOf = (kind: Kind): Read => ({
+  kind,
+  get schema() {
+    return schemaOf(kind);
+  },
+});
+
 /** Every version of every kind that is read, by its payload type. */
 export const READ_TYPES: ReadonlyMap<string, Read> = new Map(
-  KINDS.flatMap((kind): [string, Read][] => [[payloadType(kind), { kind, schema: schemaOf(kind) }], ...earlierOf(kind)]),
+  KINDS.flatMap((kind): [string, Read][] => [[payloadType(kind), readOf(kind)], ...earlierOf(kind)]),
 );
