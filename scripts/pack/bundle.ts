@@ -10,7 +10,7 @@ import { LIBRARIES } from "./packages.ts";
 /** Of others' packages these are in it, as each verb needs them; they are installed beside it all the same, with their licences. */
 const WITHIN = [
   ...["@colors/colors", "ansi-regex", "cli-table3", "commander", "emoji-regex", "env-paths", "is-fullwidth-code-point"],
-  ...["is-safe-filename", "string-width", "strip-ansi", "zod"],
+  ...["is-safe-filename", "string-width", "strip-ansi", "zod", "@noble/ciphers"],
 ];
 const MAIN = "packages/cli/src/main.ts";
 /** What the command starts of its own folder (guests/src/own-program.ts), by name: each loads what it needs alone. */

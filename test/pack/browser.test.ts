@@ -42,6 +42,14 @@ const HELLO = `(module
     (i32.store (i32.const 4) (i32.load (i32.const 100)))
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 104)))))`;
 
+/** Leaves a file, says something, and has no end: its time would pass at once if it slept. */
+const SCRIPT = `with open("made.txt", "w") as made:
+    made.write("made")
+print("waiting")
+while True:
+    pass
+`;
+
 /** What of playwright-core is used here; it lies in the folder of the page alone. */
 interface Tab {
   goto(url: string): Promise<unknown>;
@@ -135,7 +143,7 @@ describe("a page", () => {
     expect(length).toBeLessThanOrEqual(GZIP_BYTES_MAX);
   });
 
-  it("logs in, orders, sees the output and verifies the receipt, in Chromium", async () => {
+  it("logs in, orders, sees the output, verifies the receipt and stops a script, by Market and in Chromium", async () => {
     const wasm = (await wabtInit()).parseWat("hello.wat", HELLO).toBinary({}).buffer;
     const tab = await browser.newPage();
     const errors: Error[] = [];
@@ -145,19 +153,38 @@ describe("a page", () => {
     const { party, fingerprint } = await tab.evaluate(async (url) => (globalThis as unknown as { xeno: Page }).xeno.login(url), market.url);
     expect(fingerprint).toMatch(/^([0-9a-f]{4} ){7}[0-9a-f]{4}$/);
     await market.credit(party);
+    const token = await tab.evaluate(async () => (globalThis as unknown as { xeno: Page }).xeno.byToken(), null);
+    expect(token).toMatchObject({ party, scopes: ["spend", "control", "read"] });
     const rented = await tab.evaluate(async ({ module, input }) => (globalThis as unknown as { xeno: Page }).xeno.rent(module, input), {
       module: Buffer.from(wasm).toString("base64"),
       input: "from a page",
     });
     expect(rented.pieces.join("").replaceAll("stdout: ", "")).toBe("hello from a page");
     expect(rented).toMatchObject({
-      from: "server",
-      ok: true,
-      okWhenBent: false,
+      ...{ ok: true, verified: [true, true, true], okWhenBent: false, offers: 1, held: true },
       end: { reason: "completed", exitCode: 0, blame: "nobody" },
+      leases: [{ id: rented.lease, label: "from a page" }],
     });
+    expect(rented.states).toContain("running");
     expect(rented.lines).toEqual(expect.arrayContaining(["purchase order proved", "bill proved"]));
+    const stopped = await tab.evaluate(async (source) => (globalThis as unknown as { xeno: Page }).xeno.stopped(source), SCRIPT);
+    expect(stopped).toMatchObject({ said: "waiting\n", ok: false, reason: "customer-stop", files: ["made.txt"] });
     expect(errors).toEqual([]);
+  });
+
+  it("says in words what a page cannot do, before anything is ordered", async () => {
+    const tab = await browser.newPage();
+    await tab.goto(site.origin);
+    await tab.waitForFunction("globalThis.xeno !== undefined");
+    await tab.evaluate(async (url) => (globalThis as unknown as { xeno: Page }).xeno.login(url), market.url);
+    const said = await tab.evaluate(async () => (globalThis as unknown as { xeno: Page }).xeno.refusals(), null);
+    expect(said).toEqual(
+      [
+        ...["image is for a program on Node", "a page has no file a.py", "a page has no file a.wasm", "in is for a program on Node"],
+        ...["a page has no file a: give its text or its bytes", "a script with asyncio", "main.py imports numpy"],
+        ...["replicas is for a program on Node", "map is for a program on Node", "dispute is for", "audit is for", "a page has no files"],
+      ].map((words) => expect.stringContaining(words)),
+    );
   });
 
   it("of an origin that the operator does not name reads nothing", async () => {

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { PYTHON_MODULES } from "../../packages/sdk/src/node/python.ts";
+import { PYTHON_MODULES } from "../../packages/sdk/src/python-script.ts";
 
 const XENO = path.resolve("node_modules/.bin/xeno");
 let folder: string;

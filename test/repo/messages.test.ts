@@ -21,7 +21,9 @@ const rows = text
       .map((cell) => cell.trim()),
   );
 const named = rows.flatMap(([kinds = ""]) => kinds.replaceAll(/ \(.*\)/g, "").split(", "));
-const link = [...zToBroker.options, ...zFromBroker.options].map(({ shape }) => `link ${shape.t.value}`);
+const link = [...zToBroker.def.options, ...zFromBroker.def.options].flatMap(({ shape }) =>
+  shape.t.def.values.map((kind) => `link ${kind}`),
+);
 
 it("has a row for every kind, and for no other", () => {
   const known = [...link, ...CHANNEL_KINDS.map((kind) => `channel ${kind}`), ...BELOW];

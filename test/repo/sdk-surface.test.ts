@@ -7,9 +7,10 @@ import { expect, it } from "vitest";
 /** By the file that declares them; most are types, which leave nothing to ask at run time. */
 const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "node/market.ts": ["Market", "ConnectOptions", "TracedDispute", "VerifyOptions"],
+  "page/market.ts": ["Market", "ConnectOptions"],
   "node/appeal.ts": ["Appeal", "AppealOptions", "AppealTerms"],
   "node/rerun.ts": ["JobTracer", "Rerun"],
-  "node/module-check.ts": ["ModuleCheck", "plainCheck"],
+  "module-check.ts": ["ModuleCheck", "plainCheck"],
   "node/machine/machine.ts": ["Machine", "ExecResult", "ProgramOptions"],
   "node/machine/machine-files.ts": ["MachineFiles"],
   "node/machine/port-forward.ts": ["PortForward"],
@@ -49,7 +50,7 @@ const SURFACE: Readonly<Record<string, readonly string[]>> = {
 };
 
 const read = (file: string): string => readFileSync(path.join("packages/sdk/src", file), "utf8");
-const index = read("index.ts") + read("browser.ts");
+const index = read("index.ts") + read("common.ts") + read("browser.ts");
 const page = readFileSync("docs/sdk.md", "utf8");
 const declared = (name: string): RegExp => new RegExp(`^export (?:declare )?(?:abstract )?(?:class|interface|type|const) ${name}\\b`, "m");
 
@@ -67,6 +68,7 @@ it("is exported, and each name says what it is", () => {
 it("has words on every method and property that a program calls", () => {
   const classes = [
     "node/market.ts",
+    "page/market.ts",
     "node/machine/machine.ts",
     "node/machine/machine-files.ts",
     "facade/market.ts",

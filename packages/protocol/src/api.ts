@@ -12,7 +12,8 @@ import {
   SCOPES,
   type Scope,
 } from "@xenoservers/market";
-import * as z from "zod";
+import * as z from "zod/mini";
+import { madeWhenAsked } from "./made-when-asked.ts";
 import { zAccount, zEnvelope, zEpoch, zFuel, zId, zKey, zParty, zPins, zPrice, zResources, zServer, zTerms } from "./documents/parts.ts";
 import type { ErrorCode } from "./errors.ts";
 import { zHistory } from "./evidence.ts";
@@ -23,7 +24,7 @@ import { SEALED_PARTS_MAX } from "./result-fit.ts";
 /** `party`: a session token of any party; the handler shows it only what is its own. `operator`: a token of the operator's key. */
 type Access = "public" | "party" | "operator";
 
-type Fields = Readonly<Record<string, z.ZodType>>;
+type Fields = Readonly<Record<string, z.ZodMiniType>>;
 
 export interface Route {
   method: "GET" | "POST" | "PUT";
@@ -32,10 +33,10 @@ export interface Route {
   /** What a party's key must be granted for it; null where the route asks for no key. */
   scope: Scope | null;
   summary: string;
-  params?: z.ZodObject<Fields>;
-  query?: z.ZodObject<Fields>;
-  body?: z.ZodType;
-  reply: z.ZodType;
+  params?: z.ZodMiniObject<Fields>;
+  query?: z.ZodMiniObject<Fields>;
+  body?: z.ZodMiniType;
+  reply: z.ZodMiniType;
   /** text/plain or bytes instead of JSON. */
   raw?: "text" | "bytes";
   /** Whether the body is bytes instead of JSON. */
@@ -44,26 +45,23 @@ export interface Route {
 }
 
 const zTimeMs = z.int();
-const zLimit = z.coerce.number().int().min(1).max(1000).default(100);
+const zLimit = z._default(z.coerce.number().check(z.int(), z.gte(1), z.lte(1000)), 100);
 /** Where the page before ended, as its reply said. */
-const zCursor = z.string().regex(/^\d{1,20}(\.\d{1,20}){0,2}$/, "is no cursor; send one that a reply gave, or none");
+const zCursor = z.string().check(z.regex(/^\d{1,20}(\.\d{1,20}){0,2}$/, "is no cursor; send one that a reply gave, or none"));
 /** Where the page before ended, as `next` of its reply said. */
-const placeIn = (form: RegExp) => z.string().regex(form, "is no place in this list; send the `next` of a page, or none").optional();
+const placeIn = (form: RegExp) =>
+  z.optional(z.string().check(z.regex(form, "is no place in this list; send the `next` of a page, or none")));
 /** Where the rest of a list begins; null: there is no more. A broker that knows no pages says nothing of it. */
-const zNext = z.string().nullable().default(null);
-const zPart = z.coerce
-  .number()
-  .int()
-  .min(0)
-  .max(SEALED_PARTS_MAX - 1);
+const zNext = z._default(z.nullable(z.string()), null);
+const zPart = z.coerce.number().check(z.int(), z.gte(0), z.lte(SEALED_PARTS_MAX - 1));
 /**
  * What was computed of amounts: a sum of a party's money, a price times a time. One document's bound does not hold for it, and what one
  * party states must not spoil an answer for others.
  */
-const zComputedNanos = z.string().regex(/^(0|[1-9][0-9]{0,39})$/, "must be a decimal integer of nanos");
+const zComputedNanos = z.string().check(z.regex(/^(0|[1-9][0-9]{0,39})$/, "must be a decimal integer of nanos"));
 /** All that an order can say, and the owners that a draw of replicas leaves out. */
 const QUERY_CHARACTERS_MAX = 6_300;
-const zFlag = z.enum(["true", "false"]).default("false");
+const zFlag = z._default(z.enum(["true", "false"]), "false");
 
 export const zLeaseView = z.object({
   id: zId,
@@ -85,25 +83,25 @@ export const zLeaseView = z.object({
   stakeNanos: zComputedNanos,
   ratePerHourNanos: zComputedNanos,
   issuedAt: zTimeMs,
-  openedAt: zTimeMs.nullable(),
+  openedAt: z.nullable(zTimeMs),
   usedMs: z.int(),
-  lastAmendment: zId.nullable(),
+  lastAmendment: z.nullable(zId),
   /** Its result is doubted; `answered`: its server owes no states for it. */
-  trace: z.object({ depositNanos: zComputedNanos, answered: z.boolean(), deadlineAt: zTimeMs.nullable() }).nullable(),
+  trace: z.nullable(z.object({ depositNanos: zComputedNanos, answered: z.boolean(), deadlineAt: z.nullable(zTimeMs) })),
   /** The seed by which its referees are drawn. */
-  settlement: zId.nullable(),
+  settlement: z.nullable(zId),
   /** The lease whose result it judges. */
-  judges: zId.nullable(),
+  judges: z.nullable(zId),
   /** Whose turn it is to judge; `by`: until then the run may be ordered. */
-  draw: z.object({ round: z.int(), referee: zServer, candidates: z.array(zServer), by: zTimeMs.nullable() }).nullable(),
-  result: z.object({ id: zId, reason: z.enum(END_REASONS), exitCode: z.int().nullable(), at: zTimeMs }).nullable(),
+  draw: z.nullable(z.object({ round: z.int(), referee: zServer, candidates: z.array(zServer), by: z.nullable(zTimeMs) })),
+  result: z.nullable(z.object({ id: zId, reason: z.enum(END_REASONS), exitCode: z.nullable(z.int()), at: zTimeMs })),
   /** By whose word the result's bytes are delivered; null while they are not. */
-  delivery: z.object({ by: z.enum(["customer", "broker"]), at: zTimeMs }).nullable(),
-  objection: z.object({ by: z.enum(["customer", "owner"]), depositNanos: zComputedNanos, at: zTimeMs }).nullable(),
+  delivery: z.nullable(z.object({ by: z.enum(["customer", "broker"]), at: zTimeMs })),
+  objection: z.nullable(z.object({ by: z.enum(["customer", "owner"]), depositNanos: zComputedNanos, at: zTimeMs })),
   /** When the broker does something by itself if nobody else has; null: never. */
-  deadlineAt: zTimeMs.nullable(),
-  end: z
-    .object({
+  deadlineAt: z.nullable(zTimeMs),
+  end: z.nullable(
+    z.object({
       reason: z.enum(END_REASONS),
       blame: z.string(),
       at: zTimeMs,
@@ -114,13 +112,13 @@ export const zLeaseView = z.object({
       feeNanos: zComputedNanos,
       ownerNanos: zComputedNanos,
       refundNanos: zComputedNanos,
-      exitCode: z.int().nullable(),
-      result: zId.nullable(),
+      exitCode: z.nullable(z.int()),
+      result: z.nullable(zId),
       windowEndsAt: zTimeMs,
-      audited: z.boolean().nullable(),
-      auditRound: zId.nullable(),
-    })
-    .nullable(),
+      audited: z.nullable(z.boolean()),
+      auditRound: z.nullable(zId),
+    }),
+  ),
 });
 export type LeaseView = z.infer<typeof zLeaseView>;
 
@@ -131,7 +129,7 @@ const zReceiptDocument = z.object({
   at: zTimeMs,
   salt: z.union([zId, z.literal("")]),
   leaf: zId,
-  index: z.int().nullable(),
+  index: z.nullable(z.int()),
   proof: z.array(zId),
 });
 export const zReceipt = z.object({
@@ -171,20 +169,20 @@ export const zServerStanding = z.object({
   /** Empty: it gets them. */
   why: z.array(z.enum(RESTS)),
   /** Of its offer; null: it has none. */
-  validUntil: zTimeMs.nullable(),
+  validUntil: z.nullable(zTimeMs),
   /** How many parties its offer is for; 0: everybody. */
   allowedParties: z.int(),
   /** As it was measured at the server's last login; null: it was not. */
-  clock: z.object({ offsetMs: z.number(), errorMs: z.number(), isRight: z.boolean() }).nullable(),
+  clock: z.nullable(z.object({ offsetMs: z.number(), errorMs: z.number(), isRight: z.boolean() })),
   /** What counts of the server's own and of all servers of its owner `together`; `reason`: how the last missed lease ended. */
-  conduct: z.object({ coolUntil: z.int(), misses: z.int(), reason: z.string().nullable(), together: z.boolean() }),
+  conduct: z.object({ coolUntil: z.int(), misses: z.int(), reason: z.nullable(z.string()), together: z.boolean() }),
   /** Its owner's. */
   record: zRecord,
 });
 export type ServerStanding = z.infer<typeof zServerStanding>;
 
 /** What nobody leases now; none of it where the last was taken as it was looked for. */
-const zFree = zResources.extend({ vcpu: z.int().min(0), memoryMib: z.int().min(0) });
+const zFree = z.extend(zResources, { vcpu: z.int().check(z.gte(0)), memoryMib: z.int().check(z.gte(0)) });
 
 const zOfferView = z.object({
   server: zServer,
@@ -223,7 +221,7 @@ const zBalances = z.object({
 });
 export type Balances = z.infer<typeof zBalances>;
 
-const zStoredEvent = z.object({ cursor: z.string(), kind: z.string(), lease: zId.nullable(), data: z.unknown(), at: zTimeMs });
+const zStoredEvent = z.object({ cursor: z.string(), kind: z.string(), lease: z.nullable(zId), data: z.unknown(), at: zTimeMs });
 export type EventView = z.infer<typeof zStoredEvent>;
 
 const zKeyView = z.object({
@@ -231,13 +229,13 @@ const zKeyView = z.object({
   role: z.string(),
   label: z.string(),
   scopes: z.array(z.enum(SCOPES)),
-  account: z.string().nullable(),
-  leaseLabel: z.string().nullable(),
-  maxSpendPerDayNanos: z.string().nullable(),
-  expiresAt: z.int().nullable(),
-  revokedAt: z.int().nullable(),
+  account: z.nullable(z.string()),
+  leaseLabel: z.nullable(z.string()),
+  maxSpendPerDayNanos: z.nullable(z.string()),
+  expiresAt: z.nullable(z.int()),
+  revokedAt: z.nullable(z.int()),
 });
-const zAnswer = z.looseObject({ id: zId, at: zTimeMs, promise: zPromise.optional(), salt: z.string().optional() });
+const zAnswer = z.looseObject({ id: zId, at: zTimeMs, promise: z.optional(zPromise), salt: z.optional(z.string()) });
 
 const SIGNED = [
   "bad_envelope",
@@ -257,355 +255,381 @@ const SIGNED = [
 ] as const satisfies readonly ErrorCode[];
 const READ = ["bad_request", "bad_token", "key_not_allowed", "rate_limited", "unavailable"] as const satisfies readonly ErrorCode[];
 
-export const API = {
-  market: {
-    method: "GET",
-    path: "/api/v1/market",
-    access: "public",
-    scope: null,
-    summary: "What this market is: origin, keys to pin, timings, fee",
-    reply: zMarketInfo,
-    refusals: ["rate_limited"],
-  },
-  submit: {
-    method: "POST",
-    path: "/api/v1/documents",
-    access: "public",
-    scope: null,
-    summary: "Submit one signed document; its key says who speaks. The same document again gets the same answer",
-    /** `waits`: an order for which there is no room now waits for some until it expires. */
-    body: z.strictObject({ envelope: z.unknown(), waits: z.boolean().optional() }),
-    reply: zAnswer,
-    refusals: [
-      ...SIGNED,
-      "id_reused",
-      "answer_gone",
-      "not_kept",
-      "stale_sequence",
-      "clock_off",
-      "expired",
-      "not_found",
-      "wrong_state",
-      "too_late",
-      "insufficient_funds",
-      "limit_reached",
-      "insufficient_stake",
-      "no_match",
-      "busy",
-      "queue_full",
-      "capacity_taken",
-      "suspended",
-      "conflict",
-    ],
-  },
-  submitMany: {
-    method: "POST",
-    path: "/api/v1/documents/many",
-    access: "public",
-    scope: null,
-    summary: "Submit up to 100 signed documents; each is answered for itself, in order",
-    body: z.strictObject({ envelopes: z.array(z.unknown()).min(1).max(100) }),
-    reply: z.object({ answers: z.array(z.looseObject({})) }),
-    refusals: SIGNED,
-  },
-  challenge: {
-    method: "POST",
-    path: "/api/v1/auth/challenge",
-    access: "public",
-    scope: null,
-    summary: "A challenge to sign for a session token",
-    reply: z.object({ challenge: zId }),
-    refusals: ["rate_limited"],
-  },
-  token: {
-    method: "POST",
-    path: "/api/v1/auth/token",
-    access: "public",
-    scope: null,
-    summary: "A short-lived token for reading, against a signed login document",
-    body: z.strictObject({ login: z.unknown() }),
-    reply: z.object({ token: z.string(), party: zParty, expiresAt: zTimeMs }),
-    refusals: [...SIGNED, "bad_token"],
-  },
-  whoami: {
-    method: "GET",
-    path: "/api/v1/whoami",
-    access: "party",
-    scope: "read",
-    summary: "The caller's party and keys",
-    reply: z.object({
-      party: zParty,
-      name: z.string(),
-      account: zAccount,
-      role: z.string(),
-      suspended: z.boolean(),
-      keys: z.array(zKeyView),
-    }),
-    refusals: READ,
-  },
-  servers: {
-    method: "GET",
-    path: "/api/v1/servers",
-    access: "party",
-    scope: "read",
-    summary: "How the caller's servers stand, and why they get no orders; with a server's key its own alone",
-    reply: z.object({ servers: z.array(zServerStanding) }),
-    refusals: READ,
-  },
-  accounts: {
-    method: "GET",
-    path: "/api/v1/accounts",
-    access: "party",
-    scope: "read",
-    summary: "The caller's accounts: tree, limits, what is left of them, and the money by state",
-    reply: z.object({
-      balances: zBalances,
-      accounts: z.array(
-        z.object({
-          id: zAccount,
-          parent: zAccount.nullable(),
-          name: z.string(),
-          limitNanos: z.string().nullable(),
-          spentNanos: z.string(),
-        }),
-      ),
-    }),
-    refusals: READ,
-  },
-  statement: {
-    method: "GET",
-    path: "/api/v1/statement",
-    access: "party",
-    scope: "read",
-    summary: "Movements of the caller's money, newest first, page by page; what a key does not see is left out of its page",
-    query: z.object({ after: placeIn(/^\d{1,19}$/), limit: zLimit }),
-    reply: z.object({
-      entries: z.array(z.object({ id: z.string(), debit: z.string(), credit: z.string(), amountNanos: z.string(), at: zTimeMs })),
-      next: zNext,
-    }),
-    refusals: READ,
-  },
-  offers: {
-    method: "GET",
-    path: "/api/v1/offers",
-    access: "public",
-    scope: null,
-    summary: "Search live offers, page by page of the same search; with a token also those that serve only the caller",
-    query: z.object({
-      q: z.string().max(QUERY_CHARACTERS_MAX).default(""),
-      order: z.enum(["price", "cost-per-work"]).default("price"),
-      on: z.enum(["mine", "market"]).default("market"),
-      vcpu: z.coerce.number().int().min(1).max(1024).optional(),
-      memoryMib: z.coerce.number().int().min(1).max(16_777_216).optional(),
-      diskMib: z.coerce.number().int().min(0).max(1_073_741_824).optional(),
-      durationMs: z.coerce.number().int().min(0).default(0),
-      terms: zTerms.default("on-result"),
-      assurance: z.enum(ASSURANCES).default("isolated"),
-      driver: z.enum(DRIVER_NAMES).default(DEFAULT_DRIVER),
-      accel: z.enum(["kvm", "any"]).default("any"),
-      egress: z.enum(["none", "names", "public"]).default("none"),
-      /** Those too that have no room now, or are away: whose room an order can wait for. */
-      later: zFlag,
-      /** For a referee's run: referees take nothing else. */
-      judges: zFlag,
-      after: placeIn(/^[01]\.\d{1,40}\.\d{1,15}\.s_[0-9a-f]{40}$/),
-      limit: z.coerce.number().int().min(1).max(200).default(20),
-    }),
-    reply: z.object({
-      offers: z.array(zOfferView),
-      resources: zResources,
-      excluded: z.record(z.string(), z.int()),
-      explanation: z.string(),
-      next: zNext,
-    }),
-    refusals: ["bad_request", "bad_condition", "rate_limited"],
-  },
-  leases: {
-    method: "GET",
-    path: "/api/v1/leases",
-    access: "party",
-    scope: "read",
-    summary: "Leases the caller is part of, newest first, page by page",
-    query: z.object({ live: zFlag, after: placeIn(/^\d{1,16}\.[0-9a-f]{1,64}$/), limit: zLimit }),
-    reply: z.object({
-      leases: z.array(zLeaseView),
-      /** Those of the page that are over and lie in the market's archive, which its broker cannot read now. */
-      away: z.array(zLeaseView.pick({ id: true, state: true, issuedAt: true })).default([]),
-      next: zNext,
-    }),
-    refusals: READ,
-  },
-  lease: {
-    method: "GET",
-    path: "/api/v1/leases/:id",
-    access: "party",
-    scope: "read",
-    summary: "One lease; a prefix of its id is enough",
-    params: z.object({ id: z.string().regex(/^[0-9a-f]{4,64}$/) }),
-    reply: zLeaseView,
-    refusals: [...READ, "not_found", "conflict"],
-  },
-  receipt: {
-    method: "GET",
-    path: "/api/v1/leases/:id/receipt",
-    access: "party",
-    scope: "read",
-    summary: "Everything that proves a lease offline",
-    params: z.object({ id: z.string().regex(/^[0-9a-f]{4,64}$/) }),
-    reply: zReceipt,
-    refusals: [...READ, "not_found", "conflict"],
-  },
-  sealPart: {
-    method: "PUT",
-    path: "/api/v1/leases/:id/sealed/:part",
-    access: "party",
-    scope: "serve",
-    summary: "A part of a result's bytes, sealed for its customer, of a lease that waits for delivery; kept until its time is over",
-    params: z.object({ id: zId, part: zPart }),
-    rawBody: true,
-    reply: z.object({ digest: zId }),
-    refusals: [...READ, "not_found", "wrong_state", "body_too_large", "limit_reached"],
-  },
-  sealResult: {
-    method: "POST",
-    path: "/api/v1/leases/:id/sealed",
-    access: "party",
-    scope: "serve",
-    summary: "So many parts are all of a sealed result: settles a lease that waits for delivery",
-    params: z.object({ id: zId }),
-    body: z.object({ parts: z.int().min(1).max(SEALED_PARTS_MAX) }),
-    reply: zAnswer,
-    refusals: [...READ, "not_found", "wrong_state", "conflict"],
-  },
-  sealed: {
-    method: "GET",
-    path: "/api/v1/leases/:id/sealed/:part",
-    access: "party",
-    scope: "read",
-    summary: "A part of the sealed bytes of a result that waited for its customer",
-    params: z.object({ id: zId, part: zPart }),
-    raw: "bytes",
-    reply: z.string(),
-    refusals: [...READ, "not_found"],
-  },
-  order: {
-    method: "GET",
-    path: "/api/v1/orders/:id",
-    access: "party",
-    scope: "read",
-    summary: "Where an order stands",
-    params: z.object({ id: zId }),
-    reply: z.object({
-      id: zId,
-      lease: zId.nullable(),
-      attempt: z.int(),
-      /** It waits for room. `ahead`: how many orders have their turn before it, as the queue stands. */
-      waiting: z.object({ since: zTimeMs, until: zTimeMs, ahead: z.int() }).nullable().default(null),
-      /** It waited and came to nothing: the refusal. */
-      refused: z.looseObject({ code: z.string() }).nullable().default(null),
-    }),
-    refusals: [...READ, "not_found"],
-  },
-  events: {
-    method: "GET",
-    path: "/api/v1/events",
-    access: "party",
-    scope: "read",
-    summary: "The caller's events after a cursor; by Accept: text/event-stream (Last-Event-ID works) they keep coming until `cut` says why",
-    query: z.object({
-      after: zCursor.optional(),
-      limit: zLimit,
-    }),
-    reply: z.object({ events: z.array(zStoredEvent) }),
-    refusals: [...READ, "cursor_expired"],
-  },
-  checkpoint: {
-    method: "GET",
-    path: "/log/checkpoint",
-    access: "public",
-    scope: null,
-    summary: "The log's latest signed checkpoint (C2SP tlog-checkpoint)",
-    raw: "text",
-    reply: z.string(),
-    refusals: ["rate_limited", "unavailable"],
-  },
-  tile: {
-    method: "GET",
-    path: "/log/tile/:level/*",
-    access: "public",
-    scope: null,
-    summary: "Hash tiles (level 0…) and entry bundles (`entries`) as in C2SP tlog-tiles",
-    params: z.object({ level: z.string(), "*": z.string() }),
-    raw: "bytes",
-    reply: z.string(),
-    refusals: ["rate_limited", "not_found", "unavailable"],
-  },
-  inclusion: {
-    method: "GET",
-    path: "/api/v1/log/inclusion",
-    access: "public",
-    scope: null,
-    summary: "Proof that a leaf is in the tree of a size",
-    query: z.object({ leaf: zId, size: z.coerce.number().int().min(1) }),
-    reply: z.object({ index: z.int(), size: z.int(), proof: z.array(zId) }),
-    refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
-  },
-  cosign: {
-    method: "POST",
-    path: "/api/v1/log/cosignature",
-    access: "public",
-    scope: null,
-    summary: "A checkpoint with the cosignature of one of the market's witnesses",
-    body: z.strictObject({ note: z.string().max(4_000) }),
-    reply: z.object({ size: z.int() }),
-    refusals: ["bad_request", "bad_signature", "key_not_allowed", "conflict", "rate_limited", "unavailable"],
-  },
-  consistency: {
-    method: "GET",
-    path: "/api/v1/log/consistency",
-    access: "public",
-    scope: null,
-    summary: "Proof that one tree is a prefix of another",
-    query: z.object({
-      from: z.coerce.number().int().min(0),
-      to: z.coerce.number().int().min(0),
-      /** Of an earlier epoch, as far as it was restored. */
-      epoch: zEpoch.optional(),
-    }),
-    reply: z.object({ proof: z.array(zId) }),
-    refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
-  },
-  history: {
-    method: "GET",
-    path: "/api/v1/log/history",
-    access: "public",
-    scope: null,
-    summary: "What evidence stands on: the operator's sets of the broker's keys, the epochs of the log, and who was named a witness",
-    reply: zHistory,
-    refusals: ["rate_limited", "unavailable"],
-  },
-  overview: {
-    method: "GET",
-    path: "/api/v1/operator/overview",
-    access: "operator",
-    scope: null,
-    summary: "The operator's view: books, log, servers",
-    reply: z.object({
-      servers: z.int(),
-      online: z.int(),
-      liveLeasesHoldNanos: zComputedNanos,
-      heldNanos: zComputedNanos,
-      booksBalance: z.boolean(),
-      logSize: z.int(),
-      logPending: z.int(),
-    }),
-    refusals: [...READ, "operator_only"],
-  },
-} as const satisfies Record<string, Route>;
+export const API = madeWhenAsked({
+  market: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/market",
+      access: "public",
+      scope: null,
+      summary: "What this market is: origin, keys to pin, timings, fee",
+      reply: zMarketInfo,
+      refusals: ["rate_limited"],
+    }) as const satisfies Route,
+  submit: () =>
+    ({
+      method: "POST",
+      path: "/api/v1/documents",
+      access: "public",
+      scope: null,
+      summary: "Submit one signed document; its key says who speaks. The same document again gets the same answer",
+      /** `waits`: an order for which there is no room now waits for some until it expires. */
+      body: z.strictObject({ envelope: z.unknown(), waits: z.optional(z.boolean()) }),
+      reply: zAnswer,
+      refusals: [
+        ...SIGNED,
+        "id_reused",
+        "answer_gone",
+        "not_kept",
+        "stale_sequence",
+        "clock_off",
+        "expired",
+        "not_found",
+        "wrong_state",
+        "too_late",
+        "insufficient_funds",
+        "limit_reached",
+        "insufficient_stake",
+        "no_match",
+        "busy",
+        "queue_full",
+        "capacity_taken",
+        "suspended",
+        "conflict",
+      ],
+    }) as const satisfies Route,
+  submitMany: () =>
+    ({
+      method: "POST",
+      path: "/api/v1/documents/many",
+      access: "public",
+      scope: null,
+      summary: "Submit up to 100 signed documents; each is answered for itself, in order",
+      body: z.strictObject({ envelopes: z.array(z.unknown()).check(z.minLength(1), z.maxLength(100)) }),
+      reply: z.object({ answers: z.array(z.looseObject({})) }),
+      refusals: SIGNED,
+    }) as const satisfies Route,
+  challenge: () =>
+    ({
+      method: "POST",
+      path: "/api/v1/auth/challenge",
+      access: "public",
+      scope: null,
+      summary: "A challenge to sign for a session token",
+      reply: z.object({ challenge: zId }),
+      refusals: ["rate_limited"],
+    }) as const satisfies Route,
+  token: () =>
+    ({
+      method: "POST",
+      path: "/api/v1/auth/token",
+      access: "public",
+      scope: null,
+      summary: "A short-lived token for reading, against a signed login document",
+      body: z.strictObject({ login: z.unknown() }),
+      reply: z.object({ token: z.string(), party: zParty, expiresAt: zTimeMs }),
+      refusals: [...SIGNED, "bad_token"],
+    }) as const satisfies Route,
+  whoami: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/whoami",
+      access: "party",
+      scope: "read",
+      summary: "The caller's party and keys",
+      reply: z.object({
+        party: zParty,
+        name: z.string(),
+        account: zAccount,
+        role: z.string(),
+        suspended: z.boolean(),
+        keys: z.array(zKeyView),
+      }),
+      refusals: READ,
+    }) as const satisfies Route,
+  servers: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/servers",
+      access: "party",
+      scope: "read",
+      summary: "How the caller's servers stand, and why they get no orders; with a server's key its own alone",
+      reply: z.object({ servers: z.array(zServerStanding) }),
+      refusals: READ,
+    }) as const satisfies Route,
+  accounts: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/accounts",
+      access: "party",
+      scope: "read",
+      summary: "The caller's accounts: tree, limits, what is left of them, and the money by state",
+      reply: z.object({
+        balances: zBalances,
+        accounts: z.array(
+          z.object({
+            id: zAccount,
+            parent: z.nullable(zAccount),
+            name: z.string(),
+            limitNanos: z.nullable(z.string()),
+            spentNanos: z.string(),
+          }),
+        ),
+      }),
+      refusals: READ,
+    }) as const satisfies Route,
+  statement: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/statement",
+      access: "party",
+      scope: "read",
+      summary: "Movements of the caller's money, newest first, page by page; what a key does not see is left out of its page",
+      query: z.object({ after: placeIn(/^\d{1,19}$/), limit: zLimit }),
+      reply: z.object({
+        entries: z.array(z.object({ id: z.string(), debit: z.string(), credit: z.string(), amountNanos: z.string(), at: zTimeMs })),
+        next: zNext,
+      }),
+      refusals: READ,
+    }) as const satisfies Route,
+  offers: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/offers",
+      access: "public",
+      scope: null,
+      summary: "Search live offers, page by page of the same search; with a token also those that serve only the caller",
+      query: z.object({
+        q: z._default(z.string().check(z.maxLength(QUERY_CHARACTERS_MAX)), ""),
+        order: z._default(z.enum(["price", "cost-per-work"]), "price"),
+        on: z._default(z.enum(["mine", "market"]), "market"),
+        vcpu: z.optional(z.coerce.number().check(z.int(), z.gte(1), z.lte(1024))),
+        memoryMib: z.optional(z.coerce.number().check(z.int(), z.gte(1), z.lte(16_777_216))),
+        diskMib: z.optional(z.coerce.number().check(z.int(), z.gte(0), z.lte(1_073_741_824))),
+        durationMs: z._default(z.coerce.number().check(z.int(), z.gte(0)), 0),
+        terms: z._default(zTerms, "on-result"),
+        assurance: z._default(z.enum(ASSURANCES), "isolated"),
+        driver: z._default(z.enum(DRIVER_NAMES), DEFAULT_DRIVER),
+        accel: z._default(z.enum(["kvm", "any"]), "any"),
+        egress: z._default(z.enum(["none", "names", "public"]), "none"),
+        /** Those too that have no room now, or are away: whose room an order can wait for. */
+        later: zFlag,
+        /** For a referee's run: referees take nothing else. */
+        judges: zFlag,
+        after: placeIn(/^[01]\.\d{1,40}\.\d{1,15}\.s_[0-9a-f]{40}$/),
+        limit: z._default(z.coerce.number().check(z.int(), z.gte(1), z.lte(200)), 20),
+      }),
+      reply: z.object({
+        offers: z.array(zOfferView),
+        resources: zResources,
+        excluded: z.record(z.string(), z.int()),
+        explanation: z.string(),
+        next: zNext,
+      }),
+      refusals: ["bad_request", "bad_condition", "rate_limited"],
+    }) as const satisfies Route,
+  leases: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/leases",
+      access: "party",
+      scope: "read",
+      summary: "Leases the caller is part of, newest first, page by page",
+      query: z.object({ live: zFlag, after: placeIn(/^\d{1,16}\.[0-9a-f]{1,64}$/), limit: zLimit }),
+      reply: z.object({
+        leases: z.array(zLeaseView),
+        /** Those of the page that are over and lie in the market's archive, which its broker cannot read now. */
+        away: z._default(z.array(z.pick(zLeaseView, { id: true, state: true, issuedAt: true })), []),
+        next: zNext,
+      }),
+      refusals: READ,
+    }) as const satisfies Route,
+  lease: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/leases/:id",
+      access: "party",
+      scope: "read",
+      summary: "One lease; a prefix of its id is enough",
+      params: z.object({ id: z.string().check(z.regex(/^[0-9a-f]{4,64}$/)) }),
+      reply: zLeaseView,
+      refusals: [...READ, "not_found", "conflict"],
+    }) as const satisfies Route,
+  receipt: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/leases/:id/receipt",
+      access: "party",
+      scope: "read",
+      summary: "Everything that proves a lease offline",
+      params: z.object({ id: z.string().check(z.regex(/^[0-9a-f]{4,64}$/)) }),
+      reply: zReceipt,
+      refusals: [...READ, "not_found", "conflict"],
+    }) as const satisfies Route,
+  sealPart: () =>
+    ({
+      method: "PUT",
+      path: "/api/v1/leases/:id/sealed/:part",
+      access: "party",
+      scope: "serve",
+      summary: "A part of a result's bytes, sealed for its customer, of a lease that waits for delivery; kept until its time is over",
+      params: z.object({ id: zId, part: zPart }),
+      rawBody: true,
+      reply: z.object({ digest: zId }),
+      refusals: [...READ, "not_found", "wrong_state", "body_too_large", "limit_reached"],
+    }) as const satisfies Route,
+  sealResult: () =>
+    ({
+      method: "POST",
+      path: "/api/v1/leases/:id/sealed",
+      access: "party",
+      scope: "serve",
+      summary: "So many parts are all of a sealed result: settles a lease that waits for delivery",
+      params: z.object({ id: zId }),
+      body: z.object({ parts: z.int().check(z.gte(1), z.lte(SEALED_PARTS_MAX)) }),
+      reply: zAnswer,
+      refusals: [...READ, "not_found", "wrong_state", "conflict"],
+    }) as const satisfies Route,
+  sealed: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/leases/:id/sealed/:part",
+      access: "party",
+      scope: "read",
+      summary: "A part of the sealed bytes of a result that waited for its customer",
+      params: z.object({ id: zId, part: zPart }),
+      raw: "bytes",
+      reply: z.string(),
+      refusals: [...READ, "not_found"],
+    }) as const satisfies Route,
+  order: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/orders/:id",
+      access: "party",
+      scope: "read",
+      summary: "Where an order stands",
+      params: z.object({ id: zId }),
+      reply: z.object({
+        id: zId,
+        lease: z.nullable(zId),
+        attempt: z.int(),
+        /** It waits for room. `ahead`: how many orders have their turn before it, as the queue stands. */
+        waiting: z._default(z.nullable(z.object({ since: zTimeMs, until: zTimeMs, ahead: z.int() })), null),
+        /** It waited and came to nothing: the refusal. */
+        refused: z._default(z.nullable(z.looseObject({ code: z.string() })), null),
+      }),
+      refusals: [...READ, "not_found"],
+    }) as const satisfies Route,
+  events: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/events",
+      access: "party",
+      scope: "read",
+      summary:
+        "The caller's events after a cursor; by Accept: text/event-stream (Last-Event-ID works) they keep coming until `cut` says why",
+      query: z.object({
+        after: z.optional(zCursor),
+        limit: zLimit,
+      }),
+      reply: z.object({ events: z.array(zStoredEvent) }),
+      refusals: [...READ, "cursor_expired"],
+    }) as const satisfies Route,
+  checkpoint: () =>
+    ({
+      method: "GET",
+      path: "/log/checkpoint",
+      access: "public",
+      scope: null,
+      summary: "The log's latest signed checkpoint (C2SP tlog-checkpoint)",
+      raw: "text",
+      reply: z.string(),
+      refusals: ["rate_limited", "unavailable"],
+    }) as const satisfies Route,
+  tile: () =>
+    ({
+      method: "GET",
+      path: "/log/tile/:level/*",
+      access: "public",
+      scope: null,
+      summary: "Hash tiles (level 0…) and entry bundles (`entries`) as in C2SP tlog-tiles",
+      params: z.object({ level: z.string(), "*": z.string() }),
+      raw: "bytes",
+      reply: z.string(),
+      refusals: ["rate_limited", "not_found", "unavailable"],
+    }) as const satisfies Route,
+  inclusion: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/log/inclusion",
+      access: "public",
+      scope: null,
+      summary: "Proof that a leaf is in the tree of a size",
+      query: z.object({ leaf: zId, size: z.coerce.number().check(z.int(), z.gte(1)) }),
+      reply: z.object({ index: z.int(), size: z.int(), proof: z.array(zId) }),
+      refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
+    }) as const satisfies Route,
+  cosign: () =>
+    ({
+      method: "POST",
+      path: "/api/v1/log/cosignature",
+      access: "public",
+      scope: null,
+      summary: "A checkpoint with the cosignature of one of the market's witnesses",
+      body: z.strictObject({ note: z.string().check(z.maxLength(4_000)) }),
+      reply: z.object({ size: z.int() }),
+      refusals: ["bad_request", "bad_signature", "key_not_allowed", "conflict", "rate_limited", "unavailable"],
+    }) as const satisfies Route,
+  consistency: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/log/consistency",
+      access: "public",
+      scope: null,
+      summary: "Proof that one tree is a prefix of another",
+      query: z.object({
+        from: z.coerce.number().check(z.int(), z.gte(0)),
+        to: z.coerce.number().check(z.int(), z.gte(0)),
+        /** Of an earlier epoch, as far as it was restored. */
+        epoch: z.optional(zEpoch),
+      }),
+      reply: z.object({ proof: z.array(zId) }),
+      refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
+    }) as const satisfies Route,
+  history: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/log/history",
+      access: "public",
+      scope: null,
+      summary: "What evidence stands on: the operator's sets of the broker's keys, the epochs of the log, and who was named a witness",
+      reply: zHistory,
+      refusals: ["rate_limited", "unavailable"],
+    }) as const satisfies Route,
+  overview: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/operator/overview",
+      access: "operator",
+      scope: null,
+      summary: "The operator's view: books, log, servers",
+      reply: z.object({
+        servers: z.int(),
+        online: z.int(),
+        liveLeasesHoldNanos: zComputedNanos,
+        heldNanos: zComputedNanos,
+        booksBalance: z.boolean(),
+        logSize: z.int(),
+        logPending: z.int(),
+      }),
+      refusals: [...READ, "operator_only"],
+    }) as const satisfies Route,
+});
 
 export type RouteName = keyof typeof API;
-type TypeOf<T> = T extends z.ZodType ? z.infer<T> : undefined;
-type InputOf<T> = T extends z.ZodType ? z.input<T> : undefined;
+type TypeOf<T> = T extends z.ZodMiniType ? z.infer<T> : undefined;
+type InputOf<T> = T extends z.ZodMiniType ? z.input<T> : undefined;
 type Part<N extends RouteName, P extends "params" | "query" | "body"> = (typeof API)[N] extends Record<P, infer S> ? S : undefined;
 export type RouteParams<N extends RouteName> = TypeOf<Part<N, "params">>;
 export type RouteQuery<N extends RouteName> = TypeOf<Part<N, "query">>;

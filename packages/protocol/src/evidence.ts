@@ -2,7 +2,7 @@
  * Evidence files: what convicts a party by signatures alone, on a machine that never saw the market. A file carries what it stands on: the
  * broker's keys in its operator's name, and the epochs of the log. Who controls the input: whoever hands over the file.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { zEnvelope, zId, zTime } from "./documents/parts.ts";
 import { zPromise } from "./leaf.ts";
 
@@ -20,21 +20,21 @@ const WITNESSES_MAX = 64;
 /** What a market says of itself that evidence stands on. */
 export const zHistory = z.strictObject({
   /** The operator's `market-keys`. */
-  keySets: z.array(zEnvelope).max(KEY_SETS_MAX),
+  keySets: z.array(zEnvelope).check(z.maxLength(KEY_SETS_MAX)),
   /** The broker's `epoch` documents, with the times of their leaves. */
-  epochs: z.array(z.strictObject({ envelope: zEnvelope, at: zTime })).max(EPOCHS_MAX),
+  epochs: z.array(z.strictObject({ envelope: zEnvelope, at: zTime })).check(z.maxLength(EPOCHS_MAX)),
   /** The operator's `witness` documents. */
-  witnesses: z.array(zEnvelope).max(WITNESSES_MAX),
+  witnesses: z.array(zEnvelope).check(z.maxLength(WITNESSES_MAX)),
 });
 export type MarketHistory = z.infer<typeof zHistory>;
 
 export const EVIDENCE_FORMAT = "xenoservers-evidence-1";
-const zNote = z.string().max(NOTE_CHARS_MAX);
+const zNote = z.string().check(z.maxLength(NOTE_CHARS_MAX));
 const base = {
   format: z.literal(EVIDENCE_FORMAT),
   /** Without one, nothing ties a key to its market but the verifier's own pins. */
-  keySets: zHistory.shape.keySets.default([]),
-  epochs: z.array(zEnvelope).max(EPOCHS_MAX).default([]),
+  keySets: z._default(zHistory.shape.keySets, []),
+  epochs: z._default(z.array(zEnvelope).check(z.maxLength(EPOCHS_MAX)), []),
 };
 
 /** Where a document stands in a log that the broker signed. */
@@ -42,9 +42,9 @@ const zPlace = z.strictObject({
   checkpoint: zNote,
   at: zTime,
   /** Empty for a public document. */
-  salt: z.string().max(64),
-  index: z.int().min(0),
-  proof: z.array(zId).max(PROOF_HASHES_MAX),
+  salt: z.string().check(z.maxLength(64)),
+  index: z.int().check(z.gte(0)),
+  proof: z.array(zId).check(z.maxLength(PROOF_HASHES_MAX)),
 });
 export type Place = z.infer<typeof zPlace>;
 
@@ -60,8 +60,8 @@ export const zEvidence = z.discriminatedUnion("kind", [
     kind: z.literal("contradiction"),
     first: zEnvelope,
     second: zEnvelope,
-    grants: z.array(zEnvelope).max(GRANTS_MAX).default([]),
-    place: zPlace.nullable().default(null),
+    grants: z._default(z.array(zEnvelope).check(z.maxLength(GRANTS_MAX)), []),
+    place: z._default(z.nullable(zPlace), null),
   }),
   /** Two leases opened for one slot of an order: purchase order and opening of each. */
   z.strictObject({ ...base, kind: z.literal("sold-twice"), documents: z.tuple([zEnvelope, zEnvelope, zEnvelope, zEnvelope]) }),
@@ -72,8 +72,8 @@ export const zEvidence = z.discriminatedUnion("kind", [
     promise: zPromise,
     checkpoint: zNote,
     /** Hashes of all leaves of the checkpoint's log, in order. */
-    leaves: z.array(zId).min(1).max(EVIDENCE_LEAVES_MAX),
-    later: z.strictObject({ index: z.int().min(0), leaf: z.string().max(LEAF_CHARS_MAX) }),
+    leaves: z.array(zId).check(z.minLength(1), z.maxLength(EVIDENCE_LEAVES_MAX)),
+    later: z.strictObject({ index: z.int().check(z.gte(0)), leaf: z.string().check(z.maxLength(LEAF_CHARS_MAX)) }),
   }),
   /** A checkpoint of an epoch of which less, or nothing, was restored in `epoch`. `witnesses`: the operator's documents that name them. */
   z.strictObject({
@@ -81,7 +81,7 @@ export const zEvidence = z.discriminatedUnion("kind", [
     kind: z.literal("loss"),
     checkpoint: zNote,
     epoch: zEnvelope,
-    witnesses: zHistory.shape.witnesses.default([]),
+    witnesses: z._default(zHistory.shape.witnesses, []),
   }),
 ]);
 export type Evidence = z.infer<typeof zEvidence>;

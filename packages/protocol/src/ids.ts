@@ -2,7 +2,7 @@
 import { bytesOfHex, concatBytes, toHex, utf8 } from "./bytes.ts";
 import { canonicalBytes } from "./canonical.ts";
 import type { Crypto } from "./crypto.ts";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { TRACE_ROOTS_MAX, zFuel, zId } from "./documents/parts.ts";
 
 const ID_HEX = 40;
@@ -20,20 +20,24 @@ export const subAccountOf = (documentId: string): string => `a_${documentId.slic
 /** What a job is, in digests: bytes and names travel in the channel, never in an order (PROTOCOL section 5). */
 export const zJobSpec = z.strictObject({
   module: zId,
-  args: z.array(z.string().max(131_072)).max(1024),
-  env: z.array(z.tuple([z.string().min(1).max(256), z.string().max(131_072)])).max(1024),
+  args: z.array(z.string().check(z.maxLength(131_072))).check(z.maxLength(1024)),
+  env: z
+    .array(z.tuple([z.string().check(z.minLength(1), z.maxLength(256)), z.string().check(z.maxLength(131_072))]))
+    .check(z.maxLength(1024)),
   inputs: zId,
   /** What the guest finds open, from descriptor 3 on: by which name, and which mount it is. `/` is where paths without a slash lead. */
-  preopens: z.array(z.tuple([z.string().min(1).max(4095), z.string().max(4095)])).max(64),
+  preopens: z
+    .array(z.tuple([z.string().check(z.minLength(1), z.maxLength(4095)), z.string().check(z.maxLength(4095))]))
+    .check(z.maxLength(64)),
   stdin: zId,
-  engine: z.string().max(64),
-  memoryMibMax: z.int().min(1).max(4096),
-  diskMibMax: z.int().min(0).max(65_536),
-  outputMibMax: z.int().min(1).max(65_536),
+  engine: z.string().check(z.maxLength(64)),
+  memoryMibMax: z.int().check(z.gte(1), z.lte(4096)),
+  diskMibMax: z.int().check(z.gte(0), z.lte(65_536)),
+  outputMibMax: z.int().check(z.gte(1), z.lte(65_536)),
   /** The guest is stopped when it has used this much. */
   fuelMax: zFuel,
-  seed: z.string().regex(/^[0-9a-f]{64}$/),
-  clockBaseMs: z.int().min(0),
+  seed: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  clockBaseMs: z.int().check(z.gte(0)),
 });
 export type JobSpec = z.infer<typeof zJobSpec>;
 
@@ -42,14 +46,11 @@ export type JobSpec = z.infer<typeof zJobSpec>;
  * the first at which index * step fuel was used in all. Its hash stands in the order of the referee's lease in place of the job's.
  */
 export const zSegment = z.strictObject({
-  from: zId.nullable(),
+  from: z.nullable(zId),
   step: zFuel,
-  index: z
-    .int()
-    .min(1)
-    .max(TRACE_ROOTS_MAX + 1),
+  index: z.int().check(z.gte(1), z.lte(TRACE_ROOTS_MAX + 1)),
   /** The fuel at which the run that is judged was ended from outside; null: it came to its own end, under the job's own limit. */
-  upTo: zFuel.nullable(),
+  upTo: z.nullable(zFuel),
 });
 export type Segment = z.infer<typeof zSegment>;
 

@@ -10,7 +10,7 @@ import { KIND_TABLE } from "./documents/table.ts";
 import type { Envelope } from "./documents/parts.ts";
 import type { Kind } from "./documents/schemas.ts";
 import { leafHash } from "./merkle.ts";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { zEpoch, zId, zKey } from "./documents/parts.ts";
 
 /** `envelope`: null of what is not public, where only its id is at hand. */
@@ -40,7 +40,7 @@ export const leafHashOf = (crypto: Crypto, document: LeafDocument, at: number, s
 export const zPromise = z.strictObject({
   origin: z.string(),
   epoch: zEpoch,
-  size: z.int().min(0),
+  size: z.int().check(z.gte(0)),
   leaf: zId,
   mergeBy: z.int(),
   keyid: zKey,

@@ -1,9 +1,9 @@
 /** The API table as OpenAPI 3.1, for programs in other languages. */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { API, type Route } from "./api.ts";
 import { ERROR_CODES } from "./errors.ts";
 
-const schemaOf = (type: z.ZodType): unknown => z.toJSONSchema(type, { io: "input", unrepresentable: "any" });
+const schemaOf = (type: z.ZodMiniType): unknown => z.toJSONSchema(type, { io: "input", unrepresentable: "any" });
 
 /** The router's `*` stands for the rest of a path; OpenAPI has names only. */
 const REST = "*";

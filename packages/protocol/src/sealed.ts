@@ -10,11 +10,12 @@
  * the right ones.
  */
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { concatBytes, fromHex, toHex, utf8 } from "./bytes.ts";
 import { canonicalBytes, parseCanonical } from "./canonical.ts";
 import { zInputTree, type InputEntry } from "./channel/channel-messages.ts";
 import type { Crypto } from "./crypto.ts";
+import { openHpke } from "./hpke-open.ts";
 import { JOB_LIMITS } from "./job-fit.ts";
 import { RESULT_BYTES_MAX, SEALED_PART_BYTES_MAX, SEAL_BYTES } from "./result-fit.ts";
 
@@ -45,10 +46,11 @@ export interface ResultBytes {
   stderr: Uint8Array;
 }
 
-const zSize = z.int().min(0).max(RESULT_BYTES_MAX);
+const zSize = z.int().check(z.gte(0), z.lte(RESULT_BYTES_MAX));
 const zHeader = z.strictObject({ tree: zInputTree.shape.entries, stdoutSize: zSize, stderrSize: zSize });
 
-const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes128Gcm() });
+/** Made by whoever seals: a bundle that opens alone has nothing of it. */
+const suiteOf = (): CipherSuite => new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes128Gcm() });
 const infoOf = ({ lease, result }: SealContext, part: number): Uint8Array =>
   utf8(`xenoservers sealed result\n${lease}\n${result}\n${part}\n`);
 
@@ -101,6 +103,7 @@ export async function* sealResult(
 ): AsyncGenerator<Uint8Array> {
   const key = fromHex(channelKey);
   if (key?.length !== KEY_BYTES) return;
+  const suite = suiteOf();
   const recipientPublicKey = await suite.kem.deserializePublicKey(key);
   let count = 0;
   const sealed = async (plain: Uint8Array): Promise<Uint8Array> => {
@@ -196,15 +199,13 @@ export async function openSealed(
   context: SealContext,
   part: (part: number) => Promise<Uint8Array>,
 ): Promise<ResultBytes | null> {
-  const recipientKey = await suite.kem.deserializePrivateKey(secretKey);
   const open = async (which: number): Promise<Uint8Array> => {
     const sealed = await part(which);
     if (sealed.length < SEAL_BYTES || sealed.length > SEALED_PART_BYTES_MAX) throw new NotSealed();
-    const opening = { recipientKey, enc: sealed.slice(0, KEY_BYTES), info: infoOf(context, which) };
-    return suite.open(opening, sealed.slice(KEY_BYTES)).then(
-      (plain) => new Uint8Array(plain),
-      () => Promise.reject(new NotSealed()),
-    );
+    const message = { key: sealed.subarray(0, KEY_BYTES), info: infoOf(context, which), sealed: sealed.subarray(KEY_BYTES) };
+    const plain = await openHpke(secretKey, message);
+    if (plain === null) throw new NotSealed();
+    return plain;
   };
   return readSealed(crypto, open);
 }

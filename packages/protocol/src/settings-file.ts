@@ -5,7 +5,10 @@
 import { access, readFile } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { TomlError, parse } from "smol-toml";
-import type { z } from "zod";
+import * as z from "zod/mini";
+import { inEnglish } from "./schema-words.ts";
+
+inEnglish();
 
 const TOML_LINES = 'a line is [section], key = value, or a comment behind #; words stand in "quotes", and a key stands once';
 
@@ -17,14 +20,14 @@ function unreadLine(text: string, cause: unknown): string {
 }
 
 /** Throws in words, with the name of the file. `known`: every key that there is, with its section. */
-export function parseSettings<S extends z.ZodType>(schema: S, known: readonly string[], text: string, file: string): z.output<S> {
+export function parseSettings<S extends z.core.$ZodType>(schema: S, known: readonly string[], text: string, file: string): z.output<S> {
   let value: unknown;
   try {
     value = parse(text);
   } catch (cause) {
     throw new Error(`${file} is not TOML: ${unreadLine(text, cause)}`, { cause });
   }
-  const parsed = schema.safeParse(value);
+  const parsed = z.safeParse(schema, value);
   if (parsed.success) return parsed.data;
   throw new Error(`${file}: ${parsed.error.issues.flatMap((issue) => problemsOf(issue, value, known)).join("; ")}`);
 }
@@ -38,7 +41,7 @@ const WHY_UNREAD: Readonly<Record<string, string>> = {
 };
 
 /** A missing file means all defaults. */
-export async function readSettings<S extends z.ZodType>(schema: S, known: readonly string[], file: string): Promise<z.output<S>> {
+export async function readSettings<S extends z.core.$ZodType>(schema: S, known: readonly string[], file: string): Promise<z.output<S>> {
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return "";
     throw new Error(`${file} cannot be read: ${WHY_UNREAD[error.code ?? ""] ?? error.message}`, { cause: error });

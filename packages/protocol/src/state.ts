@@ -4,14 +4,14 @@
  */
 import { parseUtf8 } from "./bytes.ts";
 import { zId } from "./documents/parts.ts";
-import * as z from "zod";
+import * as z from "zod/mini";
 
 const zStatePieces = z.object({
   pages: z.array(z.union([zId, z.literal("")])),
   stack: zId,
   stdout: zId,
   stderr: zId,
-  nodes: z.array(z.object({ bytes: zId.optional() })),
+  nodes: z.array(z.object({ bytes: z.optional(zId) })),
 });
 
 /** The digests of what has to travel with the manifest; null where it is none. */

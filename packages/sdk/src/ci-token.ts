@@ -1,23 +1,23 @@
 /** A delegated key as one string: for CI, for another device. Bounded by what was granted, revocable, and a secret. */
 import { SCOPES } from "@xenoservers/market";
 import { fromBase64, parseUtf8, toBase64, utf8, zAccount, zAddresses, zParty, zPins } from "@xenoservers/protocol";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { InputError } from "./errors.ts";
 
-export const zSeed = z.string().regex(/^[0-9a-f]{64}$/);
+export const zSeed = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 
 /** What its holder needs to know of a key that was granted. */
 const zDelegated = z.strictObject({
   party: zParty,
   role: z.enum(["device", "ci"]),
   /** What it is for, as its owner called it. */
-  label: z.string().max(64),
-  scopes: z.array(z.enum(SCOPES)).min(1),
+  label: z.string().check(z.maxLength(64)),
+  scopes: z.array(z.enum(SCOPES)).check(z.minLength(1)),
   /** The only account it acts in; null: all of its party's. */
-  account: zAccount.nullable(),
+  account: z.nullable(zAccount),
   /** The only label of leases it acts on; null: any. */
-  leaseLabel: z.string().max(64).nullable(),
-  expiresAt: z.int().nullable(),
+  leaseLabel: z.nullable(z.string().check(z.maxLength(64))),
+  expiresAt: z.nullable(z.int()),
 });
 
 const zCiToken = z.strictObject({ url: zAddresses, pins: zPins, seed: zSeed, key: zDelegated });

@@ -35,7 +35,7 @@ import {
 } from "@xenoservers/protocol";
 import { pinsOf, systemTimers, zMarketInfo, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
 import { systemCrypto } from "@xenoservers/protocol/system";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { answeredDocument } from "./answered.ts";
 import { BrokenWordError, InputError, RefusedError } from "./errors.ts";
 import { fetchFrom } from "./fetch-from.ts";

@@ -18,7 +18,7 @@ import {
 } from "@xenoservers/market";
 import { refuse, toHex, type Egress, type OfferView, type RouteReply, type SignedDocument } from "@xenoservers/protocol";
 import { feeToSign, type MarketInfo } from "@xenoservers/protocol/link";
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { MarketClient } from "./client.ts";
 import { InputError, RefusedError } from "./errors.ts";
 
@@ -154,7 +154,7 @@ const ASKED_AS: Readonly<Record<string, string>> = {
 };
 
 /** What no order can say, in words: the first thing alone. */
-function unorderable({ issues: [first] }: z.ZodError): InputError {
+function unorderable({ issues: [first] }: z.core.$ZodError): InputError {
   const field = String(first?.path[0] ?? "");
   const isOurs = first?.code === "custom" || first?.code === "invalid_format";
   const isLong = first?.code === "too_big" && first.origin === "string";
@@ -199,6 +199,6 @@ export function signOrder(client: MarketClient, market: MarketInfo, wanted: Want
   try {
     return client.sign("order", payload);
   } catch (error) {
-    throw error instanceof z.ZodError ? unorderable(error) : error;
+    throw error instanceof z.core.$ZodError ? unorderable(error) : error;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { clockWords } from "@xenoservers/market";
 import { refuse, type SignedDocument } from "@xenoservers/protocol";
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { MarketClient } from "./client.ts";
 import { InputError, RefusedError } from "./errors.ts";
 import { ORDER_VALID_MS, signOrder, type Wanted } from "./order.ts";
@@ -15,8 +15,8 @@ import { withdrawOrder } from "./withdrawing.ts";
 /** What an order is answered with. `grants`: what gives the keys of order and offers their roles. */
 const zPlaced = z.looseObject({
   purchaseOrder: z.unknown(),
-  grants: z.array(z.unknown()).default([]),
-  replicas: z.array(z.looseObject({ purchaseOrder: z.unknown() })).optional(),
+  grants: z._default(z.array(z.unknown()), []),
+  replicas: z.optional(z.array(z.looseObject({ purchaseOrder: z.unknown() }))),
 });
 
 /** An expired order binds nothing, and one that never expires would bind for ever: both sides must know what time it is. */

@@ -9,7 +9,7 @@ import { connectPipe } from "@xenoservers/protocol/websocket";
 import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf, zSeed } from "@xenoservers/sdk";
 import { enrol, readIdentity, startDaemon, type Daemon, type DaemonOptions } from "@xenoservers/xenoserver";
 import { startBroker, type Broker } from "@xenoservers/xenocorp";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 

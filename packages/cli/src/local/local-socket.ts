@@ -8,7 +8,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { jsonIn } from "@xenoservers/protocol";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { UserError } from "../output/ui.ts";
 import { folderFor } from "./folder-for.ts";
 

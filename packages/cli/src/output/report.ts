@@ -10,7 +10,7 @@ import {
   RefusedError,
   keepBroken,
 } from "@xenoservers/sdk";
-import { z } from "zod";
+import * as z from "zod/mini";
 
 import { dim, printJson, red, say } from "./terminal.ts";
 import { EXIT } from "./exit.ts";
@@ -35,7 +35,7 @@ async function tellBroken(error: BrokenPurchaseOrder): Promise<Told> {
 }
 
 /** Something that was read is not what it should be: where in it, and why. */
-function wrongPart({ issues: [first] }: z.ZodError): string {
+function wrongPart({ issues: [first] }: z.core.$ZodError): string {
   return `what was read is not what was expected: ${first?.path.join(".") ?? ""}: ${first?.message ?? "it is malformed"}`;
 }
 
@@ -53,7 +53,7 @@ async function tell(error: unknown): Promise<Told> {
     const { code, facts } = error.refusal;
     return { json: { code, ...facts, says: ERROR_CODES[code].says }, says: describeRefusal(error.refusal), exitCode: EXIT.xeno };
   }
-  const says = error instanceof z.ZodError ? wrongPart(error) : error instanceof Error ? error.message : String(error);
+  const says = error instanceof z.core.$ZodError ? wrongPart(error) : error instanceof Error ? error.message : String(error);
   const tabled = error instanceof MarketError && !isSaid(error) ? error : null;
   const code = tabled?.code ?? "failed";
   const next = tabled ? tabled.next : isSaid(error) ? null : nextStep(error);

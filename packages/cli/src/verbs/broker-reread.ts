@@ -1,7 +1,7 @@
 /**
  * `xeno broker reread`: the broker that runs here reads xenocorp.toml again. Who controls the input: the operator, whose program answers.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { BrokerRereadInput } from "../input/verbs/operator.ts";
 import { brokerFolder } from "../local/broker-folder.ts";
 import { ask } from "../local/local-socket.ts";

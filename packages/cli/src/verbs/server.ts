@@ -3,7 +3,7 @@ import { rename } from "node:fs/promises";
 import path from "node:path";
 import { clockWords } from "@xenoservers/market";
 import { zServerStanding } from "@xenoservers/protocol";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { mib, shortId } from "@xenoservers/sdk";
 import type { ServerInput } from "../input/verbs/owner.ts";
 import { ask } from "../local/local-socket.ts";
@@ -22,10 +22,10 @@ const zState = z.looseObject({
   server: z.string(),
   connected: z.boolean(),
   draining: z.boolean(),
-  reread: z.array(z.string()).optional(),
-  hours: z.string().nullable().optional(),
-  standing: zServerStanding.optional(),
-  clock: z.looseObject({ offsetMs: z.number(), allowedMs: z.number(), isRight: z.boolean() }).nullable(),
+  reread: z.optional(z.array(z.string())),
+  hours: z.optional(z.nullable(z.string())),
+  standing: z.optional(zServerStanding),
+  clock: z.nullable(z.looseObject({ offsetMs: z.number(), allowedMs: z.number(), isRight: z.boolean() })),
   leases: z.array(
     z.looseObject({
       lease: z.string(),

@@ -9,7 +9,7 @@ import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { fetchFrom, fetchMarket, fingerprintOf, home, pinsOf, zSeed } from "@xenoservers/sdk";
 import { NOTHING_FOLLOWED, followLog, type LogSource, type Loss, type Seen } from "@xenoservers/verify";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { folderFor } from "../local/folder-for.ts";
 import type { WitnessInput } from "../input/verbs/proof.ts";
 import { untilTold } from "../local/until-told.ts";
@@ -22,7 +22,7 @@ const zState = z.strictObject({
   /** The log key seen first. */
   logKey: z.string(),
   followed: z.strictObject({
-    current: z.string().nullable(),
+    current: z.nullable(z.string()),
     logs: z.record(z.string(), z.array(z.string())),
     forked: z.record(z.string(), z.string()),
   }),
@@ -138,7 +138,7 @@ async function report({ file }: Witness, { epoch, lostLeaves, evidence }: Loss):
   say(yellow(`a restore: the broker has lost ${lostLeaves} leaves of epoch ${epoch} that were cosigned here${where}`));
 }
 
-const zRefused = z.looseObject({ error: z.looseObject({ code: z.string(), why: z.string().optional() }) });
+const zRefused = z.looseObject({ error: z.looseObject({ code: z.string(), why: z.optional(z.string()) }) });
 
 /** Null where the broker took it; else why not. */
 async function handIn({ url, signer, name }: Witness, note: string): Promise<string | null> {

@@ -22,7 +22,7 @@
  *   resize {window}              the customer's terminal has another size
  *   ask {id, what} + JSON        pause, resume, reboot, snapshot, or a request to the guest agent; answered by answer {id, ok} + JSON
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { zEnvelope, zId } from "../documents/parts.ts";
 import { zJobSpec, zSegment } from "../ids.ts";
 import { zVmSpec, zWindow } from "../vm-spec.ts";
@@ -41,53 +41,50 @@ const PIECES_MAX = 65_536 + ENTRIES_MAX + 4;
 const SIZE_MAX = 64 * 1024 * 1024 * 1024;
 
 /** Relative, plain parts: nothing in it can leave the folder it is written to. */
-const zTreePath = z
-  .string()
-  .min(1)
-  .max(4096)
-  .refine(
+const zTreePath = z.string().check(
+  z.minLength(1),
+  z.maxLength(4096),
+  z.refine(
     (path) => !path.includes("\0") && path.split("/").every((part) => part !== "" && part !== "." && part !== ".."),
     "must be a relative path of plain names",
-  );
+  ),
+);
 
 const zInputEntry = z.discriminatedUnion("kind", [
-  z.strictObject({ path: zTreePath, kind: z.literal("file"), digest: zId, size: z.int().min(0).max(SIZE_MAX) }),
+  z.strictObject({ path: zTreePath, kind: z.literal("file"), digest: zId, size: z.int().check(z.gte(0), z.lte(SIZE_MAX)) }),
   z.strictObject({ path: zTreePath, kind: z.literal("directory") }),
-  z.strictObject({ path: zTreePath, kind: z.literal("link"), target: z.string().min(1).max(4096) }),
+  z.strictObject({ path: zTreePath, kind: z.literal("link"), target: z.string().check(z.minLength(1), z.maxLength(4096)) }),
 ]);
 export type InputEntry = z.infer<typeof zInputEntry>;
 /** Of a job's inputs, or of what it left: takes every tree that the engine lets through. */
-export const zTree = z.array(zInputEntry).max(ENTRIES_MAX);
+export const zTree = z.array(zInputEntry).check(z.maxLength(ENTRIES_MAX));
 
 const zMount = z.strictObject({
-  path: z
-    .string()
-    .regex(/^(\/[^/\0]{1,255}){1,16}$/)
-    .refine((path) => !/\/\.{1,2}(\/|$)/.test(path)),
+  path: z.string().check(
+    z.regex(/^(\/[^/\0]{1,255}){1,16}$/),
+    z.refine((path) => !/\/\.{1,2}(\/|$)/.test(path)),
+  ),
   writable: z.boolean(),
   keep: z.boolean(),
 });
 export type ChannelMount = z.infer<typeof zMount>;
 
 /** Its canonical digest is `inputs` in the job's spec. */
-export const zInputTree = z.strictObject({ entries: zTree, mounts: z.array(zMount).max(64) });
+export const zInputTree = z.strictObject({ entries: zTree, mounts: z.array(zMount).check(z.maxLength(64)) });
 export type InputTree = z.infer<typeof zInputTree>;
 
-const zOffset = z.int().min(0).max(SIZE_MAX);
+const zOffset = z.int().check(z.gte(0), z.lte(SIZE_MAX));
 /** Of bytes that are kept nowhere. */
-const zCount = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const zCount = z.int().check(z.gte(0), z.lte(Number.MAX_SAFE_INTEGER));
 
 /** The part of the job that is wanted, and the state's manifest and pieces to go on from. */
 const zSegmentInput = z.strictObject({
   segment: zSegment,
-  pieces: z.array(z.strictObject({ digest: zId, size: zOffset })).max(PIECES_MAX),
+  pieces: z.array(z.strictObject({ digest: zId, size: zOffset })).check(z.maxLength(PIECES_MAX)),
 });
 export type SegmentInput = z.infer<typeof zSegmentInput>;
 
-const zTunnelId = z
-  .int()
-  .min(1)
-  .max(2 ** 31);
+const zTunnelId = z.int().check(z.gte(1), z.lte(2 ** 31));
 /** How far a tunnel's sender may be ahead of what the other side has used. */
 export const TUNNEL_WINDOW_BYTES = 512 * 1024;
 export const VM_REQUESTS = ["pause", "resume", "reboot", "snapshot", "agent"] as const;
@@ -100,37 +97,37 @@ const zChannelHeader = z.discriminatedUnion("t", [
     inputs: zInputTree,
     moduleSize: zOffset,
     stdinSize: zOffset,
-    segment: zSegmentInput.nullable(),
+    segment: z.nullable(zSegmentInput),
   }),
   z.strictObject({
     t: z.literal("vm"),
     spec: zVmSpec,
     inputs: zInputTree,
-    blobs: z.array(z.strictObject({ digest: zId, size: zOffset })).max(100_000),
+    blobs: z.array(z.strictObject({ digest: zId, size: zOffset })).check(z.maxLength(100_000)),
   }),
   z.strictObject({ t: z.literal("input") }),
   z.strictObject({ t: z.literal("stdin"), offset: zCount, last: z.boolean() }),
   z.strictObject({ t: z.literal("stdin-taken"), bytes: zCount, isTerminal: z.boolean() }),
   z.strictObject({ t: z.literal("resize"), window: zWindow }),
-  z.strictObject({ t: z.literal("open"), id: zTunnelId, port: z.int().min(1).max(65_535) }),
+  z.strictObject({ t: z.literal("open"), id: zTunnelId, port: z.int().check(z.gte(1), z.lte(65_535)) }),
   z.strictObject({ t: z.literal("shell"), id: zTunnelId }),
   z.strictObject({ t: z.literal("screen"), id: zTunnelId }),
   z.strictObject({ t: z.literal("data"), id: zTunnelId }),
-  z.strictObject({ t: z.literal("taken"), id: zTunnelId, bytes: z.int().min(1).max(SIZE_MAX) }),
-  z.strictObject({ t: z.literal("shut"), id: zTunnelId, why: z.string().max(200) }),
+  z.strictObject({ t: z.literal("taken"), id: zTunnelId, bytes: z.int().check(z.gte(1), z.lte(SIZE_MAX)) }),
+  z.strictObject({ t: z.literal("shut"), id: zTunnelId, why: z.string().check(z.maxLength(200)) }),
   z.strictObject({ t: z.literal("ask"), id: zTunnelId, what: z.enum(VM_REQUESTS) }),
   z.strictObject({ t: z.literal("answer"), id: zTunnelId, ok: z.boolean() }),
   z.strictObject({ t: z.literal("attach"), stdout: zOffset, stderr: zOffset }),
-  z.strictObject({ t: z.literal("want"), digest: zId, offset: zOffset, length: z.int().min(1).max(PART_BYTES_MAX) }),
+  z.strictObject({ t: z.literal("want"), digest: zId, offset: zOffset, length: z.int().check(z.gte(1), z.lte(PART_BYTES_MAX)) }),
   z.strictObject({ t: z.literal("part"), digest: zId, offset: zOffset }),
-  z.strictObject({ t: z.literal("state"), state: z.enum(["waiting", "preparing", "running", "ended"]), usedMs: z.int().min(0) }),
+  z.strictObject({ t: z.literal("state"), state: z.enum(["waiting", "preparing", "running", "ended"]), usedMs: z.int().check(z.gte(0)) }),
   z.strictObject({ t: z.literal("shown") }),
   z.strictObject({ t: z.literal("output"), stream: z.enum(["stdout", "stderr"]), offset: zOffset }),
   z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: zTree, stdoutSize: zOffset, stderrSize: zOffset }),
   z.strictObject({ t: z.literal("delivered"), delivery: zEnvelope }),
-  z.strictObject({ t: z.literal("problem"), code: z.string().max(64), why: z.string().max(500) }),
+  z.strictObject({ t: z.literal("problem"), code: z.string().check(z.maxLength(64)), why: z.string().check(z.maxLength(500)) }),
 ]);
-export const CHANNEL_KINDS: readonly string[] = zChannelHeader.options.map(({ shape }) => shape.t.value);
+export const CHANNEL_KINDS: readonly string[] = zChannelHeader.def.options.flatMap(({ shape }) => shape.t.def.values);
 
 /** Made here, never sent: a job came that this side cannot read. */
 export interface Unreadable {

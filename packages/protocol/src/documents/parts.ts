@@ -1,60 +1,57 @@
 /** The pieces that documents are made of, as schemas. Amounts are decimal strings of nanos; ids and keys are lowercase hex. */
 import { OPERATORS, PAYMENT_TERMS, parseNanos } from "@xenoservers/market";
-import * as z from "zod";
+import * as z from "zod/mini";
+import { inEnglish } from "../schema-words.ts";
+
+inEnglish();
 
 export const ENVELOPE_PAYLOAD_BYTES_MAX = 65_536;
 
-export const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `must be ${bytes} bytes of lowercase hex`);
+export const hex = (bytes: number) =>
+  z.string().check(z.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `must be ${bytes} bytes of lowercase hex`));
 export const zId = hex(32);
 export const zKey = hex(32);
-export const zParty = z.string().regex(/^p_[0-9a-f]{40}$/, "must be a party id");
-export const zServer = z.string().regex(/^s_[0-9a-f]{40}$/, "must be a server id");
-export const zAccount = z.string().regex(/^a_[0-9a-f]{40}$/, "must be an account id");
+export const zParty = z.string().check(z.regex(/^p_[0-9a-f]{40}$/, "must be a party id"));
+export const zServer = z.string().check(z.regex(/^s_[0-9a-f]{40}$/, "must be a server id"));
+export const zAccount = z.string().check(z.regex(/^a_[0-9a-f]{40}$/, "must be an account id"));
 const NANOS = "must be a decimal integer of nanos";
-export const zNanos = z
-  .string()
-  .regex(/^[0-9]+$/, NANOS)
-  .refine((text) => parseNanos(text) !== null, NANOS);
+export const zNanos = z.string().check(
+  z.regex(/^[0-9]+$/, NANOS),
+  z.refine((text) => parseNanos(text) !== null, NANOS),
+);
 const FUEL = "must be a decimal integer of fuel";
 const FUEL_TEXT = /^(0|[1-9][0-9]{0,18})$/;
 /** Fuel as a decimal integer; at most 2^62, so that it fits the engine's counter. */
-export const zFuel = z
-  .string()
-  .regex(FUEL_TEXT, FUEL)
-  .refine((text) => !FUEL_TEXT.test(text) || BigInt(text) <= 1n << 62n, FUEL);
+export const zFuel = z.string().check(
+  z.regex(FUEL_TEXT, FUEL),
+  z.refine((text) => !FUEL_TEXT.test(text) || BigInt(text) <= 1n << 62n, FUEL),
+);
 /** Checkpoints of one trace: the referee's part of a disputed job is one in so many. */
 export const TRACE_ROOTS_MAX = 256;
-export const zTime = z.int().min(0);
-export const zMs = z.int().min(0).max(31_536_000_000);
-export const zName = z
-  .string()
-  .min(1)
-  .max(64)
-  .regex(/^[^\p{C}]+$/u, "must not hold control characters");
+export const zTime = z.int().check(z.gte(0));
+export const zMs = z.int().check(z.gte(0), z.lte(31_536_000_000));
+export const zName = z.string().check(z.minLength(1), z.maxLength(64), z.regex(/^[^\p{C}]+$/u, "must not hold control characters"));
 const plain = (charactersMax: number) =>
-  z
-    .string()
-    .max(charactersMax)
-    .regex(/^[^\p{Cc}]*$/u, "must not hold control characters");
+  z.string().check(z.maxLength(charactersMax), z.regex(/^[^\p{Cc}]*$/u, "must not hold control characters"));
 export const zText = plain(500);
 /** What programs compare and people read, such as an engine's name. */
 export const zWord = plain(64);
 export const zLabels = z
-  .record(z.string().regex(/^[a-z0-9-]{1,32}$/), z.string().regex(/^[A-Za-z0-9._:-]{1,64}$/))
-  .refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels");
+  .record(z.string().check(z.regex(/^[a-z0-9-]{1,32}$/)), z.string().check(z.regex(/^[A-Za-z0-9._:-]{1,64}$/)))
+  .check(z.refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels"));
 /** The name of one run of the log: 16 random bytes, drawn when it starts, so that no two ever share one. */
 export const zEpoch = hex(16);
 /** The log as somebody has seen it: which run of it, how long, and its root. */
-export const zLogState = z.strictObject({ epoch: zEpoch, size: z.int().min(0), root: zId });
+export const zLogState = z.strictObject({ epoch: zEpoch, size: z.int().check(z.gte(0)), root: zId });
 export type LogState = z.infer<typeof zLogState>;
 /** What a signer had seen of the log, and so the epoch that it signed towards; null: it knew of none. */
-const zSeen = zLogState.nullable();
-const zOrigin = plain(200).min(1);
+const zSeen = z.nullable(zLogState);
+const zOrigin = plain(200).check(z.minLength(1));
 
 export const zResources = z.strictObject({
-  vcpu: z.int().min(1).max(1024),
-  memoryMib: z.int().min(1).max(16_777_216),
-  diskMib: z.int().min(0).max(1_073_741_824),
+  vcpu: z.int().check(z.gte(1), z.lte(1024)),
+  memoryMib: z.int().check(z.gte(1), z.lte(16_777_216)),
+  diskMib: z.int().check(z.gte(0), z.lte(1_073_741_824)),
 });
 export const zPrice = z.strictObject({
   vcpuNanosPerSecond: zNanos,
@@ -67,12 +64,11 @@ export const zPrice = z.strictObject({
 export const zEgress = z.union([
   z.enum(["none", "public"]),
   z
-    .array(z.string().regex(/^(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/, "must be a host name in lower case"))
-    .min(1)
-    .max(64),
+    .array(z.string().check(z.regex(/^(\*\.)?[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$/, "must be a host name in lower case")))
+    .check(z.minLength(1), z.maxLength(64)),
 ]);
 export type Egress = z.infer<typeof zEgress>;
-export const zBytes = z.int().min(0);
+export const zBytes = z.int().check(z.gte(0));
 export const zCondition = z.strictObject({ key: zWord, op: z.enum(OPERATORS), value: zWord });
 export const zTimings = z.strictObject({
   acceptWithinMs: zMs,
@@ -85,15 +81,15 @@ export const zTimings = z.strictObject({
 });
 export const zTerms = z.enum(PAYMENT_TERMS);
 export const zEnvelope = z.strictObject({
-  payloadType: z.string().max(100),
-  payload: z.string().max(Math.ceil((ENVELOPE_PAYLOAD_BYTES_MAX * 4) / 3) + 4),
-  signatures: z.tuple([z.strictObject({ keyid: zKey, sig: z.string().length(88) })]),
+  payloadType: z.string().check(z.maxLength(100)),
+  payload: z.string().check(z.maxLength(Math.ceil((ENVELOPE_PAYLOAD_BYTES_MAX * 4) / 3) + 4)),
+  signatures: z.tuple([z.strictObject({ keyid: zKey, sig: z.string().check(z.length(88)) })]),
 });
 export type Envelope = z.infer<typeof zEnvelope>;
 
 /** The broker's own keys. */
 export const zMarketKeys = z.strictObject({ purchaseOrders: zKey, checkpoints: zKey, receipts: zKey });
-export const zFeeBasisPoints = z.int().min(0).max(5_000);
+export const zFeeBasisPoints = z.int().check(z.gte(0), z.lte(5_000));
 /** What identifies a market and its keys: pinned at login, at enrolment, and in every token. */
 export const zPins = z.strictObject({
   origin: z.string(),

@@ -4,7 +4,7 @@
  * a column does not compile, and nobody obeys a document for its kind alone (PROTOCOL section 1).
  */
 import type { KeyRole, Scope } from "@xenoservers/market";
-import type { z } from "zod";
+import type * as z from "zod/mini";
 import type { Json } from "../canonical.ts";
 import { EARLIER, SCHEMAS, type Kind, type Payload } from "./schemas.ts";
 
@@ -171,8 +171,8 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
 const isKind = (text: string): text is Kind => Object.hasOwn(SCHEMAS, text);
 export const KINDS: readonly Kind[] = Object.keys(SCHEMAS).filter(isKind);
 
-const PAYLOADS: { readonly [K in Kind]: z.ZodType<Payload<K>> } = SCHEMAS;
-export const schemaOf = <K extends Kind>(kind: K): z.ZodType<Payload<K>> => PAYLOADS[kind];
+const PAYLOADS: { readonly [K in Kind]: z.ZodMiniType<Payload<K>> } = SCHEMAS;
+export const schemaOf = <K extends Kind>(kind: K): z.ZodMiniType<Payload<K>> => PAYLOADS[kind];
 export const rowOf = <K extends Kind>(kind: K): KindRow<K> => KIND_TABLE[kind];
 
 /** The version of a kind stands in its payload type (`application/vnd.xenoservers.KIND.vN+json`). */
@@ -183,15 +183,22 @@ export const payloadType = (kind: Kind): string => typeOf(kind, KIND_TABLE[kind]
 /** A kind as one version of it is read. */
 interface Read<K extends Kind = Kind> {
   kind: K;
-  schema: z.ZodType<Payload<K>>;
+  readonly schema: z.ZodMiniType<Payload<K>>;
 }
 
 function earlierOf<K extends Kind>(kind: K): [string, Read<K>][] {
-  const earlier: Readonly<Record<string, z.ZodType<Payload<K>>>> = EARLIER[kind] ?? {};
+  const earlier: Readonly<Record<string, z.ZodMiniType<Payload<K>>>> = EARLIER[kind] ?? {};
   return Object.entries(earlier).map(([version, schema]) => [typeOf(kind, version), { kind, schema }]);
 }
 
+const readOf = (kind: Kind): Read => ({
+  kind,
+  get schema() {
+    return schemaOf(kind);
+  },
+});
+
 /** Every version of every kind that is read, by its payload type. */
 export const READ_TYPES: ReadonlyMap<string, Read> = new Map(
-  KINDS.flatMap((kind): [string, Read][] => [[payloadType(kind), { kind, schema: schemaOf(kind) }], ...earlierOf(kind)]),
+  KINDS.flatMap((kind): [string, Read][] => [[payloadType(kind), readOf(kind)], ...earlierOf(kind)]),
 );

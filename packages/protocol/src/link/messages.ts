@@ -2,7 +2,7 @@
  * What crosses the link between the broker and a daemon or customer, as JSON text. Binary messages are channel bytes: 16 bytes of
  * session, then the ciphertext, which the broker passes on unread. Who controls the inputs: the other end, every byte.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { bytesOfHex, concatBytes, parseUtf8, toHex } from "../bytes.ts";
 import { zEnvelope, zId, zKey, zLogState, zMarketKeys, zParty, zServer, zTimings, type MarketPins } from "../documents/parts.ts";
 
@@ -10,7 +10,7 @@ export const PROTOCOL_VERSION = 1;
 const SESSION_BYTES = 16;
 const CHANNEL_MESSAGE_BYTES_MAX = 70_000;
 
-const zSession = z.string().regex(/^[0-9a-f]{32}$/);
+const zSession = z.string().check(z.regex(/^[0-9a-f]{32}$/));
 const zFacts = z.record(z.string(), z.unknown());
 
 export const zMarketInfo = z.strictObject({
@@ -23,7 +23,7 @@ export const zMarketInfo = z.strictObject({
   /** In force now. */
   feeBasisPoints: z.int(),
   /** The next fee, and from when on; null: none is announced. */
-  announcedFee: z.strictObject({ basisPoints: z.int(), effectiveAt: z.int() }).nullable(),
+  announcedFee: z.nullable(z.strictObject({ basisPoints: z.int(), effectiveAt: z.int() })),
   /** Servers whose results decide disputes. */
   referees: z.array(zServer),
   /** Who cosigns checkpoints of the log. */
@@ -42,12 +42,12 @@ export const pinsOf = ({ origin, keys, operatorKey }: MarketInfo): MarketPins =>
 export const feeToSign = ({ feeBasisPoints, announcedFee }: MarketInfo): number => Math.max(feeBasisPoints, announcedFee?.basisPoints ?? 0);
 
 /** How often each end of a link lets the other hear something, and after how many such times without a word it takes it for hung. */
-const zBeat = z.strictObject({ everyMs: z.int().min(50).max(60_000), missedMax: z.int().min(1).max(100) });
+const zBeat = z.strictObject({ everyMs: z.int().check(z.gte(50), z.lte(60_000)), missedMax: z.int().check(z.gte(1), z.lte(100)) });
 export type Beat = z.infer<typeof zBeat>;
 export const DEFAULT_BEAT: Beat = { everyMs: 5_000, missedMax: 3 };
 
 /** A server's clock as the broker measured it when it logged in: ahead of the market's by so much, give or take half the round trip. */
-const zClock = z.strictObject({ offsetMs: z.int(), errorMs: z.int().min(0), allowedMs: z.int().min(0) });
+const zClock = z.strictObject({ offsetMs: z.int(), errorMs: z.int().check(z.gte(0)), allowedMs: z.int().check(z.gte(0)) });
 
 /** Documents with their log times, and the public documents that give their signers' keys their roles. */
 const zDocuments = z.strictObject({
@@ -61,8 +61,8 @@ export const zToBroker = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("hello"), protocol: z.int(), login: zEnvelope, clock: z.int() }),
   /** `delivery`: with a result, its customer's word that the bytes are there. `waits`: an order waits where there is no room now. */
   z.strictObject({
-    ...{ t: z.literal("submit"), ref: z.int(), envelope: z.unknown(), delivery: z.unknown().optional() },
-    waits: z.boolean().optional(),
+    ...{ t: z.literal("submit"), ref: z.int(), envelope: z.unknown(), delivery: z.optional(z.unknown()) },
+    waits: z.optional(z.boolean()),
   }),
   z.strictObject({ t: z.literal("channel-open"), lease: zId, session: zSession }),
   z.strictObject({ t: z.literal("channel-close"), session: zSession }),
@@ -73,13 +73,13 @@ export type ToBroker = z.infer<typeof zToBroker>;
 export const zFromBroker = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("challenge"), challenge: z.string(), market: zMarketInfo, beat: zBeat }),
   /** `clock`: of a server. */
-  z.strictObject({ t: z.literal("welcome"), party: zParty, live: zDocuments, clock: zClock.nullable() }),
+  z.strictObject({ t: z.literal("welcome"), party: zParty, live: zDocuments, clock: z.nullable(zClock) }),
   z.strictObject({ t: z.literal("refused"), error: zFacts }),
-  z.strictObject({ t: z.literal("answer"), ref: z.int(), answer: zFacts.optional(), error: zFacts.optional() }),
+  z.strictObject({ t: z.literal("answer"), ref: z.int(), answer: z.optional(zFacts), error: z.optional(zFacts) }),
   z.strictObject({ t: z.literal("documents"), documents: zDocuments }),
   z.strictObject({
     t: z.literal("event"),
-    event: z.strictObject({ kind: z.string(), lease: z.string().nullable(), data: zFacts, at: z.int() }),
+    event: z.strictObject({ kind: z.string(), lease: z.nullable(z.string()), data: zFacts, at: z.int() }),
   }),
   z.strictObject({ t: z.literal("channel-open"), lease: zId, session: zSession }),
   z.strictObject({ t: z.literal("channel-close"), session: zSession, why: z.string() }),
@@ -88,9 +88,9 @@ export const zFromBroker = z.discriminatedUnion("t", [
 ]);
 export type FromBroker = z.infer<typeof zFromBroker>;
 
-export function parseMessage<T>(schema: z.ZodType<T>, text: string | Uint8Array): T | null {
+export function parseMessage<T>(schema: z.core.$ZodType<T>, text: string | Uint8Array): T | null {
   try {
-    const parsed = schema.safeParse(JSON.parse(typeof text === "string" ? text : (parseUtf8(text) ?? "")));
+    const parsed = z.safeParse(schema, JSON.parse(typeof text === "string" ? text : (parseUtf8(text) ?? "")));
     return parsed.success ? parsed.data : null;
   } catch {
     return null;

@@ -7,7 +7,7 @@ import type { LeaseView, Payload } from "@xenoservers/protocol";
 import type { ReceiptVerification } from "@xenoservers/verify";
 import { AbortedError, GivenUpError, MarketError, NotStartedError, StalledError } from "../errors.ts";
 import { drawnAudit, type Audit } from "../audits.ts";
-import type { WindowSize } from "../guest/program.ts";
+import type { WindowSize } from "../guest/window-size.ts";
 import type { Delivered } from "../session/result.ts";
 import type { LeaseSession, SessionHandlers } from "../session/lease-session.ts";
 import type { Withdrawn } from "../withdrawn.ts";

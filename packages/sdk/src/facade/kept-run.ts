@@ -4,7 +4,7 @@
  */
 import { fromHex, toHex, zJobSpec, type JobSpec } from "@xenoservers/protocol";
 import { zInputTree, type InputEntry } from "@xenoservers/protocol/channel";
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { BuiltWork } from "../built.ts";
 import type { Delivered, TreeFile } from "../session/result.ts";
 import type { Stream } from "../session/streams.ts";
@@ -12,13 +12,13 @@ import type { Stream } from "../session/streams.ts";
 /** Files of a result that are larger together are not kept here: they are run for again. */
 const FILES_BYTES_MAX = 1024 * 1024;
 
-const zBytes = z
-  .string()
-  .regex(/^(?:[0-9a-f]{2})*$/)
-  .transform((text) => fromHex(text) ?? new Uint8Array());
+const zBytes = z.pipe(
+  z.string().check(z.regex(/^(?:[0-9a-f]{2})*$/)),
+  z.transform((text) => fromHex(text) ?? new Uint8Array()),
+);
 const zKeptRun = z.strictObject({
   version: z.literal(1),
-  lease: z.string().regex(/^[0-9a-f]{64}$/),
+  lease: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
   spec: zJobSpec,
   tree: zInputTree.shape.entries,
   printed: z.strictObject({ stdout: zBytes, stderr: zBytes }),

@@ -17,15 +17,16 @@ import { fetchBound, type BoundOrder } from "../purchase-order.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
 import { conditionsIn, shortId } from "../words.ts";
 import { untilEndedWell } from "./after.ts";
+import type { Beyond } from "./beyond.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
-import { auditDue, disputeLease, type Audited, type Dispute, type DisputeOptions, type TracerOf } from "./doubting.ts";
+import type { Audited, Dispute, DisputeOptions, TracerOf } from "./doubting.ts";
 import type { Here, Planned } from "./here.ts";
 import type { Job } from "./job.ts";
 import type { JobResult } from "./job-result.ts";
 import { extendLease, objectTo, stopLease, type Answer, type Extended, type ObjectionOptions, type StopOptions } from "./lease-acts.ts";
-import { MapRun } from "./map/map-run.ts";
-import { mapWays, type Orders } from "./map/market-ways.ts";
-import { mapSettingsOf, placed, type MapOptions } from "./map/options.ts";
+import type { MapRun } from "./map/map-run.ts";
+import type { Orders } from "./map/market-ways.ts";
+import type { MapOptions } from "./map/options.ts";
 import type { Means } from "./means.ts";
 import { Ordering, type PlannedOptions } from "./ordering.ts";
 import { PreparedRun, type Prepared } from "./prepared-run.ts";
@@ -72,17 +73,19 @@ export class OpenMarket {
   readonly tokens: Tokens;
   /** The party's accounts, and what moved in them. */
   readonly wallet: Wallet;
+  readonly #beyond: Beyond;
   readonly #link: SharedLink;
   readonly #ordering: Ordering;
 
-  constructor(client: MarketClient, here: Here, witnesses: readonly Witness[] = []) {
+  constructor(client: MarketClient, here: Here, beyond: Beyond, witnesses: readonly Witness[] = []) {
     this.client = client;
     this.here = here;
+    this.#beyond = beyond;
     this.witnesses = witnesses;
     const means: Means = { client, assertMay: (...needs) => this.assertMay(...needs) };
     [this.tokens, this.wallet] = [new Tokens(means), new Wallet(means)];
     this.#link = new SharedLink(client);
-    this.#ordering = new Ordering({ client, here, link: this.#link, verify: (receipt) => this.verify(receipt) });
+    this.#ordering = new Ordering({ client, here, link: this.#link, beyond, verify: (receipt) => this.verify(receipt) });
   }
 
   /** Servers on offer: `market.search("cpu>=2 mem>=4G region=eu")`. */
@@ -145,10 +148,7 @@ export class OpenMarket {
    * number, in place of `{}` in its arguments, or behind them.
    */
   map<T>(inputs: Iterable<T>, each: RunInput | ((input: T, index: number) => RunInput), options: MapOptions = {}): MapRun<T> {
-    const settings = mapSettingsOf(options);
-    this.assertMay("spend", "read");
-    const made = typeof each === "function" ? each : (input: T): RunInput => placed(each, input);
-    return new MapRun(mapWays(this.#orders()), [...inputs], made, settings);
+    return this.#beyond.map(() => this.#orders(), inputs, each, options);
   }
 
   /**
@@ -233,7 +233,7 @@ export class OpenMarket {
   /** Follows a drawn audit up: the market's referee runs the job again, and a wrong result costs its owner the stake. */
   async audit(lease: string | LeaseView, { signal }: Callable = {}): Promise<Audited> {
     this.assertMay("dispute", "spend", "read");
-    return auditDue(this, lease, signal);
+    return this.#beyond.audit(this, lease, signal);
   }
 
   /** Has a doubted result judged by the market's referee, which runs the job, or the part of it where states part. */
@@ -243,7 +243,7 @@ export class OpenMarket {
 
   protected disputed(lease: string, options: DisputeOptions, tracerOf: TracerOf | null): Promise<Dispute> {
     this.assertMay("dispute", "spend", "read");
-    return disputeLease(this, lease, options, tracerOf);
+    return this.#beyond.dispute(this, lease, options, tracerOf);
   }
 
   /** Handed in, in a file, or that of a lease. */
@@ -297,6 +297,7 @@ export class OpenMarket {
   }
 
   #orders(): Orders {
+    this.assertMay("spend", "read");
     const { client, here } = this;
     const ordering = this.#ordering;
     return {

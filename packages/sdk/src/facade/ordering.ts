@@ -2,23 +2,21 @@
  * The steps from a run that is asked for to a job that is followed: read, settled and quoted, kept here, ordered, followed, checked. Who
  * controls the inputs: the program that calls; the broker, every byte of its answers.
  */
-import { runsAlike } from "@xenoservers/market";
 import { preparationProblem } from "@xenoservers/protocol";
 import type { ReceiptVerification } from "@xenoservers/verify";
-import { followUpOrder } from "../audits.ts";
 import type { BuiltWork } from "../built.ts";
 import type { MarketClient } from "../client.ts";
 import { GivenUpError, InputError, KeptError } from "../errors.ts";
-import { driverOf, type Quoted, type Wanted } from "../order.ts";
-import { placeOrder, placeReplicas } from "../placing.ts";
+import type { Quoted, Wanted } from "../order.ts";
+import { placeOrder } from "../placing.ts";
 import { BrokenPurchaseOrder, type BoundOrder } from "../purchase-order.ts";
 import { quotesFor, settleWanted } from "../quoting.ts";
 import { fetchReceipt } from "../receipt.ts";
-import { ReplicasRun } from "../replicas.ts";
 import { moduleSizeOf } from "../runtimes.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
 import type { WhileWaiting } from "../waiting.ts";
 import { withdrawOrder } from "../withdrawing.ts";
+import type { Beyond } from "./beyond.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import type { FilesPlace, Here, Planned } from "./here.ts";
 import { Job, type Came } from "./job.ts";
@@ -26,11 +24,11 @@ import type { JobResult } from "./job-result.ts";
 import { keptRunText } from "./kept-run.ts";
 import type { Prepared } from "./prepared-run.ts";
 import { assertRunInput, toldHere, waitMsOf } from "./read-input.ts";
-import { ReplicatedJob, type ReplicasWatching } from "./replicated-job.ts";
-import { resultAgain, reusable } from "./reuse.ts";
+import type { ReplicatedJob, ReplicasWatching } from "./replicated-job.ts";
 import type { RunInput, Watching } from "./run-input.ts";
-import { plannedDigest, workDigest } from "./same-work.ts";
+import { workDigest } from "./same-work.ts";
 import type { SharedLink } from "./shared-link.ts";
+import { writeOf } from "./write-of.ts";
 
 /** A run that was read, with its label and account. */
 export interface Read {
@@ -52,6 +50,7 @@ interface OrderingMeans {
   client: MarketClient;
   here: Here;
   link: SharedLink;
+  beyond: Beyond;
   verify(receipt: unknown): Promise<ReceiptVerification>;
 }
 
@@ -63,13 +62,15 @@ export class Ordering {
   readonly client: MarketClient;
   readonly here: Here;
   readonly #link: SharedLink;
+  readonly #beyond: Beyond;
   readonly #verify: OrderingMeans["verify"];
   readonly #hears = (ring: () => void): (() => void) => this.#link.hears(ring);
 
-  constructor({ client, here, link, verify }: OrderingMeans) {
+  constructor({ client, here, link, beyond, verify }: OrderingMeans) {
     this.client = client;
     this.here = here;
     this.#link = link;
+    this.#beyond = beyond;
     this.#verify = verify;
   }
 
@@ -135,7 +136,7 @@ export class Ordering {
       check: (lease: string) => this.#check(lease, watching.receiptWaitMs),
       audit: (drawn, lease, order, signal) => {
         const kept = async (): Promise<BuiltWork> => work ?? this.here.keptJob(order.jobHash);
-        return followUpOrder(this.client, drawn, lease, { order, job: kept, ...(signal ? { signal } : {}) });
+        return this.#beyond.followUp(this.client, drawn, lease, { order, job: kept, ...(signal ? { signal } : {}) });
       },
       over: () => void this.jobs.delete(job),
     } satisfies ConstructorParameters<typeof Job>[0];
@@ -144,21 +145,11 @@ export class Ordering {
     return job;
   }
 
-  async replicas({ planned, wanted, work }: Prepared, watching: ReplicasWatching): Promise<ReplicatedJob> {
-    const { client } = this;
-    const { signal, noAudit = false, receiptWaitMs } = watching;
-    const bounds = await this.#placed(work, signal, () => placeReplicas(client, wanted, work.jobHash));
-    const keep = this.here.keepReceipt.bind(this.here);
-    const means = { wantsFiles: planned.files !== "left", budgetNanos: wanted.budgetNanos, noAudit, keep };
-    const ways = {
-      follow: (watch, unjudged) => new ReplicasRun(client, bounds, work, { ...means, watch, signal: unjudged }),
-      write: writeOf(planned),
-      check: (lease: string) => this.#check(lease, receiptWaitMs),
-      over: () => void this.jobs.delete(job),
-    } satisfies ConstructorParameters<typeof ReplicatedJob>[0];
-    const job: ReplicatedJob = new ReplicatedJob(ways, bounds.length, watching);
-    this.jobs.add(job);
-    return job;
+  replicas(prepared: Prepared, watching: ReplicasWatching): Promise<ReplicatedJob> {
+    const { client, here, jobs } = this;
+    const placed = (place: () => Promise<BoundOrder[]>): Promise<BoundOrder[]> => this.#placed(prepared.work, watching.signal, place);
+    const check = (lease: string): Promise<ReceiptVerification> => this.#check(lease, watching.receiptWaitMs);
+    return this.#beyond.replicas({ client, here, jobs, placed, check }, prepared, watching);
   }
 
   /** Null where it is not kept here: then it is followed all the same. */
@@ -170,11 +161,8 @@ export class Ordering {
   }
 
   /** What the same work came to; null: it has to be run. */
-  async earlier({ planned, wanted }: Read): Promise<JobResult | null> {
-    if (!runsAlike(driverOf(wanted), wanted.assurance)) return null;
-    const digest = plannedDigest(this.client.crypto, planned);
-    const found = await reusable(this.client, this.here.runs, { digest, wanted, wantsFiles: planned.files !== "left" });
-    return found && resultAgain(found, writeOf(planned));
+  earlier(read: Read): Promise<JobResult | null> {
+    return this.#beyond.earlier(this.client, this.here.runs, read);
   }
 
   /** Kept here before it is ordered. */
@@ -200,9 +188,6 @@ export class Ordering {
     return this.#verify(receipt);
   }
 }
-
-/** Null: the program wants what comes back. */
-const writeOf = ({ files, write }: FilesPlace): FilesPlace["write"] | null => (files === "held" ? null : write);
 
 /** A module that the budget pays for making ready, and for nothing more, is not ordered. */
 function assertPrepared(work: BuiltWork, { quote }: Quoted): void {

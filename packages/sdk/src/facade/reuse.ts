@@ -25,7 +25,8 @@ import type { JobResult } from "./job-result.ts";
 import { collected, listed } from "./job-files.ts";
 import { keptRunIn, type KeptRun, type KeptRuns } from "./kept-run.ts";
 import { textOf } from "./output.ts";
-import { workDigest } from "./same-work.ts";
+import { plannedDigest, workDigest } from "./same-work.ts";
+import { writeOf } from "./write-of.ts";
 
 /** What this machine has of an earlier run. */
 interface Reusable {
@@ -103,7 +104,7 @@ interface Asked {
 }
 
 /** Null where there is none, or anything about it is not as it must be: then the work is run. */
-export async function reusable(client: MarketClient, kept: KeptRuns, { digest, wanted, wantsFiles }: Asked): Promise<Reusable | null> {
+async function reusable(client: MarketClient, kept: KeptRuns, { digest, wanted, wantsFiles }: Asked): Promise<Reusable | null> {
   const { crypto, pins, identity } = client;
   if (!runsAlike(driverOf(wanted), wanted.assurance) || !isAlone(wanted)) return null;
   const text = await kept.read(digest);
@@ -131,7 +132,7 @@ export const filesOf =
 const NOTHING_DUE = { dueNanos: 0n, ownerNanos: 0n, feeNanos: 0n, refundNanos: 0n, billableFuel: 0n, billableMs: 0 };
 
 /** The earlier result as this call's own, which has cost nothing. `write`: takes its files; null: the program wants them. */
-export async function resultAgain(found: Reusable, write: Planned["write"] | null): Promise<JobResult> {
+async function resultAgain(found: Reusable, write: Planned["write"] | null): Promise<JobResult> {
   const { run, result, settlement, verification } = found;
   const { reason, blame, at, audited } = settlement;
   if (write) await write(run.tree, filesOf(found));
@@ -142,4 +143,16 @@ export async function resultAgain(found: Reusable, write: Planned["write"] | nul
     files: write ? listed(run.tree) : await collected(run.tree, filesOf(found)),
     ...{ delivered: "server", verification },
   };
+}
+
+/** What the same work came to; null: it has to be run. */
+export async function resultOfSame(
+  client: MarketClient,
+  runs: KeptRuns,
+  { planned, wanted }: { planned: Planned; wanted: Wanted },
+): Promise<JobResult | null> {
+  if (!runsAlike(driverOf(wanted), wanted.assurance)) return null;
+  const digest = plannedDigest(client.crypto, planned);
+  const found = await reusable(client, runs, { digest, wanted, wantsFiles: planned.files !== "left" });
+  return found && resultAgain(found, writeOf(planned));
 }

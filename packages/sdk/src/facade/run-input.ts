@@ -5,7 +5,7 @@
 import type { Assurance, MachineDriver, PaymentTerms } from "@xenoservers/market";
 import type { ImageFormat } from "@xenoservers/protocol";
 import type { ByteSource } from "@xenoservers/protocol/channel";
-import type { ImageWatch } from "../oci/image.ts";
+import type { ImageWatch } from "../oci/image-watch.ts";
 import type { UploadProgress } from "../session/upload.ts";
 
 /** A file's text, its bytes, or where on this machine it lies. */

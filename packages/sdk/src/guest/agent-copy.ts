@@ -5,7 +5,7 @@
 import { open } from "node:fs/promises";
 import path from "node:path";
 
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InputError } from "../errors.ts";
 import { roomIn } from "../room.ts";
 import { askAgent, type AgentSession } from "./ask-agent.ts";

@@ -1,5 +1,5 @@
 /** A program in a guest that has nothing but its agent: no input, and its output when it has ended. */
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { MarketClient } from "../client.ts";
 import { askAgent, type AgentSession } from "./ask-agent.ts";
 
@@ -8,11 +8,11 @@ const SIGNALLED = 128;
 const zStarted = z.object({ pid: z.int() });
 const zStatus = z.object({
   exited: z.boolean(),
-  exitcode: z.int().optional(),
-  signal: z.int().optional(),
-  "out-data": z.string().optional(),
-  "err-data": z.string().optional(),
-  "out-truncated": z.boolean().optional(),
+  exitcode: z.optional(z.int()),
+  signal: z.optional(z.int()),
+  "out-data": z.optional(z.string()),
+  "err-data": z.optional(z.string()),
+  "out-truncated": z.optional(z.boolean()),
 });
 
 const decoded = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64");

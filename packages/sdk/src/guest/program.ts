@@ -5,11 +5,7 @@
 import { Duplex, Readable, Writable } from "node:stream";
 import { FRAME_BYTES_MAX, Frames, frame, type Frame } from "@xenoservers/protocol/channel";
 import type { MachineLink } from "../session/machine-link.ts";
-
-export interface WindowSize {
-  columns: number;
-  rows: number;
-}
+import type { WindowSize } from "./window-size.ts";
 
 export interface ProgramWanted {
   /** The program and its arguments; none: the user's own shell. */

@@ -6,7 +6,7 @@ import { zPins, type MarketPins } from "@xenoservers/protocol";
 import { writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { checkPurchaseOrder, type Verification } from "@xenoservers/verify";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { worldOf, type BrokenPurchaseOrder } from "../purchase-order.ts";
 import { currentContext } from "./contexts.ts";
 import { home } from "./home.ts";
@@ -15,7 +15,7 @@ const FORMAT = "xenoservers-purchase-order-1";
 const zKept = z.strictObject({
   format: z.literal(FORMAT),
   why: z.string(),
-  market: zPins.nullable(),
+  market: z.nullable(zPins),
   purchaseOrder: z.unknown(),
   /** The public documents that give its signers' keys their roles. */
   grants: z.array(z.unknown()),

@@ -6,7 +6,7 @@ import { KEY_ROLES, SCOPES, type Scope } from "@xenoservers/market";
 import { jsonIn, rootAccountOf, samePins, zAccount, zParty, zPins } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { pinsOf } from "@xenoservers/protocol/link";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { MarketClient, fetchMarket, type Filed } from "../client.ts";
 import { ContextError } from "../errors.ts";
 import { identityOf } from "../identity.ts";
@@ -31,15 +31,15 @@ const zContext = z.strictObject({
   /** What the key is for, as its owner called it. */
   label: z.string(),
   /** The only label of leases that the key acts on; null: any. */
-  leaseLabel: z.string().nullable(),
+  leaseLabel: z.nullable(z.string()),
   seed: zSeed,
   /** Of root keys that this one took the place of: what opens the channels, and the sealed results, of leases that they ordered. */
-  formerChannelSecrets: z.array(zSeed).optional(),
+  formerChannelSecrets: z.optional(z.array(zSeed)),
   /** Pinned at login: whose cosignatures on the log count. */
-  witnesses: z.array(z.strictObject({ name: z.string(), key: z.string().regex(/^[0-9a-f]{64}$/) })).optional(),
+  witnesses: z.optional(z.array(z.strictObject({ name: z.string(), key: z.string().check(z.regex(/^[0-9a-f]{64}$/)) }))),
 });
 export type Context = z.infer<typeof zContext>;
-const zContexts = z.strictObject({ current: z.string().nullable(), contexts: z.record(z.string(), zContext) });
+const zContexts = z.strictObject({ current: z.nullable(z.string()), contexts: z.record(z.string(), zContext) });
 type Contexts = z.infer<typeof zContexts>;
 
 export async function readContexts(file = home.contexts): Promise<Contexts> {

@@ -1,34 +1,19 @@
 /** What this machine does for its customer's programs: reads files and folders, and keeps what was signed. */
-import path from "node:path";
+import { bytesOf, programOf } from "../facade/given-program.ts";
 import type { FilesPlace, Here, Planned } from "../facade/here.ts";
 import { toldHere, workOptionsOf } from "../facade/read-input.ts";
 import type { AttachOptions, RunInput } from "../facade/run-input.ts";
 import { InputError } from "../errors.ts";
-import { bytesBlob } from "../blob.ts";
 import { keepBroken } from "./broken-order.ts";
 import { entriesOf } from "./input-files.ts";
 import { keepJob, rebuildJob } from "./kept-job.ts";
 import { keepReceiptHere, readReceipt } from "./kept-receipt.ts";
 import { keptRuns } from "./kept-runs.ts";
 import { openMapPlace } from "./map-place.ts";
-import type { ModuleCheck } from "./module-check.ts";
+import type { ModuleCheck } from "../module-check.ts";
 import { assertPlaceFor } from "./place-here.ts";
-import type { GivenProgram } from "./program-job.ts";
 import { writeResults } from "./results.ts";
 import { workOf, type Work } from "./work.ts";
-
-const bytesOf = (content: string | Uint8Array): Uint8Array =>
-  typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
-
-/** A program that is no file here. */
-function programOf({ python, module }: RunInput): GivenProgram | undefined {
-  if (typeof python === "object") {
-    const { source, name = "main.py" } = python;
-    if (name !== path.basename(name)) throw new InputError(`python: ${name} is no name of a file`);
-    return { name: name.endsWith(".py") ? name : `${name}.py`, blob: bytesBlob(bytesOf(source)) };
-  }
-  return module instanceof Uint8Array ? { name: "main.wasm", blob: bytesBlob(bytesOf(module)) } : undefined;
-}
 
 interface PlannedAs {
   /** Where what lies in /out comes to; null: see `left`. */

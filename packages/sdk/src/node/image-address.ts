@@ -4,7 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import { lookAtAddress } from "../oci/address.ts";
-import type { ImageWatch } from "../oci/image.ts";
+import type { ImageWatch } from "../oci/image-watch.ts";
 import { isOnThisMachine } from "../oci/on-this-machine.ts";
 import { OciError } from "../oci/source.ts";
 import { shellWord } from "./shell-word.ts";

@@ -6,12 +6,13 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { parseDocument, zEnvelope, zId, zTime, type Kind, type Receipt } from "@xenoservers/protocol";
+import { parseDocument, zEnvelope, zTime, type Kind, type Receipt } from "@xenoservers/protocol";
 import { nameBeside, namesIn } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Filed } from "../client.ts";
 import { isDoubt } from "../doubt.ts";
-import { z } from "zod";
+import { leaseOfFiled } from "../filed-lease.ts";
+import * as z from "zod/mini";
 
 /**
  * Beyond these, and what came since it was looked, the oldest files go, but for doubts: without one of them, a result that was doubted
@@ -37,12 +38,6 @@ interface KeptDocument {
 
 const folderIn = (data: string): string => path.join(data, "signed");
 
-/** An order stands with the lease that it became; with replicas, the first one. Null: it is about no lease. */
-function leaseOf({ document: { kind, payload }, answer }: Filed): string | null {
-  const named = kind === "order" ? answer["lease"] : "lease" in payload ? payload.lease : null;
-  return zId.safeParse(named).data ?? null;
-}
-
 /** The oldest by this machine's clock: what the broker says of times decides over nothing here. */
 function prune(folder: string): void {
   const names = readdirSync(folder).filter((name) => !name.endsWith(DOUBT));
@@ -65,7 +60,7 @@ function pruneNowAndThen(folder: string): void {
 /** Each in a file of its own, so that programs at the same time do not disturb each other and a crash leaves no half of one. */
 export function keepDocument(data: string, filed: Filed): void {
   const { document, at } = filed;
-  const lease = leaseOf(filed);
+  const lease = leaseOfFiled(filed);
   const text = JSON.stringify({ at, envelope: document.envelope });
   if (lease === null || text.length > FILE_BYTES_MAX) return;
   const folder = folderIn(data);

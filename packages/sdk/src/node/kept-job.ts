@@ -11,7 +11,7 @@ import { PYTHON, runtimeBlob } from "../runtimes.ts";
 import type { Blob } from "../blob.ts";
 import { fileBlob } from "../tree.ts";
 import { VM_DRIVER, builtVm } from "../vm.ts";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { home } from "./home.ts";
 import { pruneKept, touchKept } from "./kept-room.ts";
 import { KeptError } from "../errors.ts";

@@ -69,7 +69,7 @@ interface SharedOptions {
   looking: Looking;
 }
 
-export interface ParsedVm {
+interface ParsedVm {
   /** What the machine is, for people. */
   says: string[];
   resources: Wanted["resources"];

@@ -1,4 +1,5 @@
 /** A market as this machine's customer knows it: by a context of `xeno login`, or by a token. */
+import { ALL_BEYOND } from "../facade/all-beyond.ts";
 import { unlessOff } from "../facade/calling-off.ts";
 import { OpenMarket, type Callable } from "../facade/market.ts";
 import type { Dispute, DisputeOptions } from "../facade/doubting.ts";
@@ -11,7 +12,7 @@ import { Machine } from "./machine/machine.ts";
 import { clientOf, currentContext } from "./contexts.ts";
 import { hereWith } from "./here.ts";
 import { readKeptJob } from "./kept-job.ts";
-import { plainCheck, type ModuleCheck } from "./module-check.ts";
+import { plainCheck, type ModuleCheck } from "../module-check.ts";
 import { rerun as runAgain, type JobTracer, type Rerun } from "./rerun.ts";
 import type { ReceiptVerification } from "@xenoservers/verify";
 
@@ -48,12 +49,12 @@ export class Market extends OpenMarket {
     const known = await unlessOff(signal, currentContext(asked));
     const client = clientOf(known.context, onWarning ?? ((text) => process.emitWarning(text, "XenoWarning")));
     await unlessOff(signal, client.market());
-    return new Market(client, hereWith(moduleCheck), known.context.witnesses);
+    return new Market(client, hereWith(moduleCheck), ALL_BEYOND, known.context.witnesses);
   }
 
   /** The same by a client that is there already. */
   static of(client: MarketClient, { moduleCheck = plainCheck }: Pick<ConnectOptions, "moduleCheck"> = {}): Market {
-    return new Market(client, hereWith(moduleCheck));
+    return new Market(client, hereWith(moduleCheck), ALL_BEYOND);
   }
 
   /**

@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import path from "node:path";
 import { STOP_GRACE_MS_MAX, USUAL_PROCESS, WINDOW_SIDE_MAX, type VmProcess } from "@xenoservers/protocol";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { InputError } from "../errors.ts";
 
 /** The first and the last real-time signal that programs may use (signal(7), glibc). */

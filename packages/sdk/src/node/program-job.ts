@@ -5,22 +5,15 @@
 import { access } from "node:fs/promises";
 import path from "node:path";
 import { InputError } from "../errors.ts";
-import { buildJob, type BuiltJob, type JobInput } from "../job.ts";
-import { memoryMibAtStart } from "../module-memory.ts";
-import { PYTHON, runtimeBlob } from "../runtimes.ts";
-import { bytesBlob, type Blob, type SourceEntry } from "../blob.ts";
+import type { GivenProgram } from "../facade/given-program.ts";
+import { buildJob, type BuiltJob } from "../job.ts";
+import type { ModuleCheck } from "../module-check.ts";
+import { WORKING_FOLDER, openFolders, programJob, type OpenFolders, type ProgramJob } from "../program-input.ts";
+import type { SourceEntry } from "../blob.ts";
 import { fileBlob, readTree } from "../tree.ts";
 import { envPair } from "./environment.ts";
 import { inputsOf } from "./input-files.ts";
-import { moduleIn, type ModuleCheck } from "./module-check.ts";
-import { pythonMounts, withSupport } from "./python.ts";
-
-/** A program that is no file of this machine. */
-export interface GivenProgram {
-  /** As a file of it would be called: it ends in .wasm or .py. */
-  name: string;
-  blob: Blob;
-}
+import { scriptPlace } from "./python.ts";
 
 export interface JobArgs {
   file: string | GivenProgram;
@@ -49,12 +42,8 @@ export interface SharedFolder {
   before: SourceEntry[];
 }
 
-export interface ParsedJob {
-  input: Omit<JobInput, "engine">;
+export interface ParsedJob extends ProgramJob {
   shared: SharedFolder[];
-  isPython: boolean;
-  /** It was taken out of a component. */
-  isUnwrapped: boolean;
 }
 
 /** Without a guest path a folder has its own: `.` is `/`, the working directory. */
@@ -70,36 +59,16 @@ export function sharedFolder(text: string): { host: string; guest: string } {
   return { host, guest };
 }
 
-/** Where the folder lies that the guest knows as `/`: what lies at `/` itself is every mount. */
-const WORKING_FOLDER = "/.work";
+type Folders = OpenFolders & Pick<ParsedJob, "shared">;
 
-type Folders = Pick<ParsedJob, "shared"> & Required<Pick<JobInput, "mounts" | "preopens">>;
-
-/**
- * What the guest finds open: the folders that were asked for, in their order, and where none of them is `/`, `/out` under that name. Only a
- * job that asks for none has `/out` and `/tmp` besides.
- */
-async function foldersOf({ dir, in: input, files, out }: Pick<JobArgs, "dir" | "in" | "files" | "out">): Promise<Folders> {
-  const folders: Folders = { mounts: [], preopens: [], shared: [] };
-  const open = (name: string, at: string, kept: { writable: boolean; keep: boolean }, entries: SourceEntry[] = []): void => {
-    if (!folders.mounts.some(({ mount }) => mount.path === at)) folders.mounts.push({ mount: { path: at, ...kept }, entries });
-    folders.preopens.push([name, at]);
-  };
-  const ours = { writable: true, keep: true };
+/** Read from this machine. */
+async function foldersAt({ dir, in: input, files, out }: Pick<JobArgs, "dir" | "in" | "files" | "out">): Promise<Folders> {
+  const shared: SharedFolder[] = [];
   for (const text of dir) {
     const { host, guest } = sharedFolder(text);
-    const at = guest === "/" ? WORKING_FOLDER : guest;
-    const before = await readTree(host);
-    folders.shared.push({ host, guest: at, before });
-    open(guest, at, ours, before);
+    shared.push({ host, guest: guest === "/" ? WORKING_FOLDER : guest, before: await readTree(host) });
   }
-  const hasWorkingFolder = folders.preopens.some(([name]) => name === "/");
-  if (!hasWorkingFolder) open("/", "/out", ours);
-  const inputs = await inputsOf({ in: input, files });
-  if (inputs) open("/in", "/in", { writable: false, keep: false }, inputs);
-  if (dir.length === 0 || out !== undefined || !hasWorkingFolder) open("/out", "/out", ours);
-  if (dir.length === 0) open("/tmp", "/tmp", { writable: true, keep: false });
-  return folders;
+  return { ...openFolders(shared, await inputsOf({ in: input, files }), out !== undefined), shared };
 }
 
 /** Where the folder of this file lies in one of those that are shared; null where it lies in none. */
@@ -112,8 +81,6 @@ function folderInGuest(file: string, shared: ParsedJob["shared"]): string | null
   return null;
 }
 
-const RUNTIME = { module: runtimeBlob(PYTHON), isUnwrapped: false };
-
 async function programAt(file: string): Promise<GivenProgram> {
   if (!/\.(wasm|py)$/.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script`);
   await access(file).catch(() => {
@@ -123,49 +90,15 @@ async function programAt(file: string): Promise<GivenProgram> {
 }
 
 export async function parseJob(options: JobArgs): Promise<ParsedJob> {
+  const { args, env, check, stdin = async () => new Uint8Array(), memoryMib, diskMib, outputMib, fuelMax } = options;
   const { name, blob } = typeof options.file === "string" ? await programAt(options.file) : options.file;
   const file = typeof options.file === "string" ? options.file : name;
-  const isPython = name.endsWith(".py");
-  const { mounts, preopens, shared } = await foldersOf(options);
+  const { shared, ...open } = await foldersAt(options);
   const isHere = typeof options.file === "string";
   const folder = isHere ? folderInGuest(file, shared) : shared.some(({ guest }) => guest === WORKING_FOLDER) ? "/" : null;
-  const typed = options.env.map(envPair);
-  const modules = new Map(typed).get("PYTHONPATH");
-  const python = isPython ? await pythonMounts({ file, name, blob, isHere, folder, path: modules }, mounts) : null;
-  for (const each of python?.mounts ?? []) {
-    mounts.push(each);
-    preopens.push([each.mount.path, each.mount.path]);
-  }
-  const { module, isUnwrapped } = isPython ? RUNTIME : await moduleIn({ name: file, blob }, options.check);
-  const working = preopens.find(([open]) => open === "/");
-  // C libraries of 2019 and 2020 look for a path without a slash in an open folder of this name alone; Python's is none of them
-  if (!isPython && working) preopens.push([".", working[1]]);
-  await assertMemory(module, options.memoryMib);
-  const parsed: ParsedJob = {
-    isPython,
-    isUnwrapped,
-    shared,
-    input: {
-      module,
-      args: [...(isPython ? ["python", `/app/${name}`] : [name]), ...options.args],
-      env: withSupport(python?.env ?? [], typed),
-      mounts,
-      preopens,
-      stdin: bytesBlob((await options.stdin?.()) ?? new Uint8Array()),
-      memoryMibMax: options.memoryMib,
-      diskMibMax: options.diskMib,
-      outputMibMax: options.outputMib,
-      fuelMax: options.fuelMax,
-    },
-  };
-  finishJob(parsed, ""); // what does not fit is said before anything is searched or signed
-  return parsed;
-}
-
-async function assertMemory(module: Blob, memoryMib: number): Promise<void> {
-  const least = module.digest === PYTHON.digest ? PYTHON.memoryMib : await memoryMibAtStart(module);
-  if (least > memoryMib)
-    throw new InputError(`the module needs ${least} MiB of memory before it runs; ${memoryMib} MiB are ordered: order more (--mem)`);
+  const parts = { file, name, blob, folder, args, env: env.map(envPair), open, stdin };
+  const bounds = { memoryMibMax: memoryMib, diskMibMax: diskMib, outputMibMax: outputMib, fuelMax };
+  return { shared, ...(await programJob(parts, bounds, { place: scriptPlace(file, isHere), check })) };
 }
 
 /** Throws InputError where the job does not fit what is ordered. */

@@ -1,11 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { bytesBlob } from "../blob.ts";
-import { importsOf, pythonMounts, withSupport } from "./python.ts";
+import { withSupport } from "../program-input.ts";
+import { importsOf, scriptParts } from "../python-script.ts";
+import { scriptPlace } from "./python.ts";
 
 const script = (source: string) => ({
   ...{ file: "./x.py", name: "x.py", blob: bytesBlob(new TextEncoder().encode(source)) },
-  ...{ isHere: false, folder: null },
+  folder: null,
 });
+type Script = Parameters<typeof scriptParts>[0];
+const pythonMounts = (given: Script, brought: Parameters<typeof scriptParts>[1], isHere = false) =>
+  scriptParts(given, brought, scriptPlace(given.file, isHere));
 
 it.each([
   ["import numpy", ["numpy"]],
@@ -35,7 +40,7 @@ describe("a script", () => {
     const packages = /imports numpy, requests, .*pip install --target packages.*an image that has it/;
     await expect(pythonMounts(file, [])).rejects.toThrow(packages);
     const image = /x\.py imports multiprocessing, .*an image that has \(xeno run python:3\.12 \.\/x\.py\)/;
-    await expect(pythonMounts({ ...script("import multiprocessing"), isHere: true }, [])).rejects.toThrow(image);
+    await expect(pythonMounts(script("import multiprocessing"), [], true)).rejects.toThrow(image);
     await expect(pythonMounts(script("import lzma"), [])).rejects.toThrow(/an image that has \(python:3\.12\)$/);
   });
 

@@ -2,24 +2,21 @@
  * From what a customer asks for to what is wanted of the market, and to the job or machine that is to run: checked before anything is
  * looked for, signed or sent. Who controls the inputs: whoever runs this.
  */
-import { meteringOf, usualTerms } from "@xenoservers/market";
 import type { BuiltWork } from "../built.ts";
 import { InputError } from "../errors.ts";
+import type { GivenProgram } from "../facade/given-program.ts";
 import { given } from "../given.ts";
-import { driverOf, type Quoted, type Wanted } from "../order.ts";
+import type { Quoted, Wanted } from "../order.ts";
 import { PYTHON } from "../runtimes.ts";
 import type { SourceEntry } from "../blob.ts";
-import { parseCount, parseDurationMs, parseSizeMib } from "../words.ts";
-import { FUEL_BY_TIME, WORK_DEFAULTS, usualFuel, type WorkOptions } from "../work-options.ts";
+import { wantedOf } from "../wanted-of.ts";
+import { parseSizeMib } from "../words.ts";
+import type { WorkOptions } from "../work-options.ts";
 import type { Looking } from "./image-address.ts";
-import { asksForVm, parseVm, type ParsedVm, type VmOptions } from "./machine-job.ts";
-import type { ModuleCheck } from "./module-check.ts";
+import { asksForVm, parseVm, type VmOptions } from "./machine-job.ts";
+import type { ModuleCheck } from "../module-check.ts";
 import { refuseForImages } from "./process-held.ts";
-import { finishJob, parseJob, type GivenProgram, type ParsedJob, type SharedFolder } from "./program-job.ts";
-
-const WASM_MEMORY = "512M";
-const WASM_DISK = "256M";
-const WASM_VCPU_MAX = 1_024;
+import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./program-job.ts";
 
 /** What a program of this machine has beside the words. */
 interface WorkMeans {
@@ -78,31 +75,6 @@ function vmOptionsOf(input: WorkOptions, feedsImage: boolean): VmOptions {
   const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm, screen };
   const held = { workdir, stdin: feedsImage, tty, stopSignal, stopGrace };
   return given({ ...boots, ...held, hostname, user, sshKey, userData, network, egress, egressMax, accel, driver });
-}
-
-function wantedOf(input: WorkOptions, machine: ParsedVm | null): Wanted {
-  const { pay, assurance, replicas, audit, on, where, maxPrice, maxTime, maxFuel, maxFee, budget, batch, label } = input;
-  const ordered = machine?.ordered ?? {};
-  const terms = pay ?? usualTerms(driverOf(ordered), assurance);
-  const isTimed = machine !== null || meteringOf(terms) === "time";
-  return {
-    ...ordered,
-    resources: machine?.resources ?? {
-      vcpu: parseCount(input.cpu, "--cpu", WASM_VCPU_MAX),
-      memoryMib: parseSizeMib(input.mem ?? WASM_MEMORY, "--mem"),
-      diskMib: parseSizeMib(input.disk ?? WASM_DISK, "--disk", 0),
-    },
-    conditions: [...where, ...(machine?.conditions ?? [])],
-    terms,
-    assurance: assurance !== "isolated" || (replicas === 1 && !audit) ? assurance : "replicated",
-    on,
-    maxPriceNanosPerHour: maxPrice,
-    durationMsMax: maxTime ?? parseDurationMs(WORK_DEFAULTS.maxTime, "--max-time"),
-    fuelMax: maxFuel ?? (isTimed ? FUEL_BY_TIME : usualFuel(maxTime)),
-    budgetNanos: budget,
-    label: label ?? "",
-    ...given({ batch, feeBasisPointsMax: maxFee, replicas: replicas > 1 ? replicas : null }),
-  };
 }
 
 async function moduleOf(input: WorkOptions, wanted: Wanted, { program, files, stdin, check }: WorkMeans): Promise<ParsedJob> {

@@ -6,7 +6,7 @@
  */
 import path from "node:path";
 import type { Timers } from "@xenoservers/protocol/link";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Answer } from "./answer.ts";
 import { isPage, wordsIn } from "./answer-words.ts";
 import { ask, type Asker, type Question } from "./asking.ts";
@@ -19,10 +19,7 @@ import { DEFAULT_REGISTRY, registryUrl, type Reference } from "./reference.ts";
 import { OciError } from "./source.ts";
 
 /** Registries name it one way or the other; how long it holds is not asked: the registry says when it does not. */
-const zText = z
-  .string()
-  .regex(/^[\x21-\x7e]*$/)
-  .nullish();
+const zText = z.nullish(z.string().check(z.regex(/^[\x21-\x7e]*$/)));
 const zToken = z.object({ token: zText, access_token: zText });
 /** `refused`: what is said of it, in brackets; `broken`: what is given in its place. */
 type Given = { token: string } | { refused: string } | { broken: string };

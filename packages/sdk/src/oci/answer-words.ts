@@ -1,6 +1,6 @@
 /** What somebody says of a refusal, in words that a line may show. Who controls the input: the registry, or the place that gives tokens. */
 import { visible } from "@xenoservers/protocol";
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /** Of what is read for the sake of its words. */
 export const WORDS_BYTES_MAX = 64 * 1024;
@@ -9,9 +9,18 @@ const WORDS_MAX = 200;
 const PAGE_BYTES = 200;
 /** Of the distribution-spec (Error Codes), of Docker Hub's place for tokens, of OAuth (RFC 6749, 5.2). */
 const zWords = z.union([
-  z.object({ errors: z.array(z.object({ message: z.string() })).min(1) }).transform(({ errors }) => errors[0]?.message ?? ""),
-  z.object({ details: z.string() }).transform(({ details }) => details),
-  z.object({ error_description: z.string() }).transform((error) => error.error_description),
+  z.pipe(
+    z.object({ errors: z.array(z.object({ message: z.string() })).check(z.minLength(1)) }),
+    z.transform(({ errors }) => errors[0]?.message ?? ""),
+  ),
+  z.pipe(
+    z.object({ details: z.string() }),
+    z.transform(({ details }) => details),
+  ),
+  z.pipe(
+    z.object({ error_description: z.string() }),
+    z.transform((error) => error.error_description),
+  ),
 ]);
 
 /** In brackets, with a space before them; empty where it says nothing that can be read. */

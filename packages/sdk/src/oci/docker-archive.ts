@@ -8,7 +8,7 @@ import { Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { jsonIn } from "@xenoservers/protocol";
 import { isDamage, packingOf, type Packing } from "@xenoservers/protocol/unpack";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
 import { unpackersHere } from "./unpackers-here.ts";
 import { fitting, severalIn } from "./named-images.ts";
@@ -17,9 +17,15 @@ import { OciError, checkDigest, hashOf, type Descriptor, type OciSource } from "
 const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 const LAYERS_MAX = 1_000;
 const zImages = z
-  .array(z.object({ Config: z.string(), RepoTags: z.array(z.string()).nullish(), Layers: z.array(z.string()).max(LAYERS_MAX).nullish() }))
-  .min(1);
-const zConfig = z.object({ rootfs: z.object({ diff_ids: z.array(z.string()).nullish() }).nullish() });
+  .array(
+    z.object({
+      Config: z.string(),
+      RepoTags: z.nullish(z.array(z.string())),
+      Layers: z.nullish(z.array(z.string()).check(z.maxLength(LAYERS_MAX))),
+    }),
+  )
+  .check(z.minLength(1));
+const zConfig = z.object({ rootfs: z.nullish(z.object({ diff_ids: z.nullish(z.array(z.string())) })) });
 
 const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG_TYPE = "application/vnd.docker.container.image.v1+json";

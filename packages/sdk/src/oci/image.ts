@@ -4,8 +4,9 @@
  */
 import { jsonIn, layersProblem } from "@xenoservers/protocol";
 import { systemTimers, type Timers } from "@xenoservers/protocol/link";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { layerOf, lazyBlob, type OciLayer } from "./layer.ts";
+import type { ImageWatch } from "./image-watch.ts";
 import { isOnThisMachine, openHere } from "./on-this-machine.ts";
 import { FirstThatHasIt } from "./first-that-has-it.ts";
 import { pullSources } from "./pull-sources.ts";
@@ -17,27 +18,27 @@ import { PLATFORM, isOurs } from "./platform.ts";
 import { OciError, type OciSource } from "./source.ts";
 
 /** What says nothing is an empty word, to engines. */
-const zStrings = z
-  .array(
-    z
-      .string()
-      .nullable()
-      .transform((word) => word ?? ""),
-  )
-  .nullish();
+const zStrings = z.nullish(
+  z.array(
+    z.pipe(
+      z.nullable(z.string()),
+      z.transform((word) => word ?? ""),
+    ),
+  ),
+);
 const zConfig = z.object({
-  architecture: z.string().nullish(),
-  os: z.string().nullish(),
-  config: z
-    .object({
+  architecture: z.nullish(z.string()),
+  os: z.nullish(z.string()),
+  config: z.nullish(
+    z.object({
       entrypoint: zStrings,
       cmd: zStrings,
       env: zStrings,
-      workingdir: z.string().nullish(),
-      user: z.string().nullish(),
-      stopsignal: z.string().nullish(),
-    })
-    .nullish(),
+      workingdir: z.nullish(z.string()),
+      user: z.nullish(z.string()),
+      stopsignal: z.nullish(z.string()),
+    }),
+  ),
 });
 
 export type { OciLayer } from "./layer.ts";
@@ -125,16 +126,6 @@ export async function resolveImage(source: OciSource, cache: string, blobOf = la
       return sum;
     },
   };
-}
-
-/** What is told to whoever waits for an image. */
-export interface ImageWatch {
-  /** The layer under way (1 for the first), how many there are, what of it is here, and how large it is. */
-  onLayer(at: { layer: number; of: number; bytes: number; size: number }): void;
-  /** Why nothing comes, and how long for. */
-  onWait(why: string, ms: number): void;
-  /** Why the next place is asked that settings name. */
-  onNext(why: string): void;
 }
 
 const nobody: ImageWatch = { onLayer() {}, onWait() {}, onNext() {} };

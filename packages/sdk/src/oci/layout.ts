@@ -3,7 +3,7 @@
  * `docker save` has written since its version 25. Who controls the inputs: whoever made it, every byte.
  */
 import { jsonIn } from "@xenoservers/protocol";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
 import { fitting, severalIn, type Named } from "./named-images.ts";
 import { OciError, checkDigest, type Descriptor, type OciSource } from "./source.ts";
@@ -14,17 +14,18 @@ export const INDEX_BYTES_MAX = 8 * 1024 * 1024;
 const NAMES = ["org.opencontainers.image.ref.name", "io.containerd.image.name"] as const;
 
 const zIndex = z.object({
-  manifests: z
-    .array(
+  manifests: z._default(
+    z.array(
       z.object({
-        digest: z.unknown().optional(),
-        mediaType: z.string().default(""),
-        size: z.unknown().optional(),
-        annotations: z.record(z.string(), z.unknown()).nullish(),
-        platform: z.unknown().optional(),
+        digest: z.optional(z.unknown()),
+        mediaType: z._default(z.string(), ""),
+        size: z.optional(z.unknown()),
+        annotations: z.nullish(z.record(z.string(), z.unknown())),
+        platform: z.optional(z.unknown()),
       }),
-    )
-    .default([]),
+    ),
+    [],
+  ),
 });
 
 const isDigest = (text: unknown): text is string => typeof text === "string" && /^sha256:[0-9a-f]{64}$/.test(text);

@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import type { Timers } from "@xenoservers/protocol/link";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Login } from "./login.ts";
 
 /** People unlock a keychain meanwhile. */

@@ -7,7 +7,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { readIfThere } from "@xenoservers/protocol/files";
 import type { Timers } from "@xenoservers/protocol/link";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Login } from "./login.ts";
 import { askHelper } from "./login-helper.ts";
 import type { PullSource } from "./pull-sources.ts";
@@ -27,15 +27,15 @@ const DEFAULT_NAMES: ReadonlySet<string> = new Set([DEFAULT_HOST, "index.docker.
 const DEFAULT_ADDRESS = "https://index.docker.io/v1/";
 
 const zEntry = z.object({
-  auth: z.string().nullish(),
-  username: z.string().nullish(),
-  password: z.string().nullish(),
-  identitytoken: z.string().nullish(),
+  auth: z.nullish(z.string()),
+  username: z.nullish(z.string()),
+  password: z.nullish(z.string()),
+  identitytoken: z.nullish(z.string()),
 });
 const zLogins = z.object({
-  auths: z.record(z.string(), zEntry.nullable().catch(null)).nullish().catch(null),
-  credsStore: z.string().nullish().catch(null),
-  credHelpers: z.record(z.string(), z.string()).nullish().catch(null),
+  auths: z.catch(z.nullish(z.record(z.string(), z.catch(z.nullable(zEntry), null))), null),
+  credsStore: z.catch(z.nullish(z.string()), null),
+  credHelpers: z.catch(z.nullish(z.record(z.string(), z.string())), null),
 });
 type Logins = z.infer<typeof zLogins>;
 

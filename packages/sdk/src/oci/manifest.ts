@@ -3,24 +3,27 @@
  * every byte.
  */
 import { jsonIn, visible } from "@xenoservers/protocol";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { PLATFORM, isOurs } from "./platform.ts";
 import { OciError, hashOf, type OciSource } from "./source.ts";
 
 /** By other hashes nothing is fetched; an index may name images for others so. */
-const zDigest = z.string().max(300);
-const zDescriptor = z.object({ mediaType: z.string().max(200).default(""), digest: zDigest, size: z.int().min(0) });
-const zPlatform = z.object({ os: z.string().default(""), architecture: z.string().default(""), variant: z.string().nullish() });
-const zIndex = z.object({ manifests: z.array(zDescriptor.extend({ platform: zPlatform.nullish() })).max(1_000) });
+const zDigest = z.string().check(z.maxLength(300));
+const zDescriptor = z.object({
+  mediaType: z._default(z.string().check(z.maxLength(200)), ""),
+  digest: zDigest,
+  size: z.int().check(z.gte(0)),
+});
+const zPlatform = z.object({ os: z._default(z.string(), ""), architecture: z._default(z.string(), ""), variant: z.nullish(z.string()) });
+const zIndex = z.object({ manifests: z.array(z.extend(zDescriptor, { platform: z.nullish(zPlatform) })).check(z.maxLength(1_000)) });
 /** Docker's first format. */
 const zFirst = z.object({ schemaVersion: z.literal(1) });
 const zManifest = z.object({
   config: zDescriptor,
-  layers: z
-    .array(zDescriptor)
-    .max(1_000)
-    .nullish()
-    .transform((layers) => layers ?? []),
+  layers: z.pipe(
+    z.nullish(z.array(zDescriptor).check(z.maxLength(1_000))),
+    z.transform((layers) => layers ?? []),
+  ),
 });
 const INDEX_DEPTH_MAX = 3;
 /** Of manifests that are fetched to find the image. */

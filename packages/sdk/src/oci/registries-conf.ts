@@ -7,30 +7,30 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { namesIn, readIfThere } from "@xenoservers/protocol/files";
 import { parseSettings } from "@xenoservers/protocol/settings-file";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { OciError } from "./source.ts";
 
 const zMirror = z.object({
-  location: z.string().min(1),
-  insecure: z.boolean().default(false),
-  "pull-from-mirror": z.enum(["", "all", "digest-only", "tag-only"]).default("all"),
+  location: z.string().check(z.minLength(1)),
+  insecure: z._default(z.boolean(), false),
+  "pull-from-mirror": z._default(z.enum(["", "all", "digest-only", "tag-only"]), "all"),
 });
 const zRegistry = z.object({
-  prefix: z.string().default(""),
-  location: z.string().default(""),
-  insecure: z.boolean().default(false),
-  blocked: z.boolean().default(false),
-  "mirror-by-digest-only": z.boolean().default(false),
-  mirror: z.array(zMirror).default([]),
+  prefix: z._default(z.string(), ""),
+  location: z._default(z.string(), ""),
+  insecure: z._default(z.boolean(), false),
+  blocked: z._default(z.boolean(), false),
+  "mirror-by-digest-only": z._default(z.boolean(), false),
+  mirror: z._default(z.array(zMirror), []),
 });
 const zFile = z.object({
-  "unqualified-search-registries": z.array(z.string().min(1)).optional(),
-  "short-name-mode": z.enum(["enforcing", "permissive", "disabled"]).optional(),
-  registry: z.array(zRegistry).default([]),
-  aliases: z.record(z.string(), z.string()).default({}),
-  registries: z.undefined("the first form of this file, which engines have given up: see containers-registries.conf(5)").optional(),
+  "unqualified-search-registries": z.optional(z.array(z.string().check(z.minLength(1)))),
+  "short-name-mode": z.optional(z.enum(["enforcing", "permissive", "disabled"])),
+  registry: z._default(z.array(zRegistry), []),
+  aliases: z._default(z.record(z.string(), z.string()), {}),
+  registries: z.optional(z.undefined("the first form of this file, which engines have given up: see containers-registries.conf(5)")),
 });
-const zAliases = z.object({ aliases: z.record(z.string(), z.string()).default({}) });
+const zAliases = z.object({ aliases: z._default(z.record(z.string(), z.string()), {}) });
 
 export interface RegistryRule extends z.infer<typeof zRegistry> {
   /** The file that says so. */
@@ -66,7 +66,7 @@ async function confFiles(env: NodeJS.ProcessEnv, system: string): Promise<string
   return [first, ...(await inFolder(path.join(system, FOLDER))), ...users];
 }
 
-function parsed<T>(schema: z.ZodType<T>, text: string, file: string): T {
+function parsed<T>(schema: z.ZodMiniType<T>, text: string, file: string): T {
   try {
     return parseSettings(schema, [], text, file);
   } catch (cause) {

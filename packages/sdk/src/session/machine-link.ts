@@ -4,7 +4,7 @@
  */
 import { parseUtf8, utf8, type TerminalWindow } from "@xenoservers/protocol";
 import { Tunnel, type ByteDuplex, type ByteSource, type Channel, type ChannelHeader, type VmRequest } from "@xenoservers/protocol/channel";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { StdinFeed } from "./stdin-feed.ts";
 
 const WAIT_MS = 300;

@@ -3,7 +3,7 @@
  * and answers with what its reply schema describes. A route without a handler does not compile.
  */
 import type { API, RouteName, RouteParams, RouteQuery, RouteReply, Refusal } from "@xenoservers/protocol";
-import type { z } from "zod";
+import type * as z from "zod/mini";
 import type { OperatorSession, PartySession, Session } from "./sessions.ts";
 
 type RowOf<N extends RouteName> = (typeof API)[N];
@@ -15,7 +15,7 @@ export interface Upload {
 }
 
 type BodyOf<N extends RouteName> =
-  RowOf<N> extends { rawBody: true } ? Upload : RowOf<N> extends { body: infer S extends z.ZodType } ? z.infer<S> : undefined;
+  RowOf<N> extends { rawBody: true } ? Upload : RowOf<N> extends { body: infer S extends z.ZodMiniType } ? z.infer<S> : undefined;
 
 type SessionOf<N extends RouteName> =
   RowOf<N> extends { access: "party" } ? PartySession : RowOf<N> extends { access: "operator" } ? OperatorSession : Session | null;

@@ -116,7 +116,7 @@ const SECTIONS = {
      * The most of what customers pay that may go to the broker, in hundredths of a percent; without it: what the market takes, or has
      * announced.
      */
-    fee_max_basis_points: zFeeBasisPoints.optional(),
+    fee_max_basis_points: z.optional(zFeeBasisPoints),
     /** What virtual machines may reach where their orders say so too. */
     egress: z.enum(["none", "names", "public"], saying('write "none", "names" or "public"')).default("none"),
     egress_ports: zPorts.default([80, 443]),

@@ -8,11 +8,11 @@ import type { LeaseContext } from "./lease-context.ts";
 /** The broker's own documents that an answer may carry, in the order in which they follow from what was handed in. */
 const zAnswered = z.looseObject({
   at: z.int(),
-  opening: zEnvelope.optional(),
-  receipt: zEnvelope.optional(),
-  delivery: zEnvelope.optional(),
-  closing: zEnvelope.optional(),
-  settlement: zEnvelope.optional(),
+  opening: z.optional(zEnvelope),
+  receipt: z.optional(zEnvelope),
+  delivery: z.optional(zEnvelope),
+  closing: z.optional(zEnvelope),
+  settlement: z.optional(zEnvelope),
 });
 
 /** What the log took with this answer: what was handed in, and what the broker added, all at one time. */

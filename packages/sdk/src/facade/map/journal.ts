@@ -4,7 +4,7 @@
  * that is the same for several inputs, by which of them it is; the place of an input among the others says nothing. Who controls the
  * inputs: this machine's disk.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { KeptError } from "../../errors.ts";
 import type { JobResult } from "../job-result.ts";
 import { resultIn, resultText, type KeptResult } from "./kept-result.ts";
@@ -23,16 +23,16 @@ export interface JournalPlace {
   close(): Promise<void>;
 }
 
-const zHex = z.string().regex(/^[0-9a-f]{64}$/);
-const zNanos = z.string().regex(/^\d{1,30}$/);
+const zHex = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const zNanos = z.string().check(z.regex(/^\d{1,30}$/));
 const zEntry = z.strictObject({
   digest: zHex,
   /** Of those with this digest. */
-  nth: z.int().min(0),
+  nth: z.int().check(z.gte(0)),
   /** The latest that was signed for it; it may not have been sent. */
-  order: zHex.nullable(),
+  order: z.nullable(zHex),
   /** As far as it is known here: an order can move on. */
-  lease: zHex.nullable(),
+  lease: z.nullable(zHex),
   /** For that order. */
   holdNanos: zNanos,
   /** By all that is over. */
@@ -40,11 +40,11 @@ const zEntry = z.strictObject({
   /** Its result is final, and is not paid again. */
   isOver: z.boolean(),
   /** The folder that its files came to; null: they came to the program. */
-  out: z.string().nullable(),
+  out: z.nullable(z.string()),
 });
 const zHead = z.strictObject({ version: z.literal(2), origin: z.string(), party: z.string() });
 /** The hold that its orders draw on; null: none is open. */
-const zBatch = z.strictObject({ batch: zHex.nullable() });
+const zBatch = z.strictObject({ batch: z.nullable(zHex) });
 const zLine = z.union([zEntry, zBatch]);
 
 /** One job's line: the last that stands for it counts. */

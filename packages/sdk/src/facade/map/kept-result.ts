@@ -4,7 +4,7 @@
  */
 import { END_REASONS } from "@xenoservers/market";
 import { fromHex, toHex } from "@xenoservers/protocol";
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { JobResult } from "../job-result.ts";
 import { textOf } from "../output.ts";
 
@@ -13,20 +13,20 @@ export type KeptResult = Omit<JobResult, "verification">;
 /** Files that came to the program and are larger together are fetched again from where they lie. */
 const KEPT_BYTES_MAX = 1024 * 1024;
 
-const zNanos = z
-  .string()
-  .regex(/^-?\d{1,30}$/)
-  .transform(BigInt);
-const zBytes = z
-  .string()
-  .regex(/^(?:[0-9a-f]{2})*$/)
-  .transform((text) => fromHex(text) ?? new Uint8Array());
+const zNanos = z.pipe(
+  z.string().check(z.regex(/^-?\d{1,30}$/)),
+  z.transform((text: string) => BigInt(text)),
+);
+const zBytes = z.pipe(
+  z.string().check(z.regex(/^(?:[0-9a-f]{2})*$/)),
+  z.transform((text) => fromHex(text) ?? new Uint8Array()),
+);
 
 const zKept = z.strictObject({
   lease: z.string(),
   ok: z.boolean(),
-  end: z.strictObject({ reason: z.enum(END_REASONS), blame: z.string(), at: z.number(), audited: z.boolean().nullable() }),
-  exitCode: z.number().nullable(),
+  end: z.strictObject({ reason: z.enum(END_REASONS), blame: z.string(), at: z.number(), audited: z.nullable(z.boolean()) }),
+  exitCode: z.nullable(z.number()),
   detail: z.string(),
   bill: z.strictObject({
     ...{ dueNanos: zNanos, ownerNanos: zNanos, feeNanos: zNanos, refundNanos: zNanos, billableFuel: zNanos },
@@ -34,8 +34,8 @@ const zKept = z.strictObject({
   }),
   printed: z.strictObject({ stdout: zBytes, stderr: zBytes }),
   isCut: z.boolean(),
-  files: z.array(z.strictObject({ name: z.string(), size: z.number(), digest: z.string(), bytes: zBytes.nullable() })),
-  delivered: z.enum(["server", "broker"]).nullable(),
+  files: z.array(z.strictObject({ name: z.string(), size: z.number(), digest: z.string(), bytes: z.nullable(zBytes) })),
+  delivered: z.nullable(z.enum(["server", "broker"])),
 });
 
 const written = (_: string, value: unknown): unknown => (typeof value === "bigint" ? value.toString() : value);

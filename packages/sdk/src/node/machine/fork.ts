@@ -4,7 +4,7 @@
  */
 import { invariant, isMachineDriver } from "@xenoservers/market";
 import { canonicalBytes, toHex, vmJobHashOf, zVmSpec, type Payload, type VmSpec } from "@xenoservers/protocol";
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { MarketClient } from "../../client.ts";
 import type { Wanted } from "../../order.ts";
 import { placeOrder } from "../../placing.ts";
@@ -14,7 +14,7 @@ import type { LeaseSession } from "../../session/lease-session.ts";
 import { openSession } from "../../session/open-session.ts";
 import { builtVm, type BuiltVm } from "../../vm.ts";
 
-const zSnapshot = z.object({ snapshot: z.string().regex(/^[0-9a-f]{64}$/), spec: zVmSpec, until: z.number() });
+const zSnapshot = z.object({ snapshot: z.string().check(z.regex(/^[0-9a-f]{64}$/)), spec: zVmSpec, until: z.number() });
 type Snapshot = z.infer<typeof zSnapshot>;
 
 /** A machine that is followed here. */

@@ -30,9 +30,9 @@ const zWorkerResult = z.object({
   detail: z.string().max(1_000),
   fuel: zFuel,
   fuelInAll: zFuel,
-  memoryHash: zId.nullable(),
+  memoryHash: z.nullable(zId),
   roots: z.array(zId).max(TRACE_ROOTS_MAX).nullable(),
-  stateRoot: zId.nullable(),
+  stateRoot: z.nullable(zId),
   endedMonotonicMs: z.number(),
   tree: zTree,
 });

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import * as engine from "@xenoservers/engine/check";
 import wabtInit from "wabt";
 import { expect, it } from "vitest";
-import { bytesBlob } from "../blob.ts";
+import { bytesBlob } from "./blob.ts";
 import { moduleIn, plainCheck } from "./module-check.ts";
 
 async function assembled(text: string): Promise<Uint8Array> {

@@ -3,8 +3,8 @@
  * bytes: whoever runs this.
  */
 import { JOB_LIMITS } from "@xenoservers/protocol";
-import { InputError } from "../errors.ts";
-import { bytesBlob, type Blob } from "../blob.ts";
+import { InputError } from "./errors.ts";
+import { bytesBlob, type Blob } from "./blob.ts";
 
 /** What the engine says of a module without running it. */
 export interface ModuleCheck {

@@ -1,0 +1,5 @@
+/** How large a terminal is. */
+export interface WindowSize {
+  columns: number;
+  rows: number;
+}

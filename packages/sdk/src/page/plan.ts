@@ -1,0 +1,76 @@
+/**
+ * A run as a page asks for it: a module's bytes, or a script's text, and files that the page holds. What takes a machine with files, images
+ * or more than one lease is refused in words. Who controls the inputs: the page.
+ */
+import { InputError } from "../errors.ts";
+import { bytesOf, programOf } from "../facade/given-program.ts";
+import type { Planned } from "../facade/here.ts";
+import { entriesIn } from "../facade/input-entries.ts";
+import { toldHere, workOptionsOf } from "../facade/read-input.ts";
+import type { RunInput } from "../facade/run-input.ts";
+import { buildJob } from "../job.ts";
+import { plainCheck } from "../module-check.ts";
+import { openFolders, programJob } from "../program-input.ts";
+import type { ScriptPlace } from "../python-script.ts";
+import { PYTHON } from "../runtimes.ts";
+import { wantedOf } from "../wanted-of.ts";
+import { parseSizeMib } from "../words.ts";
+import { notHere } from "./not-here.ts";
+
+/** What a page's run takes; all else is of images, machines, folders or several leases. */
+const TAKEN: ReadonlySet<string> = new Set<keyof RunInput>([
+  ...(["python", "module", "args", "env", "files", "stdin", "leaveFiles"] as const),
+  ...(["budget", "maxPrice", "maxFee", "maxTime", "maxFuel", "maxOutput", "cpu", "mem", "disk"] as const),
+  ...(["where", "on", "assurance", "pay", "label", "account", "batch", "after", "wait", "receiptWaitMs"] as const),
+  ...(["signal", "onLease", "onState", "onSent", "onPlace", "onNote", "onWarning"] as const),
+]);
+
+/** Throws InputError. */
+export function assertHere(options: object): void {
+  const other = Object.entries(options).find(([key, value]) => value !== undefined && !TAKEN.has(key));
+  if (other) throw notHere(other[0]);
+}
+
+const PLACE: ScriptPlace = {
+  beside: null,
+  support: () => Promise.reject(notHere("a script with asyncio, concurrent or pbkdf2_hmac")),
+  zones: async () => [],
+};
+
+const fileAt = (path: string): Promise<never> =>
+  Promise.reject(new InputError(`files: a page has no file ${path}: give its text or its bytes`));
+
+async function planOf(input: RunInput): Promise<Planned> {
+  assertHere(input);
+  const { files, stdin, leaveFiles = false, onNote } = input;
+  const options = workOptionsOf(input);
+  if (options.file !== null) throw new InputError(`a page has no file ${options.file}: give { source } of a script, or a module's bytes`);
+  if (options.assurance === "deterministic-vm") throw notHere("assurance deterministic-vm");
+  const program = programOf(input);
+  if (!program) throw new InputError("say what to run: python: { source }, or a module's bytes");
+  const wanted = wantedOf(options, null);
+  const entries = await entriesIn(files ?? {}, fileAt);
+  const { name } = program;
+  const { input: job, isPython } = await programJob(
+    {
+      ...{ file: name, ...program, folder: null, args: options.args, env: Object.entries(input.env ?? {}) },
+      open: openFolders([], entries.length === 0 ? null : entries, false),
+      stdin: async () => bytesOf(stdin ?? ""),
+    },
+    {
+      ...{ memoryMibMax: wanted.resources.memoryMib, diskMibMax: wanted.resources.diskMib, fuelMax: wanted.fuelMax },
+      outputMibMax: parseSizeMib(options.maxOutput, "--max-output"),
+    },
+    { place: PLACE, check: plainCheck },
+  );
+  if (isPython) onNote?.(`python   ${PYTHON.name}: ${PYTHON.lacks}`);
+  return {
+    wanted,
+    files: leaveFiles ? "left" : "held",
+    write: async () => {},
+    build: ({ engine }) => buildJob({ ...job, engine }),
+  };
+}
+
+/** Throws InputError. */
+export const planInPage = (input: RunInput): Promise<Planned> => planOf(input).catch(toldHere);
