@@ -28,7 +28,7 @@ class LongestFirst extends BaseSequencer {
 
 /** Documents, rules and what is built of them: no process, database or file is shared, so that one worker can take one file after another. */
 const UNITS = [
-  "packages/{market,protocol,verify,sdk,testkit,cli}/**/*.test.ts",
+  "packages/{market,protocol,verify,sdk,dashboard,testkit,cli}/**/*.test.ts",
   "packages/xenocorp/src/{desk,http,log}/**/*.test.ts",
   "test/desk/**/*.test.ts",
 ];

@@ -4,6 +4,7 @@ import path from "node:path";
 import { bundleCommand } from "./bundle.ts";
 import { compile, compileReferences } from "./compile.ts";
 import { commandManifest, insideManifest, libraryManifest, type Release } from "./manifest.ts";
+import { copyPage } from "./page.ts";
 import { COMMAND, INSIDE, LIBRARIES, type Manifest } from "./packages.ts";
 
 const FOLDERS = [COMMAND.folder, ...LIBRARIES, ...INSIDE];
@@ -33,6 +34,7 @@ export async function assembleCommand(root: string, code: string, to: string): P
   const own = path.join(root, "packages", COMMAND.folder);
   await mkdir(path.join(to, "bin"), { recursive: true });
   await cp(code, path.join(to, "dist"), { recursive: true });
+  await copyPage(root, path.join(to, "dist/page"));
   const examples = path.join(own, "examples");
   // a program on the library is for whoever has its TypeScript
   const filter = (from: string): boolean => path.relative(examples, from).split(path.sep)[0] !== "sdk";

@@ -42,6 +42,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["xenoserver/src/drivers/xapi/pool-result.ts#readResult", "guests/src/qemu/oci/job-port.ts#readAnswer"],
   ],
   "is played by packed-layer, whose streams it writes to a file": ["guests/src/qemu/oci/decompress.ts#unpack"],
+  "reads answers by the schemas of the API's table": ["dashboard/src/public-reads.ts#readPublic"],
   "starts programs of the system, which read the bytes": ["sdk/src/oci/unpackers-here.ts#unpackersHere"],
   "takes values that are typed and checked already": [
     ...["cli/src/input/verbs/proof.ts#verifyInput", "xenocorp/src/http/sessions.ts#readerOf"],
@@ -50,7 +51,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
 };
 
 const isSource = (file: string): boolean => !/\.test\.ts$|\.d\.ts$|fixture|contract|\/testing\/|^packages\/testkit\//.test(file);
-const reading = globSync("packages/*/src/**/*.ts")
+const reading = globSync("packages/*/src/**/*.{ts,tsx}")
   .filter(isSource)
   .flatMap((file) => [...readFileSync(file, "utf8").matchAll(READS)].map(([, name = ""]) => `${file.slice("packages/".length)}#${name}`));
 const elsewhere = Object.values(ELSEWHERE).flat();

@@ -4,17 +4,16 @@ import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/pr
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import wabtInit from "wabt";
+import { PLAYWRIGHT, startChromium, type Browser } from "./chromium.ts";
 import { ended, install, packed } from "./install.ts";
 import { demoMarket, type DemoMarket } from "./market.ts";
 import type { Page } from "./page/page.ts";
 
 const LIBRARIES = ["@xenoservers/market", "@xenoservers/protocol", "@xenoservers/verify", "@xenoservers/sdk"];
-const OTHERS = ["vite@8.3.8", "playwright-core@1.65.1"];
-const CHROMIUM = "/usr/bin/chromium";
+const OTHERS = ["vite@8.3.8", PLAYWRIGHT];
 const GZIP_BYTES_MAX = 120 * 1024;
 
 /** As a page's project is: no types of Node's, and every declaration is looked at. */
@@ -49,22 +48,6 @@ print("waiting")
 while True:
     pass
 `;
-
-/** What of playwright-core is used here; it lies in the folder of the page alone. */
-interface Tab {
-  goto(url: string): Promise<unknown>;
-  waitForFunction(what: string): Promise<unknown>;
-  evaluate<A, R>(run: (given: A) => R | Promise<R>, given: A): Promise<R>;
-  on(event: "pageerror", listener: (error: Error) => void): unknown;
-}
-interface Browser {
-  newPage(): Promise<Tab>;
-  version(): string;
-  close(): Promise<void>;
-}
-interface Chromium {
-  launch(options: { executablePath: string; args: string[] }): Promise<Browser>;
-}
 
 const { file } = packed();
 let folder: string;
@@ -113,9 +96,7 @@ describe("a page", () => {
       "--page",
       site.origin,
     );
-    const playwright = pathToFileURL(path.join(at, "node_modules/playwright-core/index.mjs")).href;
-    const { chromium } = (await import(playwright)) as { chromium: Chromium };
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+    browser = await startChromium(at);
   });
   afterAll(async () => {
     await browser.close();

@@ -15,6 +15,7 @@ const MAY: Record<string, readonly string[]> = {
   sdk: ["market", "protocol", "verify"],
   xenoserver: ["market", "protocol", "verify", "guests"],
   cli: ["market", "protocol", "verify", "sdk", "xenocorp", "xenoserver", "engine", "guests"],
+  dashboard: ["market", "protocol", "verify", "sdk"],
   testkit: ["market", "protocol"],
 };
 /** The command line loads the programs only when their verb is used, so that renting needs none of them. */
@@ -29,7 +30,7 @@ const BY_THEMSELVES = [
 
 const sources = (folder: string): string[] =>
   readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && /(?<!\.test)\.ts$/.test(entry.name) && !entry.parentPath.includes(".tsbuild"))
+    .filter((entry) => entry.isFile() && /(?<!\.test)\.tsx?$/.test(entry.name) && !entry.parentPath.includes(".tsbuild"))
     .map((entry) => path.join(entry.parentPath, entry.name));
 const importsOf = (text: string) =>
   [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(?:type\s+)?(?:[^"';]*?\sfrom\s+)?"([^"]+)"/g)].map((match) => match[1]!);
@@ -67,8 +68,8 @@ describe("imports", () => {
     }
   });
 
-  it("keep node: out of market, engine and verify", () => {
-    for (const name of ["market", "engine", "verify"])
+  it("keep node: out of market, engine, verify and the page", () => {
+    for (const name of ["market", "engine", "verify", "dashboard"])
       for (const file of sources(`packages/${name}/src`))
         for (const specifier of importsOf(readFileSync(file, "utf8"))) expect(specifier, file).not.toMatch(/^node:/);
   });

@@ -24,6 +24,7 @@ import { postgresHints } from "./hints/postgres-hints.ts";
 import { Door } from "./http/door.ts";
 import { EventFeed } from "./http/event-feed.ts";
 import { LinkHub } from "./http/link-hub.ts";
+import type { PageSource } from "./http/page-files.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
@@ -69,6 +70,8 @@ export interface BrokerOptions {
   trustProxy?: readonly string[];
   /** Origins of the web pages that may use it from a browser, or "*"; by default none. */
   pages?: readonly string[];
+  /** The market's page, which it serves at its address; absent: a page without scripts. */
+  page?: PageSource | undefined;
   /** Where the market's other brokers reach this one; by default on this machine only. */
   inner?: InnerOptions;
   /** What carries hints between the market's brokers, the same at all of them; absent: the database. */
@@ -346,6 +349,7 @@ async function startOn(opened: OpenedStore, options: BrokerOptions, started: Sta
     version: VERSION,
     trustProxy: options.trustProxy ?? [],
     pages: options.pages ?? [],
+    page: options.page ?? null,
     count: metrics.count,
     notReady: () =>
       store.now().then(

@@ -2,6 +2,7 @@
 import { parseConditions, parseMib, parseMoney, parseNanos, formatCondition, formatMoney } from "@xenoservers/market";
 import { formatEnrolToken, parseEnrolToken } from "@xenoservers/protocol";
 import * as typed from "../../../packages/cli/src/input/parse.ts";
+import { parseKept } from "../../../packages/dashboard/src/key-store.ts";
 import { InputError } from "../../../packages/sdk/src/errors.ts";
 import { formatCiToken, parseCiToken } from "../../../packages/sdk/src/ci-token.ts";
 import { parseReference } from "../../../packages/sdk/src/oci/reference.ts";
@@ -57,6 +58,23 @@ const ciToken: Target = {
       const token = parseCiToken(textOf(input));
       demand(same(parseCiToken(formatCiToken(token)), token), "a token is another one once it is written again");
     }, InputError),
+};
+
+const keptKey: Target = {
+  name: "kept-key",
+  covers: ["dashboard/src/key-store.ts#parseKept", "dashboard/src/key-store.ts#readKept"],
+  corpus: async () =>
+    [
+      { kind: "own", seed: HEX, pins: PINS },
+      { kind: "token", token: formatCiToken(CI) },
+    ].map((kept) => bytesOf(JSON.stringify(kept))),
+  mutate: bentJson,
+  play(input) {
+    const kept = parseKept(textOf(input));
+    if (kept === null) return REFUSED;
+    demand(same(parseKept(JSON.stringify(kept)), kept), "what is kept is another once it is kept again");
+    return ACCEPTED;
+  },
 };
 
 const money: Target = {
@@ -166,4 +184,4 @@ const shownText: Target = {
   },
 };
 
-export const WORD_TARGETS: readonly Target[] = [enrolToken, ciToken, money, conditions, words, reference, shownText];
+export const WORD_TARGETS: readonly Target[] = [enrolToken, ciToken, keptKey, money, conditions, words, reference, shownText];

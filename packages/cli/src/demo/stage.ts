@@ -8,7 +8,7 @@ import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { MarketClient, RefusedError, fetchMarket, fingerprintOf, identityOf, pinsOf, zSeed } from "@xenoservers/sdk";
 import { enrol, readIdentity, startDaemon, type Daemon, type DaemonOptions } from "@xenoservers/xenoserver";
-import { startBroker, type Broker } from "@xenoservers/xenocorp";
+import { startBroker, type Broker, type BrokerOptions } from "@xenoservers/xenocorp";
 import * as z from "zod/mini";
 import { say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -47,6 +47,13 @@ async function register(client: MarketClient, name: string): Promise<boolean> {
   }
 }
 
+interface StageOptions extends Pick<BrokerOptions, "page"> {
+  folder: string;
+  port: number | null;
+  pages: readonly string[];
+  step(what: string): void;
+}
+
 export class Stage {
   readonly pins: MarketPins;
   readonly #broker: Broker;
@@ -61,11 +68,11 @@ export class Stage {
     this.#operator = operator;
   }
 
-  static async set(folder: string, port: number | null, pages: readonly string[], step: (what: string) => void): Promise<Stage> {
+  static async set({ folder, port, pages, page, step }: StageOptions): Promise<Stage> {
     const broker = await startBroker({
       dataFolder: path.join(folder, "broker"),
       port: await portFor(port),
-      ...{ name: "demo.local", pages },
+      ...{ name: "demo.local", pages, page },
       progress: step,
     });
     const { operator } = broker.loaded;

@@ -11,7 +11,7 @@ type Typed = Partial<Omit<BrokerInput, "json" | "data" | "config">>;
 const resolved = (typed: string | null | undefined): string | null => (typed == null ? null : path.resolve(typed));
 
 /** By the keys of the file, without what was not typed. */
-function typedAs({ trustProxy = [], page = [], archive, natsCredentials, natsCa, ...typed }: Typed): Partial<BrokerSettings> {
+function typedAs({ trustProxy = [], page = [], archive, natsCredentials, natsCa, noDashboard, ...typed }: Typed): Partial<BrokerSettings> {
   const { host, port, metricsPort, metricsHost, name, memory, keepEvents, keepAnswers, archiveAfter, inner, innerAs, nats } = typed;
   const all: { [K in keyof BrokerSettings]?: BrokerSettings[K] | null | undefined } = {
     ...{ host, port, name, memory, inner, metrics_port: metricsPort, metrics_host: metricsHost, inner_as: innerAs },
@@ -19,6 +19,7 @@ function typedAs({ trustProxy = [], page = [], archive, natsCredentials, natsCa,
     ...{ nats, archive: resolved(archive), nats_credentials: resolved(natsCredentials), nats_ca: resolved(natsCa) },
     trust_proxy: trustProxy.length === 0 ? null : trustProxy,
     pages: page.length === 0 ? null : page,
+    dashboard: noDashboard === true ? false : null,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value != null));
 }

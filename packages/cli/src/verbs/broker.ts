@@ -8,6 +8,7 @@ import { brokerSettings, type BrokerSettings, type OpenSettings, type Program } 
 import { assertFolderFor } from "../local/folder-for.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { onHangup, rereadWords } from "../local/on-hangup.ts";
+import { pageHere } from "../local/page-here.ts";
 import { untilTold } from "../local/until-told.ts";
 import { logLines, print, say } from "../output/terminal.ts";
 
@@ -20,9 +21,10 @@ const retentionOf = ({ keep_events, keep_answers }: BrokerSettings) => ({ events
 
 function optionsOf(settings: BrokerSettings): Omit<BrokerOptions, "dataFolder"> {
   const { name, host, port, trust_proxy, pages, memory, archive, archive_after, inner, inner_as, metrics_port, metrics_host } = settings;
-  const { nats, nats_credentials: credentials, nats_ca: caFile } = settings;
+  const { dashboard, nats, nats_credentials: credentials, nats_ca: caFile } = settings;
   return {
     ...{ host, port, name, trustProxy: trust_proxy, pages, memoryMib: memory, retention: retentionOf(settings) },
+    page: dashboard ? pageHere : undefined,
     archive: archive === undefined ? undefined : { folder: archive, afterMs: archive_after },
     inner: { ...inner, ...(inner_as ? { announced: inner_as } : {}) },
     nats: nats && { ...nats, credentials, caFile },

@@ -6,6 +6,7 @@ import type { Person, Stage } from "../demo/stage.ts";
 import { HELLO, disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
 import { ownFolder } from "../local/local-socket.ts";
+import { pageHere } from "../local/page-here.ts";
 import { untilTold } from "../local/until-told.ts";
 import { bold, dim, print, printJson, say } from "../output/terminal.ts";
 import { UserError, money } from "../output/ui.ts";
@@ -38,7 +39,7 @@ export async function demo(input: DemoInput): Promise<void> {
   const facts: Record<string, unknown> = {};
   const lock = await ownFolder(folder, "this market", async () => facts);
   const { Stage: Set } = await import("../demo/stage.ts");
-  const stage = await Set.set(folder, input.port, input.page, step);
+  const stage = await Set.set({ folder, port: input.port, pages: input.page, page: pageHere, step });
   facts["url"] = stage.url;
   try {
     await play(stage, folder, cheat, input);
@@ -81,9 +82,11 @@ function sayNext({ url }: Stage, folder: string, judged: string | null): void {
   say();
   say(`The market keeps serving at ${url} until Ctrl-C. In another terminal you are Carl:`);
   say(`  export XENO_HOME=${shellWord(folder)}`);
+  const page = "token create --label page --max-per-day 2";
   const next =
     judged === null ? [`run ${shellWord(HELLO)}`, "ps --all"] : [`verify ${shortId(judged)}`, `verify ${shortId(judged)} --tamper`];
   say(`  ${[...next, "wallet"].map((words) => `${XENO} ${words}`).join("      ")}`);
+  say(`In a browser ${url} is the market's page; a token for it: ${XENO} ${page}`);
 }
 
 async function listMachine(stage: Stage, olga: Person, carl: Person): Promise<Rental["wanted"]> {

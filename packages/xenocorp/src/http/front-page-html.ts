@@ -1,7 +1,8 @@
-/** The market's front page as HTML: one document without scripts or images. Whoever chose a text, it is shown as text. */
+/** The market's front page as HTML: what needs no script or image. Whoever chose a text, it is shown as text. */
 import { formatMoney } from "@xenoservers/market";
 import { visible, type OfferView } from "@xenoservers/protocol";
 import type { MarketInfo } from "@xenoservers/protocol/link";
+import { PAGE_PREFIX, type PageFiles } from "./page-files.ts";
 
 export interface Shown {
   market: MarketInfo;
@@ -86,19 +87,39 @@ function facts({ market, fingerprint }: Shown): string {
   return `<dl>${all.map(([name, what]) => `<dt>${name}</dt><dd>${what}</dd>`).join("\n")}</dl>`;
 }
 
-/** `address`: where the reader found it; null where that is not known. */
-export function frontPageHtml(shown: Shown, address: string | null): string {
-  const url = escaped(address ?? "ADDRESS");
+function documentOf({ market }: Shown, head: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Xenoservers: ${escaped(shown.market.origin)}</title>
-<style>${STYLE}</style>
+<title>Xenoservers: ${escaped(market.origin)}</title>
+${head}
 </head>
 <body>
-<header>
+${body}
+</body>
+</html>
+`;
+}
+
+/** `address`: where the reader found it; null where that is not known. */
+export const frontPageHtml = (shown: Shown, address: string | null): string =>
+  documentOf(shown, `<style>${STYLE}</style>`, bodyOf(shown, address));
+
+/** The same for whose browser runs no script; for all others the market's page. */
+export const frontPageWith = ({ script, style }: Pick<PageFiles, "script" | "style">, shown: Shown, address: string | null): string =>
+  documentOf(
+    shown,
+    `<noscript><style>${STYLE}</style></noscript>
+<link rel="stylesheet" href="${PAGE_PREFIX}${escaped(style)}">
+<script type="module" src="${PAGE_PREFIX}${escaped(script)}"></script>`,
+    `<div id="app"></div>\n<noscript>\n${bodyOf(shown, address)}\n</noscript>`,
+  );
+
+function bodyOf(shown: Shown, address: string | null): string {
+  const url = escaped(address ?? "ADDRESS");
+  return `<header>
 <h1>A market for computers</h1>
 <p>Owners lease their machines, customers rent them by the second. Neither has to trust the other.</p>
 </header>
@@ -117,8 +138,5 @@ npx xenoservers serve --enrol TOKEN</pre>
 <p>The whole interface: <a href="/api/openapi.json"><code>/api/openapi.json</code></a>. This market as JSON:
 <a href="/api/v1/market"><code>/api/v1/market</code></a>,
 <a href="/api/v1/offers"><code>/api/v1/offers</code></a>.</p>
-</main>
-</body>
-</html>
-`;
+</main>`;
 }

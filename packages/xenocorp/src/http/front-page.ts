@@ -1,7 +1,8 @@
 /**
  * What a person sees who opens the broker's address in a browser: which market this is, whom it has to offer now, and how to take part.
- * No script runs in it, and nothing of it is anybody's own. What it shows is looked up at most so often, whoever asks. Who controls the
- * inputs: anyone (the Host header), owners (their offers).
+ * Where this broker has the market's page, that takes its place as soon as its script runs; else no script runs in it, and nothing of it
+ * is anybody's own. What it shows is looked up at most so often, whoever asks. Who controls the inputs: anyone (the Host header), owners
+ * (their offers).
  */
 import { createHash } from "node:crypto";
 import { DRIVERS, DRIVER_NAMES, invariant, type Driver } from "@xenoservers/market";
@@ -9,29 +10,29 @@ import { API, fingerprintOf, type Crypto, type OfferView } from "@xenoservers/pr
 import { pinsOf, type Timers } from "@xenoservers/protocol/link";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Callers } from "./caller.ts";
-import { STYLE, frontPageHtml, type Shown } from "./front-page-html.ts";
+import { STYLE, frontPageHtml, frontPageWith, type Shown } from "./front-page-html.ts";
 import type { Handlers } from "./handlers.ts";
+import { PAGE_HEADERS, type PageFiles, type PageSource } from "./page-files.ts";
 
 const SERVERS_MAX = 20;
 /** Then it is looked up anew. */
 const FRESH_MS = 5_000;
 const HOST = /^(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
-const POLICY = [
-  "default-src 'none'",
-  `style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+const STYLE_HASH = `'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`;
+const NOTHING_ELSE = ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"] as const;
+const PLAIN_POLICY = ["default-src 'none'", `style-src ${STYLE_HASH}`, ...NOTHING_ELSE].join("; ");
 
-const HEADERS = {
-  "content-security-policy": POLICY,
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cache-control": "no-store",
-  vary: "host",
-} as const;
+/** The page's own files alone, its own broker alone, and no text that becomes code or markup. `address`: where browsers are to find it. */
+function pagePolicy(address: string | null): string {
+  const links = address === null ? [] : [address.replace(/^http/, "ws")];
+  return [
+    ...["default-src 'none'", "script-src 'self'", `style-src 'self' ${STYLE_HASH}`, `connect-src ${["'self'", ...links].join(" ")}`],
+    ...[...NOTHING_ELSE, "require-trusted-types-for 'script'", "trusted-types 'none'"],
+  ].join("; ");
+}
+
+const HEADERS = { ...PAGE_HEADERS, "cache-control": "no-store", vary: "host" } as const;
 
 type Read = Pick<Handlers, "market" | "offers">;
 const OF_NOBODY = { session: null, params: undefined, body: undefined } as const;
@@ -63,10 +64,12 @@ interface FrontPageParts {
   crypto: Crypto;
   callers: Callers;
   timers: Timers;
-  failed(error: unknown): void;
+  /** Null: this broker shows none. */
+  page: PageSource | null;
+  failed(what: string, error: unknown): void;
 }
 
-export function showFrontPage(app: FastifyInstance, { reads, crypto, callers, timers, failed }: FrontPageParts): void {
+export function showFrontPage(app: FastifyInstance, { reads, crypto, callers, timers, page, failed }: FrontPageParts): void {
   let latest: { at: number; shown: Promise<Shown> } | null = null;
   const lookUp = async (): Promise<Shown> => {
     const said = await reads.market({ ...OF_NOBODY, query: undefined });
@@ -78,13 +81,27 @@ export function showFrontPage(app: FastifyInstance, { reads, crypto, callers, ti
     const asked = { at: timers.now(), shown: lookUp() };
     latest = asked;
     asked.shown.catch((error: unknown) => {
-      failed(error);
+      failed("the front page could not be made", error);
       if (latest === asked) latest = null;
     });
     return asked.shown;
   };
+  /** Without it the reader still has what needs no script. */
+  const pageNow = async (): Promise<PageFiles | null> => {
+    try {
+      return (await page?.()) ?? null;
+    } catch (error) {
+      failed("the market's page cannot be read", error);
+      return null;
+    }
+  };
   app.get("/", async (request, reply) => {
-    const html = frontPageHtml(await shownNow(), addressOf(request, callers));
-    return reply.headers(HEADERS).type("text/html; charset=utf-8").send(html);
+    const [shown, files, address] = [await shownNow(), await pageNow(), addressOf(request, callers)];
+    const html = files ? frontPageWith(files, shown, address) : frontPageHtml(shown, address);
+    const policy = files ? pagePolicy(address) : PLAIN_POLICY;
+    return reply
+      .headers({ ...HEADERS, "content-security-policy": policy })
+      .type("text/html; charset=utf-8")
+      .send(html);
   });
 }

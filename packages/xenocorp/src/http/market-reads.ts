@@ -18,7 +18,7 @@ import {
   type Resources,
   type Wish,
 } from "@xenoservers/market";
-import { refuse, rootAccountOf, verifyCheckpoint, type OfferView, type RouteQuery } from "@xenoservers/protocol";
+import { refuse, rootAccountOf, verifyCheckpoint, zResources, type OfferView, type RouteQuery } from "@xenoservers/protocol";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import type { Services } from "../desk/round.ts";
 import { proofProblems } from "../loops/books.ts";
@@ -28,6 +28,7 @@ import { done, type Handlers } from "./handlers.ts";
 /** Sizes of a job when a search does not say. */
 const DEFAULT_RESOURCES = { vcpu: 1, memoryMib: 512, diskMib: 256 };
 const PENDING_SHOWN_MAX = 1_000;
+const CONDITION_SHOWN = 200;
 
 type Query = RouteQuery<"offers">;
 
@@ -84,6 +85,12 @@ async function withAnyStake({ store }: Services, candidates: readonly Candidate[
   return candidates.filter((candidate) => (books.get(keyOf(candidate)) ?? 0n) > 0n);
 }
 
+/** What no order can say fits no server, and stands in no answer either. */
+function beyondOrders(resources: Resources): string | null {
+  const { success, error } = zResources.safeParse(resources);
+  return success ? null : `no order asks for so much (${error.issues[0]?.path.join(".") ?? ""}): ${error.issues[0]?.message ?? ""}`;
+}
+
 export function createMarketReads(services: Services, market: () => Promise<MarketInfo>): Pick<Handlers, "market" | "offers" | "overview"> {
   const { store, crypto, index, keys } = services;
   return {
@@ -100,6 +107,8 @@ export function createMarketReads(services: Services, market: () => Promise<Mark
         memoryMib: query.memoryMib ?? implied.memoryMib,
         diskMib: query.diskMib ?? implied.diskMib,
       };
+      const beyond = beyondOrders(resources);
+      if (beyond !== null) return refuse("bad_condition", { condition: query.q.slice(0, CONDITION_SHOWN), why: beyond });
       const { driver, accel, egress, assurance, terms, on, durationMs, after } = query;
       // who asks sees its own servers, and those that serve only some
       const customer = session?.by === "party" ? session.party : "";

@@ -33,9 +33,12 @@ export class Pages {
   readonly #named: ReadonlySet<string>;
   /** As which a proxy of this machine may pass on what it is asked. */
   readonly #names: ReadonlySet<string>;
+  /** Whether this broker serves a page itself, which may use it. */
+  readonly #servesOne: boolean;
 
   /** `market`: its name. */
-  constructor(named: readonly string[], market: string) {
+  constructor(named: readonly string[], market: string, servesOne: boolean) {
+    this.#servesOne = servesOne;
     this.#named = new Set(named);
     this.#names = new Set([market.toLowerCase(), ...named.flatMap((page) => URL.parse(page)?.hostname ?? [])]);
   }
@@ -55,8 +58,9 @@ export class Pages {
   }
 
   /** Of a link, before it is one. Whoever is no page names no origin. */
-  refusalOf(origin: string | undefined): Refusal | null {
+  refusalOf({ origin, host }: Pick<IncomingMessage["headers"], "origin" | "host">): Refusal | null {
     if (origin === undefined || this.allows(origin) !== null) return null;
+    if (this.#servesOne && host !== undefined && URL.parse(origin)?.host === host.toLowerCase()) return null;
     return refuse("page_not_allowed", { page: visible(origin.slice(0, 200)) });
   }
 }

@@ -19,6 +19,7 @@ import { showFrontPage } from "./front-page.ts";
 import type { LinkHub } from "./link-hub.ts";
 import { boundLongBodies, lastAnswer } from "./long-bodies.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "./request-id.ts";
+import { keptPage, servePageFiles, type PageSource } from "./page-files.ts";
 import { letPagesRead, Pages } from "./pages.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal, restAfter, tooManyRequests } from "./routes.ts";
@@ -61,6 +62,8 @@ interface HttpParts {
   trustProxy: readonly string[];
   /** Origins of the web pages that may use this broker. */
   pages: readonly string[];
+  /** The market's page, as this broker serves it; null: it serves none. */
+  page: PageSource | null;
 }
 
 function listening(handler: RequestListener, door: Door, who: Callers): Server {
@@ -96,7 +99,7 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
   boundLongBodies(app, door, who, systemTimers, (url) => BODIES_OF_BYTES.has(url));
   chargeOthers(app, door, who);
-  const pages = new Pages(parts.pages, desk.services.market.origin.split("/")[0] ?? "");
+  const pages = new Pages(parts.pages, desk.services.market.origin.split("/")[0] ?? "", parts.page !== null);
   letPagesRead(app, pages, ({ socket }) => who.isProxy(socket.remoteAddress));
   parseJsonBodies(app, door);
   app.addHook("onRequest", async (request, reply) => void reply.header(REQUEST_ID_HEADER, request.id));
@@ -119,10 +122,12 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   // Fastify looks at the time of a request only where somebody may ask when it was answered: without this every duration is 0
   app.addHook("onResponse", async () => {});
   app.get("/api/openapi.json", () => openApi(parts.version));
+  const page = parts.page && keptPage(parts.page, systemTimers);
   showFrontPage(app, {
-    ...{ reads, crypto: desk.services.crypto, callers: who, timers: systemTimers },
-    failed: (error) => parts.faults.failed("the front page could not be made", error),
+    ...{ reads, crypto: desk.services.crypto, callers: who, timers: systemTimers, page },
+    failed: (what, error) => parts.faults.failed(what, error),
   });
+  if (page) servePageFiles(app, page);
   app.get("/healthz", () => ({ status: "alive" }));
   app.get("/readyz", async (_request, reply) => {
     const why = await parts.notReady();
@@ -194,7 +199,7 @@ function acceptLinks(app: FastifyInstance, hub: LinkHub, who: Callers, pages: Pa
     if (request.url !== "/api/v1/link") return refuseUpgrade(socket, id, refuse("not_found", { path: "/api/v1/link is the link" }));
     if (!hub.door.admits(address)) return refuseUpgrade(socket, id, refuse("rate_limited", { retryAfterMs: 1_000 }));
     const isProxied = who.isProxy(request.socket.remoteAddress);
-    const refusal = pages.refusalOf(request.headers.origin) ?? (isProxied ? null : pages.hostRefusal(request));
+    const refusal = pages.refusalOf(request.headers) ?? (isProxied ? null : pages.hostRefusal(request));
     if (refusal) return refuseUpgrade(socket, id, refusal);
     ids.set(request, id);
     const sips = new Sips(socket, systemTimers, { head, turns });

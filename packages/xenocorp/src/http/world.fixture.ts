@@ -33,6 +33,7 @@ import { Door, type DoorOptions } from "./door.ts";
 import { EventFeed } from "./event-feed.ts";
 import { memoryHints } from "../hints/memory-hints.ts";
 import { LinkHub } from "./link-hub.ts";
+import type { PageSource } from "./page-files.ts";
 import { createReads } from "./reads.ts";
 import { createHttpServer } from "./server.ts";
 import { Sessions } from "./sessions.ts";
@@ -72,6 +73,7 @@ export class World {
   /** Addresses of proxies, set before it starts. */
   trustProxy: string[] = [];
   pages: string[] = [];
+  page: PageSource | null = null;
 
   constructor(store?: Store, door: DoorOptions = {}) {
     if (store) this.store = store;
@@ -131,6 +133,7 @@ export class World {
       version: "test",
       trustProxy: this.trustProxy,
       pages: this.pages,
+      page: this.page,
       notReady: async () => null,
       count: (_route, _code, seconds) => void this.took.push(seconds),
     });

@@ -34,6 +34,7 @@ it.each([
   ['pages = ["https://app.example/"]', "write a list of origins of web pages"],
   ['pages = ["app.example"]', "write a list of origins of web pages"],
   ['pages = ["null"]', "write a list of origins of web pages"],
+  ['dashboard = "no"', 'dashboard: "no": write true or false'],
   ['inner = "10.0.0.5"', 'inner: "10.0.0.5": write an address and a port, such as "10.0.0.5:7401"'],
   ['inner_as = "b:70000"', 'inner_as: "b:70000": write an address and a port'],
   ['nats = "nats://u:secret@10.0.0.5:4222"', "write an address and a port"],
@@ -66,7 +67,7 @@ it("has a default for everything, what stands in the file before it, and what wa
   expect((await open("")).now).toEqual({
     ...{ host: "127.0.0.1", port: 7400, metrics_host: "127.0.0.1", trust_proxy: [], pages: [], memory: 256 },
     ...{ inner: { host: "127.0.0.1", port: 0 }, keep_events: 30 * 86_400_000, keep_answers: 7 * 86_400_000 },
-    ...{ archive_after: 90 * 86_400_000, log_level: "info" },
+    ...{ archive_after: 90 * 86_400_000, dashboard: true, log_level: "info" },
   });
   const toml =
     'port = 1\nhost = "::1"\ninner = "[fd00::1]:7401"\nmemory = "1.5G"\narchive = "old"\nnats = "n:4222"\nnats_credentials = "nats.nk"\ntrust_proxy = ["fd00::/8"]';
@@ -82,7 +83,14 @@ it("has a default for everything, what stands in the file before it, and what wa
 const OTHER: Readonly<Record<string, string>> = {
   ...{ name: '"m"', host: '"::1"', port: "1", metrics_port: "1", metrics_host: '"::1"', trust_proxy: '["10.0.0.7"]', memory: '"1G"' },
   ...{ inner: '"10.0.0.5:1"', inner_as: '"b:1"', keep_events: '"2h"', keep_answers: '"2h"', archive: '"a"', archive_after: '"2d"' },
-  ...{ pages: '["https://a.example:8443", "*"]', log_level: '"debug"', nats: '"10.0.0.5:4222"', nats_credentials: '"n"', nats_ca: '"c"' },
+  ...{
+    pages: '["https://a.example:8443", "*"]',
+    dashboard: "false",
+    log_level: '"debug"',
+    nats: '"10.0.0.5:4222"',
+    nats_credentials: '"n"',
+    nats_ca: '"c"',
+  },
 };
 
 /** What has to stand in the file beside a key. */

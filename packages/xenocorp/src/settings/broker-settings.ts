@@ -84,6 +84,8 @@ const SHAPE = {
   metrics_host: zHost.default("127.0.0.1"),
   trust_proxy: zProxies.default([]),
   pages: zPages.default([]),
+  /** Whether it serves the market's page. */
+  dashboard: z.boolean(saying("write true or false")).default(true),
   memory: zMemory.prefault("256M"),
   inner: zHostPort.prefault("127.0.0.1:0"),
   inner_as: zHostPort.optional(),

@@ -1,0 +1,107 @@
+/**
+ * The market as one key sees it: the SDK's market, and what of the page lives as long as the key is used. Who controls the inputs: whoever
+ * uses the page (the key), the broker (every answer, which the client checks against the pinned keys).
+ */
+import type { Scope } from "@xenoservers/market";
+import { fromHex, type MarketPins } from "@xenoservers/protocol";
+import { Market, MarketClient, RefusedError, identityOf, openLink, parseCiToken, type PreparedRun } from "@xenoservers/sdk";
+import { Followed } from "./followed.ts";
+import type { Kept } from "./key-store.ts";
+import { News } from "./news.ts";
+
+const bytesOf = (seed: string): Uint8Array => fromHex(seed) ?? new Uint8Array(32);
+
+interface About {
+  kind: Kept["kind"];
+  /** What a token was made for, as its owner called it. */
+  label: string | null;
+  /** When a token ends; null: it does not. */
+  expiresAt: number | null;
+}
+
+/** `url`: of the broker whose page this is, whatever address a token names. */
+function clientOf(kept: Kept, url: string): { client: MarketClient; about: About } {
+  if (kept.kind === "own") {
+    const client = new MarketClient(url, kept.pins, identityOf(bytesOf(kept.seed)));
+    return { client, about: { kind: kept.kind, label: null, expiresAt: null } };
+  }
+  const { pins, seed, key } = parseCiToken(kept.token);
+  const { account, label, expiresAt, ...bounds } = key;
+  const identity = identityOf(bytesOf(seed), { ...bounds, ...(account === null ? {} : { account }) });
+  return { client: new MarketClient(url, pins, identity), about: { kind: kept.kind, label, expiresAt } };
+}
+
+export class Access {
+  readonly market: Market;
+  readonly client: MarketClient;
+  readonly about: About;
+  /** Told of everything that happens to the party's leases. */
+  readonly news = new News();
+  readonly #followed = new Map<string, Followed>();
+  readonly #link: { stop(): void };
+  /** A job that its server has not all of can be sent from here alone. */
+  readonly #leaving = (event: Event): void => {
+    if ([...this.#followed.values()].some(({ isSending }) => isSending)) event.preventDefault();
+  };
+
+  /** Throws InputError. */
+  constructor(kept: Kept, url: string) {
+    const { client, about } = clientOf(kept, url);
+    [this.client, this.about, this.market] = [client, about, Market.of(client)];
+    addEventListener("beforeunload", this.#leaving);
+    this.#link = openLink(client, { onUp: () => this.news.tell(), onEvent: () => this.news.tell() });
+  }
+
+  get party(): string {
+    return this.client.identity.party;
+  }
+
+  get pins(): MarketPins {
+    return this.client.pins;
+  }
+
+  may(scope: Scope): boolean {
+    return this.client.identity.scopes.includes(scope);
+  }
+
+  /** A new party of the market; the same key again is the same party. */
+  async register(name: string): Promise<void> {
+    const { party, signer } = this.client.identity;
+    try {
+      await this.client.act("party", { party, name, rootKey: signer.publicKey, recoveryKey: null });
+    } catch (error) {
+      if (!(error instanceof RefusedError) || error.code !== "id_reused") throw error;
+    }
+  }
+
+  /** Orders what was quoted, and goes on with it: its job is sent from here. Gives the lease. */
+  async order(run: PreparedRun): Promise<string> {
+    const followed = new Followed((watching) => run.run(watching), true);
+    const { lease } = await followed.job;
+    this.#followed.set(lease, followed);
+    return lease;
+  }
+
+  /** A lease's output from its beginning, also where another visit ordered it with this key. */
+  follow(lease: string): Followed {
+    const known = this.#followed.get(lease);
+    if (known) return known;
+    const begun = new Followed((watching) => this.market.attach(lease, watching), false);
+    this.#followed.set(lease, begun);
+    return begun;
+  }
+
+  /** Nobody looks at it any more: what still has to send its job goes on. */
+  unfollow(lease: string): void {
+    const followed = this.#followed.get(lease);
+    if (!followed || followed.hasJob || followed.standing().isOver) return;
+    followed.close();
+    this.#followed.delete(lease);
+  }
+
+  close(): void {
+    removeEventListener("beforeunload", this.#leaving);
+    this.#link.stop();
+    this.market.close();
+  }
+}

@@ -1,0 +1,164 @@
+/** Whose key the page uses: one made here, or a capped token; and that the market's keys were compared by whoever sits here. */
+import { useId, useState, type ReactNode, type SubmitEvent } from "react";
+import { fingerprintOf, pinsOf } from "@xenoservers/sdk";
+import type { MarketInfo } from "@xenoservers/protocol/link";
+import { systemCrypto } from "@xenoservers/protocol/system";
+import { Access } from "./access.ts";
+import { forget, keep, newSeed, tokenFor, type Kept } from "./key-store.ts";
+import { linkTo } from "./place.ts";
+import { Copied, Facts } from "./parts.tsx";
+import { Problem } from "./problem.tsx";
+import { said, when } from "./words.ts";
+
+interface EnterProps {
+  market: MarketInfo;
+  access: Access | null;
+  enter(access: Access): void;
+  leave(): void;
+  /** Another view led here. */
+  isAsked: boolean;
+}
+
+const NAME_MAX = 64;
+
+/** The key is kept before it is registered, so that nothing is registered whose key is lost. */
+async function entered(kept: Kept, name: string): Promise<Access> {
+  keep(localStorage, kept);
+  const access = new Access(kept, location.origin);
+  try {
+    if (kept.kind === "own") await access.register(name);
+    await access.client.login();
+    return access;
+  } catch (error) {
+    access.close();
+    forget(localStorage);
+    throw error;
+  }
+}
+
+function Warning(): ReactNode {
+  return (
+    <div className="note">
+      <p>
+        <strong>Before you give this page a key:</strong> the broker served it, and could serve one that takes what you type. So it holds a
+        key of its own, or a token with a cap (<code>xeno token create --max-per-day 2 --expires 30d</code>). Never paste a key from
+        elsewhere: the page has no place for it.
+      </p>
+      <p>
+        Who does not trust the broker uses <code>xeno</code>, or a page from elsewhere that the operator lets in (<code>--page ORIGIN</code>
+        ).
+      </p>
+    </div>
+  );
+}
+
+function EnterForms({ market, enter }: Pick<EnterProps, "market" | "enter">): ReactNode {
+  const [isSame, setIsSame] = useState(false);
+  const [isBusy, setIsBusy] = useState(false);
+  const [problem, setProblem] = useState<unknown>(null);
+  const [same, name, token] = [useId(), useId(), useId()];
+  const begin = (make: () => Kept, called: string): void => {
+    setIsBusy(true);
+    setProblem(null);
+    void (async () => enter(await entered(make(), called)))().catch((error: unknown) => {
+      setProblem(error);
+      setIsBusy(false);
+    });
+  };
+  const made = (event: SubmitEvent<HTMLFormElement>): void => {
+    event.preventDefault();
+    const called = String(new FormData(event.currentTarget).get("name") ?? "").trim();
+    begin(() => ({ kind: "own", seed: newSeed(), pins: pinsOf(market) }), called === "" ? "a page" : called);
+  };
+  const pasted = (event: SubmitEvent<HTMLFormElement>): void => {
+    event.preventDefault();
+    const typed = String(new FormData(event.currentTarget).get("token") ?? "");
+    begin(() => ({ kind: "token", token: tokenFor(typed, pinsOf(market)) }), "");
+  };
+  return (
+    <>
+      <section aria-labelledby="pin">
+        <h2 id="pin">1. Is it this market?</h2>
+        <Facts
+          of={[
+            ["market", said(market.origin)],
+            [
+              "fingerprint",
+              <code key="fingerprint" className="fingerprint">
+                {fingerprintOf(systemCrypto, pinsOf(market))}
+              </code>,
+            ],
+          ]}
+        />
+        <p className="check">
+          <input id={same} type="checkbox" checked={isSame} onChange={(event) => setIsSame(event.currentTarget.checked)} />
+          <label htmlFor={same}>I compared the fingerprint with what the operator published, and it is the same</label>
+        </p>
+      </section>
+      <section aria-labelledby="whose">
+        <h2 id="whose">2. With which key?</h2>
+        <Problem error={problem} what="That did not work" />
+        <div className="columns">
+          <form onSubmit={pasted} aria-label="With a token">
+            <h3>With a capped token</h3>
+            <label htmlFor={token}>Token</label>
+            <input id={token} name="token" type="password" autoComplete="off" required spellCheck={false} placeholder="xeno-ci-…" />
+            <button type="submit" disabled={!isSame || isBusy}>
+              Use this token
+            </button>
+          </form>
+          <form onSubmit={made} aria-label="With a new key">
+            <h3>With a new key of this page</h3>
+            <label htmlFor={name}>What to call you</label>
+            <input id={name} name="name" maxLength={NAME_MAX} autoComplete="off" placeholder="a page" />
+            <button type="submit" disabled={!isSame || isBusy}>
+              Make a key
+            </button>
+            <p className="quiet">It is made and kept in this browser, and lost with its data.</p>
+          </form>
+        </div>
+      </section>
+    </>
+  );
+}
+
+function Present({ access, leave }: { access: Access; leave(): void }): ReactNode {
+  const { about, party, client } = access;
+  const { kind, label, expiresAt } = about;
+  return (
+    <section aria-labelledby="present">
+      <h2 id="present">The key of this page</h2>
+      <Facts
+        of={[
+          ["party", <Copied key="party" text={party} label="the party" />],
+          ["key", kind === "own" ? "made in this browser" : `a token: ${said(label ?? "")}`],
+          ["may", client.identity.scopes.join(", ")],
+          ...(expiresAt === null ? [] : ([["until", when(expiresAt)]] as const)),
+          ["market", <code key="pins">{fingerprintOf(client.crypto, access.pins)}</code>],
+        ]}
+      />
+      <p>
+        <a href={linkTo("run")}>Run something</a>, see <a href={linkTo("leases")}>leases</a> or the <a href={linkTo("wallet")}>wallet</a>.
+      </p>
+      <p>
+        <button type="button" className="danger" onClick={leave}>
+          Forget this key
+        </button>{" "}
+        <span className="quiet">
+          {kind === "own" ? "Its money and leases cannot be reached any more then." : "The token itself stays as it is."}
+        </span>
+      </p>
+    </section>
+  );
+}
+
+export function EnterView({ market, access, enter, leave, isAsked }: EnterProps): ReactNode {
+  return (
+    <>
+      <h1>{access ? "Your key" : "A key for this page"}</h1>
+      {isAsked && !access && <p className="lead">What you went to needs a key.</p>}
+      {access ? <Present access={access} leave={leave} /> : <EnterForms market={market} enter={enter} />}
+      <Warning />
+    </>
+  );
+}

@@ -1,0 +1,100 @@
+/**
+ * One job as it is followed: its output, where it stands, and its files once they came, each byte checked. Who controls the inputs: the
+ * job and its server (output, names, bytes), the broker (events).
+ */
+import type { Job, JobFile, Watching } from "@xenoservers/sdk";
+import { ScreenText } from "./screen-text.ts";
+
+/** How it stands; each change is another object. */
+export interface Standing {
+  stdout: ScreenText;
+  stderr: ScreenText;
+  /** In the session's own words; empty: nothing was heard yet. */
+  state: string;
+  problems: readonly string[];
+  files: readonly JobFile[];
+  error: unknown;
+  isOver: boolean;
+  /** All that its server signed has come, and is that. */
+  isWhole: boolean;
+}
+
+const PROBLEMS_SHOWN = 5;
+const PROBLEM = "problem: ";
+
+export class Followed {
+  /** Rejects where there is none to follow. */
+  readonly job: Promise<Job>;
+  /** Its bytes are sent from here. */
+  readonly hasJob: boolean;
+  #standing: Standing = {
+    ...{ stdout: new ScreenText(), stderr: new ScreenText(), state: "", problems: [], files: [], error: null },
+    ...{ isOver: false, isWhole: false },
+  };
+  readonly #listeners = new Set<() => void>();
+  /** A frame was asked for. */
+  #isAsked = false;
+  #isThere = false;
+
+  /** `open`: orders it, or goes on with what was ordered. */
+  constructor(open: (watching: Pick<Watching, "onState">) => Promise<Job>, hasJob: boolean) {
+    this.hasJob = hasJob;
+    this.job = open({ onState: (state) => this.#said(state) });
+    void this.#run().catch((error: unknown) => this.#change({ error, isOver: true }));
+  }
+
+  readonly standing = (): Standing => this.#standing;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  };
+
+  /** It cannot run yet without this page. */
+  get isSending(): boolean {
+    return this.hasJob && !this.#standing.isOver && !this.#isThere;
+  }
+
+  /** Lets go; the lease runs on. */
+  close(): void {
+    void this.job.then(
+      (job) => job.detach(),
+      () => {},
+    );
+  }
+
+  async #run(): Promise<void> {
+    const job = await this.job;
+    void job.running.then(
+      () => (this.#isThere = true),
+      () => {},
+    );
+    for await (const { stream, offset, bytes } of job.output) {
+      const screen = this.#standing[stream];
+      // another server has begun anew
+      if (offset === 0) screen.clear();
+      screen.add(bytes);
+      this.#change({});
+    }
+    const delivered = await job.delivered;
+    this.#change({ isOver: true, isWhole: delivered !== null });
+    const { files } = await job.result;
+    this.#change({ files });
+  }
+
+  #said(state: string): void {
+    if (!state.startsWith(PROBLEM)) return this.#change({ state });
+    this.#change({ problems: [...this.#standing.problems, state.slice(PROBLEM.length)].slice(-PROBLEMS_SHOWN) });
+  }
+
+  /** Shown once a frame, however much comes. */
+  #change(changed: Partial<Standing>): void {
+    this.#standing = { ...this.#standing, ...changed };
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    requestAnimationFrame(() => {
+      this.#isAsked = false;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+}

@@ -1,0 +1,58 @@
+/** What each document says, in words for whoever reads a lease's history. */
+import { KINDS, type Kind } from "@xenoservers/protocol";
+
+const SAYS: Readonly<Record<Kind, string>> = {
+  party: "A party names its key",
+  "key-grant": "A party lets another key speak for it",
+  "key-revoke": "A key speaks for its party no more",
+  "key-rotate": "A party takes another key",
+  login: "A key logs in",
+  account: "An account is made",
+  "account-limit": "An account gets a limit",
+  payout: "Money is paid out",
+  stake: "An owner puts down, or takes back, a stake",
+  credit: "The operator credits a party",
+  suspension: "The operator suspends a party",
+  fee: "The operator announces the fee",
+  ruling: "The operator rules on an objection",
+  offer: "The server offers itself",
+  "offer-withdrawal": "The server withdraws its offer",
+  batch: "A batch with one hold begins",
+  "batch-close": "A batch is closed",
+  order: "The customer orders",
+  "order-withdrawal": "The customer withdraws the order",
+  "purchase-order": "The broker binds the order to a server: price fixed, money held",
+  acceptance: "The server takes it up",
+  opening: "The broker opens the lease: the job may start",
+  commitment: "The server commits to a result that it does not show yet",
+  reveal: "All replicas have committed: results may be shown",
+  claim: "The server states what was used so far",
+  "claim-receipt": "The broker has heard the statement",
+  stop: "The customer stops it",
+  extension: "The customer lets it run longer",
+  amendment: "The broker moves its time and hold",
+  closing: "The broker closes it",
+  result: "The server signs the result",
+  delivery: "The result’s bytes have arrived",
+  settlement: "The broker settles the bill",
+  "audit-round": "A round of audits begins",
+  "audit-reveal": "The secret of a round of audits is shown",
+  objection: "A party objects to the settlement",
+  gap: "No broker was there to hear",
+  referee: "The operator names a referee",
+  witness: "The operator names a witness",
+  "trace-request": "The customer doubts the result",
+  trace: "The server signs the states of its run",
+  dispute: "The customer brings the difference",
+  draw: "A referee is drawn",
+  verdict: "The broker gives the verdict",
+  appeal: "The owner appeals",
+  review: "The appeal is decided",
+  "market-keys": "The operator names the broker’s keys",
+  epoch: "Another run of the log begins",
+};
+
+const isKind = (kind: string): kind is Kind => KINDS.some((each) => each === kind);
+
+/** Null: this page knows no such document. */
+export const saysOf = (kind: string): string | null => (isKind(kind) ? SAYS[kind] : null);

@@ -1,0 +1,83 @@
+/** One lease: where it stands, what it costs, what it prints, what was signed about it. */
+import { useCallback, useEffect, useMemo, type ReactNode } from "react";
+import { isLive } from "@xenoservers/market";
+import type { LeaseView as Lease } from "@xenoservers/protocol";
+import { shortId } from "@xenoservers/sdk";
+import type { Access } from "./access.ts";
+import { costOf, endText, stateText } from "./lease-words.ts";
+import { OutputView } from "./output-view.tsx";
+import { Facts, Id } from "./parts.tsx";
+import { Problem, Waiting } from "./problem.tsx";
+import { ReceiptView } from "./receipt-view.tsx";
+import { Timeline } from "./timeline.tsx";
+import { useNews, useReading } from "./use-reading.ts";
+import { useStop } from "./use-stop.ts";
+import { duration, money, said, when } from "./words.ts";
+
+const EVERY_MS = 5_000;
+
+function costText(lease: Lease, currency: string): string {
+  const { nanos, isFinal, used } = costOf(lease);
+  if (isFinal && nanos !== null) return `${money(nanos, currency)} for ${used}, ${money(lease.end?.refundNanos ?? "0", currency)} back`;
+  const soFar =
+    nanos === null ? `runs for ${used}; its bill is by work and comes at its end` : `${money(nanos, currency)} so far, for ${used}`;
+  return `${soFar}; at most ${money(lease.holdNanos, currency)}`;
+}
+
+function LeaseFacts({ lease, currency }: { lease: Lease; currency: string }): ReactNode {
+  const { state, end, server, owner, resources, terms, durationMsMax, issuedAt, label } = lease;
+  const rows: [string, ReactNode][] = [
+    ["state", <span key="state">{stateText(state)}</span>],
+    ...(end ? [["end", endText(end)] satisfies [string, ReactNode]] : []),
+    ["cost", costText(lease, currency)],
+    ...(label === "" ? [] : [["label", said(label)] satisfies [string, ReactNode]]),
+    [
+      "server",
+      <span key="server">
+        <Id of={server} /> of <Id of={owner} />
+      </span>,
+    ],
+    ["room", `${resources.vcpu} vCPU, ${resources.memoryMib} MiB memory, ${resources.diskMib} MiB disk`],
+    ["terms", `${terms}, for at most ${duration(durationMsMax)}`],
+    ["ordered", when(issuedAt)],
+  ];
+  return <Facts of={rows} />;
+}
+
+export function LeaseView({ access, lease: id, currency }: { access: Access; lease: string; currency: string }): ReactNode {
+  const news = useNews(access.news);
+  const readLease = useCallback((signal: AbortSignal) => access.client.read("lease", { params: { id }, signal }), [access, id]);
+  const readDocuments = useCallback((signal: AbortSignal) => access.client.read("receipt", { params: { id }, signal }), [access, id]);
+  const { value: lease, error } = useReading(readLease, EVERY_MS, news);
+  const receipt = useReading(readDocuments, EVERY_MS, news);
+  const { stopping, stop, error: notStopped } = useStop(access);
+  const whole = lease?.id ?? null;
+  const isOwn = lease?.customer === access.party;
+  const followed = useMemo(() => (whole !== null && isOwn ? access.follow(whole) : null), [access, whole, isOwn]);
+  useEffect(() => () => void (whole !== null && access.unfollow(whole)), [access, whole]);
+  if (!lease) return error === null ? <Waiting what="Reading the lease" /> : <Problem error={error} what="The lease cannot be read" />;
+  return (
+    <>
+      <div className="title">
+        <h1>
+          Lease <code>{shortId(lease.id)}</code>
+        </h1>
+        {stop && isOwn && isLive(lease.state) && (
+          <button type="button" className="danger" disabled={stopping.has(lease.id)} onClick={() => stop(lease.id)}>
+            {stopping.has(lease.id) ? "Stopping" : "Stop"}
+          </button>
+        )}
+      </div>
+      <Problem error={error} what="How it stands now cannot be read" />
+      <Problem error={notStopped} what="It was not stopped" />
+      <LeaseFacts lease={lease} currency={currency} />
+      {followed && <OutputView followed={followed} />}
+      <section aria-labelledby="history">
+        <h2 id="history">What was signed</h2>
+        <Problem error={receipt.error} what="Its documents cannot be read" />
+        {receipt.value && <Timeline documents={receipt.value.documents} />}
+      </section>
+      <ReceiptView access={access} lease={lease.id} />
+    </>
+  );
+}

@@ -1,0 +1,88 @@
+/** What a job prints, as it comes, and the files that it left. Who controls what is shown: the job and its server; all of it is text. */
+import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
+import { downloaded } from "./downloaded.ts";
+import type { JobFile } from "@xenoservers/sdk";
+import type { Followed, Standing } from "./followed.ts";
+import { Problem } from "./problem.tsx";
+import type { ScreenText } from "./screen-text.ts";
+import { bytesText, printed, said } from "./words.ts";
+
+const NEAR_END_PX = 40;
+
+function Screen({ name, of }: { name: string; of: ScreenText }): ReactNode {
+  const box = useRef<HTMLPreElement>(null);
+  const atEnd = useRef(true);
+  const { text, dropped } = of;
+  useEffect(() => {
+    // whoever has scrolled up reads there
+    if (box.current && atEnd.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [text]);
+  const scrolled = (): void => {
+    const { scrollTop, scrollHeight, clientHeight } = box.current ?? { scrollTop: 0, scrollHeight: 0, clientHeight: 0 };
+    atEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+  };
+  return (
+    <figure className="screen">
+      <figcaption>
+        {name}
+        {dropped > 0 && <span className="quiet"> (the first {dropped} characters are not shown)</span>}
+      </figcaption>
+      <pre ref={box} role="log" aria-label={name} tabIndex={0} onScroll={scrolled}>
+        {printed(text)}
+      </pre>
+    </figure>
+  );
+}
+
+function Files({ files }: { files: readonly JobFile[] }): ReactNode {
+  if (files.length === 0) return null;
+  return (
+    <>
+      <h3>Files</h3>
+      <ul className="files" aria-label="Files">
+        {files.map(({ name, size, bytes }) => (
+          <li key={name}>
+            {bytes === null && said(name)}
+            {bytes !== null && (
+              <button type="button" className="plain" onClick={() => downloaded(name, bytes)}>
+                {said(name)}
+              </button>
+            )}{" "}
+            <span className="quiet">
+              {bytesText(size)}
+              {bytes === null && ": more than a page holds; xeno fetch has it"}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function progressText({ isOver, isWhole, state, stdout, stderr }: Standing): string {
+  if (!isOver) return state === "" ? "Connecting…" : said(state);
+  if (!isWhole) return "It came to no result that can be had here now.";
+  return stdout.text === "" && stderr.text === "" ? "It has printed nothing." : "All of it has come, as its server signed it.";
+}
+
+export function OutputView({ followed }: { followed: Followed }): ReactNode {
+  const standing = useSyncExternalStore(followed.subscribe, followed.standing);
+  const { stdout, stderr, problems, files, error, isOver } = standing;
+  return (
+    <section aria-labelledby="output">
+      <h2 id="output">Output</h2>
+      <p className="quiet" role="status">
+        {error === null && progressText(standing)}
+      </p>
+      {error !== null && <Problem error={error} what="Its output cannot be followed" />}
+      {problems.map((why) => (
+        <p key={why} className="warn">
+          {said(why)}
+        </p>
+      ))}
+      {(stdout.text !== "" || !isOver) && <Screen name="stdout" of={stdout} />}
+      {stderr.text !== "" && <Screen name="stderr" of={stderr} />}
+      <Files files={files} />
+    </section>
+  );
+}

@@ -1,0 +1,46 @@
+/** What was quoted, and the one button that orders it. */
+import type { ReactNode } from "react";
+import { ifServerVanishes, runsAlike, trustLine } from "@xenoservers/market";
+import { driverOf, type PreparedRun } from "@xenoservers/sdk";
+import { Facts, Id } from "./parts.tsx";
+import { duration, gigaFuel, mebibytes, money, said } from "./words.ts";
+
+interface QuoteViewProps {
+  run: PreparedRun;
+  available: bigint;
+  currency: string;
+  isBusy: boolean;
+  order(): void;
+}
+
+export function QuoteView({ run, available, currency, isBusy, order }: QuoteViewProps): ReactNode {
+  const { wanted, quoted } = run;
+  const { offer, quote } = quoted;
+  const { resources } = wanted;
+  const left = available - quote.holdNanos;
+  return (
+    <section aria-labelledby="quote" className="note">
+      <h2 id="quote">What it costs</h2>
+      <Facts
+        of={[
+          [
+            "server",
+            <span key="server">
+              the cheapest that fits: <Id of={offer.server} />, {said(offer.sandbox, 80)}
+            </span>,
+          ],
+          ["room", `${resources.vcpu} vCPU, ${mebibytes(resources.memoryMib)} memory, ${mebibytes(resources.diskMib)} disk`],
+          ["rate", `${money(quote.ratePerHourNanos, currency)} an hour of its work`],
+          ["at most", <strong key="most">{money(quote.holdNanos, currency)}</strong>],
+          ["bound", `${gigaFuel(quote.fuelMax)} of work, ${duration(quote.durationMsMax)}`],
+          ["wallet", left < 0n ? `holds ${money(available, currency)}: not enough` : `${money(left, currency)} left while it runs`],
+          ["trust", trustLine(wanted.assurance, runsAlike(driverOf(wanted), wanted.assurance))],
+          ["if it vanishes", `you pay ${ifServerVanishes(wanted.terms)}`],
+        ]}
+      />
+      <button type="button" className="primary" onClick={order} disabled={isBusy || left < 0n}>
+        {isBusy ? "Ordering" : "Order and run"}
+      </button>
+    </section>
+  );
+}

@@ -1,0 +1,68 @@
+/** Debian's Chromium, driven by Playwright, which is installed in a folder of the test's own. */
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
+export const PLAYWRIGHT = "playwright-core@1.65.1";
+const CHROMIUM = "/usr/bin/chromium";
+
+/** What of Playwright is used here. */
+export interface Found {
+  click(): Promise<void>;
+  fill(text: string): Promise<void>;
+  check(): Promise<void>;
+  press(key: string): Promise<void>;
+  innerText(): Promise<string>;
+  count(): Promise<number>;
+  isEnabled(): Promise<boolean>;
+  setInputFiles(files: { name: string; mimeType: string; buffer: Buffer }): Promise<void>;
+  waitFor(options?: { state?: "visible" | "hidden"; timeout?: number }): Promise<void>;
+  filter(options: { hasText: string | RegExp }): Found;
+  getByRole(role: string, options?: { name?: string | RegExp; exact?: boolean }): Found;
+  first(): Found;
+}
+interface Download {
+  suggestedFilename(): string;
+  path(): Promise<string>;
+}
+export interface Tab {
+  goto(url: string): Promise<unknown>;
+  reload(): Promise<unknown>;
+  url(): string;
+  keyboard: { press(key: string): Promise<void>; type(text: string): Promise<void> };
+  setViewportSize(size: { width: number; height: number }): Promise<void>;
+  emulateMedia(options: { colorScheme: "dark" | "light" }): Promise<void>;
+  screenshot(options: { path: string; fullPage?: boolean }): Promise<unknown>;
+  waitForFunction(what: string): Promise<unknown>;
+  waitForEvent(event: "download"): Promise<Download>;
+  evaluate<R>(script: string): Promise<R>;
+  evaluate<A, R>(run: (given: A) => R | Promise<R>, given: A): Promise<R>;
+  getByRole: Found["getByRole"];
+  getByText(text: string | RegExp, options?: { exact?: boolean }): Found;
+  on(event: "pageerror", listener: (error: Error) => void): unknown;
+  on(event: "console", listener: (message: { type(): string; text(): string }) => void): unknown;
+  on(
+    event: "request",
+    listener: (request: { url(): string; headers(): Record<string, string>; postData(): string | null }) => void,
+  ): unknown;
+}
+interface Context {
+  newPage(): Promise<Tab>;
+  close(): Promise<void>;
+}
+export interface Browser {
+  newPage(): Promise<Tab>;
+  /** Apart from all others: nothing that they keep is seen in it. */
+  newContext(options?: { locale?: string; javaScriptEnabled?: boolean }): Promise<Context>;
+  version(): string;
+  close(): Promise<void>;
+}
+interface Chromium {
+  launch(options: { executablePath: string; args: string[] }): Promise<Browser>;
+}
+
+/** `folder`: where PLAYWRIGHT is installed. */
+export async function startChromium(folder: string): Promise<Browser> {
+  const playwright = pathToFileURL(path.join(folder, "node_modules/playwright-core/index.mjs")).href;
+  const { chromium } = (await import(playwright)) as { chromium: Chromium };
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+}

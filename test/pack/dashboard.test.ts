@@ -1,0 +1,258 @@
+/** The page that a broker serves, in a real browser, against a real market of the packed command: what a person does in it, by role and name. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Market, MarketClient, fetchMarket, identityOf, pinsOf } from "@xenoservers/sdk";
+import wabtInit from "wabt";
+import { PLAYWRIGHT, startChromium, type Browser, type Tab } from "./chromium.ts";
+import { ended, install, packed } from "./install.ts";
+import { demoMarket, type DemoMarket } from "./market.ts";
+
+/** What would run, or be an element, if anybody took it for more than text. */
+const BAD = '<img src=x onerror="document.title=1">';
+const HOSTILE = `import sys
+print('<script>document.title = "taken"</script>')
+print('\\x1b[31mred \\u202eback')
+print('<b>bold</b>', file=sys.stderr)
+open('/out/<img src=x onerror=alert(1)>.txt', 'w').write('forty-two')
+print(sys.stdin.read().strip(), *sys.argv[1:])
+`;
+const ENDLESS = "import time\nprint('begun')\nwhile True: pass\n";
+const EXITS = `(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1 1)
+  (func (export "_start") (call $exit (i32.const 7))))`;
+
+const { file } = packed();
+let folder: string;
+let market: DemoMarket;
+let browser: Browser;
+const xeno = (): string => path.join(folder, "a page/node_modules/xenoservers/bin/xeno.js");
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-dashboard-"));
+  const at = path.join(folder, "a page");
+  await install(at, file("xenoservers"), PLAYWRIGHT);
+  market = await demoMarket(process.execPath, xeno(), path.join(folder, "market"));
+  browser = await startChromium(at);
+});
+afterAll(async () => {
+  await browser.close();
+  await market.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** As the demo's customer. */
+async function token(...words: string[]): Promise<string> {
+  const args = [xeno(), "token", "create", "--label", "page", "--max-per-day", "2", "--json", ...words];
+  const { stdout, stderr, code } = await ended(process.execPath, args, { XENO_HOME: path.join(folder, "market") });
+  expect(code, stderr).toBe(0);
+  return (JSON.parse(stdout) as { token: string }).token;
+}
+
+/** As the demo's owner, whose machine it is. */
+async function ownersToken(): Promise<string> {
+  const people = JSON.parse(await readFile(path.join(folder, "market/people.json"), "utf8")) as { owner: string };
+  const pins = pinsOf(await fetchMarket(market.url));
+  const owner = Market.of(new MarketClient(market.url, pins, identityOf(Buffer.from(people.owner, "hex"))));
+  return (await owner.tokens.create({ label: "page", scopes: ["read"] })).token;
+}
+
+describe("the market's page", () => {
+  let tab: Tab;
+  let close: () => Promise<void>;
+  const wrong: string[] = [];
+  const sent: { url: string; text: string }[] = [];
+
+  beforeEach(async () => {
+    const context = await browser.newContext({ locale: "en-GB" });
+    tab = await context.newPage();
+    close = () => context.close();
+    [wrong.length, sent.length] = [0, 0];
+    tab.on("pageerror", (error) => void wrong.push(error.message));
+    tab.on("console", (message) => void (message.type() === "error" && wrong.push(message.text())));
+    tab.on("request", (request) => void sent.push({ url: request.url(), text: `${request.url()} ${request.postData() ?? ""}` }));
+    await tab.goto(market.url);
+    return async () => {
+      await close();
+      expect(wrong).toEqual([]);
+      // nothing of anybody else's
+      expect(sent.filter(({ url }) => !url.startsWith(market.url) && !url.startsWith("blob:"))).toEqual([]);
+    };
+  });
+
+  const button = (name: string) => tab.getByRole("button", { name, exact: true });
+  const link = (name: string) => tab.getByRole("link", { name, exact: true });
+  const box = (name: string) => tab.getByRole("textbox", { name, exact: true });
+  const heading = (name: string) => tab.getByRole("heading", { name, exact: true });
+  const confirm = (): Promise<void> => tab.getByRole("checkbox").check();
+
+  async function enter(secret: string): Promise<void> {
+    await link("Key").click();
+    await confirm();
+    await box("Token").fill(secret);
+    await button("Use this token").click();
+    await heading("Your key").waitFor();
+  }
+
+  async function order(script: string, more: Record<string, string> = {}): Promise<void> {
+    await link("Run").click();
+    await box("Script").fill(script);
+    for (const [name, text] of Object.entries(more)) await box(name).fill(text);
+    await button("Show what it costs").click();
+    await heading("What it costs").waitFor();
+    await button("Order and run").click();
+    await tab.getByRole("heading", { name: /^Lease / }).waitFor();
+  }
+
+  it("shows anybody what the market is, how it does and what it offers, and searches", async () => {
+    const table = tab.getByRole("table", { name: "Servers with room now" });
+    await table.waitFor();
+    await tab.getByText("serving", { exact: true }).waitFor();
+    await tab.getByText(/\d+ entries, root/).waitFor();
+    await tab.getByRole("textbox", { name: "Conditions" }).fill("mem>=900G");
+    await button("Search").click();
+    await tab.getByText(/No server fits now/).waitFor();
+    await tab.getByRole("textbox", { name: "Conditions" }).fill("nonsense");
+    await button("Search").click();
+    await tab.getByRole("alert").filter({ hasText: "bad_input" }).waitFor();
+  });
+
+  it("takes no key before the fingerprint is confirmed, and no token of another market", async () => {
+    await link("Leases").click();
+    await heading("A key for this page").waitFor();
+    expect(await button("Use this token").isEnabled()).toBe(false);
+    expect(await button("Make a key").isEnabled()).toBe(false);
+    await confirm();
+    await box("Token").fill("0".repeat(64));
+    await button("Use this token").click();
+    await tab.getByRole("alert").filter({ hasText: "this is not a token" }).waitFor();
+    const secret = await token();
+    const { pins, ...more } = JSON.parse(Buffer.from(secret.slice("xeno-ci-".length), "base64url").toString()) as { pins: object };
+    const other = { ...more, pins: { ...pins, operatorKey: "0".repeat(64) } };
+    await box("Token").fill(`xeno-ci-${Buffer.from(JSON.stringify(other)).toString("base64url")}`);
+    await button("Use this token").click();
+    await tab.getByRole("alert").filter({ hasText: "another market" }).waitFor();
+    expect(await tab.evaluate<number>("localStorage.length")).toBe(0);
+  });
+
+  it("runs a script by a token, shows what a stranger printed as text, and verifies the receipt", async () => {
+    const secret = await token();
+    await enter(secret);
+    await order(HOSTILE, { Label: BAD, "Standard input": "from a page", "Arguments, a line each": "one\ntwo words" });
+    const stdout = tab.getByRole("log", { name: "stdout" });
+    await stdout.filter({ hasText: "from a page one two words" }).waitFor();
+    await tab.getByText("All of it has come, as its server signed it.").waitFor();
+    expect(await stdout.innerText()).toBe(
+      '<script>document.title = "taken"</script>\n\\u001b[31mred \\u202eback\nfrom a page one two words\n',
+    );
+    expect(await tab.getByRole("log", { name: "stderr" }).innerText()).toBe("<b>bold</b>\n");
+    const coming = tab.waitForEvent("download");
+    await button("<img src=x onerror=alert(1)>.txt").click();
+    const download = await coming;
+    expect(await readFile(await download.path(), "utf8")).toBe("forty-two");
+    await tab.getByText(/completed with exit code 0/).waitFor();
+    await tab.getByText("The broker settles the bill").waitFor();
+    await button("Verify the receipt").click();
+    await tab.getByText(/^Nothing in it is wrong: \d+ lines proved/).waitFor();
+    const receipt = await tab.getByRole("table", { name: "Receipt" }).innerText();
+    expect(receipt).toMatch(/proved\s+purchase order/);
+    expect(receipt).toMatch(/claimed\s+result/);
+    await link("Leases").click();
+    await tab
+      .getByRole("row", { name: /exit 0/ })
+      .filter({ hasText: BAD })
+      .waitFor();
+    await link("Wallet").click();
+    await tab.getByRole("table", { name: "Statement" }).waitFor();
+    expect(await tab.evaluate<unknown[]>("[document.title, document.querySelectorAll('img, script:not([src])').length]")).toEqual([
+      expect.stringContaining("Xenoservers"),
+      0,
+    ]);
+    // the key is never sent, and nothing of it stands in an address
+    const { seed } = JSON.parse(Buffer.from(secret.slice("xeno-ci-".length), "base64url").toString()) as { seed: string };
+    expect(sent.filter(({ text }) => text.includes(seed) || text.includes(secret))).toEqual([]);
+    expect(tab.url()).not.toContain(secret);
+  });
+
+  it("follows a lease after a reload, and stops it", async () => {
+    await enter(await token());
+    await order(ENDLESS, { "Longest time (10m, 2h; may be empty)": "10m" });
+    await tab.getByRole("log", { name: "stdout" }).filter({ hasText: "begun" }).waitFor();
+    await tab.reload();
+    await tab.getByRole("log", { name: "stdout" }).filter({ hasText: "begun" }).waitFor();
+    await button("Stop").click();
+    await tab
+      .getByText(/customer-stop/)
+      .first()
+      .waitFor();
+  });
+
+  it("runs a module with a key that is made in the page, and says what to do where there is no money", async () => {
+    await link("Key").click();
+    await confirm();
+    await box("What to call you").fill("Wendy");
+    await button("Make a key").click();
+    await heading("Your key").waitFor();
+    const party = /p_[0-9a-f]{40}/.exec(await tab.getByRole("main").innerText())?.[0] ?? "";
+    await link("Wallet").click();
+    await tab.getByText(/There is nothing to spend/).waitFor();
+    await market.credit(party);
+    await link("Run").click();
+    await tab.getByRole("radio", { name: "WebAssembly module" }).check();
+    const buffer = Buffer.from((await wabtInit()).parseWat("exits.wat", EXITS).toBinary({}).buffer);
+    await tab.getByRole("button", { name: /Module/ }).setInputFiles({ name: "exits.wasm", mimeType: "application/wasm", buffer });
+    await button("Show what it costs").click();
+    await heading("What it costs").waitFor();
+    await button("Order and run").click();
+    await tab.getByText(/completed with exit code 7/).waitFor();
+    await tab.evaluate(
+      "const kept = JSON.parse(localStorage['xenoservers-page-1']); kept.pins.operatorKey = '0'.repeat(64); localStorage['xenoservers-page-1'] = JSON.stringify(kept)",
+    );
+    await tab.reload();
+    await tab.getByRole("alert").filter({ hasText: "broken_word" }).waitFor();
+    await link("Key").click();
+    await button("Forget this key").click();
+    await heading("A key for this page").waitFor();
+    expect(await tab.evaluate<number>("localStorage.length")).toBe(0);
+  });
+
+  it("shows an owner its servers, what they earned and what runs on them", async () => {
+    await enter(await ownersToken());
+    await link("Servers").click();
+    await tab.getByRole("row", { name: /takes orders/ }).waitFor();
+    await heading("Income").waitFor();
+    expect(await tab.getByRole("main").innerText()).toMatch(/settled\s+0\.0*[1-9]\d* credits, objections still possible/);
+    await link("Run").click();
+    await tab.getByText("This key may not spend").waitFor();
+  });
+
+  it("is used by the keyboard alone", async () => {
+    await tab.getByRole("table", { name: "Servers with room now" }).waitFor();
+    for (let i = 0; i < 7; i++) await tab.keyboard.press("Tab");
+    expect(await tab.evaluate<string>("document.activeElement.textContent")).toBe("Key");
+    await tab.keyboard.press("Enter");
+    await heading("A key for this page").waitFor();
+    expect(await tab.evaluate<string>("document.activeElement.tagName")).toBe("MAIN");
+    await tab.keyboard.press("Tab");
+    await tab.keyboard.press("Space");
+    expect(await button("Make a key").isEnabled()).toBe(true);
+  });
+
+  it("fits a narrow screen", async () => {
+    await tab.setViewportSize({ width: 360, height: 700 });
+    for (const name of ["Market", "Key"]) {
+      await link(name).click();
+      expect(await tab.evaluate<number>("document.documentElement.scrollWidth"), name).toBeLessThanOrEqual(360);
+    }
+  });
+
+  it("leaves whoever runs no script the market's front page", async () => {
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    const plain = await context.newPage();
+    await plain.goto(market.url);
+    await plain.getByRole("heading", { name: "Rent one" }).waitFor();
+    await context.close();
+  });
+});
