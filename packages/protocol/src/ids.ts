@@ -17,11 +17,20 @@ export const serverIdOf = (crypto: Crypto, serverKey: string): string => derive(
 export const rootAccountOf = (partyId: string): string => `a_${partyId.slice(2)}`;
 export const subAccountOf = (documentId: string): string => `a_${documentId.slice(0, ID_HEX)}`;
 
+/** One run of a job that has several: the job's own arguments, environment and standard input are then of none. */
+const zRun = z.strictObject({
+  args: z.array(z.string().max(131_072)).max(1024),
+  env: z.array(z.tuple([z.string().min(1).max(256), z.string().max(131_072)])).max(1024),
+  stdin: zId,
+  stdinSize: z.int().min(0),
+});
+export const RUNS_MAX = 64;
+
 /** What a job is, in digests: bytes and names travel in the channel, never in an order (PROTOCOL section 5). */
 export const zJobSpec = z.strictObject({
   module: zId,
-  args: z.array(z.string().max(131_072)).max(1024),
-  env: z.array(z.tuple([z.string().min(1).max(256), z.string().max(131_072)])).max(1024),
+  args: zRun.shape.args,
+  env: zRun.shape.env,
   inputs: zId,
   /** What the guest finds open, from descriptor 3 on: by which name, and which mount it is. `/` is where paths without a slash lead. */
   preopens: z.array(z.tuple([z.string().min(1).max(4095), z.string().max(4095)])).max(64),
@@ -34,6 +43,8 @@ export const zJobSpec = z.strictObject({
   fuelMax: zFuel,
   seed: z.string().regex(/^[0-9a-f]{64}$/),
   clockBaseMs: z.int().min(0),
+  /** One after the other in one lease (job-runs.ts); absent: it is one run. */
+  runs: z.array(zRun).min(2).max(RUNS_MAX).exactOptional(),
 });
 export type JobSpec = z.infer<typeof zJobSpec>;
 

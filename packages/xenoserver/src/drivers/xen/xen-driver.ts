@@ -139,7 +139,7 @@ export async function createXenDriver(options: XenDriverOptions): Promise<GuestD
     sandbox: { strength: "strong", why: "" },
     capabilities: {
       ...{ console, network: network && card !== null, breakpoints },
-      ...{ snapshots: true, screens: false, images: false, filesInMemory: false },
+      ...{ snapshots: true, screens: false, runs: false, images: false, filesInMemory: false },
     },
     assurances,
     holds: [],
