@@ -44,7 +44,7 @@ async function misfit(room: Room, lease: LeaseRow, { job, segment }: Brought): P
     moduleSize: job.module.bytes.length,
     stdinSize: 0,
   };
-  return jobProblem(crypto, { engine: ENGINE_VERSION, hasRuntime: () => false }, await orderedFor(room, lease), {
+  return jobProblem(crypto, { engine: ENGINE_VERSION, doesRuns: true, hasRuntime: () => false }, await orderedFor(room, lease), {
     ...brought,
     segment: part,
   });

@@ -1,6 +1,7 @@
 export { HostFailure, TRAP_EXIT_CODE, type Ending, type Finished, type Job } from "./machine.ts";
 export { preparationFuel } from "./preparation.ts";
 export { prepareModule, runJob } from "./run.ts";
+export { RUN_FUEL, runJobs, type RunDone, type Runs, type RunsFinished } from "./runs.ts";
 export * as LIMITS from "./wasi/limits.ts";
 export { fileEntry, type TreeEntry } from "./wasi/tree.ts";
 export type { World } from "./wasi/host.ts";

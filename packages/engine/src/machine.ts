@@ -89,6 +89,10 @@ export interface Finished {
    * was interrupted inside a call of its own: what that left half done is no other run's.
    */
   fuel: bigint;
+  /** It was interrupted inside a call of its own. */
+  isHalf: boolean;
+  /** Of the linear memory at the end. */
+  memoryBytes: number;
   /** Hash of the linear memory at the end (memory-hash.ts); null when it was stopped by the host or never started. */
   memoryHash: Uint8Array | null;
   /** The tree at a mount's path as the guest left it, parents first; made as it is read. */
@@ -265,9 +269,12 @@ export class Machine {
 
   finished(ending: Ending): Finished {
     const { files, memory, job } = this;
+    const isHalf = ending.kind === "stopped" && this.#calling;
     return {
       ending,
-      fuel: ending.kind === "stopped" && this.#calling ? 0n : this.usedFuel,
+      fuel: isHalf ? 0n : this.usedFuel,
+      isHalf,
+      memoryBytes: memory.all?.length ?? 0,
       memoryHash: memory.all === null || ending.kind === "stopped" ? null : memoryHash(memory.all, job.sha256),
       treeAt(path) {
         const directory = directoryAt(files.root, partsOf(path));

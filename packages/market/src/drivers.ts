@@ -12,6 +12,8 @@ export interface DriverAbilities {
   network: boolean;
   /** A job can be run again with the roots of its states, or one segment of it alone. */
   breakpoints: boolean;
+  /** A job can be several runs, one after the other. */
+  runs: boolean;
   /** The host's hardware makes them fast, and an order may ask for that. */
   acceleration: boolean;
   /** They are one module, which can be malformed by itself. */
@@ -42,7 +44,16 @@ const ROWS = {
   wasm: {
     guest: "a WebAssembly job",
     announcedAs: null,
-    can: { console: false, network: false, breakpoints: true, acceleration: false, modules: true, exactLimits: true, boots: false },
+    can: {
+      console: false,
+      network: false,
+      breakpoints: true,
+      runs: true,
+      acceleration: false,
+      modules: true,
+      exactLimits: true,
+      boots: false,
+    },
     consoleDevice: null,
     assurances: ["isolated", "replicated"],
     engineIn: "engine",
@@ -52,7 +63,16 @@ const ROWS = {
   qemu: {
     guest: "a virtual machine",
     announcedAs: "machines",
-    can: { console: true, network: true, breakpoints: false, acceleration: true, modules: false, exactLimits: false, boots: true },
+    can: {
+      console: true,
+      network: true,
+      breakpoints: false,
+      runs: false,
+      acceleration: true,
+      modules: false,
+      exactLimits: false,
+      boots: true,
+    },
     consoleDevice: "ttyS0",
     assurances: ["isolated", "deterministic-vm"],
     engineIn: "vmEngine",
@@ -62,7 +82,16 @@ const ROWS = {
   xen: {
     guest: "a Xen domain",
     announcedAs: "domains",
-    can: { console: true, network: true, breakpoints: false, acceleration: false, modules: false, exactLimits: false, boots: true },
+    can: {
+      console: true,
+      network: true,
+      breakpoints: false,
+      runs: false,
+      acceleration: false,
+      modules: false,
+      exactLimits: false,
+      boots: true,
+    },
     consoleDevice: "hvc0",
     assurances: ["isolated"],
     engineIn: "vmEngine",
@@ -72,7 +101,16 @@ const ROWS = {
   xapi: {
     guest: "a virtual machine on a pool of hosts",
     announcedAs: "pool",
-    can: { console: true, network: true, breakpoints: false, acceleration: false, modules: false, exactLimits: false, boots: true },
+    can: {
+      console: true,
+      network: true,
+      breakpoints: false,
+      runs: false,
+      acceleration: false,
+      modules: false,
+      exactLimits: false,
+      boots: true,
+    },
     consoleDevice: "hvc0",
     assurances: ["isolated"],
     engineIn: "vmEngine",

@@ -17,13 +17,22 @@ export const serverIdOf = (crypto: Crypto, serverKey: string): string => derive(
 export const rootAccountOf = (partyId: string): string => `a_${partyId.slice(2)}`;
 export const subAccountOf = (documentId: string): string => `a_${documentId.slice(0, ID_HEX)}`;
 
-/** What a job is, in digests: bytes and names travel in the channel, never in an order (PROTOCOL section 5). */
-export const zJobSpec = z.strictObject({
-  module: zId,
+/** One run of a job that has several: the job's own arguments, environment and standard input are then of none. */
+const zRun = z.strictObject({
   args: z.array(z.string().check(z.maxLength(131_072))).check(z.maxLength(1024)),
   env: z
     .array(z.tuple([z.string().check(z.minLength(1), z.maxLength(256)), z.string().check(z.maxLength(131_072))]))
     .check(z.maxLength(1024)),
+  stdin: zId,
+  stdinSize: z.int().check(z.gte(0)),
+});
+export const RUNS_MAX = 64;
+
+/** What a job is, in digests: bytes and names travel in the channel, never in an order (PROTOCOL section 5). */
+export const zJobSpec = z.strictObject({
+  module: zId,
+  args: zRun.shape.args,
+  env: zRun.shape.env,
   inputs: zId,
   /** What the guest finds open, from descriptor 3 on: by which name, and which mount it is. `/` is where paths without a slash lead. */
   preopens: z
@@ -38,6 +47,8 @@ export const zJobSpec = z.strictObject({
   fuelMax: zFuel,
   seed: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
   clockBaseMs: z.int().check(z.gte(0)),
+  /** One after the other in one lease (job-runs.ts); absent: it is one run. */
+  runs: z.exactOptional(z.array(zRun).check(z.minLength(2), z.maxLength(RUNS_MAX))),
 });
 export type JobSpec = z.infer<typeof zJobSpec>;
 

@@ -13,6 +13,7 @@ export * from "./documents/signer.ts";
 export * from "./documents/key-book.ts";
 export * from "./ids.ts";
 export * from "./job-fit.ts";
+export * from "./job-runs.ts";
 export * from "./result-fit.ts";
 export * from "./vm-spec.ts";
 export * from "./vm-rules.ts";

@@ -4,6 +4,7 @@
  * test/engine/limits.test.ts holds the two together). Who controls the inputs: the customer, every byte.
  */
 import { preparationFuel } from "@xenoservers/market";
+import { entriesByRun } from "./job-runs.ts";
 import { zInputTree, type InputEntry, type InputTree } from "./channel/channel-messages.ts";
 import { zJobSpec, type JobSpec } from "./ids.ts";
 import { STREAM_MIB_MAX } from "./result-fit.ts";
@@ -181,6 +182,7 @@ function checkSizes({ spec, inputs, stdinSize, moduleSize }: JobToFit): void {
     sizes.set(digest, size);
   };
   if (moduleSize > 0) same(spec.module, moduleSize);
+  for (const run of spec.runs ?? []) same(run.stdin, run.stdinSize);
   for (const entry of inputs.entries) if (entry.kind === "file") same(entry.digest, entry.size);
 }
 
@@ -250,9 +252,20 @@ export function preparationProblem(moduleSize: number, fuelMax: bigint): string 
   return needed < fuelMax ? null : `making the module ready takes ${giga(needed)}, and ${giga(fuelMax)} are the most`;
 }
 
+/** Each run of several as if it were the job. */
+function checkRuns(job: JobToFit): void {
+  const { runs = [], ...spec } = job.spec;
+  checkSizes(job);
+  const entries = entriesByRun(job.inputs.entries, runs.length);
+  must(entries !== null, () => "a file that is brought is of none of the runs");
+  for (const [index, { stdinSize, ...own }] of runs.entries())
+    check({ ...job, spec: { ...spec, ...own }, inputs: { ...job.inputs, entries: entries[index] ?? [] }, stdinSize });
+}
+
 function check(job: JobToFit): void {
   const { spec, inputs, stdinSize, moduleSize } = job;
   checkShape(job);
+  if (spec.runs) return checkRuns(job);
   checkArguments(spec);
   checkPreopens(spec, inputs);
   checkSizes(job);

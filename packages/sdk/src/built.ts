@@ -5,6 +5,9 @@ import type { BuiltVm } from "./vm.ts";
 
 export type BuiltWork = BuiltJob | BuiltVm;
 
-/** Whether a part of the work is enough for a referee. */
+/** Whether it can be one of several runs that are one job. */
+export const canBeRun = (work: BuiltWork): work is Extract<BuiltWork, { driver: DriverThatCan<"runs"> }> => DRIVERS[work.driver].can.runs;
+
+/** Whether a part of the work is enough for a referee: of several runs it is all of them. */
 export const hasBreakpoints = (work: BuiltWork): work is Extract<BuiltWork, { driver: DriverThatCan<"breakpoints"> }> =>
-  DRIVERS[work.driver].can.breakpoints;
+  DRIVERS[work.driver].can.breakpoints && !("runs" in work.spec);

@@ -1,7 +1,7 @@
 /** What an owner lists, and the offer that says so: terms that the owner has agreed to, in the market's timings and fee of now. */
 import type { LeaseTimings, PriceVector, Resources } from "@xenoservers/market";
 import { wirePriceOf } from "@xenoservers/market";
-import { SCREEN_LABEL, type Payload } from "@xenoservers/protocol";
+import { LABELS_MAX, RUNS_LABEL, SCREEN_LABEL, type Payload } from "@xenoservers/protocol";
 import { feeToSign, type MarketInfo } from "@xenoservers/protocol/link";
 import { offeredByAll, type Drivers } from "./drivers/registry.ts";
 
@@ -40,9 +40,12 @@ type OfOneOffer = Pick<Payload<"offer">, "origin" | "seen" | "owner" | "server" 
 
 /** The owner's own, and what the server says itself: an owner's word for that does not count. */
 function labelsOf(own: Record<string, string>, drivers: Drivers): Record<string, string> {
-  const { [SCREEN_LABEL.name]: _, ...labels } = own;
-  const hasScreens = [...drivers.values()].some(({ capabilities }) => capabilities.screens);
-  return hasScreens ? { ...labels, [SCREEN_LABEL.name]: SCREEN_LABEL.value } : labels;
+  const { [SCREEN_LABEL.name]: _screen, [RUNS_LABEL.name]: _runs, ...labels } = own;
+  const can = (what: "screens" | "runs"): boolean => [...drivers.values()].some(({ capabilities }) => capabilities[what]);
+  if (can("screens")) labels[SCREEN_LABEL.name] = SCREEN_LABEL.value;
+  // an offer has so many at most: then it gets jobs of one run alone
+  if (can("runs") && Object.keys(labels).length < LABELS_MAX) labels[RUNS_LABEL.name] = RUNS_LABEL.value;
+  return labels;
 }
 
 interface Served {

@@ -2,7 +2,7 @@
 import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
 import Noise from "noise-handshake";
 import Cipher from "noise-handshake/cipher.js";
-import { bytesOfHex, canonicalBytes, equalBytes, jobMisfit, parseUtf8, toHex } from "@xenoservers/protocol";
+import { bytesOfHex, canonicalBytes, entriesByRun, equalBytes, jobMisfit, parseRunEnds, parseUtf8, toHex } from "@xenoservers/protocol";
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { openSealed, readSealed } from "@xenoservers/protocol/sealed";
 import { SecureChannel, channelKeyPair, respondChannel, type InputEntry } from "@xenoservers/protocol/channel";
@@ -10,6 +10,7 @@ import { parseChannelHeader, type ChannelHeader } from "../../../packages/protoc
 import { channelMessage, parseChannelMessage, parseMessage, zFromBroker, zToBroker } from "../../../packages/protocol/src/link/messages.ts";
 import type { Pipe } from "../../../packages/protocol/src/link/pipe.ts";
 import { foldersOf, pathProblem, refusedLinks } from "../../../packages/sdk/src/tree-plan.ts";
+import { billsOf } from "../../../packages/sdk/src/facade/map/parts.ts";
 import { bytesProblem } from "../../../packages/sdk/src/session/result.ts";
 import { jobProblem } from "../../../packages/xenoserver/src/drivers/wasm/wasm-work.ts";
 import { machineProblem } from "../../../packages/xenoserver/src/drivers/qemu/machine-work.ts";
@@ -40,7 +41,10 @@ const VM_REST = {
   ...{ machine: "q35", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 64, diskMib: 1, outputMibMax: 1 },
   ...{ network: false, egress: "none", inputs: ID, engine: null, fuelMax: "1000", seed: ID, clockBaseMs: 0 },
 };
+const RUN = { args: ["a"], env: [["HOME", "/"]], stdin: ID, stdinSize: 0 };
+const OF_RUNS = { ...INPUTS, entries: TREE.map((entry) => ({ ...entry, path: `1/${entry.path}` })) };
 const HEADERS: readonly object[] = [
+  { t: "job", spec: { ...SPEC, runs: [RUN, RUN] }, inputs: OF_RUNS, moduleSize: 8, stdinSize: 0, segment: null },
   { t: "job", spec: SPEC, inputs: INPUTS, moduleSize: 8, stdinSize: 0, segment: null },
   {
     ...{ t: "job", spec: SPEC, inputs: INPUTS, moduleSize: 8, stdinSize: 0 },
@@ -86,10 +90,11 @@ function taken(header: ChannelHeader): void {
   if (header.t === "job") {
     const { t: _, ...job } = header;
     demand(
-      typeof jobProblem(crypto, { engine: "e", hasRuntime: () => false }, ORDERED, job as WasmJob) === "string",
+      typeof jobProblem(crypto, { engine: "e", doesRuns: true, hasRuntime: () => false }, ORDERED, job as WasmJob) === "string",
       "a job of nobody runs",
     );
     jobMisfit({ ...header, stdinSize: header.stdinSize, moduleSize: header.moduleSize });
+    entriesByRun(header.inputs.entries, header.spec.runs?.length ?? 0);
   }
   if (header.t === "vm") {
     const host = { engine: "e", overheadMib: 100 };
@@ -115,6 +120,30 @@ const header: Target = {
     const again = parseChannelHeader(JSON.stringify(parsed));
     demand(JSON.stringify(again) === JSON.stringify(parsed), "a message is another one once it is written again");
     taken(parsed);
+    return ACCEPTED;
+  },
+};
+
+const RUN_END = {
+  ...{ ending: "exit", exitCode: 0, fuel: "12", memoryHash: ID },
+  ...{ stdoutBytes: 3, stdoutDigest: ID, stderrBytes: 0, stderrDigest: ID },
+};
+const runEnds: Target = {
+  name: "run-ends",
+  covers: ["protocol/src/job-runs.ts#parseRunEnds"],
+  corpus: async () =>
+    [[RUN_END], [RUN_END, { ...RUN_END, ending: "trap", exitCode: 134, memoryHash: null }]].map((each) => bytesOf(JSON.stringify(each))),
+  mutate: bentJson,
+  play(input) {
+    const ends = parseRunEnds(input);
+    if (!ends) return REFUSED;
+    const bill = { dueNanos: 7n, ownerNanos: 5n, feeNanos: 2n, refundNanos: 0n, billableFuel: 11n, billableMs: 3 };
+    const bills = billsOf(bill, ends, ends.length + 1);
+    demand(bills.reduce((sum, { dueNanos }) => sum + dueNanos, 0n) === bill.dueNanos, "the parts of a bill are not the bill");
+    demand(
+      bills.every(({ dueNanos }) => dueNanos >= 0n),
+      "a part of a bill is less than nothing",
+    );
     return ACCEPTED;
   },
 };
@@ -313,4 +342,4 @@ const unsealed: Target = {
   },
 };
 
-export const CHANNEL_TARGETS: readonly Target[] = [header, tree, handshake, packets, link, sealed, unsealed];
+export const CHANNEL_TARGETS: readonly Target[] = [header, tree, runEnds, handshake, packets, link, sealed, unsealed];

@@ -109,7 +109,8 @@ async function asked({ file: typed, words, out, array, null: isNulled }: MapInpu
 
 function jsonOf({ index, input, ok, isEarlier, isReused, result, ...more }: Mapped<string>): Record<string, unknown> {
   const error = "error" in more && result === null ? { code: codeOf(more.error), says: more.error.message } : null;
-  const head = { index, input, ok, earlier: isEarlier, reused: isReused, lease: result?.lease ?? null };
+  const place = { lease: result?.lease ?? null, run: result?.run?.index ?? null };
+  const head = { index, input, ok, earlier: isEarlier, reused: isReused, ...place };
   if (!result) return { ...head, end: null, error };
   const { end, exitCode, bill, detail, files, printed } = result;
   return {
@@ -131,7 +132,7 @@ async function show(each: Mapped<string>, input: MapInput, line: MapLine): Promi
   line.clear();
   if (result) await showStreams(result, input.tag ? name : null);
   if (each.ok || input.quiet) return;
-  const lease = result ? `; look at it: xeno lease show ${shortId(result.lease)}` : "";
+  const lease = result ? `; look at it: xeno lease show ${shortId(result.lease)}${result.run ? ` (its run ${result.run.index})` : ""}` : "";
   say(red(`failed   ${name}: ${each.error.message}${lease}`));
 }
 

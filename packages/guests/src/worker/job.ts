@@ -34,6 +34,15 @@ export interface SegmentJob {
   index: number;
 }
 
+/** One of several runs of a job's module; the job's own arguments, environment, input and seed are then of none. */
+export interface WorkerRun {
+  args: string[];
+  env: [string, string][];
+  /** Digest of the bytes of standard input. */
+  stdin: string;
+  seed: string;
+}
+
 export interface WorkerJob {
   /** Digest of the customer's module: a process that ran it last needs it no more. */
   module: string;
@@ -47,7 +56,7 @@ export interface WorkerJob {
   keepPrepared: boolean;
   args: string[];
   env: [string, string][];
-  /** Paths below the guest's root; each lies in one mount. */
+  /** Paths below the guest's root; each lies in one mount. Of several runs: behind the number of the run that they are of. */
   inputs: TreeManifestEntry[];
   mounts: WorkerMount[];
   /** Names of what the guest finds open, each with the path of its mount. */
@@ -61,6 +70,8 @@ export interface WorkerJob {
   outputMibMax: number;
   /** Decimal integer. */
   fuelMax: string;
+  /** Of a job of several runs; `file`: where what each came to is listed in what is left. Absent: it is one run. */
+  runs?: { list: WorkerRun[]; file: string };
   /** Null for a plain run. Both others use the build with breakpoints. */
   breakpoints: TraceJob | SegmentJob | null;
   /** A backstop when the daemon is gone: the longest the owner ever lets a guest run. */

@@ -8,10 +8,11 @@ import { createHash } from "node:crypto";
 import { BadState, runJob, seededRandom, type Finished, type Job, type TreeEntry } from "@xenoservers/engine";
 import { piecesOf, readWhole } from "./files.ts";
 import { HandIn, Keeping } from "./handing.ts";
-import { WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./job.ts";
+import { WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult, type WorkerRun } from "./job.ts";
 import type { Modules } from "./modules.ts";
 import { Outside, monotonicMs } from "./outside.ts";
 import { describe, handIn, kept, shortened } from "./result.ts";
+import { SeveralRuns, detailOf, prefixOf } from "./several-runs.ts";
 
 const MIB = 1024 * 1024;
 const WASM_PAGES_PER_MIB = 16;
@@ -64,9 +65,9 @@ export class JobRun {
     return `${this.#folder}/${WORKER_FILES.blobs}/${digest}`;
   }
 
-  /** Read one after the other while they are placed. */
-  *#entriesBelow(mount: string): Generator<TreeEntry> {
-    const prefix = `${mount.slice(1)}/`;
+  /** Read one after the other while they are placed. `of`: what stands before the paths of the run that it is of. */
+  *#entriesBelow(mount: string, of: string): Generator<TreeEntry> {
+    const prefix = `${of}${mount.slice(1)}/`;
     for (const entry of this.#job.inputs) {
       if (!entry.path.startsWith(prefix)) continue;
       const path = entry.path.slice(prefix.length);
@@ -76,19 +77,19 @@ export class JobRun {
     }
   }
 
-  #engineJob(module: WebAssembly.Module): Job {
+  #engineJob(module: WebAssembly.Module, run: WorkerRun = this.#job, of = ""): Job {
     const job = this.#job;
-    const stdin = readWhole(this.#blobFile(job.stdin));
+    const stdin = readWhole(this.#blobFile(run.stdin));
     return {
       module,
       comesWithEngine: job.comesWithEngine,
       world: {
-        args: job.args,
-        env: job.env,
+        args: run.args,
+        env: run.env,
         clockBaseNs: BigInt(job.clockBaseMs) * 1_000_000n,
-        random: seededRandom(Buffer.from(job.seed, "hex")),
+        random: seededRandom(Buffer.from(run.seed, "hex")),
       },
-      mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: this.#entriesBelow(path) })),
+      mounts: job.mounts.map(({ path, writable }) => ({ path, writable, entries: this.#entriesBelow(path, of) })),
       preopens: job.preopens.map(([name, path]) => ({ name, path })),
       stdin,
       fuelMax: BigInt(job.fuelMax),
@@ -112,8 +113,12 @@ export class JobRun {
       memoryHash: memoryHash && Buffer.from(memoryHash).toString("hex"),
       endedMonotonicMs: monotonicMs(),
     };
-    const mounts = ending.kind === "refused" ? [] : this.#job.mounts.filter((each) => each.keep).map(({ path }) => path);
+    const mounts = ending.kind === "refused" ? [] : this.#keptMounts();
     return { result, tree: kept(mounts, treeAt, this.#keeping, () => this.#alive()) };
+  }
+
+  #keptMounts(): string[] {
+    return this.#job.mounts.filter((each) => each.keep).map(({ path }) => path);
   }
 
   #run(): Came {
@@ -121,13 +126,35 @@ export class JobRun {
     if (!built.ok) return unfit(built.kind, built.message);
     this.#made = built.made ?? null;
     const outside = new Outside(this.#job.runMsMax, `${this.#folder}/${WORKER_FILES.stop}`);
+    const { runs } = this.#job;
+    if (runs) return this.#runAll(built.module, runs, outside);
     const guest: Job = { ...this.#engineJob(built.module), isStopped: () => outside.isStopped() };
     const finished = runJob(guest, (start) => outside.interruptible(start));
     return this.#cameOf(finished, outside.by, 0n);
   }
 
+  #runAll(module: WebAssembly.Module, { list, file }: NonNullable<WorkerJob["runs"]>, outside: Outside): Came {
+    const runs = new SeveralRuns(this.#job, this.#keeping, () => this.#alive());
+    const { finished, tree } = runs.run(
+      list.map((run, index) => () => ({
+        ...this.#engineJob(module, run, prefixOf(index)),
+        isStopped: () => outside.isStopped(),
+      })),
+      { mounts: this.#keptMounts(), file, invoke: (start) => outside.interruptible(start) },
+    );
+    const { ending, fuel, memoryHash } = finished;
+    const result = {
+      ...{ ...NOTHING, ...describe(ending, outside.by), ...detailOf(finished) },
+      ...{ fuel: fuel.toString(), fuelInAll: fuel.toString() },
+      memoryHash: memoryHash && Buffer.from(memoryHash).toString("hex"),
+      endedMonotonicMs: monotonicMs(),
+    };
+    return { result, tree };
+  }
+
   /** For disputes alone. */
   async #runWithBreakpoints(breakpoints: NonNullable<WorkerJob["breakpoints"]>): Promise<Came> {
+    if (this.#job.runs) return unfit("malformed", "a job of several runs has no breakpoints");
     const { segment, trace } = await import("./breakpoints.ts");
     const built = this.#modules.of(this.#job);
     if (!built.ok) return unfit(built.kind, built.message);

@@ -36,9 +36,10 @@ const plain = (charactersMax: number) =>
 export const zText = plain(500);
 /** What programs compare and people read, such as an engine's name. */
 export const zWord = plain(64);
+export const LABELS_MAX = 16;
 export const zLabels = z
   .record(z.string().check(z.regex(/^[a-z0-9-]{1,32}$/)), z.string().check(z.regex(/^[A-Za-z0-9._:-]{1,64}$/)))
-  .check(z.refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels"));
+  .check(z.refine((labels) => Object.keys(labels).length <= LABELS_MAX, `at most ${LABELS_MAX} labels`));
 /** The name of one run of the log: 16 random bytes, drawn when it starts, so that no two ever share one. */
 export const zEpoch = hex(16);
 /** The log as somebody has seen it: which run of it, how long, and its root. */

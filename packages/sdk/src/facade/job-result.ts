@@ -9,6 +9,7 @@ import { NotStartedError } from "../errors.ts";
 import type { Delivered } from "../session/result.ts";
 import type { Stream } from "../session/streams.ts";
 import type { JobFile } from "./job-files.ts";
+import type { RunState } from "./map/run-state.ts";
 import type { Output } from "./output.ts";
 
 /** What a lease costs, as both sides and anyone who checks compute it. */
@@ -26,6 +27,8 @@ export interface Bill {
 /** What a job came to. */
 export interface JobResult {
   lease: string;
+  /** Of a lease that served several inputs of a map: which of them it is, and whether it was done there. Absent: the lease is its own. */
+  run?: { index: number; state: RunState };
   /** It ended by itself with exit code 0, everything that was signed is here, and its receipt holds. */
   ok: boolean;
   end: { reason: EndReason; blame: string; at: number; audited: boolean | null };

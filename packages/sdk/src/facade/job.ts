@@ -35,6 +35,8 @@ interface JobWays {
   check(lease: string): Promise<ReceiptVerification>;
   /** Has a drawn result run again by the referee. */
   audit(drawn: Audit, lease: string, order: Payload<"order">, signal: AbortSignal | undefined): Promise<Audit>;
+  /** Of how many jobs it holds what they print: for each as much as for one. */
+  printedTimes: number;
   /** Called when nothing more is to come of it. */
   over(): void;
 }
@@ -52,7 +54,7 @@ const THERE = ["preparing", "running", "ended"];
 /** A job under way. */
 export class Job {
   /** What it prints: `for await (const { text } of job.output)`. */
-  readonly output: Output = new Output();
+  readonly output: Output;
   /** All of it, checked. Rejects with a MarketError. */
   readonly result: Promise<JobResult>;
   readonly #ways: JobWays;
@@ -71,6 +73,7 @@ export class Job {
 
   constructor(ways: JobWays, { signal, onState, onSent, onInput }: Watching) {
     this.#ways = ways;
+    this.output = new Output(ways.printedTimes);
     this.#off.promise.catch(() => {});
     for (const { promise } of [this.#running, this.#ended, this.#delivered, this.#shown]) promise.catch(() => {});
     this.#opened = ways.open({

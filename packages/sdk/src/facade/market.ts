@@ -34,6 +34,7 @@ import { assertRunInput, isReplicated, toldHere } from "./read-input.ts";
 import { cancellableReading } from "./reading.ts";
 import type { ReplicasInput, ReplicatedJob } from "./replicated-job.ts";
 import type { AttachOptions, RunInput } from "./run-input.ts";
+import { runsIn, runsPlace, runsTogether } from "./several-runs.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
 import { Tokens } from "./tokens.ts";
 import { Wallet } from "./wallet.ts";
@@ -312,6 +313,19 @@ export class OpenMarket {
       follow: async (lease, planned) => {
         const bound = await this.bound(lease, undefined);
         return ordering.follow(bound, await ordering.keptJob(bound), planned, {});
+      },
+      orderTogether: async (reads, asked, waiting) => {
+        const { planned, wanted, taken } = runsTogether(reads, asked);
+        const prepared = await ordering.ready({ planned, wanted }, waiting.signal).catch(toldHere);
+        const bound = await ordering.place(prepared, waiting);
+        return { job: ordering.follow(bound, prepared.work, planned, {}, taken), taken };
+      },
+      followRun: async (lease, run, planned) => {
+        const bound = await this.bound(lease, undefined);
+        const work = await ordering.keptJob(bound);
+        const count = runsIn(work);
+        const { place, taken } = runsPlace(count, new Map([[run, planned]]));
+        return { job: ordering.follow(bound, work, place, {}, taken), taken, count };
       },
       verify: (lease) => this.verify(lease),
     };

@@ -4,7 +4,7 @@
  */
 import { preparationProblem } from "@xenoservers/protocol";
 import type { ReceiptVerification } from "@xenoservers/verify";
-import type { BuiltWork } from "../built.ts";
+import { canBeRun, type BuiltWork } from "../built.ts";
 import type { MarketClient } from "../client.ts";
 import { GivenUpError, InputError, KeptError } from "../errors.ts";
 import type { Quoted, Wanted } from "../order.ts";
@@ -22,6 +22,8 @@ import type { FilesPlace, Here, Planned } from "./here.ts";
 import { Job, type Came } from "./job.ts";
 import type { JobResult } from "./job-result.ts";
 import { keptRunText } from "./kept-run.ts";
+import { keptRunsTexts } from "./kept-parts.ts";
+import type { RunsTaken } from "./map/parts.ts";
 import type { Prepared } from "./prepared-run.ts";
 import { assertRunInput, toldHere, waitMsOf } from "./read-input.ts";
 import type { ReplicatedJob, ReplicasWatching } from "./replicated-job.ts";
@@ -127,12 +129,13 @@ export class Ordering {
     }
   }
 
-  /** `place`: where its files come to. */
-  follow(bound: BoundOrder, work: BuiltWork | null, place: FilesPlace, watching: Watching): Job {
+  /** `place`: where its files come to; `taken`: of a lease of several runs, what takes them there. */
+  follow(bound: BoundOrder, work: BuiltWork | null, place: FilesPlace, watching: Watching, taken: RunsTaken | null = null): Job {
     const ways = {
       open: (handlers: SessionHandlers) => this.#link.open(bound, work, handlers),
       write: writeOf(place),
-      keep: (lease, came) => this.#keep(lease, work, came),
+      keep: (lease, came) => (taken ? this.#keepRuns(lease, work, taken, came) : this.#keep(lease, work, came)),
+      printedTimes: taken?.count ?? 1,
       check: (lease: string) => this.#check(lease, watching.receiptWaitMs),
       audit: (drawn, lease, order, signal) => {
         const kept = async (): Promise<BuiltWork> => work ?? this.here.keptJob(order.jobHash);
@@ -180,6 +183,11 @@ export class Ordering {
   async #keep(lease: string, work: BuiltWork | null, came: Came): Promise<void> {
     const text = work && keptRunText(work, { lease, ...came });
     if (text !== null) await this.here.runs.keep(workDigest(this.client.crypto, work!.spec), text);
+  }
+
+  async #keepRuns(lease: string, work: BuiltWork | null, { list }: RunsTaken, came: Came): Promise<void> {
+    const texts = work !== null && canBeRun(work) && list !== null ? keptRunsTexts(this.client.crypto, work, { lease, list, ...came }) : [];
+    for (const { digest, text } of texts) await this.here.runs.keep(digest, text);
   }
 
   async #check(lease: string, withinMs = RECEIPT_WITHIN_MS): Promise<ReceiptVerification> {

@@ -26,16 +26,21 @@ const KEPT_BYTES_MAX = 1024 * 1024;
 export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes, { stream: true });
 
 class Kept {
+  readonly #bytesMax: number;
   readonly #decoder = new TextDecoder();
   readonly #pieces: Uint8Array[] = [];
   #size = 0;
   isCut = false;
   offset = 0;
 
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
   chunk(stream: Stream, bytes: Uint8Array): Chunk {
     const chunk = { stream, offset: this.offset, bytes, text: this.#decoder.decode(bytes, { stream: true }) };
     this.offset += bytes.length;
-    const room = KEPT_BYTES_MAX - this.#size;
+    const room = this.#bytesMax - this.#size;
     if (bytes.length > room) this.isCut = true;
     if (room > 0 && bytes.length > 0) this.#pieces.push(bytes.slice(0, room));
     this.#size += Math.min(room, bytes.length);
@@ -51,13 +56,24 @@ class Kept {
 
 /** The output of one job: `for await (const { text } of job.output)`. */
 export class Output implements AsyncIterable<Chunk> {
-  #kept: Readonly<Record<Stream, Kept>> = { stdout: new Kept(), stderr: new Kept() };
+  readonly #keptMax: number;
+  #kept: Readonly<Record<Stream, Kept>>;
   readonly #held: Chunk[] = [];
   #heldBytes = 0;
   #readers = 0;
   #isOver = false;
   #news: (() => void) | null = null;
   readonly #room: (() => void)[] = [];
+
+  /** `times`: of the beginning of each stream so many times as much is kept. */
+  constructor(times = 1) {
+    this.#keptMax = times * KEPT_BYTES_MAX;
+    this.#kept = this.#fresh();
+  }
+
+  #fresh(): Readonly<Record<Stream, Kept>> {
+    return { stdout: new Kept(this.#keptMax), stderr: new Kept(this.#keptMax) };
+  }
 
   /** The beginning of a stream. */
   bytesOf(stream: Stream): Uint8Array {
@@ -87,7 +103,7 @@ export class Output implements AsyncIterable<Chunk> {
 
   /** Another server begins anew: what was not read yet of the one before is not shown. */
   restart(): void {
-    this.#kept = { stdout: new Kept(), stderr: new Kept() };
+    this.#kept = this.#fresh();
     this.#held.length = 0;
     this.#heldBytes = 0;
     this.#goOn();

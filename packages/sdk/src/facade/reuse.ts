@@ -23,8 +23,10 @@ import type { TreeFile } from "../session/result.ts";
 import type { Planned } from "./here.ts";
 import type { JobResult } from "./job-result.ts";
 import { collected, listed } from "./job-files.ts";
+import { isSigned, keptPartIn } from "./kept-parts.ts";
 import { keptRunIn, type KeptRun, type KeptRuns } from "./kept-run.ts";
 import { textOf } from "./output.ts";
+import { DOES_RUNS } from "./several-runs.ts";
 import { plannedDigest, workDigest } from "./same-work.ts";
 import { writeOf } from "./write-of.ts";
 
@@ -61,7 +63,13 @@ const isDoubted = ({ documents }: Receipt): boolean => documents.some(({ kind })
 const isAlone = ({ replicas = 1, segment = false, judges, egress = "none" }: Wants): boolean =>
   replicas === 1 && !segment && judges === undefined && egress === "none";
 
-const conditionsText = (all: readonly Condition[]): string => JSON.stringify(all.map(({ key, op, value }) => [key, op, String(value)]));
+const textOfCondition = ({ key, op, value }: Condition): string => JSON.stringify([key, op, String(value)]);
+/** That a server can do several runs says nothing of who is trusted. */
+const conditionsText = (all: readonly Condition[]): string =>
+  all
+    .map(textOfCondition)
+    .filter((each) => each !== textOfCondition(DOES_RUNS))
+    .join();
 
 /** Who is trusted with the work, and how far, is what is asked for now. */
 function isAskedAlike(order: Payload<"order">, wanted: Wants): boolean {
@@ -75,24 +83,42 @@ const endedWell = (result: Payload<"result">, { reason, audited }: Payload<"sett
   audited !== true && reason === "completed" && result.reason === "completed" && result.exitCode === 0;
 
 /** Files that nobody wants may be missing. */
-function hasEveryByte(
-  { crypto }: MarketClient,
-  { tree, printed, files }: KeptRun,
-  result: Payload<"result">,
-  wantsFiles: boolean,
-): boolean {
-  const digestOf = (bytes: Uint8Array): string => toHex(crypto.sha256(bytes));
-  const isWhole = tree.every((entry) => {
+function hasFiles({ crypto }: MarketClient, { tree, files }: KeptRun, wantsFiles: boolean): boolean {
+  return tree.every((entry) => {
     if (entry.kind !== "file" || entry.size === 0 || !wantsFiles) return true;
     const bytes = files.get(entry.digest);
-    return bytes?.length === entry.size && digestOf(bytes) === entry.digest;
+    return bytes?.length === entry.size && toHex(crypto.sha256(bytes)) === entry.digest;
   });
+}
+
+/** Of a lease of its own: what was ordered, and every byte but those of its files. */
+function isAsSigned({ crypto }: MarketClient, { spec, tree, printed }: KeptRun, { order, result }: Signed): boolean {
+  const digestOf = (bytes: Uint8Array): string => toHex(crypto.sha256(bytes));
   return (
-    isWhole &&
+    order.jobHash === jobHashOf(crypto, spec) &&
     ifCanonical(() => digestOf(canonicalBytes(tree))) === result.outputDigest &&
     digestOf(printed.stdout) === result.stdoutDigest &&
     digestOf(printed.stderr) === result.stderrDigest
   );
+}
+
+interface Signed {
+  order: Payload<"order">;
+  result: Payload<"result">;
+}
+
+/** What is kept of the work: of a lease of its own, or of one of several runs. */
+async function keptRun(client: MarketClient, kept: KeptRuns, digest: string): Promise<Kept | null> {
+  const text = await kept.read(digest);
+  const alone = text === null ? null : keptRunIn(text);
+  if (alone) return { run: alone, isSigned: (signed) => isAsSigned(client, alone, signed) };
+  const part = text === null ? null : await keptPartIn(client.crypto, kept, text);
+  return part && { run: part.run, isSigned: ({ order, result }) => isSigned(client.crypto, part, order, result) };
+}
+
+interface Kept {
+  run: KeptRun;
+  isSigned(signed: Signed): boolean;
 }
 
 interface Asked {
@@ -107,9 +133,9 @@ interface Asked {
 async function reusable(client: MarketClient, kept: KeptRuns, { digest, wanted, wantsFiles }: Asked): Promise<Reusable | null> {
   const { crypto, pins, identity } = client;
   if (!runsAlike(driverOf(wanted), wanted.assurance) || !isAlone(wanted)) return null;
-  const text = await kept.read(digest);
-  const run = text === null ? null : keptRunIn(text);
-  if (!run || workDigest(crypto, run.spec) !== digest) return null;
+  const found = await keptRun(client, kept, digest);
+  if (!found || workDigest(crypto, found.run.spec) !== digest) return null;
+  const { run } = found;
   const receipt = zReceipt.safeParse(await kept.receipt(run.lease)).data;
   if (receipt?.lease !== run.lease || isDoubted(receipt)) return null;
   const documents = await kept.signedAbout(run.lease, pins.origin);
@@ -118,8 +144,8 @@ async function reusable(client: MarketClient, kept: KeptRuns, { digest, wanted, 
   const order = orderedBy(client, onlyOne(client, receipt, "purchase-order"));
   const result = onlyOne(client, receipt, "result");
   const settlement = onlyOne(client, receipt, "settlement");
-  if (!order || !result || !settlement || order.jobHash !== jobHashOf(crypto, run.spec)) return null;
-  const isRight = isAskedAlike(order, wanted) && endedWell(result, settlement) && hasEveryByte(client, run, result, wantsFiles);
+  if (!order || !result || !settlement || !found.isSigned({ order, result })) return null;
+  const isRight = isAskedAlike(order, wanted) && endedWell(result, settlement) && hasFiles(client, run, wantsFiles);
   return isRight ? { run, result, settlement, verification } : null;
 }
 

@@ -6,7 +6,7 @@ import type { Planned } from "./here.ts";
 /** What differs from one order to the next of the same work. */
 const ITS_OWN: ReadonlySet<string> = new Set(["seed", "clockBaseMs", "engine"]);
 /** Of no server: what is left out of the digest. */
-const ANY = { engine: "", vmEngine: "any" };
+export const ANY_OFFER = { engine: "", vmEngine: "any" };
 
 /** Of a specification, without what is each order's own. */
 export function workDigest(crypto: Pick<Crypto, "sha256">, spec: BuiltWork["spec"]): string {
@@ -16,4 +16,4 @@ export function workDigest(crypto: Pick<Crypto, "sha256">, spec: BuiltWork["spec
 
 /** Of what was read and is not ordered. */
 export const plannedDigest = (crypto: Pick<Crypto, "sha256">, { build }: Pick<Planned, "build">): string =>
-  workDigest(crypto, build(ANY).spec);
+  workDigest(crypto, build(ANY_OFFER).spec);

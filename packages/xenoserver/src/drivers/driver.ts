@@ -16,6 +16,8 @@ export interface Capabilities extends Pick<DriverAbilities, "console" | "network
   snapshots: boolean;
   /** Their machines can have screens; its offers say so. */
   screens: boolean;
+  /** It does jobs of several runs; its offers say so. */
+  runs: boolean;
   /** Images by address are fetched, where the owner allows it. */
   images: boolean;
   /** Their files lie in the host's memory. */

@@ -16,6 +16,7 @@ export function missingDriver(name: Driver, timers: Timers): GuestDriver {
       snapshots: false,
       screens: false,
       breakpoints: false,
+      runs: false,
       images: false,
       filesInMemory: false,
     },

@@ -1,10 +1,10 @@
 /** The jobs of a map that are followed, until the map is over: then each is let go of, also one whose order is answered only after that. */
-import type { Job } from "../job.ts";
 import type { JobResult } from "../job-result.ts";
+import type { Followable } from "./ways.ts";
 
 export class Followed {
   /** Each with whether it was ordered by an earlier call, which has brought it. */
-  readonly #jobs = new Map<Job, boolean>();
+  readonly #jobs = new Map<Followable, boolean>();
   /** A map with a journal leaves those running that are with their server; another stops them. */
   readonly #stops: boolean;
   #isOver = false;
@@ -14,7 +14,7 @@ export class Followed {
   }
 
   /** Rejects where it is let go of. */
-  async result(job: Job, isEarlier: boolean): Promise<JobResult> {
+  async result(job: Followable, isEarlier: boolean): Promise<JobResult> {
     this.#jobs.set(job, isEarlier);
     try {
       if (this.#isOver) await this.#letGo(job, isEarlier);
@@ -29,7 +29,7 @@ export class Followed {
     await Promise.all([...this.#jobs].map(([job, isEarlier]) => this.#letGo(job, isEarlier)));
   }
 
-  async #letGo(job: Job, isEarlier: boolean): Promise<void> {
+  async #letGo(job: Followable, isEarlier: boolean): Promise<void> {
     // one that is not all with its server could not run without this side, and would keep its place there
     if (this.#stops || !(job.isThere || isEarlier))
       await job.stop({ reason: "its customer has ended the map that it is of" }).catch(() => {});

@@ -33,6 +33,8 @@ const zEntry = z.strictObject({
   order: z.nullable(zHex),
   /** As far as it is known here: an order can move on. */
   lease: z.nullable(zHex),
+  /** Which of the order's runs it is; null: the order is for it alone. */
+  run: z._default(z.nullable(z.int().check(z.gte(0))), null),
   /** For that order. */
   holdNanos: zNanos,
   /** By all that is over. */
@@ -133,7 +135,17 @@ export class MapJournal {
     const key = keyOf({ digest, nth });
     const known = this.#kept.entries.get(key);
     if (known) return known;
-    const entry: JournalEntry = { digest, nth, order: null, lease: null, holdNanos: "0", paidNanos: "0", isOver: false, out: null };
+    const entry: JournalEntry = {
+      digest,
+      nth,
+      order: null,
+      lease: null,
+      run: null,
+      holdNanos: "0",
+      paidNanos: "0",
+      isOver: false,
+      out: null,
+    };
     this.#kept.entries.set(key, entry);
     return entry;
   }

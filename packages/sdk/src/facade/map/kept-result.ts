@@ -7,6 +7,7 @@ import { fromHex, toHex } from "@xenoservers/protocol";
 import * as z from "zod/mini";
 import type { JobResult } from "../job-result.ts";
 import { textOf } from "../output.ts";
+import { RUN_STATES } from "./run-state.ts";
 
 export type KeptResult = Omit<JobResult, "verification">;
 
@@ -24,6 +25,7 @@ const zBytes = z.pipe(
 
 const zKept = z.strictObject({
   lease: z.string(),
+  run: z.exactOptional(z.strictObject({ index: z.int().check(z.gte(0)), state: z.enum(RUN_STATES) })),
   ok: z.boolean(),
   end: z.strictObject({ reason: z.enum(END_REASONS), blame: z.string(), at: z.number(), audited: z.nullable(z.boolean()) }),
   exitCode: z.nullable(z.number()),

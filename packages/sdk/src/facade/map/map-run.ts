@@ -12,11 +12,14 @@ import type { RunInput } from "../run-input.ts";
 import { MapBudget } from "./budget.ts";
 import { Followed } from "./followed.ts";
 import { MapJournal, NOWHERE } from "./journal.ts";
+import { Inputs, type Planned } from "./inputs.ts";
 import type { MapSettings, Mapped } from "./options.ts";
+import { Pace } from "./pace.ts";
+import { Together, ownSeat, type Seat } from "./seats.ts";
 import { MapTally } from "./tally.ts";
 import { Tries } from "./tries.ts";
 import { MapTask, type MapShared, type Ran } from "./task.ts";
-import type { MapWays } from "./ways.ts";
+import type { MapPlan, MapWays } from "./ways.ts";
 
 /** So many results wait for whoever reads them; then nothing more is ordered. */
 const AHEAD_MAX = 256;
@@ -91,27 +94,48 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
   }
 
   async *#inOrder(shared: MapShared, begun: Promise<unknown>[]): AsyncGenerator<Mapped<T>, void> {
-    const results = new Map<number, Promise<Mapped<T>>>();
+    const results = new Map<number, PromiseWithResolvers<Mapped<T>>>();
+    const resultOf = (index: number): PromiseWithResolvers<Mapped<T>> => {
+      const known = results.get(index) ?? Promise.withResolvers<Mapped<T>>();
+      known.promise.catch(() => {});
+      results.set(index, known);
+      return known;
+    };
     const { parallel, raises } = this.#settings;
-    let [next, running, unchecked, read] = [0, 0, 0, 0];
+    let [running, unchecked, read] = [0, 0, 0];
+    const inputs = new Inputs({
+      // one that failed would have ended those that came after it
+      ...{ count: this.#items.length, parallel, isJoined: !raises, pace: shared.pace },
+      plan: (index) => this.#plan(index),
+      entryOf: ({ digest }) => shared.journal.take(digest),
+      // what was ordered already is followed
+      earlier: async (plan, { order }) => (this.#settings.reuses && order === null ? plan.earlier() : null),
+      isOff: () => shared.off.aborted,
+      until: () => read + AHEAD_MAX,
+    });
     const isFull = (): boolean => running >= parallel || running + unchecked >= UNCHECKED_TIMES * parallel;
+    const place = async (): Promise<void> => {
+      let hasEnded = false;
+      const ended = (): void => {
+        // whether it failed is not known yet: then nothing more was to be ordered
+        if (hasEnded || raises) return;
+        hasEnded = true;
+        running--;
+        unchecked++;
+        fill();
+      };
+      try {
+        await this.#lease(shared, await inputs.next(), ended, (index) => resultOf(index));
+      } finally {
+        if (hasEnded) unchecked--;
+        else running--;
+      }
+    };
     const fill = (): void => {
-      while (!isFull() && next < this.#items.length && next < read + AHEAD_MAX && !shared.off.aborted) {
-        const index = next++;
-        let hasEnded = false;
+      while (!isFull() && inputs.hasMore && !shared.off.aborted) {
         running++;
-        const ended = (): void => {
-          // whether it failed is not known yet: then nothing more was to be ordered
-          if (hasEnded || raises) return;
-          hasEnded = true;
-          running--;
-          unchecked++;
-          fill();
-        };
-        const one = this.#one(shared, index, ended).finally(() => (hasEnded ? unchecked-- : running--));
-        results.set(index, one);
         begun.push(
-          one.then(
+          place().then(
             () => fill(),
             (error: unknown) => this.#end(error),
           ),
@@ -120,25 +144,54 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     };
     for (; read < this.#items.length; read++) {
       fill();
-      const one = results.get(read) ?? this.#ended.promise;
+      yield await Promise.race([resultOf(read).promise, this.#ended.promise]);
       results.delete(read);
-      yield await Promise.race([one, this.#ended.promise]);
     }
   }
 
-  async #one(shared: MapShared, index: number, ended: () => void): Promise<Mapped<T>> {
-    const input = this.#items[index]!;
-    const place = { index, input, isReused: false };
+  /** Those that are one lease. `ended` is called when nothing of it runs any more. */
+  async #lease(
+    shared: MapShared,
+    jobs: readonly Planned[],
+    ended: () => void,
+    resultOf: (index: number) => PromiseWithResolvers<Mapped<T>>,
+  ): Promise<void> {
+    const together =
+      jobs.length > 1
+        ? new Together(
+            shared,
+            jobs.flatMap(({ is }) => ("plan" in is ? [is.plan] : [])),
+          )
+        : null;
+    const open = new Set(jobs.keys());
+    const each = jobs.map(async (job, at) => {
+      const over = (): void => void (open.delete(at) && open.size === 0 && ended());
+      try {
+        resultOf(job.index).resolve(await this.#one(shared, job, together?.seat(at) ?? null, over));
+      } catch (error) {
+        resultOf(job.index).reject(error);
+        this.#end(error);
+      } finally {
+        together?.leave(at);
+      }
+    });
+    await Promise.all(each);
+  }
+
+  async #plan(index: number): Promise<MapPlan> {
+    const run = this.#each(this.#items[index]!, index);
+    assertTaken("map", run);
+    return this.#ways.plan(run);
+  }
+
+  async #one(shared: MapShared, { index, is }: Planned, seat: Seat | null, ended: () => void): Promise<Mapped<T>> {
+    const place = { index, input: this.#items[index]!, isReused: false };
     this.#tally.begins();
     try {
-      const run = this.#each(input, index);
-      assertTaken("map", run);
-      const plan = await this.#ways.plan(run);
-      const entry = shared.journal.take(plan.digest);
-      // what was ordered already is followed
-      const earlier = this.#settings.reuses && entry.order === null ? await plan.earlier() : null;
+      if ("error" in is) throw is.error;
+      const { plan, entry, earlier } = is;
       if (earlier) return this.#mapped({ ...place, isReused: true }, { result: earlier, isEarlier: true }, shared);
-      const ran = await new MapTask(shared, plan, entry).run(this.#settings.retries, ended);
+      const ran = await new MapTask(shared, plan, entry, seat ?? ownSeat(shared, plan)).run(this.#settings.retries, ended);
       return this.#mapped(place, ran, shared);
     } catch (error) {
       if (endsAll(error) || shared.off.aborted) throw error;
@@ -191,7 +244,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
       return batch;
     };
     return {
-      ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed, tries: new Tries() },
+      ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed, tries: new Tries(), pace: new Pace() },
       batchOf: async (account) => {
         if (account === null || this.#settings.budgetNanos === null || !this.#settings.holdsOnce) return null;
         // without it none of them can be ordered

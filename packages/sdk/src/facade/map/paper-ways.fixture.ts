@@ -5,7 +5,8 @@ import type { Job } from "../job.ts";
 import type { JobResult } from "../job-result.ts";
 import type { RunInput } from "../run-input.ts";
 import type { JournalPlace } from "./journal.ts";
-import type { MapOrder, MapPlan, MapWays } from "./ways.ts";
+import { RunsTaken, partJob } from "./parts.ts";
+import type { Followable, MapOrder, MapPlan, MapWays } from "./ways.ts";
 
 const HEX = 64;
 const idOf = (number: number): string => number.toString(16).padStart(HEX, "0");
@@ -14,6 +15,8 @@ export const digestOf = (work: string): string => Buffer.from(work).toString("he
 
 interface Lease {
   work: string;
+  /** Of a lease of several runs: the work of each, and what takes what they leave. */
+  runs?: { works: string[]; taken: RunsTaken };
   holdNanos: bigint;
   end: PromiseWithResolvers<JobResult>;
 }
@@ -53,6 +56,12 @@ export class PaperWays implements MapWays {
   checks: ((order: string) => Promise<void>) | null = null;
   /** What work came to, as an earlier receipt proves. */
   earlier: (work: string) => JobResult | null = () => null;
+  /** Of what kind work is that can be one lease; null: none can. */
+  kind: string | null = null;
+  /** How many runs of a lease are done before it ends, and as what it ends; null of the number: nobody knows. Null: all are. */
+  cuts: (works: readonly string[]) => { done: number | null; reason: EndReason } | null = () => null;
+  /** What was one lease. */
+  readonly together: string[][] = [];
   #ids = 0;
 
   now = (): number => 0;
@@ -65,17 +74,58 @@ export class PaperWays implements MapWays {
     this.batches.push(`open ${budgetNanos}`);
     return idOf(++this.#ids);
   };
+  orderTogether = async (plans: readonly MapPlan[], { holdNanos, onSigned }: MapOrder): Promise<Followable[]> => {
+    const works = plans.map((plan) => this.#works.get(plan)!);
+    const order = idOf(++this.#ids);
+    await onSigned(order);
+    const broken = this.breaks?.(works.join("+"));
+    if (broken) throw broken;
+    this.ordered.push(...works);
+    this.together.push(works);
+    const taken = new RunsTaken(works.length, new Map());
+    this.leases.set(order, { work: works.join("\n"), runs: { works, taken }, holdNanos, end: Promise.withResolvers<JobResult>() });
+    this.#begins(order, holdNanos);
+    if (works.every((work) => this.comesTo(work) !== null)) setImmediate(() => this.endAll(order));
+    await this.answers?.();
+    const job = this.#job(order);
+    return works.map((_, index) => partJob(job, index, works.length, taken));
+  };
+
+  /** A lease of several runs ends as each of them does, or as it is cut. */
+  endAll(order: string): void {
+    const { runs, work, end } = this.leases.get(order)!;
+    const { works, taken } = runs!;
+    const cut = this.cuts(works) ?? { done: works.length, reason: "completed" as const };
+    const came = works.slice(0, cut.done ?? 0).map((each) => ({ each, ...this.comesTo(each) }));
+    const list = came.map(({ each, exitCode = 0, dueNanos = 1n }) => ({
+      ...{ ending: "exit" as const, exitCode, fuel: dueNanos.toString(), memoryHash: null },
+      ...{ stdoutBytes: each.length + 1, stdoutDigest: idOf(0), stderrBytes: 0, stderrDigest: idOf(0) },
+    }));
+    taken.ends = cut.done === null ? null : list;
+    const due = list.reduce((sum, { fuel }) => sum + BigInt(fuel), 0n);
+    const whole = resultOf(order, work, cut.reason, 0, due);
+    end.resolve({ ...whole, bill: { ...whole.bill, billableFuel: due } });
+  }
+
   closeBatch = async (): Promise<void> => void this.batches.push("close");
 
   plan = async ({ args = [], budget = 10n, out }: RunInput): Promise<MapPlan> => {
     const work = args.join(" ");
-    return {
-      ...{ digest: digestOf(work), budgetNanos: BigInt(budget), account: "a", out: out ?? null },
+    const joins =
+      this.kind === null ? null : { kind: this.kind, bytes: 1, bytesMax: 1_000, ms: 1e6, fuel: 10n ** 18n, costNanos: BigInt(budget) };
+    const plan: MapPlan = {
+      ...{ digest: digestOf(work), budgetNanos: BigInt(budget), account: "a", out: out ?? null, joins },
       order: (how) => this.#order(work, how),
       earlier: async () => this.earlier(work),
-      follow: async (lease) => this.#job(lease),
+      follow: async (lease, run) => {
+        const { runs } = this.leases.get(lease)!;
+        return run === null || !runs ? this.#job(lease) : partJob(this.#job(lease), run, runs.works.length, runs.taken);
+      },
     };
+    this.#works.set(plan, work);
+    return plan;
   };
+  readonly #works = new WeakMap<MapPlan, string>();
 
   end(order: string, { reason = "completed", exitCode = 0, dueNanos = 1n }: NonNullable<ReturnType<PaperWays["comesTo"]>>): void {
     const { work, end } = this.leases.get(order)!;
@@ -90,14 +140,18 @@ export class PaperWays implements MapWays {
     this.ordered.push(work);
     this.leases.set(order, { work, holdNanos, end: Promise.withResolvers<JobResult>() });
     const comes = this.comesTo(work);
+    this.#begins(order, holdNanos);
+    if (comes) setImmediate(() => this.end(order, comes));
+    await this.answers?.();
+    return this.#job(order);
+  }
+
+  #begins(order: string, holdNanos: bigint): void {
     const running = [...this.leases].filter(([id]) => this.#running.has(id));
     this.#running.add(order);
     this.atOnceMax = Math.max(this.atOnceMax, running.length + 1);
     const held = running.reduce((sum, [, lease]) => sum + lease.holdNanos, holdNanos);
     if (held > this.heldMaxNanos) this.heldMaxNanos = held;
-    if (comes) setImmediate(() => this.end(order, comes));
-    await this.answers?.();
-    return this.#job(order);
   }
 
   readonly #running = new Set<string>();
@@ -109,7 +163,9 @@ export class PaperWays implements MapWays {
     const result = Promise.race([checked, off.promise]).finally(() => this.#running.delete(order));
     result.catch(() => {});
     const stop = async (): Promise<string> => (this.end(order, { reason: "customer-stop" }), "withdrawn");
-    const ended = end.promise.then(({ end: { reason } }) => ({ end: { reason } }));
+    const ended = end.promise.then(({ end: { reason }, bill: { dueNanos } }) => ({
+      end: { reason, billableMs: 1, billableFuel: "1", dueNanos: dueNanos.toString() },
+    }));
     return { lease: order, isThere: this.isThere, result, ended, stop, detach: () => off.reject(new LetGo("let go")) } as unknown as Job;
   }
 }

@@ -6,13 +6,14 @@
 import type { EndReason } from "@xenoservers/market";
 import { isWorthRetrying } from "../../worth-retrying.ts";
 import { LeftUndoneError, MarketError } from "../../errors.ts";
-import type { Job } from "../job.ts";
 import type { JobResult } from "../job-result.ts";
 import type { MapBudget } from "./budget.ts";
 import type { Followed } from "./followed.ts";
 import type { JournalEntry, MapJournal } from "./journal.ts";
 import type { Tries } from "./tries.ts";
-import type { MapPlan, MapWays } from "./ways.ts";
+import type { Pace } from "./pace.ts";
+import type { Seat } from "./seats.ts";
+import { ApartError, type Followable, type MapPlan, type MapWays } from "./ways.ts";
 
 /** All jobs of a map share it. */
 export interface MapShared {
@@ -25,6 +26,7 @@ export interface MapShared {
   off: AbortSignal;
   followed: Followed;
   tries: Tries;
+  pace: Pace;
 }
 
 export interface Ran {
@@ -39,6 +41,7 @@ export class MapTask {
   readonly #shared: MapShared;
   readonly #plan: MapPlan;
   readonly #entry: JournalEntry;
+  readonly #seat: Seat;
   /** What of the budget is held for it. */
   #heldNanos = 0n;
   /** As what its order was counted when nothing was held for it any more; null: it was not. */
@@ -46,10 +49,11 @@ export class MapTask {
   /** The order that this call has signed last: no earlier one's. */
   #signed: string | null = null;
 
-  constructor(shared: MapShared, plan: MapPlan, entry: JournalEntry) {
+  constructor(shared: MapShared, plan: MapPlan, entry: JournalEntry, seat: Seat) {
     this.#shared = shared;
     this.#plan = plan;
     this.#entry = entry;
+    this.#seat = seat;
   }
 
   /**
@@ -68,9 +72,17 @@ export class MapTask {
             if (!goesOn(reason, isEarlier)) ended();
           }),
         );
+        if (isLeftOut(ran.result) && !this.#isOff) {
+          if (ran.result.run?.state === "apart") this.#seat.alone();
+          continue;
+        }
         if (!goesOn(ran.result.end.reason, ran.isEarlier)) return ran;
         if (!ran.isEarlier) left--;
       } catch (error) {
+        if (error instanceof ApartError && !this.#isOff) {
+          this.#seat.alone();
+          continue;
+        }
         // what is missing may be held for others of this map
         if (!this.#isOff && lacksFunds(error) && (await this.#shared.tries.oneIsOver())) continue;
         if (!(left > 0 && error instanceof MarketError && error.retryable) || error instanceof LeftUndoneError || this.#isOff) throw error;
@@ -92,14 +104,14 @@ export class MapTask {
     const isHere = kept !== null && (kept.files.length === 0 || this.#entry.out === this.#plan.out);
     if (isHere) return { ...kept, verification: await ways.verify(kept.lease) };
     if (lease === null) throw new LeftUndoneError("its result is not kept here any more, nor which lease it was");
-    return this.#shared.followed.result(await this.#plan.follow(lease), true);
+    return this.#shared.followed.result(await this.#plan.follow(lease, this.#entry.run), true);
   }
 
   async #try(placed: () => void, ended: (reason: EndReason, isEarlier: boolean) => void): Promise<Ran> {
     try {
       const earlier = await this.#underWay();
       const isEarlier = earlier !== null && this.#entry.order !== this.#signed;
-      const job = earlier === null ? await this.#order() : await this.#plan.follow(earlier);
+      const job = earlier === null ? await this.#order() : await this.#plan.follow(earlier, this.#entry.run);
       this.#entry.lease = job.lease;
       placed();
       void job.ended.then(
@@ -138,19 +150,18 @@ export class MapTask {
     [this.#heldNanos, this.#countedNanos] = [heldNanos, null];
   }
 
-  async #order(): Promise<Job> {
-    const { budget, journal, off } = this.#shared;
-    const { budgetNanos, account } = this.#plan;
-    const batch = await this.#shared.batchOf(account);
-    if (!(await budget.hold(budgetNanos)))
-      throw new LeftUndoneError("the budget for all is used up: what is left of it is less than one job may cost");
-    [this.#heldNanos, this.#countedNanos] = [budgetNanos, null];
+  async #order(): Promise<Followable> {
+    const { journal, off } = this.#shared;
+    const batch = await this.#shared.batchOf(this.#plan.account);
+    const holdNanos = await this.#seat.hold();
+    if (holdNanos === null) throw new LeftUndoneError("the budget for all is used up: what is left of it is less than one job may cost");
+    [this.#heldNanos, this.#countedNanos] = [holdNanos, null];
     if (off.aborted) throw new LeftUndoneError("it was not ordered: the map was called off");
-    return this.#plan.order({
-      ...{ holdNanos: budgetNanos, batch, signal: off },
-      onSigned: async (order) => {
+    return this.#seat.order({
+      ...{ holdNanos, batch, signal: off },
+      onSigned: async (order, run) => {
         this.#signed = order;
-        Object.assign(this.#entry, { order, lease: null, holdNanos: budgetNanos.toString() });
+        Object.assign(this.#entry, { order, lease: null, run, holdNanos: holdNanos.toString() });
         await journal.save(this.#entry);
       },
     });
@@ -161,10 +172,10 @@ export class MapTask {
     const { dueNanos } = result.bill;
     this.#settle(dueNanos);
     const paidNanos = (BigInt(this.#entry.paidNanos) + dueNanos).toString();
-    if (isFinal(result.end.reason)) {
+    if (isFinal(result.end.reason) && !isLeftOut(result)) {
       await journal.keep(this.#entry, result);
       Object.assign(this.#entry, { lease: result.lease, paidNanos, isOver: true, out: this.#plan.out });
-    } else Object.assign(this.#entry, { order: null, lease: null, holdNanos: "0", paidNanos });
+    } else Object.assign(this.#entry, { order: null, lease: null, run: null, holdNanos: "0", paidNanos });
     await journal.save(this.#entry);
   }
 
@@ -176,7 +187,8 @@ export class MapTask {
       return this.#forget();
     }
     const due = this.#entry.lease === null ? null : await ways.dueOf(this.#entry.lease).catch(() => null);
-    if (due !== null) this.#settle(due);
+    // of a lease of several runs its part is not known: it is no more than what is held for it
+    if (due !== null) this.#settle(this.#entry.run === null || due < this.#heldNanos ? due : this.#heldNanos);
     await journal.save(this.#entry);
   }
 
@@ -198,7 +210,7 @@ export class MapTask {
 
   async #forget(): Promise<void> {
     if (this.#entry.order === null) return;
-    Object.assign(this.#entry, { order: null, lease: null, holdNanos: "0" });
+    Object.assign(this.#entry, { order: null, lease: null, run: null, holdNanos: "0" });
     await this.#shared.journal.save(this.#entry);
   }
 
@@ -208,6 +220,9 @@ export class MapTask {
     [this.#heldNanos, this.#countedNanos] = [0n, paidNanos];
   }
 }
+
+/** It was not done in a lease of several runs, and has come to nothing of its own. */
+const isLeftOut = ({ run }: JobResult): boolean => run?.state === "anew" || run?.state === "apart";
 
 /** It ran to an end that a later call need not try again. */
 const isFinal = (reason: EndReason): boolean => !isWorthRetrying(reason) && reason !== "customer-stop";

@@ -36,7 +36,7 @@ export function machineGuests(crypto: Crypto, vms: VmDriver): GuestDriver {
     name: "qemu",
     engine: vms.engine,
     sandbox: { strength: "strong", why: "" },
-    capabilities: { console, network, breakpoints, snapshots: true, screens: vms.screens, images: true, filesInMemory: false },
+    capabilities: { console, network, breakpoints, snapshots: true, screens: vms.screens, runs: false, images: true, filesInMemory: false },
     assurances,
     holds: vms.holds,
     offered: () => ({ accel: vms.accel, vmScore: vms.score, limits: vms.limits, vmEngine: vms.engine }),

@@ -166,6 +166,7 @@ export function createSimDriver(timers: Timers): SimDriver {
 
   const engine: WasmDriver = {
     engine: "sim-1",
+    doesRuns: false,
     sandbox: { strength: "strong", why: "", without: "", holds: ["seccomp"] },
     hasRuntime: () => false,
     monotonicMs: () => timers.now(),

@@ -22,7 +22,8 @@ import {
   type WorkersOptions,
 } from "@xenoservers/guests";
 import type { Hold } from "@xenoservers/market";
-import { jobMisfit } from "@xenoservers/protocol";
+import { RUNS_FILE, jobMisfit, runSeedOf } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { GuestToken, RunningGuest } from "../driver.ts";
 import { holdsOf } from "../holds.ts";
 import { RefusedJob } from "../refused.ts";
@@ -81,6 +82,12 @@ function breakpointsOf(
   return { kind, from, step, index };
 }
 
+function runsOf({ runs, seed }: PreparedJob["spec"]): Pick<WorkerJob, "runs"> {
+  if (!runs) return {};
+  const list = runs.map(({ args, env, stdin }, index) => ({ args, env, stdin, seed: runSeedOf(nodeCrypto, seed, index) }));
+  return { runs: { list, file: RUNS_FILE } };
+}
+
 /** What a guest process is told of its job; `module`: where the module lies, and in what form. */
 const workerJobOf = (
   { spec, inputs, fuelMax, runMsMax, breakpoints }: PreparedJob,
@@ -100,6 +107,7 @@ const workerJobOf = (
   diskMibMax: spec.diskMibMax,
   outputMibMax: spec.outputMibMax,
   fuelMax: fuelMax.toString(),
+  ...runsOf(spec),
   runMsMax,
   breakpoints: breakpointsOf(breakpoints, spec),
 });
@@ -141,6 +149,7 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
 
   return {
     engine: ENGINE_VERSION,
+    doesRuns: true,
     sandbox: { strength: sandbox.strength, why: sandbox.why, without: withoutWords(sandbox), holds: holdsIn(sandbox) },
     hasRuntime: (digest) => runtimes.has(digest),
     monotonicMs,
@@ -155,7 +164,8 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
       const { copy } = worker;
       const isCompiled = worker.compiled === job.spec.module;
       const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
-      const files = new Set([job.spec.stdin, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
+      const read = [job.spec.stdin, ...(job.spec.runs ?? []).map(({ stdin }) => stdin)];
+      const files = new Set([...read, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
       if (!runtime && copy === null && !isCompiled) files.add(job.spec.module);
       if (breakpoints?.kind === "segment") for (const { digest } of breakpoints.pieces) files.add(digest);
       const discard = async (): Promise<void> => {

@@ -29,6 +29,8 @@ export interface PreparedJob {
 
 export interface WasmDriver {
   readonly engine: string;
+  /** Whether it does jobs of several runs. */
+  readonly doesRuns: boolean;
   /** `without`: what does not hold its guests here although it is strong, in words; empty where all does. */
   readonly sandbox: { strength: "strong" | "weak"; why: string; without: string; holds: readonly Hold[] };
   /** Whether the server itself has these bytes (an interpreter), so that nobody has to send them. */

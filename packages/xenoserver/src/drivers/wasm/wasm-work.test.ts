@@ -8,7 +8,7 @@ import { orderedFor } from "../../testing/ordered.ts";
 import type { WasmJob } from "../work.ts";
 import { jobProblem, neededForJob } from "./wasm-work.ts";
 
-const driver = { engine: "sim-1", hasRuntime: () => false };
+const driver = { engine: "sim-1", doesRuns: true, hasRuntime: () => false };
 const fake = fakeJob(["run"]);
 
 function problem(part: Omit<Segment, "upTo">, fuelMax: string): string | null {
@@ -36,12 +36,12 @@ it("asks for every blob that is not here, each at the size that was said", () =>
   expect(needed.map(({ size }) => size)).toEqual([6, 0, 5]);
 });
 
-function wholeProblem(over: Partial<JobSpec>, brought: Partial<WasmJob> = {}): string | null {
+function wholeProblem(over: Partial<JobSpec>, brought: Partial<WasmJob> = {}, by = driver): string | null {
   const job = { ...fake.job, ...brought, segment: null };
   const inputs = toHex(nodeCrypto.sha256(canonicalBytes(job.inputs as unknown as Json)));
   const spec = { ...fake.job.spec, stdin: "33".repeat(32), inputs, ...over };
   const ordered = orderedFor({ jobHash: jobHashOf(nodeCrypto, spec), segment: false, judges: null, fuelMax: spec.fuelMax });
-  return jobProblem(nodeCrypto, driver, ordered, { ...job, spec });
+  return jobProblem(nodeCrypto, by, ordered, { ...job, spec });
 }
 
 it("takes what its customer was told fits, and says in words what does not", () => {
@@ -66,6 +66,20 @@ it("refuses a module whose making costs all the fuel that the lease pays for, un
   const price = preparationFuel(moduleSize);
   expect(of(price, null)).toContain("making the module ready takes 0.26 Gfuel");
   expect([of(price + 1n, null), of(1n, "44".repeat(32)), of(1n, null, { ...driver, hasRuntime: () => true })]).toEqual([null, null, null]);
+});
+
+it("takes a job of several runs where it does such, asks for what each reads, and runs no segment of it", () => {
+  const run = { args: ["a"], env: [], stdin: "44".repeat(32), stdinSize: 3 };
+  const over = { args: [], env: [], runs: [run, { ...run, stdin: "55".repeat(32), stdinSize: 4 }] };
+  expect(wholeProblem(over)).toBeNull();
+  expect(wholeProblem(over, {}, { ...driver, doesRuns: false })).toBe("this server does no jobs of several runs");
+  const spec = { ...fake.job.spec, ...over };
+  expect(neededForJob({ ...fake.job, spec }, driver).map(({ size }) => size)).toEqual([6, 0, 3, 4]);
+  const segment: Segment = { from: null, step: "1000", index: 1, upTo: null };
+  const jobHash = segmentHashOf(nodeCrypto, jobHashOf(nodeCrypto, spec), segment);
+  const ordered = orderedFor({ jobHash, segment: true, fuelMax: "1000" });
+  const part = { ...fake.job, spec, segment: { segment, pieces: [] } };
+  expect(jobProblem(nodeCrypto, driver, ordered, part)).toBe("a job of several runs has no segments");
 });
 
 it("refuses a text that no order can have been signed over, and does not stumble", () => {

@@ -25,7 +25,8 @@ export function neededForJob(
     entry.kind === "file" ? [{ digest: entry.digest, size: entry.size }] : [],
   );
   const module = driver.hasRuntime(spec.module) ? [] : [{ digest: spec.module, size: moduleSize }];
-  return [...module, { digest: spec.stdin, size: stdinSize }, ...files, ...(segment?.pieces ?? [])];
+  const read = (spec.runs ?? []).map((run): NeededBlob => ({ digest: run.stdin, size: run.stdinSize }));
+  return [...module, { digest: spec.stdin, size: stdinSize }, ...read, ...files, ...(segment?.pieces ?? [])];
 }
 
 /** One step of fuel, no more: the first segment begins with the job, every other from a state. */
@@ -44,7 +45,7 @@ function isOrdered(crypto: Crypto, { jobHash, segment: isSegment }: Payload<"ord
 /** Why the job is not the one that this lease is for, or cannot be run in it, in words; null when it can. */
 export function jobProblem(
   crypto: Crypto,
-  driver: Pick<WasmDriver, "engine" | "hasRuntime">,
+  driver: Pick<WasmDriver, "engine" | "doesRuns" | "hasRuntime">,
   { po: { resources, fuelMax }, order }: Ordered,
   job: WasmJob,
 ): string | null {
@@ -54,8 +55,10 @@ export function jobProblem(
   const bytes = neededForJob(job, driver).reduce((sum, { size }) => sum + size, 0);
   const wrong = firstProblem([
     [segment === null || isPaidFor(segment.segment, fuelMax), "the lease does not pay for the fuel of this segment"],
+    [segment === null || spec.runs === undefined, "a job of several runs has no segments"],
     [from === null || segment?.pieces.some(({ digest }) => digest === from) === true, "the state's manifest is missing"],
     [spec.engine === driver.engine, `this server's engine is ${driver.engine}`],
+    [driver.doesRuns || spec.runs === undefined, "this server does no jobs of several runs"],
     [segment !== null || BigInt(order.fuelMax) <= BigInt(spec.fuelMax), "more fuel is ordered than the job may use"],
     [spec.memoryMibMax <= resources.memoryMib, "the job may use more memory than the lease has"],
     [spec.diskMibMax <= resources.diskMib, "the job may use more disk than the lease has"],

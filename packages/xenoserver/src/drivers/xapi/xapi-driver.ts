@@ -278,6 +278,7 @@ export function xapiGuests(options: XapiDriverOptions): XapiDriver {
       breakpoints,
       snapshots: true,
       screens: true,
+      runs: false,
       images: false,
       filesInMemory: false,
     },

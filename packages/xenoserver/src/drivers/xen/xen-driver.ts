@@ -142,7 +142,7 @@ export async function createXenDriver(options: XenDriverOptions): Promise<GuestD
     sandbox: { strength: "strong", why: "" },
     capabilities: {
       ...{ console, network: network && card !== null, breakpoints },
-      ...{ snapshots: true, screens: emulates, images: false, filesInMemory: false },
+      ...{ snapshots: true, screens: emulates, runs: false, images: false, filesInMemory: false },
     },
     assurances,
     holds: [],
