@@ -45,7 +45,7 @@ async function given(dom0: ServedDom0, { going }: Rented): Promise<void> {
 
 /** What the server wrote for a lease's domain, with its files, for bare `xl` to make as often as it is asked to. */
 async function kept(dom0: ServedDom0): Promise<void> {
-  await dom0.sh(`mkdir -p ${BARE} && cfg=$(find ${DATA} -name domain.cfg) && cp "$cfg" ${BARE}/as-leased
+  await dom0.sh(`mkdir -p ${BARE} && cfg=$(ls -t $(find ${DATA} -name domain.cfg) | head -n 1) && cp "$cfg" ${BARE}/as-leased
     for key in kernel ramdisk; do
       cp "$(sed -n "s/^$key=\\"\\(.*\\)\\"/\\1/p" "$cfg")" ${BARE}/$key && sed -i "s|^$key=.*|$key=\\"${BARE}/$key\\"|" ${BARE}/as-leased
     done`);
