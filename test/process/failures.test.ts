@@ -174,8 +174,13 @@ describe("what a newer xeno wrote", () => {
       () => ["broker", "backup", at("newer/file"), "--data", at("newer/broker")],
       /as this xeno knows them.*: upgrade/,
     ],
-    ["a server's identity", "server/server-identity.json", ({ server }) => ["serve", "--data", server], /written by a newer xeno: upgrade/],
-    ["a customer's keys", "home/config/contexts.json", () => ["ps"], /written by a newer xeno: upgrade/],
+    [
+      "a server's identity",
+      "server/server-identity.json",
+      ({ server }) => ["serve", "--data", server],
+      /written by another version of xeno: use that one/,
+    ],
+    ["a customer's keys", "home/config/contexts.json", () => ["ps"], /written by another version of xeno: use that one/],
   ])("is not read as if it were this one's: %s", async (_what, file, verb, says) => {
     const where = await kept("newer");
     await mkdir(at("newer/broker"), { recursive: true });
