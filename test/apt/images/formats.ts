@@ -12,8 +12,6 @@ const CUT = "the kernel keeps 32 bits of it, and so the file becomes somebody el
 const LATE = "squashfs keeps 32 bits, up to 2106";
 const LIBARCHIVE = "it knows only the other way to write attributes; libarchive writes both";
 const LIBARCHIVE_ALONE = ['f xattrs: {"user.ab":"\\u0000ÿ","user.c":"3"}, {"user.c":"3"}'];
-const ACCESS = "squashfs has no access lists: the mode is what counts";
-const ACCESS_ALONE = [`f xattrs: {}, ${JSON.stringify({ "system.posix_acl_access": ACL })}`];
 /** Of newuidmap. */
 const CAPABILITY = "\x01\0\0\x02\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
@@ -346,8 +344,6 @@ export const FIELDS: readonly Row[] = [
   },
   {
     what: "access lists, as attributes",
-    podman: [ACCESS, ACCESS_ALONE],
-    umoci: [ACCESS, ACCESS_ALONE],
     layers: plain(tar(file("f", "1", { mode: 0o674, xattrs: [["system.posix_acl_access", ACL]] }))),
   },
   {
