@@ -4,11 +4,16 @@
  * same: so after an end whose fuel is not exact nothing follows.
  */
 import { notesOf, type Ending, type Finished, type Job } from "./machine.ts";
+import { PAGE_BYTES } from "./memory-hash.ts";
 import { preparationFuel } from "./preparation.ts";
 import { runJob } from "./run.ts";
 
-/** What it costs to begin another run: an instance, its memory and files. So one that was begun has always used something. */
+/** What it costs to begin another run: an instance and its files. So one that was begun has always used something. */
 export const RUN_FUEL = 4_000_000n;
+/** One job's memory is looked through at its end for nothing, as much as any may have; all runs together have that much. */
+const FREE_PAGES = 65_536;
+/** To look through one page more, 15 to 45 microseconds. It is paid as the next run begins, which is refused if that is too much. */
+const PAGE_FUEL = 200_000n;
 
 /** What an end of one run means for the others. `next`: they follow. `last`: it counts, and none follows. `cut`: it does not count. */
 const FOLLOWS: Readonly<Record<Ending["kind"], "next" | "last" | "cut">> = {
@@ -64,6 +69,7 @@ interface Did {
   memoryHash: Uint8Array | null;
   stdoutBytes: number;
   stderrBytes: number;
+  memoryPages: number;
   /** All that it left is kept. */
   isKept: boolean;
 }
@@ -82,8 +88,13 @@ function runOne(job: Job, left: Left, keep: (finished: Finished) => boolean, inv
   const finished = runJob(own, invoke);
   const { ending, isHalf, fuel, memoryHash } = finished;
   const isKept = FOLLOWS[ending.kind] !== "cut" && keep(finished);
-  return { ending, isHalf, fuel, memoryHash, isKept, stdoutBytes: printed.stdout, stderrBytes: printed.stderr };
+  const memoryPages = finished.memoryBytes / PAGE_BYTES;
+  return { ending, isHalf, fuel, memoryHash, memoryPages, isKept, stdoutBytes: printed.stdout, stderrBytes: printed.stderr };
 }
+
+/** Of those beyond what is free, what `more` cost after `before`. */
+const pageFuel = (before: number, more: number): bigint =>
+  PAGE_FUEL * BigInt(Math.max(0, before + more - FREE_PAGES) - Math.max(0, before - FREE_PAGES));
 
 /** Null where one has none. */
 function hashOf(hashes: readonly (Uint8Array | null)[], sha256: Job["sha256"]): Uint8Array | null {
@@ -94,7 +105,7 @@ function hashOf(hashes: readonly (Uint8Array | null)[], sha256: Job["sha256"]): 
 export function runJobs({ jobs, fuelMax, streamBytesMax, keep }: Runs, invoke: Parameters<typeof runJob>[1]): RunsFinished {
   const done: RunDone[] = [];
   const hashes: (Uint8Array | null)[] = [];
-  let [fuel, streamed, counted] = [0n, 0, 0n];
+  let [fuel, streamed, counted, pages] = [0n, 0, 0n, 0];
   let sha256: Job["sha256"] = (bytes) => bytes;
   const over = (ending: Ending): RunsFinished => ({ ending, fuel, memoryHash: hashOf(hashes, sha256), done });
   for (const [index, jobOf] of jobs.entries()) {
@@ -102,7 +113,7 @@ export function runJobs({ jobs, fuelMax, streamBytesMax, keep }: Runs, invoke: P
     ({ sha256 } = job);
     if (index === 0 && job.comesWithEngine !== true) fuel += preparationFuel(notesOf(job.module).madeFrom);
     fuel += RUN_FUEL;
-    if (fuel >= fuelMax) return over({ kind: "fuel-limit" });
+    if (fuel >= fuelMax) return { ...over({ kind: "fuel-limit" }), fuel: fuelMax };
     const left: Left = { fuelMax: fuelMax - fuel, streamBytesMax: streamBytesMax - streamed };
     const did = runOne(job, left, (finished) => keep(index, finished), invoke);
     const { ending, memoryHash, stdoutBytes, stderrBytes } = did;
@@ -115,7 +126,9 @@ export function runJobs({ jobs, fuelMax, streamBytesMax, keep }: Runs, invoke: P
     if (!did.isKept) return over({ kind: "output-limit" });
     done.push({ ending, fuel: fuel - counted, memoryHash, stdoutBytes, stderrBytes });
     counted = fuel;
-    if (FOLLOWS[ending.kind] === "last") break;
+    if (FOLLOWS[ending.kind] === "last" || index === jobs.length - 1) break;
+    fuel += pageFuel(pages, did.memoryPages);
+    pages += did.memoryPages;
   }
   return over(BY_ITSELF);
 }
