@@ -26,6 +26,7 @@ function channelOf(): { channel: Channel; sent: ChannelHeader[]; take(): Promise
 function requestsOf(channel: Channel, controls: Partial<GuestControls> | null, isPaused = false): VmRequests {
   return new VmRequests(channel, {
     capabilities: { console: true, snapshots: true },
+    begun: () => null,
     isPaused: () => isPaused,
     guest: () => (controls ? ({ controls } as RunningGuest) : null),
     pause: async () => {},

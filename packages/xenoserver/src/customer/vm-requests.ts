@@ -17,6 +17,8 @@ export interface VmRequestsHost {
   /** Of the lease's driver. */
   capabilities: Pick<Capabilities, "console" | "snapshots">;
   guest(): RunningGuest | null;
+  /** Where its guest begins, or is looked for after a restart of this server: resolves once it can be asked something, or never will. */
+  begun(): Promise<void> | null;
   /** Whether its customer has stopped its clock. */
   isPaused(): boolean;
   /** Stops the clock of the guest, not of the lease: the machine stays reserved. */
@@ -48,7 +50,11 @@ export class VmRequests {
     this.#host = host;
   }
 
+  /** What comes while the guest begins waits in the channel, whose window bounds it. */
   async receive(header: VmHeader, body: Uint8Array): Promise<void> {
+    const begun = this.#host.begun();
+    if (begun) await begun;
+    if (this.#isClosed) return;
     switch (header.t) {
       case "input":
         return this.#controls().input(body);

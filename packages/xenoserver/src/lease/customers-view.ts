@@ -47,6 +47,7 @@ export function customersView(ctx: LeaseContext, { clock, intake, guestRun, hand
         const stage = ctx.stage();
         return stage.is === "running" ? stage.guest : null;
       },
+      begun: () => ctx.begun(),
       isPaused: () => record.pausedByCustomer,
       pause: () => clock.hold(true),
       resume: () => clock.hold(false),

@@ -17,6 +17,8 @@ export interface LeaseContext {
   stage(): Stage;
   /** False where the stage ignores the event. */
   move(event: StageEvent): boolean;
+  /** Of a lease that begins: resolves once its guest runs, or will not. */
+  begun(): Promise<void> | null;
   save(): Promise<void>;
   /** Work that nobody waits for: what goes wrong in it is told to the owner, and the daemon lives on. */
   apart(work: Promise<unknown>): void;

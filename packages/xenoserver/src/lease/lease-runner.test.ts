@@ -4,7 +4,7 @@ import { Random, SimClock } from "@xenoservers/testkit";
 import { isOfKind, serverIdOf, type Kind, type Payload } from "@xenoservers/protocol";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { judge } from "@xenoservers/verify";
-import type { GuestDriver, RunningGuest } from "../drivers/driver.ts";
+import type { GuestControls, GuestDriver, RunningGuest } from "../drivers/driver.ts";
 import { FakeCustomer, fakeJob, type FakeJob, type Manner } from "../testing/fake-customer.ts";
 import { FakeMarket, TIMINGS } from "../testing/fake-market.ts";
 import { TestServer } from "../testing/test-server.ts";
@@ -46,7 +46,13 @@ function slowly(driver: GuestDriver): GuestDriver {
   };
   return {
     ...driver,
-    adopt: (token, job) => (lost-- > 0 ? Promise.reject(new Error("the toolstack does not answer")) : driver.adopt(token, job)),
+    capabilities: { ...driver.capabilities, console: true },
+    async adopt(token, job) {
+      if (lost-- > 0) throw new Error("the toolstack does not answer");
+      const guest = await driver.adopt(token, job);
+      const reboot = async (): Promise<void> => void did.push("reboot");
+      return guest && { ...guest, controls: { reboot } as Partial<GuestControls> as GuestControls };
+    },
     async prepare(job) {
       // as a builder of a layer that hangs
       if (slow === "making")
@@ -226,6 +232,23 @@ describe("a guest that an earlier daemon began, and that is not found at once", 
     await until(() => test.stage(lease) === "over");
     expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
     expect(test.said("the guest was not found again")).toHaveLength(3);
+  });
+
+  it.each([
+    ["is found", 3, true, ["reboot"]],
+    ["never is", Number.POSITIVE_INFINITY, false, []],
+  ])("has its customer's words wait until it %s", async (_, times, ok, done) => {
+    const lease = await begin(fakeJob(["run", 600_000, 0, "x"]));
+    await until(() => test.stage(lease) === "running");
+    lost = times;
+    await test.restart();
+    const customer = new FakeCustomer(market, lease, null);
+    void customer.attach();
+    await until(() => customer.channel !== null);
+    void customer.channel?.send({ t: "ask", id: 1, what: "reboot" }, Buffer.from("null"));
+    await until(() => customer.of("answer").length > 0);
+    expect(customer.of("answer")).toEqual([{ t: "answer", id: 1, ok }]);
+    expect(did.filter((what) => what === "reboot")).toEqual(done);
   });
 
   it("costs its customer nothing where it is never found, and its room is given back", async () => {

@@ -56,6 +56,8 @@ export class LeaseRunner implements LeaseContext {
   readonly #hearing: Hearing;
   readonly #retention = new Retention(this, () => this.#forget());
   #stage: Stage;
+  /** Of a lease that begins, for those who wait for its guest. */
+  #beginning: PromiseWithResolvers<void> | null = null;
 
   constructor(world: RunnerWorld, record: LeaseRecord) {
     this.world = world;
@@ -114,8 +116,14 @@ export class LeaseRunner implements LeaseContext {
     const before = this.#stage.is;
     this.#stage = stage;
     if (before === "preparing" && stage.is !== "beginning") this.#guestRun.callOff();
+    if (before === "beginning") this.#beginning?.resolve();
     return true;
   };
+
+  begun(): Promise<void> | null {
+    if (this.#stage.is !== "beginning") return null;
+    return (this.#beginning ??= Promise.withResolvers()).promise;
+  }
 
   save(): Promise<void> {
     this.#keptBytes = null;
