@@ -1,4 +1,5 @@
 /** `npm run bench -- [NAME]`: figures as JSON lines; exits 1 where a bar is missed. */
+import { again } from "./again.ts";
 import { collusion } from "./collusion.ts";
 import { commandLine } from "./command.ts";
 import { court } from "./court.ts";
@@ -34,6 +35,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   relay,
   world,
   transfer,
+  again,
   command: commandLine,
   map: manyJobs,
   newcomer,

@@ -72,6 +72,11 @@ describe("a job's bytes", () => {
     expect(code, stderr).toBe(0);
     expect(proxy.happened).toEqual(places.map(() => "cut"));
     expect(proxy.passed).toBeLessThan((INPUT_MIB + places.length * LOST_MIB) * MIB);
+    // and for the next lease they are there
+    proxy.plan();
+    const next = await run(folder).done;
+    expect(next.code, next.stderr).toBe(0);
+    expect(next.stderr).toMatch(new RegExp(`^sent +${SMALLEST_MODULE.length} B, .*${INPUT_MIB}\\.0 MiB were there$`, "m"));
   });
 
   it("that are changed on the way are noticed at once, and come again from there", async () => {

@@ -100,7 +100,14 @@ export async function openEnds({ vmFolder, ...over }: { vmFolder?: string; fullD
     };
     return {
       ...{ lease: (++last).toString(16).padStart(8, "0") + "e".repeat(56), customer: `p_${"1".repeat(40)}`, spec, inputs },
-      ...{ memoryMib: spec.memoryMib + OVERHEAD_MIB, deterministic: false, egressMibMax: 0, egressBytesUsed: 0, fuelMax: 1n },
+      ...{
+        memoryMib: spec.memoryMib + OVERHEAD_MIB,
+        deterministic: false,
+        egressMibMax: 0,
+        egressBytesUsed: 0,
+        fuelMax: 1n,
+        forgets: false,
+      },
       blobFile: (digest) => path.join(blobs, digest),
       ...(signal ? { signal } : {}),
     };

@@ -32,6 +32,8 @@ it("keeps a customer's modules within a share, and lets go of all where room is 
   for (let i = 0; i < 40; i++) await cache.keep({ customer: "p_b", digest: `b${i}` }, worker);
   expect(await cache.find({ customer: "p_a", digest: "a0" })).not.toBeNull();
   expect(await held()).toEqual(["p_a-a0", ...[32, 33, 34, 35, 36, 37, 38, 39].map((i) => `p_b-b${i}`)]);
+  await cache.forget({ customer: "p_b", digest: "b39" });
+  expect(await held()).not.toContain("p_b-b39");
   await cache.makeRoom();
   expect([await held(), await cache.find({ customer: "p_a", digest: "a0" })]).toEqual([[], null]);
 });

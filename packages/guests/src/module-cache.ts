@@ -91,6 +91,11 @@ export class ModuleCache {
     await this.#keepWithin();
   }
 
+  /** Keeps nothing of this one. */
+  forget(module: KnownModule): Promise<void> {
+    return this.#letGo(nameOf(module));
+  }
+
   /** Lets go of what was used longest ago, of a customer with too much and then of all. */
   async #keepWithin(): Promise<void> {
     for (const customer of new Set([...this.#held.keys()].map(customerOf))) {

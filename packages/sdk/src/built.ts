@@ -5,6 +5,9 @@ import type { BuiltVm } from "./vm.ts";
 
 export type BuiltWork = BuiltJob | BuiltVm;
 
+/** As it is, but that its server is to keep nothing of what goes in for this customer's next lease. */
+export const forgetting = <T extends BuiltWork>(work: T): T => ({ ...work, message: { ...work.message, forgets: true } });
+
 /** Whether it can be one of several runs that are one job. */
 export const canBeRun = (work: BuiltWork): work is Extract<BuiltWork, { driver: DriverThatCan<"runs"> }> => DRIVERS[work.driver].can.runs;
 

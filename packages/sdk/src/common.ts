@@ -18,7 +18,7 @@ export { pinsOf } from "@xenoservers/protocol/link";
 export { fingerprintOf, samePins } from "@xenoservers/protocol";
 export { formatCiToken, parseCiToken, zSeed, type CiToken } from "./ci-token.ts";
 export { channelKeyFor, channelSecretOf, identityOf, type Identity } from "./identity.ts";
-export { hasBreakpoints, type BuiltWork } from "./built.ts";
+export { forgetting, hasBreakpoints, type BuiltWork } from "./built.ts";
 export { buildJob, builtJob, type BuiltJob, type JobInput } from "./job.ts";
 export { driverOf, isAuditedRun, quoteFor, signOrder, type Quoted, type Wanted } from "./order.ts";
 export { BrokenPurchaseOrder, checkBound, fetchBound, worldOf, type BoundOrder } from "./purchase-order.ts";

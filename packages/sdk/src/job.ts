@@ -45,7 +45,7 @@ interface JobParts {
 export interface BuiltJob extends JobParts {
   driver: typeof DRIVER;
   /** How it travels in the channel. */
-  message: ChannelHeader;
+  message: Extract<ChannelHeader, { t: "job" }>;
 }
 
 export function builtJob(parts: JobParts): BuiltJob {

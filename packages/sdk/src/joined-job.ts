@@ -6,6 +6,7 @@ import { RUNS_MAX, canonicalBytes, jobHashOf, jobMisfit, toHex, type JobSpec, ty
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { systemCrypto } from "@xenoservers/protocol/system";
 import { bytesBlob, type Blob } from "./blob.ts";
+import { forgetting } from "./built.ts";
 import { InputError } from "./errors.ts";
 import { builtJob, type BuiltJob } from "./job.ts";
 import { moduleSizeOf } from "./runtimes.ts";
@@ -62,5 +63,6 @@ export function joinedJob(jobs: readonly BuiltJob[], engine: string): BuiltJob {
   const misfit = jobMisfit({ spec, inputs, stdinSize: 0, moduleSize: module ? moduleSizeOf(module) : first.moduleSize });
   if (misfit !== null) throw new InputError(misfit);
   const jobHash = jobHashOf(systemCrypto, spec);
-  return builtJob({ spec, jobHash, inputs, blobs, moduleSize: first.moduleSize, stdinSize: 0, segment: null });
+  const joined = builtJob({ spec, jobHash, inputs, blobs, moduleSize: first.moduleSize, stdinSize: 0, segment: null });
+  return jobs.some(({ message }) => message.forgets) ? forgetting(joined) : joined;
 }

@@ -38,7 +38,7 @@ export interface BuiltVm extends VmParts {
   /** It has no part that could be run alone. */
   segment: null;
   /** How it travels in the channel. */
-  message: ChannelHeader;
+  message: Extract<ChannelHeader, { t: "vm" }>;
 }
 
 export function builtVm(parts: VmParts, driver: MachineDriver): BuiltVm {

@@ -53,6 +53,8 @@ export interface WorkOptions {
   disk: string | null;
   label: string | null;
   batch: string | null;
+  /** Its server keeps nothing of what goes in for the next lease. */
+  forgetInputs: boolean;
   image: string | null;
   tty: boolean;
   workdir: string | null;

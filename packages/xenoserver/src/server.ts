@@ -328,8 +328,8 @@ export class XenoServer {
 
   async #roomProblem(customer: string): Promise<RoomProblem | null> {
     const all = await Promise.all([...this.#runners.values()].map((runner) => runner.kept()));
-    const setAside = await this.#options.journal.setAsideKept(customer);
-    return roomProblem(this.#given.room, [...all.flatMap((kept) => kept ?? []), ...setAside], customer);
+    const inputs = await this.#options.journal.keptInputs(customer);
+    return roomProblem(this.#given.room, [...all.flatMap((kept) => kept ?? []), ...inputs], customer);
   }
 
   #attach(lease: string, pipe: Pipe): void {

@@ -46,6 +46,7 @@ const OF_RUNS = { ...INPUTS, entries: TREE.map((entry) => ({ ...entry, path: `1/
 const HEADERS: readonly object[] = [
   { t: "job", spec: { ...SPEC, runs: [RUN, RUN] }, inputs: OF_RUNS, moduleSize: 8, stdinSize: 0, segment: null },
   { t: "job", spec: SPEC, inputs: INPUTS, moduleSize: 8, stdinSize: 0, segment: null },
+  { t: "job", spec: SPEC, inputs: INPUTS, moduleSize: 8, stdinSize: 0, segment: null, forgets: true },
   {
     ...{ t: "job", spec: SPEC, inputs: INPUTS, moduleSize: 8, stdinSize: 0 },
     segment: { segment: { from: ID, step: "10", index: 2, upTo: null }, pieces: [{ digest: ID, size: 3 }] },

@@ -32,7 +32,8 @@ export class Sending {
     const went = bytes - thereBefore;
     const ms = performance.now() - this.#began;
     const before = thereBefore > 0 ? `, ${amountText(thereBefore)} were there` : "";
-    if (isThere && bytes >= SAID_FROM_BYTES) say(dim(`sent     ${amountText(went)}, ${rateText(went, ms)}${before}`));
+    const what = went === 0 ? "nothing" : `${amountText(went)}, ${rateText(went, ms)}`;
+    if (isThere && bytes >= SAID_FROM_BYTES) say(dim(`sent     ${what}${before}`));
     this.#last = null;
     this.#began = null;
   }

@@ -75,6 +75,7 @@ function runOf({ program, args, env: own }: Asked, input: MapInput): (at: string
     ...(maxTime === null ? {} : { maxTime }),
     ...(maxFuel === null ? {} : { maxFuel: Number(maxFuel / 1_000_000_000n) }),
     ...(maxPrice === null ? {} : { maxPrice }),
+    ...(input.forgetInputs ? { forgetInputs: true } : {}),
     ...(maxFee === null ? {} : { maxFee: `${maxFee / 100}%` }),
     ...(pay === null ? {} : { pay }),
     ...(mem === null ? {} : { mem }),

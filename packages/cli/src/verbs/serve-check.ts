@@ -65,6 +65,7 @@ async function inspect(folder: string, configFile: string, within: string) {
   return { facts, lines };
 }
 
+type DiskRoom = Record<"kept_gib" | "kept_customer_gib" | "inputs_gib" | "inputs_hours" | "left_free_gib", number>;
 type VmRoom = Record<"image_cache_gib" | "customer_snapshots_gib", number>;
 
 /** The most of its pay that this owner leaves to the broker: signed in every offer. */
@@ -74,10 +75,11 @@ const feeLine = (most: number | undefined): string =>
     : `fee       at most ${most / 100} % of it; a market that takes more gets no lease of this machine`;
 
 /** What customers may leave on the disk. */
-function diskLine({ disk, vm }: { disk: Record<"kept_gib" | "kept_customer_gib" | "left_free_gib", number>; vm: VmRoom }): string {
-  const { kept_gib: all, kept_customer_gib: one, left_free_gib: free } = disk;
+function diskLine({ disk, vm }: { disk: DiskRoom; vm: VmRoom }): string {
+  const { kept_gib: all, kept_customer_gib: one, inputs_gib: inputs, inputs_hours: hours, left_free_gib: free } = disk;
   const machines = `machines' images ${2 * vm.image_cache_gib} GiB, snapshots ${vm.customer_snapshots_gib} GiB`;
-  const kept = `ended leases keep at most ${all} GiB, one customer's ${one} GiB`;
+  const next = inputs === 0 ? "nothing of it for next leases" : `inputs for next leases at most ${inputs} GiB of it, for ${hours} h`;
+  const kept = `ended leases keep at most ${all} GiB, one customer's ${one} GiB, ${next}`;
   return `disk      ${kept}; ${machines}; no new lease where less than ${free} GiB are free`;
 }
 

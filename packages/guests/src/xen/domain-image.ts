@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { filesOnDisk, processOf, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { readGuestFile } from "../guest-files.ts";
-import type { Cache } from "../qemu/images/cache.ts";
+import { cacheFor, type Cache } from "../qemu/images/cache.ts";
 import { blankFormatted } from "../qemu/images/disks.ts";
 import type { Stock } from "../qemu/images/stock.ts";
 import type { MachineEnd } from "../qemu/machine/machine-end.ts";
@@ -43,6 +43,7 @@ const layerName = (index: number): string => `layer${index}.sqfs`;
 
 interface ImageJob {
   customer: string;
+  forgets?: boolean;
   spec: VmSpec;
   inputs: InputTree;
   token: string;
@@ -73,7 +74,7 @@ async function writeJob({ spec: { vm }, inputs, token, folder, blobFile }: Image
 
 /** All disks of the domain in its folder. Throws Refusal where the image is at fault, or what was ordered too small for it. */
 export async function layOutImage(job: ImageJob, stock: Stock, cache: Cache): Promise<void> {
-  const { customer, spec, folder, file, blobFile, signal } = job;
+  const { spec, folder, file, blobFile, signal } = job;
   const { vm, diskMib } = spec;
   if (vm.kind !== "oci") throw new Error("this domain runs no image");
   let count = 0;
@@ -83,7 +84,7 @@ export async function layOutImage(job: ImageJob, stock: Stock, cache: Cache): Pr
     ...{ work: path.join(folder, "layers"), ...(signal ? { signal } : {}) },
     take: async (disk: string) => void (await held(disk, path.join(folder, layerName(count++)))),
   };
-  const own = { ...cache, customer };
+  const own = cacheFor(cache, job);
   await imageDisks(image, own);
   const bounds = { timeout: COPY_MS, killSignal: "SIGKILL", ...(signal ? { signal } : {}) } as const;
   await run("cp", ["--reflink=auto", "--sparse=always", "--", await blankFormatted(own, diskMib), file], bounds);

@@ -6,7 +6,7 @@ import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { kernelProblem, kernelSizeProblem, screenMibOf, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
-import type { Cache } from "../qemu/images/cache.ts";
+import { cacheFor, type Cache } from "../qemu/images/cache.ts";
 import type { Stock } from "../qemu/images/stock.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { headOf } from "../qemu/machine/layout.ts";
@@ -46,6 +46,8 @@ export interface DomainJob {
   spec: VmSpec;
   /** Of an OCI image. */
   inputs: InputTree;
+  /** What is made for it is made for no other domain of its customer's. */
+  forgets?: boolean;
   blobFile(digest: string): string;
   /** What it goes on from, where its specification says a snapshot. */
   from?: SavedDomain | null;
@@ -227,7 +229,7 @@ export class Domains {
     else if (vm.kind === "disk" && vm.image !== null) {
       const { digest, format } = vm.image;
       const image = { image: blobFile(digest), format, digest, diskMib, folder, lease, signal };
-      const own = { ...cache, customer: job.customer };
+      const own = cacheFor(cache, { ...job, folder });
       const base = await imageBase(image, own);
       await held(base, path.join(folder, BASE));
       needsBios = this.#options.emulates && !(await bootsByGrub(path.join(folder, BASE), path.basename(base), own));

@@ -90,6 +90,9 @@ export const TUNNEL_WINDOW_BYTES = 512 * 1024;
 export const VM_REQUESTS = ["pause", "resume", "reboot", "snapshot", "agent"] as const;
 export type VmRequest = (typeof VM_REQUESTS)[number];
 
+/** What goes in is kept for no next lease of this customer's; absent: it may be. */
+const zForgets = z.optional(z.literal(true));
+
 const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({
     t: z.literal("job"),
@@ -98,12 +101,14 @@ const zChannelHeader = z.discriminatedUnion("t", [
     moduleSize: zOffset,
     stdinSize: zOffset,
     segment: z.nullable(zSegmentInput),
+    forgets: zForgets,
   }),
   z.strictObject({
     t: z.literal("vm"),
     spec: zVmSpec,
     inputs: zInputTree,
     blobs: z.array(z.strictObject({ digest: zId, size: zOffset })).check(z.maxLength(100_000)),
+    forgets: zForgets,
   }),
   z.strictObject({ t: z.literal("input") }),
   z.strictObject({ t: z.literal("stdin"), offset: zCount, last: z.boolean() }),

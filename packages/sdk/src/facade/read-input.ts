@@ -52,6 +52,7 @@ const KINDS: { readonly [K in keyof Required<ReplicasInput>]: Kind } = {
   stdin: INPUT,
   out: TEXT,
   leaveFiles: FLAG,
+  forgetInputs: FLAG,
   budget: AMOUNT,
   maxPrice: AMOUNT,
   maxFee: TEXT,
@@ -179,7 +180,7 @@ export function workOptionsOf(input: RunInput | ReplicasInput): WorkOptions {
     },
     where: conditionsIn(input.where ?? "", "where: "),
     ...{ cpu: String(input.cpu ?? WORK_DEFAULTS.cpu), mem: orNull(input.mem), disk: orNull(input.disk) },
-    ...{ label: orNull(input.label), batch: orNull(input.batch) },
+    ...{ label: orNull(input.label), batch: orNull(input.batch), forgetInputs: input.forgetInputs ?? false },
     ...{ image: orNull(input.image), vm: orNull(input.vm), iso: orNull(input.iso), kernel: orNull(input.kernel) },
     ...{
       tty: input.tty ?? false,

@@ -50,6 +50,8 @@ interface Job {
   out?: string;
   /** What the job leaves in /out stays with its server for a while: `files` lists it, without bytes. */
   leaveFiles?: boolean;
+  /** Its server keeps nothing of what goes in for your next lease. */
+  forgetInputs?: boolean;
 }
 
 /** What it may cost, and where it may run. */

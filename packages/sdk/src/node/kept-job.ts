@@ -5,7 +5,7 @@ import { blobsOfVm, canonicalBytes, toHex, zJobSpec, zVmSpec, type Json } from "
 import { nameBeside, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { zInputTree } from "@xenoservers/protocol/channel";
-import type { BuiltWork } from "../built.ts";
+import { forgetting, type BuiltWork } from "../built.ts";
 import { builtJob } from "../job.ts";
 import { PYTHON, runtimeBlob } from "../runtimes.ts";
 import type { Blob } from "../blob.ts";
@@ -36,8 +36,10 @@ async function pruneNowAndThen(addedBytes: number): Promise<void> {
   await pruneKept(home.data);
 }
 
-const zKeptJob = z.strictObject({ spec: zJobSpec, inputs: zInputTree });
-const zKeptVm = z.strictObject({ spec: zVmSpec, inputs: zInputTree });
+/** Its server is to keep nothing of it. */
+const zForgets = z.optional(z.literal(true));
+const zKeptJob = z.strictObject({ spec: zJobSpec, inputs: zInputTree, forgets: zForgets });
+const zKeptVm = z.strictObject({ spec: zVmSpec, inputs: zInputTree, forgets: zForgets });
 export type KeptJob = z.infer<typeof zKeptJob>;
 export type KeptVm = z.infer<typeof zKeptVm>;
 
@@ -46,7 +48,7 @@ const blobFolder = (): string => path.join(home.data, "blobs");
 
 /** Idempotent; blobs that several jobs share are kept once. Of machines, those that can be run again. */
 export async function keepJob(job: BuiltWork): Promise<void> {
-  const { jobHash, spec, inputs, blobs } = job;
+  const { jobHash, spec, inputs, blobs, message } = job;
   if (job.spec.engine === null) return;
   const own = [...blobs.values()].filter(({ digest }) => digest !== PYTHON.digest);
   if (own.reduce((sum, { size }) => sum + size, 0) > KEPT_BYTES_MAX) return;
@@ -66,7 +68,7 @@ export async function keepJob(job: BuiltWork): Promise<void> {
     addedBytes += size;
   }
   await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });
-  await writeWhole(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs }));
+  await writeWhole(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs, forgets: message.forgets }));
   await pruneNowAndThen(addedBytes);
 }
 
@@ -134,7 +136,12 @@ export async function rebuildJob(jobHash: string): Promise<BuiltWork> {
 }
 
 /** The same from wherever it is kept. */
-export async function rebuilt({ spec, inputs, blobFile: fileOf }: KeptWork, jobHash: string): Promise<BuiltWork> {
+export async function rebuilt({ forgets, ...kept }: KeptWork, jobHash: string): Promise<BuiltWork> {
+  const work = await workOfKept(kept, jobHash);
+  return forgets ? forgetting(work) : work;
+}
+
+async function workOfKept({ spec, inputs, blobFile: fileOf }: KeptWork, jobHash: string): Promise<BuiltWork> {
   const named = "vm" in spec ? blobsOfVm(spec) : [spec.module, spec.stdin];
   const blobs = new Map<string, Blob>();
   const sizeOf = (digest: string): number => blobs.get(digest)?.size ?? 0;

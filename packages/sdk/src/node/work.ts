@@ -2,7 +2,7 @@
  * From what a customer asks for to what is wanted of the market, and to the job or machine that is to run: checked before anything is
  * looked for, signed or sent. Who controls the inputs: whoever runs this.
  */
-import type { BuiltWork } from "../built.ts";
+import { forgetting, type BuiltWork } from "../built.ts";
 import { InputError } from "../errors.ts";
 import type { GivenProgram } from "../facade/given-program.ts";
 import { given } from "../given.ts";
@@ -129,6 +129,7 @@ export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work
   if (replicas > 1 && audit) throw new InputError("--audit is for one server; replicas are compared with each other");
   if (pay === "by-interval" && audit) throw new InputError("--audit is for jobs that are paid on result");
   const deterministic = assurance === "deterministic-vm";
+  const wished = <T extends BuiltWork>(work: T): T => (input.forgetInputs ? forgetting(work) : work);
   const options = vmOptionsOf(input, means.feedsImage);
   if (means.program === undefined && asksForVm(file ?? undefined, options)) {
     const machine = await parseVm(file ?? undefined, args, options, {
@@ -146,7 +147,7 @@ export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work
       wanted,
       shared: machine.shared,
       says: machine.says,
-      build: ({ vmEngine }) => machine.build(vmEngine, wanted.fuelMax),
+      build: ({ vmEngine }) => wished(machine.build(vmEngine, wanted.fuelMax)),
       ...{ showsConsole: machine.showsConsole, isFed: means.feedsImage && !machine.showsConsole },
       module: null,
     };
@@ -161,6 +162,10 @@ export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work
     ...(parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : []),
     ...(parsed.isUnwrapped ? ["module   the one of WASI preview 1 that the component holds; its adapter stays here"] : []),
   ];
-  const ways = { showsConsole: false, isFed: false, build: ({ engine }: Pick<Quoted["offer"], "engine">) => finishJob(parsed, engine) };
+  const ways = {
+    showsConsole: false,
+    isFed: false,
+    build: ({ engine }: Pick<Quoted["offer"], "engine">) => wished(finishJob(parsed, engine)),
+  };
   return { wanted, shared: parsed.shared, says, ...ways, module: parsed };
 }

@@ -2,6 +2,7 @@
  * A run as a page asks for it: a module's bytes, or a script's text, and files that the page holds. What takes a machine with files, images
  * or more than one lease is refused in words. Who controls the inputs: the page.
  */
+import { forgetting } from "../built.ts";
 import { InputError } from "../errors.ts";
 import { bytesOf, programOf } from "../facade/given-program.ts";
 import type { Planned } from "../facade/here.ts";
@@ -19,7 +20,7 @@ import { notHere } from "./not-here.ts";
 
 /** What a page's run takes; all else is of images, machines, folders or several leases. */
 const TAKEN: ReadonlySet<string> = new Set<keyof RunInput>([
-  ...(["python", "module", "args", "env", "files", "stdin", "leaveFiles"] as const),
+  ...(["python", "module", "args", "env", "files", "stdin", "leaveFiles", "forgetInputs"] as const),
   ...(["budget", "maxPrice", "maxFee", "maxTime", "maxFuel", "maxOutput", "cpu", "mem", "disk"] as const),
   ...(["where", "on", "assurance", "pay", "label", "account", "batch", "after", "wait", "receiptWaitMs"] as const),
   ...(["signal", "onLease", "onState", "onSent", "onPlace", "onNote", "onWarning"] as const),
@@ -68,7 +69,7 @@ async function planOf(input: RunInput): Promise<Planned> {
     wanted,
     files: leaveFiles ? "left" : "held",
     write: async () => {},
-    build: ({ engine }) => buildJob({ ...job, engine }),
+    build: ({ engine }) => (options.forgetInputs ? forgetting(buildJob({ ...job, engine })) : buildJob({ ...job, engine })),
   };
 }
 

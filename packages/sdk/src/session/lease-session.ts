@@ -117,7 +117,7 @@ export class LeaseSession {
     this.#link = link;
     this.#alarm = new Alarm(timers);
     this.#streams = new Streams(from);
-    this.#upload = new Upload(job?.blobs ?? new Map());
+    this.#upload = new Upload(job);
     this.#fetches = new Fetches({ timers, channel: () => this.#channel, closed: () => this.#closed });
     this.machine = new MachineLink(
       () => this.#channel,
@@ -172,7 +172,7 @@ export class LeaseSession {
     this.#bound = bound;
     this.#wasHeard = false;
     this.#hasRun = false;
-    this.#upload = new Upload(this.#job?.blobs ?? new Map());
+    this.#upload = new Upload(this.#job);
     this.#streams = new Streams({ stdout: 0, stderr: 0 });
     [this.#delivered, this.#untaken, this.#word] = [null, null, null];
     if (!this.machine.moved()) return this.#never(new Error(INPUT_IS_GONE));
@@ -276,6 +276,7 @@ export class LeaseSession {
     this.#wasHeard = true;
     switch (header.t) {
       case "state":
+        if (header.state === "preparing" || header.state === "running") this.#allIsThere();
         this.#hasRun ||= header.state === "running" || header.state === "ended";
         return this.#handlers.onState?.(header.state);
       case "shown":
@@ -293,6 +294,11 @@ export class LeaseSession {
       default:
         this.machine.receive(header, body);
     }
+  }
+
+  #allIsThere(): void {
+    const progress = this.#upload.whole();
+    if (progress) this.#handlers.onSent?.(progress);
   }
 
   /** Resolves when it was taken here. */

@@ -7,6 +7,7 @@ import type { NeededBlob } from "../drivers/driver.ts";
 import { createMemoryJournal } from "../lease/journal-memory.ts";
 import { Transfer } from "./transfer.ts";
 
+const bringer = { customer: "carl", account: "of carl" };
 const bytes = new Uint8Array(100).fill(7);
 const digest = createHash("sha256").update(bytes).digest("hex");
 
@@ -14,7 +15,7 @@ function transfer(needed: NeededBlob[], journal: Partial<Journal> = {}) {
   const sent: ChannelHeader[] = [];
   const inMemory = createMemoryJournal();
   const channel = { send: (header: ChannelHeader) => void sent.push(header) } as unknown as Channel;
-  return { sent, one: new Transfer({ ...inMemory, ...journal }, { lease: "lease", customer: "carl" }, channel, needed) };
+  return { sent, one: new Transfer({ ...inMemory, ...journal }, { lease: "lease", bringer, keeps: true }, channel, needed) };
 }
 
 it("is nobody's where every byte comes and is right", async () => {

@@ -7,6 +7,7 @@ import { WANTED_BYTES, WANTS_UNDER_WAY_MAX, type Channel } from "@xenoservers/pr
 import type { NeededBlob } from "../drivers/driver.ts";
 import type { ArrivingBlob } from "../lease/arriving-blob.ts";
 import type { Journal } from "../lease/journal.ts";
+import type { Bringer } from "../lease/kept-inputs.ts";
 
 /** The channel lets nothing be changed on the way: more tries than this bring nothing else. */
 const TRIES_MAX = 3;
@@ -17,7 +18,15 @@ export interface TransferFailure {
   why: string;
 }
 
+interface Destination {
+  lease: string;
+  bringer: Bringer;
+  /** What comes is kept for its customer's next lease. */
+  keeps: boolean;
+}
+
 interface Coming extends NeededBlob {
+  needed: NeededBlob;
   blob: ArrivingBlob;
   /** Up to where it was asked for. */
   asked: number;
@@ -32,7 +41,8 @@ interface Part {
 export class Transfer {
   readonly #journal: Journal;
   readonly #lease: string;
-  readonly #customer: string;
+  readonly #bringer: Bringer;
+  readonly #keeps: boolean;
   readonly #channel: Channel;
   readonly #todo: NeededBlob[];
   readonly #tries = new Map<string, number>();
@@ -51,10 +61,11 @@ export class Transfer {
   /** Whether one digest is named with two sizes: only one of them would be fetched, and counted. */
   readonly #ambiguous: boolean;
 
-  constructor(journal: Journal, { lease, customer }: { lease: string; customer: string }, channel: Channel, needed: readonly NeededBlob[]) {
+  constructor(journal: Journal, { lease, bringer, keeps }: Destination, channel: Channel, needed: readonly NeededBlob[]) {
     this.#journal = journal;
     this.#lease = lease;
-    this.#customer = customer;
+    this.#bringer = bringer;
+    this.#keeps = keeps;
     this.#channel = channel;
     this.#todo = [...new Map(needed.map((blob) => [blob.digest, blob])).values()];
     this.#ambiguous = new Set(needed.map(({ digest, size }) => `${digest}/${size}`)).size > this.#todo.length;
@@ -116,20 +127,20 @@ export class Transfer {
       }
       const needed = this.#todo.shift();
       if (!needed || this.#isOver) return null;
-      const blob = await this.#journal.arriving(this.#lease, this.#customer, needed);
-      this.#coming = { ...needed, blob, asked: blob.size };
+      const blob = await this.#journal.arriving(this.#lease, this.#bringer, needed, this.#keeps && !needed.isDrivers);
+      this.#coming = { ...needed, needed, blob, asked: blob.size };
       this.#open.add(this.#coming);
       if (blob.size === needed.size) await this.#whole(this.#coming);
     }
   }
 
   async #whole(of: Coming): Promise<void> {
-    const { blob, digest, size } = of;
+    const { blob, digest } = of;
     this.#open.delete(of);
     if (await blob.finish()) return;
     const tries = (this.#tries.get(digest) ?? 0) + 1;
     this.#tries.set(digest, tries);
-    if (tries < TRIES_MAX) this.#todo.unshift({ digest, size });
+    if (tries < TRIES_MAX) this.#todo.unshift(of.needed);
     else this.#fail("customer", `the bytes that came for ${digest.slice(0, 12)} have another digest, each of ${TRIES_MAX} times`);
   }
 

@@ -36,6 +36,8 @@ export interface Ordered {
 export interface NeededBlob {
   digest: string;
   size: number;
+  /** The driver keeps it itself for its customer's next lease. */
+  isDrivers?: true;
 }
 
 /** A guest to be made. */

@@ -176,6 +176,9 @@ const SECTIONS = {
     /** Kept of ended leases for who may ask for it: all together, and each customer's. */
     kept_gib: gib().default(20),
     kept_customer_gib: gib().optional(),
+    /** What customers brought, for their next leases: all together, of which half is one customer's at most, and since its last use. */
+    inputs_gib: gib().default(10),
+    inputs_hours: number(0.01, 8_760, " (hours)").default(24),
     /** New leases are refused where less is free. */
     left_free_gib: gib().default(1),
   },

@@ -118,7 +118,7 @@ it("takes what an owner means, and has a default for everything else", async () 
   expect(await read(toml)).toMatchObject({
     price: { vcpu_hour: 0n, fuel_hour: 20_000_000n },
     capacity: { memory: 4_096, disk: 512 },
-    disk: { kept_gib: 20, kept_customer_gib: 5 },
+    disk: { kept_gib: 20, kept_customer_gib: 5, inputs_gib: 10, inputs_hours: 24 },
   });
   expect((await read("[disk]\nkept_gib = 2\n")).disk.kept_customer_gib).toBe(2);
   await rm(file);

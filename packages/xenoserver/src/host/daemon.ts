@@ -8,7 +8,8 @@ import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protoc
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import type { VmDriver } from "../drivers/qemu/vm-driver.ts";
-import { openJournal } from "../lease/journal.ts";
+import { openJournal, type Journal } from "../lease/journal.ts";
+import type { InputRules } from "../lease/kept-inputs.ts";
 import type { RoomRules } from "../lease/kept-room.ts";
 import type { Listing } from "../listing.ts";
 import { XenoServer, type ServerOptions } from "../server.ts";
@@ -26,6 +27,8 @@ import { isDrained, keepDrained } from "./standing.ts";
 
 const RETAIN_MS = 24 * 3_600_000;
 const HOUR_MS = 3_600_000;
+/** Between two looks for what was kept for too long. */
+const TIDY_MS = 10 * 60_000;
 const GIB = 1024 ** 3;
 
 export interface DaemonOptions extends Pick<OpenDriversOptions, "log" | "network" | "wrapDriver"> {
@@ -85,6 +88,8 @@ function roomOf({ disk }: ServerConfig, folder: string, drivers: readonly GuestD
   };
 }
 
+const inputsOf = ({ disk }: ServerConfig): InputRules => ({ bytesMax: disk.inputs_gib * GIB, keepMs: disk.inputs_hours * HOUR_MS });
+
 /** What settings are applied to. */
 interface Applied {
   test: SelfTest;
@@ -112,6 +117,23 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     await served?.close();
     throw error;
   }
+}
+
+/** What was kept of inputs for too long goes, now and from time to time. */
+function keepTidy(journal: Journal, log: DaemonOptions["log"]): NodeJS.Timeout {
+  const tidy = (): void =>
+    void journal.pruneInputs().catch((error: Error) => log("old inputs could not be removed", { why: error.message }));
+  tidy();
+  return setInterval(tidy, TIDY_MS).unref();
+}
+
+/** The leases of this server, and what is kept of them. */
+function journalOf(folder: string, settings: Settings, log: DaemonOptions["log"]): Promise<Journal> {
+  return openJournal(folder, {
+    damaged: (lease, movedTo) => log("a lease's record is damaged: it ends unpaid", { lease, movedTo }),
+    spoiled: (lease, digest) => log("what was kept for its customer is not what it was: it comes again", { lease, digest }),
+    inputs: () => inputsOf(settings.now),
+  });
 }
 
 function ownersWishes(server: XenoServer, settings: Settings, applied: Applied): Pick<Daemon, "reread" | "setDrained"> {
@@ -150,7 +172,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
   const log = counting.log;
   const identity = await identityIn(folder);
   const settings = await openSettings(configFile);
-  const journal = await openJournal(folder, (lease, movedTo) => log("a lease's record is damaged: it ends unpaid", { lease, movedTo }));
+  const journal = await journalOf(folder, settings, log);
   const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
   const { drivers, states, vms, pool, measure } = await openDrivers({
     ...{ crypto: nodeCrypto, folder, cache, config: settings.now, inUse, log },
@@ -183,6 +205,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
   counting.of = { server, vms, freeBytes: () => freeBytesOf(folder) };
   await server.start();
   pool?.onCapacity(() => follow(test, pool.capacity(), () => server.change(givenBy(settings.now, applied)), log));
+  const tidying = keepTidy(journal, log);
   const closing = new AbortController();
   const measured = measure(test.cpuScore, closing.signal)
     .then(async (done) => {
@@ -198,6 +221,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     standing: () => api.standing(),
     async close() {
       closing.abort();
+      clearInterval(tidying);
       await served?.close();
       await server.close();
       await measured;

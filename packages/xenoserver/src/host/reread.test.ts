@@ -64,6 +64,8 @@ const OTHER: Readonly<Record<string, string>> = {
   "xapi.network_dns": '["10.9.0.53"]',
   "disk.kept_gib": "6",
   "disk.kept_customer_gib": "1",
+  "disk.inputs_gib": "3",
+  "disk.inputs_hours": "4",
   "disk.left_free_gib": "2",
   "labels.region": '"eu"',
   pool: "3",

@@ -39,8 +39,33 @@ async function opened(file: string, bytesMax: number): Promise<{ handle: FileHan
   return { handle: await open(file, "w", 0o600), size: 0, hash: createHash("sha256") };
 }
 
-/** Goes on with what is there of it; a file that is longer than the blob is none of it. */
-export async function openArriving(file: string, digest: string, bytesMax: number): Promise<ArrivingBlob> {
+/** One of which all is there, whoever else has the file: it is read, and never written to. Where it is wrong, its lease has none of it. */
+export function openWhole(file: string, digest: string, size: number): ArrivingBlob {
+  return {
+    size,
+    append: () => Promise.reject(new Error(`all ${size} bytes of ${digest} are there already`)),
+    async finish() {
+      const isRight = (await digestOfFile(file)) === digest;
+      if (!isRight) await rm(file, { force: true });
+      return isRight;
+    },
+    close: async () => {},
+  };
+}
+
+/** Whether it failed for want of room. */
+const isFull = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+
+/**
+ * Goes on with what is there of it; a file that is longer than the blob is none of it. `makeRoom`: asked where the disk is full; false
+ * where there is nothing to let go of.
+ */
+export async function openArriving(
+  file: string,
+  { digest, size: bytesMax }: { digest: string; size: number },
+  makeRoom: () => Promise<boolean>,
+): Promise<ArrivingBlob> {
   const { handle, hash, ...there } = await opened(file, bytesMax);
   let { size } = there;
   let isOpen = true;
@@ -55,7 +80,10 @@ export async function openArriving(file: string, digest: string, bytesMax: numbe
     async append(bytes) {
       hash.update(bytes);
       for (let written = 0; written < bytes.length;) {
-        const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, size);
+        const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, size).catch(async (error: unknown) => {
+          if (isFull(error) && (await makeRoom())) return { bytesWritten: 0 };
+          throw error;
+        });
         written += bytesWritten;
         size += bytesWritten;
       }

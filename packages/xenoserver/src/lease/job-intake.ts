@@ -6,7 +6,8 @@
 import { inputsByOf } from "@xenoservers/market";
 import type { Channel } from "@xenoservers/protocol/channel";
 import { Transfer, type TransferFailure } from "../customer/transfer.ts";
-import { workOf, type WorkHeader } from "../drivers/work.ts";
+import { broughtBy, workOf, type WorkHeader } from "../drivers/work.ts";
+import type { Bringer } from "./kept-inputs.ts";
 import type { LeaseClock } from "./lease-clock.ts";
 import type { LeaseContext } from "./lease-context.ts";
 import { withNothing } from "./guest-end.ts";
@@ -89,15 +90,32 @@ export class JobIntake {
     // saved when the guest starts: before that, the customer brings it again
     record.work = work;
     const needed = await driver.neededBlobs(work, { po, order });
-    const transfer = new Transfer(world.journal, { lease: record.lease, customer: po.customer }, channel, needed);
+    const transfer = new Transfer(world.journal, { lease: record.lease, bringer: this.#bringer, keeps: this.#keeps }, channel, needed);
     return { transfer: (this.#transfer = transfer) };
+  }
+
+  get #bringer(): Bringer {
+    const { po, order } = this.#ctx;
+    return { customer: po.customer, account: order.account };
+  }
+
+  /** Whether its customer has it kept for the next lease; what a referee is sent for one dispute is of no next one. */
+  get #keeps(): boolean {
+    const { record, order } = this.#ctx;
+    return order.judges === null && !(record.work && broughtBy(record.work).forgets);
   }
 
   /** Nothing of it runs: what came is kept for its customer's next lease. */
   async setAside(): Promise<void> {
-    const { record, world, po } = this.#ctx;
+    const { record, world } = this.#ctx;
     await this.#transfer?.abandon();
-    await world.journal.setAside(record.lease, po.customer, world.timers.now());
+    if (this.#keeps) await world.journal.setAside(record.lease, this.#bringer);
+  }
+
+  /** Its customer wishes that nothing of it is kept for the next, also where an earlier lease brought it. */
+  async forgetUnwanted(): Promise<void> {
+    const { record, world } = this.#ctx;
+    if (!this.#keeps) await world.journal.forgetInputs(record.lease, this.#bringer);
   }
 
   #refuse(problem: string): Taken {
@@ -118,6 +136,7 @@ export class JobIntake {
     if (failure?.by === "host") return this.#ctx.finish(withNothing("server-failed", failure.why));
     if (failure) return void this.#refuse(failure.why);
     this.#complete = true;
+    await this.forgetUnwanted();
     await this.#startIfComplete();
   }
 }

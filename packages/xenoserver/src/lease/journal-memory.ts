@@ -25,8 +25,11 @@ export function createMemoryJournal(): Journal & { wipe(): void } {
     async remove(lease) {
       records.delete(lease);
     },
-    bytes: async ({ lease }) => [...blobs].reduce((sum, [name, { length }]) => (name.startsWith(`${lease}/`) ? sum + length : sum), 0),
-    async arriving(lease, _customer, { digest, size }) {
+    bytes: async ({ lease }) => ({
+      bytes: [...blobs].reduce((sum, [name, { length }]) => (name.startsWith(`${lease}/`) ? sum + length : sum), 0),
+      shared: new Map(),
+    }),
+    async arriving(lease, _bringer, { digest, size }) {
       const name = `${lease}/${digest}`;
       const there = blobs.get(name);
       let bytes = there && there.length <= size ? there : new Uint8Array(0);
@@ -41,7 +44,9 @@ export function createMemoryJournal(): Journal & { wipe(): void } {
       };
     },
     setAside: async () => {},
-    setAsideKept: async () => [],
+    forgetInputs: async () => {},
+    keptInputs: async () => [],
+    pruneInputs: async () => {},
     hasBlob: async (lease, { digest, size }) => blobs.get(`${lease}/${digest}`)?.length === size && check(lease, digest),
     blobFile: (lease, digest) => `${lease}/${digest}`,
     nextOfferSequence: async (after = 0) => (sequence = Math.max(sequence, after) + 1),

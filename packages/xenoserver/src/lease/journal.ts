@@ -7,13 +7,14 @@ import path from "node:path";
 import { placeOf } from "@xenoservers/guests";
 import type { Finding, Lease } from "@xenoservers/market";
 import { jsonIn, type Envelope, type Kind } from "@xenoservers/protocol";
-import { ifThere, readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { ifThere, namesIn, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { GuestToken } from "../drivers/driver.ts";
 import type { Work } from "../drivers/work.ts";
-import { digestOfFile, openArriving, type ArrivingBlob } from "./arriving-blob.ts";
+import { digestOfFile, type ArrivingBlob } from "./arriving-blob.ts";
+import { openBrought } from "./brought-blob.ts";
+import { KeptInputs, fileIdOf, type Bringer, type InputRules } from "./kept-inputs.ts";
 import type { Kept } from "./kept-room.ts";
-import { Pieces } from "./pieces.ts";
 
 export interface SignedClaim {
   id: string;
@@ -97,14 +98,21 @@ export interface Journal {
   /** Returns when it is on disk. */
   save(record: LeaseRecord): Promise<void>;
   remove(lease: string): Promise<void>;
-  /** What is here of a lease, its guest's folder included, in bytes of the disk. */
-  bytes(record: LeaseRecord): Promise<number>;
-  /** A blob to be brought, from where it is: with the lease, or with what came of an earlier one of this customer's. */
-  arriving(lease: string, customer: string, blob: { digest: string; size: number }): Promise<ArrivingBlob>;
+  /** What is here of a lease, its guest's folder included. */
+  bytes(record: LeaseRecord): Promise<LeaseBytes>;
+  /**
+   * A blob to be brought, from where it is: with the lease, or with what this customer brought before. `keeps`: once it is whole and right,
+   * it is kept for the next.
+   */
+  arriving(lease: string, bringer: Bringer, blob: { digest: string; size: number }, keeps: boolean): Promise<ArrivingBlob>;
   /** What came of a job that never ran is kept for its customer's next lease. */
-  setAside(lease: string, customer: string, now: number): Promise<void>;
-  /** Kept so, and counted for this customer or for others. */
-  setAsideKept(customer: string): Promise<Kept[]>;
+  setAside(lease: string, bringer: Bringer): Promise<void>;
+  /** Nothing that came for this lease is kept for the next, whoever brought it first. */
+  forgetInputs(lease: string, bringer: Bringer): Promise<void>;
+  /** What is kept for next leases, counted for this customer or for others. */
+  keptInputs(customer: string): Promise<Kept[]>;
+  /** Lets go of what was kept for too long. */
+  pruneInputs(): Promise<void>;
   /** Whether all of a blob is here, and right. */
   hasBlob(lease: string, blob: { digest: string; size: number }): Promise<boolean>;
   blobFile(lease: string, digest: string): string;
@@ -135,20 +143,25 @@ async function numberAfter(file: string, after: number): Promise<number> {
 
 const BLOCK_BYTES = 512;
 
-/** Of a file that others hold too, its share. */
-async function bytesBelow(folder: string): Promise<number> {
-  let sum = 0;
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])) {
-    if (!entry.isFile()) continue;
-    const found = await lstat(path.join(entry.parentPath, entry.name)).catch(() => null); // it may go meanwhile
-    if (found) sum += (found.blocks * BLOCK_BYTES) / found.nlink;
-  }
-  return sum;
-}
+/** In bytes of the disk: what a lease has alone, and by their files what is also kept for its customer's next. */
+export type LeaseBytes = Pick<Kept, "bytes" | "shared">;
 
-async function bytesOf({ guest }: LeaseRecord, folder: string): Promise<number> {
+/** Of a file that a driver's cache has too, its share. */
+async function bytesOf({ guest }: LeaseRecord, folder: string, keptFiles: ReadonlySet<string>): Promise<LeaseBytes> {
   const guests = guest?.token["folder"];
-  return (await bytesBelow(folder)) + (typeof guests === "string" ? await bytesBelow(placeOf(guests).folder) : 0);
+  const folders = [folder, ...(typeof guests === "string" ? [placeOf(guests).folder] : [])];
+  const shared = new Map<string, number>();
+  let bytes = 0;
+  for (const each of folders)
+    for (const entry of await readdir(each, { recursive: true, withFileTypes: true }).catch(() => [])) {
+      if (!entry.isFile()) continue;
+      const found = await lstat(path.join(entry.parentPath, entry.name)).catch(() => null); // it may go meanwhile
+      if (!found) continue;
+      const file = fileIdOf(found);
+      if (keptFiles.has(file)) shared.set(file, found.blocks * BLOCK_BYTES);
+      else bytes += (found.blocks * BLOCK_BYTES) / found.nlink;
+    }
+  return { bytes, shared };
 }
 
 /** Where a lease's folder lies from now on. */
@@ -160,13 +173,24 @@ async function setAside(folder: string, lease: string): Promise<string> {
   return to;
 }
 
-/** `damaged`: told of each lease whose record cannot be read, and where it lies from now on: the others go on without it. */
-export async function openJournal(folder: string, damaged: (lease: string, movedTo: string) => void = () => {}): Promise<Journal> {
+interface JournalOptions {
+  /** Told of each lease whose record cannot be read, and where it lies from now on: the others go on without it. */
+  damaged?(lease: string, movedTo: string): void;
+  /** Told of what was kept for its customer and is not what it was: it comes again. */
+  spoiled?(lease: string, digest: string): void;
+  /** What may be kept for customers' next leases. */
+  inputs: () => InputRules;
+  now?(): number;
+}
+
+export async function openJournal(folder: string, options: JournalOptions): Promise<Journal> {
+  const { damaged = () => {}, spoiled = () => {}, now = Date.now } = options;
   const leases = path.join(folder, "leases");
   await mkdir(leases, { recursive: true, mode: 0o700 });
+  await rm(path.join(folder, "pieces"), { recursive: true, force: true }); // where earlier versions had what came
   const folderOf = (lease: string): string => path.join(leases, lease);
   const blobFile = (lease: string, digest: string): string => path.join(folderOf(lease), "blobs", digest);
-  const pieces = new Pieces(path.join(folder, "pieces"));
+  const kept = new KeptInputs(path.join(folder, "inputs"), options.inputs, now);
   const sequenceFile = path.join(folder, "offer-sequence");
   /** Per lease: the save under way and, after it, one more that carries everything changed meanwhile. */
   const saves = new Map<string, { running: Promise<void>; next: Promise<void> | null }>();
@@ -208,14 +232,13 @@ export async function openJournal(folder: string, damaged: (lease: string, moved
       made.delete(lease);
       await rm(folderOf(lease), { recursive: true, force: true });
     },
-    bytes: (record) => bytesOf(record, folderOf(record.lease)),
-    async arriving(lease, customer, { digest, size }) {
-      const file = blobFile(lease, digest);
-      if (!(await ifThere(stat(file)))) await pieces.takeUp(customer, digest, file);
-      return openArriving(file, digest, size);
-    },
-    setAside: (lease, customer, now) => pieces.setAside(customer, path.join(folderOf(lease), "blobs"), now),
-    setAsideKept: (customer) => pieces.kept(customer),
+    bytes: async (record) => bytesOf(record, folderOf(record.lease), await kept.files()),
+    arriving: (lease, bringer, blob, keeps) =>
+      openBrought(kept, { file: blobFile(lease, blob.digest), bringer, blob, keeps, spoiled: () => spoiled(lease, blob.digest) }),
+    setAside: (lease, bringer) => kept.setAside(bringer, path.join(folderOf(lease), "blobs")),
+    forgetInputs: async (lease, bringer) => kept.forget(bringer, await namesIn(path.join(folderOf(lease), "blobs"))),
+    keptInputs: (customer) => kept.kept(customer),
+    pruneInputs: () => kept.prune(),
     async hasBlob(lease, { digest, size }) {
       const file = blobFile(lease, digest);
       return (await ifThere(stat(file)))?.size === size && (await digestOfFile(file)) === digest;

@@ -4,13 +4,16 @@ import { roomProblem, type Kept, type RoomRules } from "./kept-room.ts";
 
 const GIB = 1024 ** 3;
 
-/** A disk with what is kept on it: `lease customer GiB`, oldest first; one that ends with `!` may still be doubted. */
+/**
+ * A disk with what is kept on it: `lease customer GiB file`, oldest first. One that ends with `!` may still be doubted, one that ends with
+ * `?` is kept only to be quicker; several may have one file.
+ */
 function disk(...words: string[]) {
   let cached = 0;
   const gone: string[] = [];
   let free = 2 * GIB;
   const kept = words.map((word, i): Kept => {
-    const [lease = "", customer = "", size = ""] = word.split(" ");
+    const [lease = "", customer = "", size = "", file] = word.split(" ");
     const bytes = Number.parseInt(size, 10) * GIB;
     const letGo = async (): Promise<boolean> => {
       if (size.endsWith("!")) return false;
@@ -18,7 +21,8 @@ function disk(...words: string[]) {
       free += bytes;
       return true;
     };
-    return { lease, customer, bytes, overAt: i, letGo };
+    const takes = file === undefined ? { bytes, shared: new Map() } : { bytes: 0, shared: new Map([[file, bytes]]) };
+    return { lease, customer, ...takes, overAt: i, isSpare: size.endsWith("?"), letGo };
   });
   const rules: RoomRules = {
     keptBytesMax: 10 * GIB,
@@ -88,4 +92,33 @@ it("lets go of everything it may where the disk is full, and says so where that 
   full.fill(GIB / 2);
   const why = "the disk is full: 0.5 GiB are free, 1 GiB are to stay so (disk.left_free_gib)";
   expect(await full.for("three")).toEqual({ why, isCustomers: false });
+});
+
+it("lets go of what is only to be quicker before anything else, however new it is", async () => {
+  const owners = disk("a one 2", "b two 4", "c one 1?", "d three 4", "e two 1?");
+  expect(await owners.for("three")).toBeNull();
+  expect(owners.gone).toEqual(["c", "e"]);
+  const ofOne = disk("a one 2", "b one 1?", "c two 1?", "d one 2");
+  expect(await ofOne.for("one")).toBeNull();
+  expect(ofOne.gone).toEqual(["b"]);
+});
+
+it("lets go of no more of it than the disk needs, and of caches only where it has none left", async () => {
+  const owners = disk("a one 1", "b one 1?", "c two 1?");
+  owners.fill(0, GIB);
+  expect(await owners.for("three")).toBeNull();
+  expect(owners.gone).toEqual(["b"]);
+  const more = disk("a one 1", "b one 0?");
+  more.fill(0, GIB);
+  expect(await more.for("three")).toBeNull();
+  expect(more.gone).toEqual(["b"]);
+});
+
+it("counts a file once that several have, and until the last of them is gone", async () => {
+  const owners = disk("a one 4 f", "b one 4 f", "c one 4? f");
+  expect(await owners.for("one")).toBeNull();
+  expect(owners.gone).toEqual([]);
+  const doubted = disk("a one 3! f", "b one 3! f", "c one 3? f", "d one 2?");
+  expect(await doubted.for("one")).toBeNull();
+  expect(doubted.gone).toEqual(["c", "d"]);
 });

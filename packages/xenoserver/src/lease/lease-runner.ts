@@ -16,7 +16,7 @@ import { GuestRun } from "./guest-run.ts";
 import { HandingIn } from "./handing-in.ts";
 import { Hearing } from "./hearing.ts";
 import { JobIntake } from "./job-intake.ts";
-import type { LeaseRecord, StopReason } from "./journal.ts";
+import type { LeaseBytes, LeaseRecord, StopReason } from "./journal.ts";
 import type { Kept } from "./kept-room.ts";
 import { LeaseClock } from "./lease-clock.ts";
 import type { LeaseContext } from "./lease-context.ts";
@@ -51,7 +51,7 @@ export class LeaseRunner implements LeaseContext {
   readonly #handingIn: HandingIn;
   readonly #trace: TraceAnswer;
   /** What is kept of it once it is over, as it was found last. */
-  #keptBytes: Promise<number> | null = null;
+  #keptBytes: Promise<LeaseBytes> | null = null;
   readonly #sleepers = new Set<() => void>();
   readonly #hearing: Hearing;
   readonly #retention = new Retention(this, () => this.#forget());
@@ -246,6 +246,7 @@ export class LeaseRunner implements LeaseContext {
     this.#handingIn.stop();
     this.log("lease over", { why });
     if (!this.record.result) await this.#guestRun.kill();
+    await this.#intake.forgetUnwanted();
     this.record.overAt = this.world.marketNow() ?? this.world.timers.now();
     await this.save();
     if (!this.record.guest) await this.#intake.setAside();
@@ -258,8 +259,8 @@ export class LeaseRunner implements LeaseContext {
     const { lease, overAt } = this.record;
     if (overAt === null) return null;
     // every new lease asks all that are kept: they are looked through once, until something is written
-    const bytes = await (this.#keptBytes ??= this.world.journal.bytes(this.record));
-    return { lease, customer: this.po.customer, bytes, overAt, letGo: () => this.#retention.letGo() };
+    const taken = await (this.#keptBytes ??= this.world.journal.bytes(this.record));
+    return { lease, customer: this.po.customer, ...taken, overAt, isSpare: false, letGo: () => this.#retention.letGo() };
   }
 
   async #forget(): Promise<void> {

@@ -34,6 +34,7 @@ export const mapInput = inputOf(
     failFast: flag("--fail-fast", "the first that fails ends the rest"),
     out: text("--out <dir>", "what each leaves in /out comes to DIR/INPUT-NAME"),
     tag: flag("--tag", "each line of output behind the name of its input"),
+    forgetInputs: flag("--forget-inputs", "servers keep nothing of what goes in for your next lease"),
     env: many("-e, --env <name=value>", "environment; NAME alone: this side's own"),
     envFile: many("--env-file <file>", "environment, a NAME=VALUE on each line"),
     maxPrice: value("--max-price <amount>", "most per hour", parseAmount),

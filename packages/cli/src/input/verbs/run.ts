@@ -16,6 +16,7 @@ const job = {
   dir: many("--dir <host[::guest]>", "copied in, changes copied back; . is the working directory of a module or script"),
   env: many("-e, --env <name=value>", "environment; NAME alone: this side's own"),
   envFile: many("--env-file <file>", "environment, a NAME=VALUE on each line"),
+  forgetInputs: flag("--forget-inputs", "the server keeps nothing of what goes in for your next lease"),
   stdin: flag(
     "-i, --stdin",
     "send standard input (what is piped in always is): to an image's program as it comes, else read to its end first",

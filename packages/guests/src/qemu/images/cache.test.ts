@@ -2,7 +2,7 @@ import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { bytesBelow, cached, prune } from "./cache.ts";
+import { bytesBelow, cacheFor, cached, prune } from "./cache.ts";
 
 it("keeps what was just made, whatever the bound, and lets go of what was used long ago", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-cache-"));
@@ -24,7 +24,7 @@ it("keeps what was just made, whatever the bound, and lets go of what was used l
   }
 });
 
-it("keeps what was made for a customer within a share, found for everybody, whoever else has how much", async () => {
+it("keeps what was made for a customer within a share, found by nobody else, whoever has how much", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-shares-"));
   const bytesMax = 8 * 8_192;
   try {
@@ -32,23 +32,39 @@ it("keeps what was made for a customer within a share, found for everybody, whoe
       utimes(file, Date.now() / 1_000 - hours * 3_600, Date.now() / 1_000 - hours * 3_600);
     const make = async (customer: string, name: string, hours: number): Promise<void> =>
       longAgo(await cached({ folder, bytesMax, customer }, name, (part) => writeFile(part, Buffer.alloc(8_192, 1))), hours);
-    await make("p_a", "first", 100);
-    for (const [i, name] of ["b1", "b2", "b3", "b4", "b5", "b6"].entries()) await make("p_b", name, 50 - i);
-    const files = (await readdir(folder)).filter((name) => name !== "makers").sort();
-    // the last was made a moment ago, and half of eight is four
-    expect(files).toEqual(["b3", "b4", "b5", "b6", "first"]);
-    const made = await cached({ folder, bytesMax, customer: "p_c" }, "b3", () => Promise.reject(new Error("it is there")));
-    expect(path.basename(made)).toBe("b3");
-    await prune(folder, 0);
-    expect((await readdir(folder)).filter((name) => name !== "makers")).toEqual([]);
-    await make("p_b", "b7", 1);
-    const own = await readdir(path.join(folder, "makers"), { recursive: true, withFileTypes: true });
-    expect(
-      own
+    const files = async (): Promise<string[]> => {
+      const all = await readdir(folder, { recursive: true, withFileTypes: true });
+      return all
         .filter((each) => each.isFile())
         .map(({ name }) => name)
-        .sort(),
-    ).toEqual(["b7", "first"]);
+        .sort();
+    };
+    await make("p_a", "first", 100);
+    for (const [i, name] of ["b1", "b2", "b3", "b4", "b5", "b6"].entries()) await make("p_b", name, 50 - i);
+    // the last was made a moment ago, and half of eight is four
+    expect(await files()).toEqual(["b3", "b4", "b5", "b6", "first"]);
+    const there = (customer: string): Promise<string> =>
+      cached({ folder, bytesMax, customer }, "b3", () => Promise.reject(new Error("it is not there")));
+    expect(path.basename(await there("p_b"))).toBe("b3");
+    await expect(there("p_c")).rejects.toThrow("it is not there");
+    await expect(cached({ folder, bytesMax }, "b3", () => Promise.reject(new Error("nor for everybody")))).rejects.toThrow("nor for");
+    await prune(folder, 0);
+    expect(await files()).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+it("makes what is to be forgotten in its machine's own folder", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-forgotten-"));
+  try {
+    const [all, own] = ["cache", "machine"].map((name) => path.join(folder, name)) as [string, string];
+    const cache = { folder: all, bytesMax: 1e9 };
+    const make = (forgets: boolean) =>
+      cached(cacheFor(cache, { customer: "p_a", forgets, folder: own }), "disk", (part) => writeFile(part, "x"));
+    expect(path.relative(own, await make(true))).not.toContain("..");
+    expect(await readdir(folder)).toEqual(["machine"]);
+    expect(path.relative(all, await make(false))).not.toContain("..");
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

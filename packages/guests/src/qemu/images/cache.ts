@@ -1,6 +1,6 @@
 /** What is made once and kept on disk to be used again, within bounds. Who controls the inputs: the host; how much is made, customers. */
 import { createHash } from "node:crypto";
-import { access, chmod, mkdir, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import path from "node:path";
 
 const BLOCK_BYTES = 512;
@@ -8,8 +8,10 @@ const BLOCK_BYTES = 512;
 export const SPARE_MS = 60_000;
 /** Of a cache, for what one customer had made or sent. */
 export const SHARE = 0.5;
-/** Of a cache's folder: by customer, an empty file by the name of each that was made for it. */
-const MAKERS = "makers";
+/** Of a cache's folder: what was made for each customer. */
+const CUSTOMERS = "customers";
+/** Of a machine's folder: what was made for it alone. */
+const MADE = "made";
 /** What is still being made bears this ending; it is whoever makes it who removes it. */
 export const UNFINISHED = ".part";
 
@@ -32,7 +34,7 @@ async function filesBelow(folder: string): Promise<KeptFile[]> {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const file = path.join(entry.parentPath, entry.name);
     const within = path.relative(folder, file).split(path.sep);
-    if (!entry.isFile() || within[0] === MAKERS || within.some((part) => part.endsWith(UNFINISHED))) continue;
+    if (!entry.isFile() || within.some((part) => part.endsWith(UNFINISHED))) continue;
     const found = await stat(file).catch(() => null);
     if (found) files.push({ file, bytes: found.blocks * BLOCK_BYTES, at: found.mtimeMs });
   }
@@ -59,43 +61,31 @@ export interface Cache {
   folder: string;
   /** Of the disk; the least used goes first. */
   bytesMax: number;
-  /** For whom things are made, by whose share they count; they are found for everybody. */
+  /** For whom things are made: he has a share of it, and nobody else finds them. Absent: for everybody. */
   customer?: string;
 }
 
-/** Removes the least used of what was made for one customer, until the rest is within its share. */
-async function pruneShare({ folder, bytesMax }: Cache, customer: string): Promise<void> {
-  const own = path.join(folder, MAKERS, customerFolder(customer));
-  const files: { name: string; bytes: number; at: number }[] = [];
-  for (const name of await readdir(own).catch(() => [])) {
-    const found = await stat(path.join(folder, name)).catch(() => null);
-    if (found) files.push({ name, bytes: found.blocks * BLOCK_BYTES, at: found.mtimeMs });
-    else await rm(path.join(own, name), { force: true }); // pruned with all others
-  }
-  files.sort((a, b) => b.at - a.at);
-  const before = Date.now() - SPARE_MS;
-  let sum = 0;
-  for (const { name, bytes, at } of files) {
-    sum += bytes;
-    if (sum <= bytesMax * SHARE || at > before) continue;
-    await rm(path.join(folder, name), { force: true });
-    await rm(path.join(own, name), { force: true });
-  }
-}
+/** Of one machine, while it is laid out in its folder: what its customer wants to be forgotten goes with it. */
+export const cacheFor = (
+  cache: Cache,
+  { customer, forgets = false, folder }: { customer: string; forgets?: boolean; folder: string },
+): Cache => (forgets ? { folder: path.join(folder, MADE), bytesMax: Number.POSITIVE_INFINITY } : { ...cache, customer });
 
-async function countFor({ folder }: Cache, customer: string, name: string): Promise<void> {
-  const own = path.join(folder, MAKERS, customerFolder(customer));
-  await mkdir(own, { recursive: true, mode: 0o700 });
-  await writeFile(path.join(own, name), "", { mode: 0o600 });
-}
+/** The same for what holds nothing of a customer's. */
+export const forEverybody = ({ folder, bytesMax }: Cache): Cache => ({ folder, bytesMax });
+
+/** Where what is made lies. */
+export const madeIn = ({ folder, customer }: Cache): string =>
+  customer === undefined ? folder : path.join(folder, CUSTOMERS, customerFolder(customer));
 
 /** The name of a folder for what is a customer's. */
 export const customerFolder = (customer: string): string => createHash("sha256").update(customer).digest("hex").slice(0, 32);
 
 /** A file that is made once, read-only, and used again until it is pruned. */
 export async function cached(cache: Cache, name: string, make: (part: string) => Promise<void>): Promise<string> {
-  const { folder, bytesMax, customer = "" } = cache;
-  const file = path.join(folder, name);
+  const { folder, bytesMax, customer } = cache;
+  const own = madeIn(cache);
+  const file = path.join(own, name);
   const there = await access(file).then(
     () => true,
     () => false,
@@ -104,7 +94,7 @@ export async function cached(cache: Cache, name: string, make: (part: string) =>
     await touch(file);
     return file;
   }
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(own, { recursive: true, mode: 0o700 });
   const part = `${file}.${process.pid}.${process.hrtime.bigint()}${UNFINISHED}`;
   try {
     await make(part);
@@ -113,10 +103,7 @@ export async function cached(cache: Cache, name: string, make: (part: string) =>
   } finally {
     await rm(part, { recursive: true, force: true });
   }
-  if (customer !== "") {
-    await countFor(cache, customer, name);
-    await pruneShare(cache, customer);
-  }
+  if (customer !== undefined) await prune(own, bytesMax * SHARE, SPARE_MS);
   await prune(folder, bytesMax, SPARE_MS);
   return file;
 }

@@ -8,7 +8,7 @@ import { filesOnDisk } from "@xenoservers/protocol";
 import type { Command } from "../../command.ts";
 import { SYSTEM_PATH } from "../machine/box.ts";
 import { inOwnBox } from "../machine/own-box.ts";
-import { cached, type Cache } from "./cache.ts";
+import { cached, forEverybody, type Cache } from "./cache.ts";
 import { checkImage } from "./image.ts";
 import { Refusal } from "../refusal.ts";
 import { VM_FILES } from "../machine/plan.ts";
@@ -21,7 +21,7 @@ const CONVERT_MIB = 512;
 
 /** An empty qcow2 of that size; what lies under it is said when it is opened, never in the file. */
 export async function blankOverlay(cache: Cache, diskMib: number, to: string): Promise<void> {
-  const blank = await cached(cache, `overlay-${diskMib}.qcow2`, async (part) => {
+  const blank = await cached(forEverybody(cache), `overlay-${diskMib}.qcow2`, async (part) => {
     await run("qemu-img", ["create", "-q", "-f", "qcow2", part, `${diskMib}M`]);
   });
   await copyFile(blank, to);
@@ -30,7 +30,7 @@ export async function blankOverlay(cache: Cache, diskMib: number, to: string): P
 
 /** A sparse raw disk of zeros; read-only, under overlays. */
 export function blankRaw(cache: Cache, diskMib: number): Promise<string> {
-  return cached(cache, `blank-${diskMib}.raw`, async (part) => {
+  return cached(forEverybody(cache), `blank-${diskMib}.raw`, async (part) => {
     const handle = await open(part, "w");
     await handle.truncate(diskMib * MIB);
     await handle.close();
@@ -42,7 +42,7 @@ export function blankRaw(cache: Cache, diskMib: number): Promise<string> {
  * distribution's own.
  */
 export function blankFormatted(cache: Cache, diskMib: number): Promise<string> {
-  return cached(cache, `ext4-4k-${diskMib}.raw`, async (part) => {
+  return cached(forEverybody(cache), `ext4-4k-${diskMib}.raw`, async (part) => {
     const handle = await open(part, "w");
     await handle.truncate(diskMib * MIB);
     await handle.close();

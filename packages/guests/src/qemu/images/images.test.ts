@@ -275,7 +275,9 @@ describe("images by address", () => {
     for (const n of [2, 3, 4, 5]) await send("p_b", n);
     const has = async (customer: string, n: number): Promise<boolean> => (await images.find(customer, `${n}`.repeat(64))) !== null;
     expect([await has("p_a", 1), await has("p_b", 2), await has("p_b", 3), await has("p_b", 5)]).toEqual([true, false, false, true]);
+    await images.forget("p_b", "5".repeat(64));
+    expect([await has("p_a", 1), await has("p_b", 4), await has("p_b", 5)]).toEqual([true, true, false]);
     await images.makeRoom(); // what was used just now may be needed this moment
-    expect([await has("p_a", 1), await has("p_b", 5)]).toEqual([true, true]);
+    expect([await has("p_a", 1), await has("p_b", 4)]).toEqual([true, true]);
   });
 });

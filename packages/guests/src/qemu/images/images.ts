@@ -109,6 +109,11 @@ export class ImageStore {
     await this.#prune(owner);
   }
 
+  /** Keeps nothing of what this customer has sent; machines hold names of their own. */
+  async forget(customer: string, digest: string): Promise<void> {
+    await rm(this.#file(customerFolder(customer), digest), { force: true });
+  }
+
   /** A customer's share first, and that of all that was fetched: whoever fills one loses his own. */
   async #prune(owner: string, spareMs = 0): Promise<void> {
     const { folder, bytesMax } = this.#options;

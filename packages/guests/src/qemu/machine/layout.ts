@@ -17,7 +17,7 @@ import {
   type VmSpec,
 } from "@xenoservers/protocol";
 import { uidOf, type BoundFile } from "./box.ts";
-import type { Cache } from "../images/cache.ts";
+import { cacheFor, type Cache } from "../images/cache.ts";
 import { blankFormatted, blankOverlay, blankRaw, checkInside } from "../images/disks.ts";
 import type { Stock } from "../images/stock.ts";
 import type { QemuHost } from "./host.ts";
@@ -43,6 +43,8 @@ export interface MachineJob {
   /** What the lease has in all; QEMU's own part is in it. */
   memoryMib: number;
   deterministic: boolean;
+  /** What is made for it is made for no other machine of its customer's. */
+  forgets?: boolean;
   blobFile(digest: string): string;
   /** Aborted where nobody wants it any more: what is under way to make it ends, and nothing is left. */
   signal?: AbortSignal;
@@ -219,7 +221,7 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
   const { spec, deterministic } = job;
   const { vm } = spec;
   await mkdir(path.join(folder, HELD), { mode: 0o700 });
-  const laying = new Laying({ ...options, cache: { ...options.cache, customer: job.customer } }, job, folder);
+  const laying = new Laying({ ...options, cache: cacheFor(options.cache, { ...job, folder }) }, job, folder);
   if (vm.kind === "disk") await layDisk(laying, vm);
   else if (vm.kind === "kernel") await layKernel(laying, vm);
   else if (vm.kind === "oci" && host.stock) await layOci(laying, vm, host.stock);

@@ -13,7 +13,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { isRecord, parseOwn } from "../../json.ts";
-import { cached, touch, type Cache } from "../images/cache.ts";
+import { cached, madeIn, touch, type Cache } from "../images/cache.ts";
 import type { Command } from "../../command.ts";
 import { uidOf } from "../machine/box.ts";
 import { inOwnBox } from "../machine/own-box.ts";
@@ -270,7 +270,7 @@ async function isThereWhole(file: string, input: ImageInput, cache: Cache): Prom
   const { bytes, entries, disks } = parseOwn(file, text, isMade);
   if (bytes > input.bytesMax) throw tooLarge(input);
   if (entries > input.entriesMax) throw tooMany(input);
-  const files = disks.map((name) => path.join(cache.folder, name));
+  const files = disks.map((name) => path.join(madeIn(cache), name));
   for (const each of files) if (!(await isThere(each))) return false;
   await Promise.all([file, ...files].map(touch));
   for (const each of files) await input.take(each);
@@ -318,7 +318,7 @@ async function make(input: ImageInput, cache: Cache, archives: Archives): Promis
  */
 export async function imageDisks(input: ImageInput, cache: Cache): Promise<void> {
   const key = createHash("sha256").update(JSON.stringify([FORM, input.layers.map(({ digest }) => digest)]));
-  const about = path.join(cache.folder, `${key.digest("hex")}.image`);
+  const about = path.join(madeIn(cache), `${key.digest("hex")}.image`);
   if (await isThereWhole(about, input, cache)) return;
   const archives = new Archives(input);
   await mkdir(input.work, { recursive: true, mode: 0o700 });

@@ -13,8 +13,9 @@ function machineOf(work: Work): MachineJob {
 }
 
 function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, signal, fetchMsMax }: GuestJob): VmJob {
-  const { spec, inputs } = machineOf(work);
+  const { spec, inputs, forgets = false } = machineOf(work);
   return {
+    forgets,
     ...{ lease, customer: order.party, spec, inputs, fuelMax, egressBytesUsed, blobFile },
     memoryMib: po.resources.memoryMib,
     egressMibMax: po.egressMibMax,

@@ -21,12 +21,12 @@ const MIB = 1024 * 1024;
 export const filesOf = ({ inputs }: MachineJob): NeededBlob[] =>
   inputs.entries.flatMap((entry): NeededBlob[] => (entry.kind === "file" ? [{ digest: entry.digest, size: entry.size }] : []));
 
-/** Every blob of a machine that has to come: not what this customer has sent before, nor what the server fetches itself. */
+/** Every blob of a machine that has to come: not what is kept of what this customer sent before, nor what the server fetches itself. */
 export async function neededForMachine(vm: MachineJob, customer: string, vms: Pick<VmDriver, "hasBlob">): Promise<NeededBlob[]> {
   const sizes = new Map(vm.blobs.map(({ digest, size }) => [digest, size]));
   const needed = filesOf(vm);
   for (const digest of new Set(blobsOfVm(vm.spec)))
-    if (!(await vms.hasBlob(customer, digest))) needed.push({ digest, size: sizes.get(digest) ?? 0 });
+    if (vm.forgets || !(await vms.hasBlob(customer, digest))) needed.push({ digest, size: sizes.get(digest) ?? 0, isDrivers: true });
   return needed;
 }
 

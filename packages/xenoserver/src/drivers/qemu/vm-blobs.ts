@@ -17,10 +17,14 @@ export class VmBlobs {
   }
 
   /** Where each of the job's blobs lies: with the lease, or kept from before; images at an address are fetched. */
-  async find({ customer, spec, blobFile, signal, fetchMsMax }: VmJob): Promise<(digest: string) => string> {
+  async find({ customer, spec, forgets, blobFile, signal, fetchMsMax }: VmJob): Promise<(digest: string) => string> {
     const found = new Map<string, string>();
     const { vm } = spec;
     for (const digest of new Set(blobsOfVm(spec))) {
+      if (forgets) {
+        await this.#images.forget(customer, digest);
+        continue;
+      }
       const before = await this.#images.find(customer, digest);
       if (before === null) await this.#images.keep(customer, digest, blobFile(digest));
       found.set(digest, before ?? blobFile(digest));

@@ -105,8 +105,8 @@ async function openParts({ host, folder, egress, log, ...options }: VmDriverOpti
 }
 
 /** The job as the machine's maker wants it, but for the files and the snapshot. */
-const orderedOf = ({ lease, customer, spec, inputs, memoryMib, deterministic }: VmJob) => ({
-  ...{ name: lease, customer, spec, inputs, memoryMib, deterministic },
+const orderedOf = ({ lease, customer, spec, inputs, memoryMib, deterministic, forgets = false }: VmJob) => ({
+  ...{ name: lease, customer, spec, inputs, memoryMib, deterministic, forgets },
 });
 
 async function prepared(parts: Parts, job: VmJob): Promise<PreparedGuest> {

@@ -16,6 +16,8 @@ export interface VmJob {
   fuelMax: bigint;
   /** How long an image at an address may take to come. */
   fetchMsMax?: number;
+  /** Nothing of it is kept for its customer's next lease. */
+  forgets?: boolean;
   blobFile(digest: string): string;
   /** Aborted where nobody wants the machine any more. */
   signal?: AbortSignal;

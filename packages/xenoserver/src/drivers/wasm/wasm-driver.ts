@@ -161,6 +161,7 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
       await mustFit(job, runtime || known !== null ? null : job.blobFile(job.spec.module));
       if (!breakpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
       const worker = breakpoints ? await pool.takeDeep() : await pool.take(known, laneOf(job));
+      if (job.forgets) await modules.forget(module); // the worker has its copy
       const { copy } = worker;
       const isCompiled = worker.compiled === job.spec.module;
       const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
@@ -187,7 +188,7 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
           : (copy ?? `${WORKER_FILES.blobs}/${job.spec.module}`),
         prepared: (runtime !== undefined && !breakpoints) || copy !== null,
         comesWithEngine: runtime !== undefined,
-        keepPrepared: known === null && !runtime && !breakpoints,
+        keepPrepared: known === null && !runtime && !breakpoints && !job.forgets,
       });
       const token: GuestToken = { folder: worker.apart, pid: worker.id.pid, startTicks: worker.id.startTicks };
       return {

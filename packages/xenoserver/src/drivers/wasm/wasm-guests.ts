@@ -18,12 +18,12 @@ function breakpointsOf({ segment }: WasmJob, trace: GuestJob["trace"]): Prepared
 
 function preparedJobOf({ lease, po, order, work, fuelMax, runMsMax, trace, blobFile }: GuestJob): PreparedJob {
   const job = jobOf(work);
-  const { spec, inputs, segment } = job;
+  const { spec, inputs, segment, forgets = false } = job;
   const again = trace ?? segment?.segment ?? null;
   return {
-    ...{ lease, customer: order.party, spec, inputs, vcpu: po.resources.vcpu, runMsMax, blobFile },
+    ...{ lease, customer: order.party, spec, inputs, vcpu: po.resources.vcpu, runMsMax, forgets, blobFile },
     // a key of its own is another's: nobody else can bring a job under it
-    ...(order.judges === null ? { sharedBy: order.channelKey } : {}),
+    ...(order.judges === null && !forgets ? { sharedBy: order.channelKey } : {}),
     // a segment and a second run end where the first run did, by itself or by its limit, whatever is paid for this one
     fuelMax: again ? minNanos(BigInt(spec.fuelMax), BigInt(again.upTo ?? spec.fuelMax)) : fuelMax,
     breakpoints: breakpointsOf(job, trace),

@@ -23,6 +23,8 @@ export interface PreparedJob {
   breakpoints: { kind: "trace"; step: string } | (Segment & { kind: "segment"; pieces: readonly { digest: string }[] }) | null;
   /** Under which key of its customer's its process may serve other jobs, before and after it; absent: none. */
   sharedBy?: string;
+  /** Nothing of it is kept for its customer's next job. */
+  forgets?: boolean;
   /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
   blobFile(digest: string): string;
 }

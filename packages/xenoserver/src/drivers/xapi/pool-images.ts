@@ -139,6 +139,11 @@ export class PoolImages {
       }
   }
 
+  /** Keeps nothing of this customer's image; clones stay as they are. */
+  async forget(image: Pick<Image, "customer" | "digest">): Promise<void> {
+    for (const { ref, key } of await this.#kept()) if (key === keyOf(image)) await this.#pool.removeVm(ref);
+  }
+
   /** Lets go of what is over the owner's bound, or a customer's half of it, the least used first. */
   async prune(bytesMax = this.#bytesMax): Promise<void> {
     const kept = (await this.#kept()).sort((a, b) => b.used - a.used);

@@ -102,6 +102,11 @@ it("clones a customer's image that is there, uploads it once, and gives it to no
   expect(await needed({ ...job.order, party: `p_${"2".repeat(40)}` })).toContain(image);
   await (await driver.prepare(await at.job(["print b"]))).discard();
   expect(callsTo("VM.create")).toBe(1);
+  const forgets = await at.job(["print c"]);
+  if (forgets.work.kind === "machine") forgets.work.vm.forgets = true;
+  const prepared = await driver.prepare(forgets);
+  expect(await needed(job.order)).toContain(image);
+  await prepared.discard();
 });
 
 it("says what a crash is, keeps no more of a console than was ordered, and hands back no damaged archive", async () => {

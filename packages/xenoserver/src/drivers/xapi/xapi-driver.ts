@@ -143,12 +143,12 @@ class Maker {
 
   async #cloned(job: GuestJob): Promise<string> {
     const { images } = this.#options;
-    const { spec } = machineOf(job.work);
+    const { spec, forgets } = machineOf(job.work);
     invariant(spec.vm.kind === "disk" && spec.vm.image !== null, "machines without a disk were refused when they came");
     const { digest, format } = spec.vm.image;
     const image = { customer: job.order.party, digest, format, file: job.blobFile(digest), diskMib: spec.diskMib };
     const vm = await images.clone(await images.template(image, job.signal), leaseName(job.lease), job.lease, job.signal);
-    await images.prune();
+    await (forgets ? images.forget(image) : images.prune());
     return vm;
   }
 
@@ -293,7 +293,9 @@ export function xapiGuests(options: XapiDriverOptions): XapiDriver {
       const { image, seed } = spec.vm;
       const isThere = image !== null && (await images.has(order.party, image.digest));
       const wanted = new Set([...(image && !isThere ? [image.digest] : []), ...seed.map(({ digest }) => digest)]);
-      return blobs.filter(({ digest }) => wanted.has(digest));
+      return blobs
+        .filter(({ digest }) => wanted.has(digest))
+        .map((blob) => (blob.digest === image?.digest ? { ...blob, isDrivers: true } : blob));
     },
     isSegment: () => false,
     prepare: (job) => maker.prepare(job),

@@ -63,9 +63,9 @@ function machineOf(work: Work): MachineJob {
 }
 
 function jobOf({ lease, po, order, work, blobFile, signal }: GuestJob): DomainJob {
-  const { spec, inputs } = machineOf(work);
+  const { spec, inputs, forgets = false } = machineOf(work);
   const spareMib = po.resources.memoryMib - spec.memoryMib - overheadMib(spec);
-  return { ...{ name: lease, customer: order.party, spec, inputs, spareMib, blobFile }, ...(signal ? { signal } : {}) };
+  return { ...{ name: lease, customer: order.party, spec, inputs, forgets, spareMib, blobFile }, ...(signal ? { signal } : {}) };
 }
 
 /** What all domains of one server live off. */
