@@ -50,3 +50,9 @@ it("leaves alone what did not change, and removes what is gone", async () => {
   expect(fetched).toBe(1);
   expect((await readdir(folder)).sort()).toEqual(["new", "same"]);
 });
+
+it("says what is in the way of a folder that cannot be read", async () => {
+  await writeFile(path.join(folder, "one"), "");
+  await expect(readTree(path.join(folder, "one"))).rejects.toThrow(/cannot read the folder .*one: it is a file, and a folder is wanted$/);
+  await expect(readTree(path.join(folder, "two"))).rejects.toThrow(/two: it is not there$/);
+});

@@ -74,6 +74,13 @@ export async function fileBlob(file: string): Promise<Blob> {
 /** What stands for bytes that are no text. */
 const NO_TEXT = "\ufffd";
 
+const WHY_UNREAD: Readonly<Record<string, string>> = {
+  ENOENT: "it is not there",
+  ENOTDIR: "it is a file, and a folder is wanted",
+  EACCES: "this user may not read it",
+  EPERM: "this user may not read it",
+};
+
 /** A folder's content, sorted; links are kept as links. Throws, in words, for what cannot travel. */
 export async function readTree(folder: string): Promise<SourceEntry[]> {
   const entries: SourceEntry[] = [];
@@ -82,8 +89,9 @@ export async function readTree(folder: string): Promise<SourceEntry[]> {
       throw new Error(`the name of ${file} is no text in UTF-8; it cannot travel`);
   }
   const walk = async (below: string): Promise<void> => {
-    const names = await readdir(path.join(folder, below), { withFileTypes: true }).catch((cause: unknown) => {
-      throw new Error(`cannot read the folder ${path.join(folder, below)}`, { cause });
+    const names = await readdir(path.join(folder, below), { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
+      const why = WHY_UNREAD[cause.code ?? ""] ?? cause.message;
+      throw new Error(`cannot read the folder ${path.join(folder, below)}: ${why}`, { cause });
     });
     for (const entry of names.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const at = below === "" ? entry.name : `${below}/${entry.name}`;
