@@ -1,7 +1,8 @@
 /**
- * What is looked at while a domain runs, and how often: whether it is there, what it printed, whether its console is kept and its disk can
- * be written. Who controls the inputs: the guest (what it prints), the owner's disk.
+ * What is looked at while a domain runs, and how often: whether it is there, and what emulates its hardware, what it printed, whether its
+ * console is kept and its disk can be written. Who controls the inputs: the guest (what it prints, what QEMU says), the owner's disk.
  */
+import type { DeviceModel } from "./device-model.ts";
 import type { DomainEnd } from "./domain-end.ts";
 import { boundOf, printedBytes } from "./domain-console.ts";
 import { overlayLost, type Overlay } from "./disk-overlay.ts";
@@ -14,17 +15,22 @@ import type { ListedDomain } from "./listing.ts";
 const KEPT_POLLS = 8;
 /** How often it is looked at whether its disk can be written. */
 const DISK_POLLS = 40;
+/** How often it is looked at whether what emulates its hardware is there. */
+const MODEL_POLLS = 4;
 
 interface FollowingOf {
   watch: DomainWatch;
   token: Pick<DomainToken, "folder" | "uuid" | "outputMibMax">;
   over: Overlay | undefined;
+  deviceModel: DeviceModel | null;
   /** Null: it is gone. */
   look(found: ListedDomain | null): void;
   keepAgain(): Promise<void>;
   /** There may be new output. */
   changed(): void;
   end(end: DomainEnd): Promise<void>;
+  /** What emulates its hardware is gone, and why. */
+  modelGone(why: string): Promise<void>;
   failed(what: string, error: unknown): void;
 }
 
@@ -47,6 +53,7 @@ export class DomainFollowing {
     this.#timer = setInterval(() => {
       void this.#hear().catch((error: unknown) => failed("was not heard", error));
       if (++polls % KEPT_POLLS === 0) void keepAgain().catch((error: unknown) => failed("has no console", error));
+      if (polls % MODEL_POLLS === 0) void this.#lookAtModel().catch((error: unknown) => failed("has a QEMU that was not seen", error));
       if (polls % DISK_POLLS === 0) void this.#lookAtDisk().catch((error: unknown) => failed("has a disk that was not seen", error));
     }, POLL_MS);
   }
@@ -62,6 +69,11 @@ export class DomainFollowing {
   async #lookAtDisk(): Promise<void> {
     const detail = await overlayLost(this.#of.over);
     if (detail !== null) await this.#of.end({ kind: "host", detail });
+  }
+
+  async #lookAtModel(): Promise<void> {
+    const why = (await this.#of.deviceModel?.gone()) ?? null;
+    if (why !== null && this.#isOn) await this.#of.modelGone(why);
   }
 
   async #hear(): Promise<void> {

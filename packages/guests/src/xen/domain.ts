@@ -104,11 +104,12 @@ export class Domain {
     const { card, deviceModel } = this;
     this.#making = new DomainMaking({ xl, token, work, card, deviceModel, hasConsoles: this.sessions !== null, log });
     this.#following = new DomainFollowing({
-      ...{ watch, token, over: plan.over },
+      ...{ watch, token, over: plan.over, deviceModel },
       look: (found) => void this.#look(found),
       keepAgain: () => this.#keepAgain(),
       changed: () => this.#changed(),
       end: (end) => this.#end(end),
+      modelGone: (why) => this.#modelGone(why),
       failed: (what, error) => this.#failed(what, error),
     });
     this.#saving = new DomainSaving({
@@ -187,11 +188,23 @@ export class Domain {
     const found = await this.#making.found();
     if (progress === "restarting" && (!found || (found.paused && !(await isMade(this.token.folder, found.id))))) return this.#restart();
     if (!found) return this.#end(await endOfGone(this.token));
-    if (found.shutdown === null) await this.#making.attachCard(found.id);
+    if (found.shutdown === null) {
+      const why = this.deviceModel ? await this.deviceModel.takeUp(await this.#parts.xl.deviceModel(found.id)) : null;
+      if (why !== null) return this.#end({ kind: "crashed", detail: why });
+      await this.#making.attachCard(found.id);
+    }
     if (progress !== "begun" && found.paused) return this.begin();
     if (progress === "prepared") await reached(this.token.folder, "begun");
     if (found.shutdown === null) await this.#talk.keep(found.id);
     if (!this.#over) this.#following.begin();
+  }
+
+  /** A domain that has ended is told by its own end: what emulated it may be gone by then. */
+  async #modelGone(detail: string): Promise<void> {
+    if (this.#over || this.#ending || this.#settling) return;
+    const found = await this.#making.found();
+    if (found?.shutdown === null) await this.#end({ kind: "crashed", detail });
+    else await this.#look(found);
   }
 
   async #look(found: ListedDomain | null): Promise<void> {
