@@ -12,7 +12,7 @@ import { guestTextEnd } from "../guest-files.ts";
 import { isRecord, parseOwn } from "../json.ts";
 import { isAlive, startTicksOf, type ProcessId } from "../pool.ts";
 import { SYSTEM_PATH } from "../qemu/machine/box.ts";
-import { WITHOUT_PROCESSES } from "../qemu/machine/box-calls.ts";
+import { DEVICE_MODEL_CALLS } from "../qemu/machine/box-calls.ts";
 import { Viewers } from "../qemu/machine/viewers.ts";
 import { writeOwn } from "../write-own.ts";
 
@@ -59,7 +59,7 @@ umask 077
 exec >${LOG} 2>&1
 exec unshare --net --ipc --uts \\
   setpriv --bounding-set=-all,+dac_read_search,+setgid,+setuid,+sys_chroot --inh-caps=-all --ambient-caps=-all --no-new-privs \\
-  perl -e ${word(WITHOUT_PROCESSES)} ${word(qemu)} "$@"
+  perl -e ${word(DEVICE_MODEL_CALLS)} ${word(qemu)} "$@"
 `;
 
 interface Record {
