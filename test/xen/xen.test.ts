@@ -35,18 +35,8 @@ onXen("domains through the market", () => {
       await dom0.nothingIsLeft();
     });
 
-  describe("a server of PVH domains", () => {
-    beforeAll(() => dom0.serve("", "pvh"));
-    afterAll(() => dom0.kill());
-    boots();
-  });
-
-  describe("a server of PV domains", () => {
-    beforeAll(() => dom0.serve());
-    afterAll(() => dom0.kill());
-    boots();
-
-    it("goes on in a fork from where it was kept, with its disk as it was then and bytes that no other has", async () => {
+  const forks = (): void =>
+    void it("goes on in a fork from where it was kept, with its disk as it was then and bytes that no other has", async () => {
       const job = await domain(
         `${XENSTORE}
         seed() { ask 2 vm-data/seed; }
@@ -78,6 +68,20 @@ onXen("domains through the market", () => {
       for (const { lease } of [firstEnd, secondEnd]) expect(lease.end).toMatchObject({ reason: "completed", exitCode: 0 });
       await dom0.nothingIsLeft();
     });
+
+  describe("a server of PVH domains", () => {
+    beforeAll(() => dom0.serve("", "pvh"));
+    afterAll(() => dom0.kill());
+    boots();
+    forks();
+  });
+
+  describe("a server of PV domains", () => {
+    beforeAll(() => dom0.serve());
+    afterAll(() => dom0.kill());
+    boots();
+
+    forks();
 
     it("gives nothing of others' in xenstore, and no more of it than is a domain's share", async () => {
       const job = await domain(`${XENSTORE}

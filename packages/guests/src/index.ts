@@ -30,7 +30,8 @@ export { measureVmScore, openQemuHost, overheadMib, type HostState, type QemuHos
 export { NANOSECONDS_PER_INSTRUCTION, VM_OVERHEAD_MIB } from "./qemu/machine/plan.ts";
 export { Domains, deviceModelMibOf, domainProblem, type Bootable, type DomainJob } from "./xen/domains.ts";
 export type { StdinPort } from "./qemu/oci/stdin-port.ts";
-export type { Domain, DomainToken } from "./xen/domain.ts";
+export type { Domain } from "./xen/domain.ts";
+export type { DomainToken } from "./xen/domain-token.ts";
 export type { ConsoleDaemon } from "./xen/console-daemon.ts";
 export type { CardRules } from "./xen/domain-card.ts";
 export { savedKind } from "./xen/domain-save.ts";

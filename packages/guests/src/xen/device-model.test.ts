@@ -43,6 +43,11 @@ describe.skipIf(process.getuid?.() !== 0)("a domain's device model", () => {
     expect(await said("/usr/bin/perl", "-e", 'print fork() // "none: $!", "\\n"')).toBe("none: Function not implemented\n");
   });
 
+  it("sets up no loop device, whatever of one it has open", async () => {
+    const asks = 'for my $call (0x4c04, 0x5401) { my $bytes = "\\0" x 256; print ioctl(STDIN, $call, $bytes) // "none: $!", "\\n" }';
+    expect(await said("/usr/bin/perl", "-e", asks)).toBe("none: Function not implemented\nnone: Inappropriate ioctl for device\n");
+  });
+
   it("has no network, and four rights of root's that it gives up", async () => {
     const shown = await said("/bin/cat", "/proc/self/status", "/proc/self/net/dev");
     expect(shown).toMatch(/^CapBnd:\s+00000000000400c4$/m);

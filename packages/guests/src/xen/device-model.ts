@@ -7,10 +7,12 @@
 import { readFile, readdir, readlink, rm, rmdir, writeFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import path from "node:path";
-import { JOIN_GROUPS, PERIOD_US, hostLimits, isCgroup, removeCgroup, type Cgroup } from "../cgroup.ts";
+import { JOIN_GROUPS, PERIOD_US, hostLimits, isCgroup, removeCgroup, wasOutOfMemory, type Cgroup } from "../cgroup.ts";
+import { guestTextEnd } from "../guest-files.ts";
 import { isRecord, parseOwn } from "../json.ts";
+import { isAlive, startTicksOf, type ProcessId } from "../pool.ts";
 import { SYSTEM_PATH } from "../qemu/machine/box.ts";
-import { WITHOUT_PROCESSES } from "../qemu/machine/box-calls.ts";
+import { DEVICE_MODEL_CALLS } from "../qemu/machine/box-calls.ts";
 import { Viewers } from "../qemu/machine/viewers.ts";
 import { writeOwn } from "../write-own.ts";
 
@@ -24,6 +26,9 @@ const LIBXL_ROOT = /^(?:\/var)?\/run\/xen\/qemu-root-\d+$/;
 /** QEMU's own code and buffers; what waits for viewers is beside it. */
 export const DEVICE_MODEL_MIB = 40;
 const LOG_KIB = 64;
+const LAST_BYTES = 4 * 1024;
+/** Before what went wrong, beside remarks of Xen's libraries. */
+const QEMU_SAYS = "qemu-system-i386: ";
 const TASKS_MAX = 64;
 
 /** A word of sh(1). */
@@ -54,7 +59,7 @@ umask 077
 exec >${LOG} 2>&1
 exec unshare --net --ipc --uts \\
   setpriv --bounding-set=-all,+dac_read_search,+setgid,+setuid,+sys_chroot --inh-caps=-all --ambient-caps=-all --no-new-privs \\
-  perl -e ${word(WITHOUT_PROCESSES)} ${word(qemu)} "$@"
+  perl -e ${word(DEVICE_MODEL_CALLS)} ${word(qemu)} "$@"
 `;
 
 interface Record {
@@ -120,6 +125,7 @@ export class DeviceModel {
   readonly #folder: string;
   readonly #name: string;
   readonly #viewers: Viewers;
+  #process: ProcessId | null = null;
 
   constructor(folder: string, name: string) {
     this.#folder = folder;
@@ -127,11 +133,38 @@ export class DeviceModel {
     this.#viewers = new Viewers(path.join(folder, SCREEN));
   }
 
-  /** Throws where it is not confined as it must be. */
+  /** Throws where it is not there, or not confined as it must be. */
   async check(pid: number | null): Promise<void> {
     if (pid === null) throw new Error("libxl says of no device model that it started for the domain");
+    this.#process = null;
+    const startTicks = await startTicksOf(pid);
+    if (startTicks === null) throw new Error(await this.#whyGone());
     const problem = await confinementProblem(pid);
     if (problem !== null) throw new Error(`the domain's device model is not confined: ${problem}`);
+    this.#process = { pid, startTicks };
+  }
+
+  /** The same of a domain that was begun earlier, except that it may be gone: why, in words; null where it is there. */
+  async takeUp(pid: number | null): Promise<string | null> {
+    if (pid !== null && (await startTicksOf(pid)) === null) return this.#whyGone();
+    await this.check(pid);
+    return null;
+  }
+
+  /**
+   * Why the process that was checked is not there any more, in words; null where it is. Xen itself says nothing of that: the domain stays,
+   * and waits for its hardware.
+   */
+  async gone(): Promise<string | null> {
+    const seen = this.#process;
+    return !seen || (await isAlive(seen)) || this.#process !== seen ? null : this.#whyGone();
+  }
+
+  async #whyGone(): Promise<string> {
+    const record = await recordIn(this.#folder);
+    if (record?.cgroup && (await wasOutOfMemory(record.cgroup))) return "its QEMU needed more of dom0's memory than it may have";
+    const said = (await guestTextEnd(this.#folder, LOG, LAST_BYTES)).split("\n").findLast((line) => line.includes(QEMU_SAYS));
+    return said === undefined ? "its QEMU was ended" : `its QEMU ended, and had said: ${said.trim()}`;
   }
 
   /** One viewer's connection to its screen. Throws in words for its customer. */

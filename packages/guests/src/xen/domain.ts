@@ -9,39 +9,33 @@
  * Who controls the inputs: the guest (what it prints, how it ends), whoever administers the host, who may destroy it.
  */
 import { randomBytes } from "node:crypto";
-import { rm, readFile, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
-import { guestTextEnd, readGuestFile } from "../guest-files.ts";
-import { bootOfHost } from "../qemu/machine/gone.ts";
+import { readGuestFile } from "../guest-files.ts";
 import { messageOf } from "../thrown.ts";
-import { writeOwn } from "../write-own.ts";
 import { DeviceModel } from "./device-model.ts";
-import { DomainCard, cardNodes } from "./domain-card.ts";
-import { CONSOLE_LOG, boundOf, leaveConsole, printedBytes } from "./domain-console.ts";
-import { overlayLost } from "./disk-overlay.ts";
-import { asDevices, deviceNodes, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
-import { endOfShutdown, readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
-import { disksOf, domainConfig, type DomainPlan } from "./domain-config.ts";
-import { endOfImage } from "./domain-image.ts";
-import { consoleNodes, consoleOwners } from "./domain-consoles.ts";
+import { DomainCard } from "./domain-card.ts";
+import { CONSOLE_LOG } from "./domain-console.ts";
+import { readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
+import { endOf, endOfGone } from "./domain-ending.ts";
+import type { DomainPlan } from "./domain-config.ts";
+import { DomainFollowing } from "./domain-following.ts";
+import { DomainMaking } from "./domain-making.ts";
+import { isMade, progressOf, reached } from "./domain-progress.ts";
 import { DomainSaving } from "./domain-save.ts";
 import { DomainSessions } from "./domain-sessions.ts";
 import { DomainStreams } from "./domain-streams.ts";
-import { DomainTalk, POLL_MS } from "./domain-talk.ts";
+import { DomainTalk } from "./domain-talk.ts";
+import type { DomainToken, DomainWork } from "./domain-token.ts";
 import { QEMU_OF_XEN, type ConsoleDaemon } from "./console-daemon.ts";
 import type { WireCommand } from "./console-wire.ts";
 import type { DomainWatch } from "./domain-watch.ts";
-import type { ListedDomain, ShutdownReason } from "./listing.ts";
+import type { ListedDomain } from "./listing.ts";
 import type { Xl } from "./xl.ts";
 
 const MIB = 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
-const PANIC_BYTES = 16 * 1024;
-/** How often it is looked at whether its console is kept. */
-const KEPT_POLLS = 8;
-/** How often it is looked at whether its disk can be written. */
-const DISK_POLLS = 40;
 /** Starting a domain takes dom0's time, which its guest does not pay for. */
 const RESTART_MS = 10_000;
 /** How long a kernel that was asked to power down may take, at most; an image's hands back what its program left. */
@@ -50,28 +44,6 @@ const POWERDOWN_MS = 10_000;
 const LOOK_MS = 1_000;
 const SEED_BYTES = 32;
 
-/** What finds the domain again. */
-export interface DomainToken {
-  folder: string;
-  name: string;
-  uuid: string;
-  outputMibMax: number;
-  /** Of an image's job: what its answer begins with, and its disk. Empty for others. */
-  jobToken: string;
-  diskMib: number;
-  /** The host's, as it was made. */
-  boot: string;
-  [key: string]: string | number;
-}
-
-export interface DomainWork {
-  /** With what it boots, also where it went on from a snapshot. */
-  spec: VmSpec;
-  plan: DomainPlan;
-  /** Of the files that xl reads to make it. */
-  kernelMib: number;
-}
-
 interface DomainParts {
   xl: Xl;
   watch: DomainWatch;
@@ -79,9 +51,6 @@ interface DomainParts {
   wireCommand: WireCommand;
   log(what: string, facts: Record<string, unknown>): void;
 }
-
-const PROGRESS = ["prepared", "begun", "restarting"] as const;
-type Progress = (typeof PROGRESS)[number];
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -100,7 +69,8 @@ export class Domain {
   readonly sessions: DomainSessions | null;
   readonly #parts: DomainParts;
   readonly #plan: DomainPlan;
-  readonly #kernelMib: number;
+  readonly #making: DomainMaking;
+  readonly #following: DomainFollowing;
   /** Of an image's program; null where the console is all that there is. */
   readonly #streams: DomainStreams | null;
   #finish!: (end: DomainEnd) => void;
@@ -113,17 +83,14 @@ export class Domain {
   readonly #talk: DomainTalk;
   #stopping = false;
   #begunAt = 0;
-  #printed = 0;
   #changed: () => void = () => {};
-  #unfollow: () => void = () => {};
-  #timer: NodeJS.Timeout | null = null;
 
-  constructor(parts: DomainParts, token: DomainToken, { spec, plan, kernelMib }: DomainWork) {
+  constructor(parts: DomainParts, token: DomainToken, work: DomainWork) {
+    const { spec, plan } = work;
     this.#parts = parts;
     this.spec = spec;
     this.token = token;
     this.#plan = plan;
-    this.#kernelMib = kernelMib;
     this.#streams = token.jobToken === "" ? null : new DomainStreams(token.folder, token.outputMibMax * MIB);
     const { folder, outputMibMax } = token;
     this.card = spec.network ? new DomainCard(folder) : null;
@@ -132,36 +99,25 @@ export class Domain {
     const isSerial = plan.emulation !== undefined && plan.kernel === null;
     const line = isSerial ? "serial/0" : "console";
     this.#talk = new DomainTalk({ xl: parts.xl, daemon: isSerial ? QEMU_OF_XEN : parts.consoleDaemon, line, folder, outputMibMax });
-    const { xl, wireCommand } = parts;
-    this.sessions = this.#streams && new DomainSessions({ xl, wireCommand, id: () => this.#id() });
+    const { xl, watch, wireCommand, log } = parts;
+    this.sessions = this.#streams && new DomainSessions({ xl, wireCommand, id: () => this.#making.id() });
+    const { card, deviceModel } = this;
+    this.#making = new DomainMaking({ xl, token, work, card, deviceModel, hasConsoles: this.sessions !== null, log });
+    this.#following = new DomainFollowing({
+      ...{ watch, token, over: plan.over, deviceModel },
+      look: (found) => void this.#look(found),
+      keepAgain: () => this.#keepAgain(),
+      changed: () => this.#changed(),
+      end: (end) => this.#end(end),
+      modelGone: (why) => this.#modelGone(why),
+      failed: (what, error) => this.#failed(what, error),
+    });
     this.#saving = new DomainSaving({
       ...{ xl: parts.xl, folder, plan },
-      found: async () => (this.#over || this.#ending ? null : this.#found()),
+      found: async () => (this.#over || this.#ending ? null : this.#making.found()),
       lost: (detail) => this.#end({ kind: "host", detail }),
     });
     this.ended = new Promise((resolve) => (this.#finish = resolve));
-  }
-
-  get #progressFile(): string {
-    return path.join(this.token.folder, "progress");
-  }
-
-  /** Which domain dom0's kernel was told all of: one that was made a moment before its daemon was killed has no disks. */
-  get #madeFile(): string {
-    return path.join(this.token.folder, "made");
-  }
-
-  async #isMade({ id }: ListedDomain): Promise<boolean> {
-    return (await readFile(this.#madeFile, "utf8").catch(() => "")) === String(id);
-  }
-
-  async #progress(): Promise<Progress> {
-    const text = await readFile(this.#progressFile, "utf8").catch(() => "prepared");
-    return PROGRESS.find((each) => each === text) ?? "prepared";
-  }
-
-  #reached(progress: Progress): Promise<void> {
-    return writeOwn(this.#progressFile, progress);
   }
 
   /** It has ended, or is left to the next daemon. */
@@ -169,56 +125,19 @@ export class Domain {
     return this.#over || this.#ending;
   }
 
-  /** As it is now; null where it is not, or is going. */
-  async #found(): Promise<ListedDomain | null> {
-    const found = (await this.#parts.xl.list()).find(({ uuid }) => uuid === this.token.uuid);
-    return found && !found.dying ? found : null;
-  }
-
-  /** The domain's number, which is another one after each restart. Throws where it is gone. */
-  async #id(): Promise<number> {
-    const found = await this.#found();
-    if (!found || found.shutdown !== null) throw new Error("the domain has ended");
-    return found.id;
-  }
-
   /** Makes it, paused; of the state of another, if there is one. Nothing of it is left where that fails. */
   async make(signal?: AbortSignal, state: string | null = null): Promise<void> {
-    const { xl } = this.#parts;
-    const config = path.join(this.token.folder, "domain.cfg");
-    const made = async (devices: readonly DomainDevice[]): Promise<void> => {
-      await writeFile(config, domainConfig(this.#plan, devices), { mode: 0o600 });
-      if (state === null) await xl.create(config, { kernelMib: this.#kernelMib, signal });
-      else await xl.restore(config, state, signal);
-      const id = await this.#id();
-      const nodes = [...deviceNodes(id, devices), ...(this.sessions ? consoleNodes(id) : [])];
-      if (nodes.length > 0) await xl.write(nodes);
-      if (this.sessions) for (const owned of consoleOwners(id)) await xl.own(owned);
-      await this.deviceModel?.check(await xl.deviceModel(id));
-      await this.#attachCard(id);
-      await disksAreOpen(id, devices.length);
-      await writeOwn(this.#madeFile, String(id));
-    };
     try {
-      await asDevices(disksOf(this.#plan), made);
+      await this.#making.make(signal, state);
     } catch (error) {
       await this.unmake();
       throw error;
     }
   }
 
-  /** Before its guest runs: what it sends comes where it belongs, or nowhere. */
-  async #attachCard(id: number): Promise<void> {
-    if (!this.card) return;
-    await this.card.attach(id);
-    await this.#parts.xl.write(cardNodes(id));
-    await this.card.serve();
-  }
-
   /** Nothing of it is left in the hypervisor, as far as that can be told. */
-  async unmake(): Promise<void> {
-    await this.#destroy().catch((error: unknown) => this.#failed("could not be destroyed", error));
-    await this.card?.close();
+  unmake(): Promise<void> {
+    return this.#making.unmake(this.#ending);
   }
 
   #failed(what: string, error: unknown): void {
@@ -227,13 +146,13 @@ export class Domain {
 
   async begin(): Promise<void> {
     await this.#start();
-    await this.#reached("begun");
-    this.#follow();
+    await reached(this.token.folder, "begun");
+    if (!this.#over) this.#following.begin();
   }
 
   /** Its console is kept before it says anything. */
   async #start(): Promise<void> {
-    const id = await this.#id();
+    const id = await this.#making.id();
     await this.#talk.keep(id);
     this.#begunAt = Date.now();
     await this.#parts.xl.unpause(id);
@@ -242,7 +161,7 @@ export class Domain {
   /** Where xenconsoled was started anew, the domain has another console. */
   async #keepAgain(): Promise<void> {
     if (this.#over || this.#ending || this.#settling || this.#saving.isUnderWay || (await this.#talk.isKept())) return;
-    const found = await this.#found();
+    const found = await this.#making.found();
     if (found?.shutdown === null) await this.#talk.keepNow(found.id);
   }
 
@@ -260,57 +179,32 @@ export class Domain {
     const written = await readDomainEnd(this.token.folder);
     if (written) {
       this.#ending = true;
-      await this.#destroy();
+      await this.#making.destroyForGood();
       return this.#told(written);
     }
     await this.#saving.takeUp();
     if (this.#over) return;
-    const progress = await this.#progress();
-    const found = await this.#found();
-    if (progress === "restarting" && (!found || (found.paused && !(await this.#isMade(found))))) return this.#restart();
-    if (!found) return this.#end(await this.#endOfGone());
-    if (found.shutdown === null) await this.#attachCard(found.id);
+    const progress = await progressOf(this.token.folder);
+    const found = await this.#making.found();
+    if (progress === "restarting" && (!found || (found.paused && !(await isMade(this.token.folder, found.id))))) return this.#restart();
+    if (!found) return this.#end(await endOfGone(this.token));
+    if (found.shutdown === null) {
+      const why = this.deviceModel ? await this.deviceModel.takeUp(await this.#parts.xl.deviceModel(found.id)) : null;
+      if (why !== null) return this.#end({ kind: "crashed", detail: why });
+      await this.#making.attachCard(found.id);
+    }
     if (progress !== "begun" && found.paused) return this.begin();
-    if (progress === "prepared") await this.#reached("begun");
+    if (progress === "prepared") await reached(this.token.folder, "begun");
     if (found.shutdown === null) await this.#talk.keep(found.id);
-    this.#follow();
+    if (!this.#over) this.#following.begin();
   }
 
-  async #endOfGone(): Promise<DomainEnd> {
-    if (this.token.boot !== (await bootOfHost())) return { kind: "host", detail: "the domain's host was restarted" };
-    return { kind: "crashed", detail: "the domain was gone, and Xen keeps no word of why" };
-  }
-
-  #follow(): void {
-    if (this.#over) return;
-    this.#unfollow = this.#parts.watch.follow(this.token.uuid, (found) => void this.#look(found));
-    let polls = 0;
-    this.#timer = setInterval(() => {
-      void this.#hear().catch((error: unknown) => this.#failed("was not heard", error));
-      if (++polls % KEPT_POLLS === 0) void this.#keepAgain().catch((error: unknown) => this.#failed("has no console", error));
-      if (polls % DISK_POLLS === 0) void this.#lookAtDisk().catch((error: unknown) => this.#failed("has a disk that was not seen", error));
-    }, POLL_MS);
-  }
-
-  /** Its guest has only errors from then on, which are no doing of its own. */
-  async #lookAtDisk(): Promise<void> {
-    const detail = await overlayLost(this.#plan.over);
-    if (detail !== null) await this.#end({ kind: "host", detail });
-  }
-
-  #unwatch(): void {
-    this.#unfollow();
-    if (this.#timer) clearInterval(this.#timer);
-    this.#timer = null;
-  }
-
-  async #hear(): Promise<void> {
-    const printed = await printedBytes(this.token.folder);
-    if (this.#over || printed === this.#printed) return;
-    this.#printed = printed;
-    this.#changed();
-    if (printed < boundOf(this.token.outputMibMax)) return;
-    await this.#end({ kind: "output-limit", detail: `it printed more than ${this.token.outputMibMax} MiB` });
+  /** A domain that has ended is told by its own end: what emulated it may be gone by then. */
+  async #modelGone(detail: string): Promise<void> {
+    if (this.#over || this.#ending || this.#settling) return;
+    const found = await this.#making.found();
+    if (found?.shutdown === null) await this.#end({ kind: "crashed", detail });
+    else await this.#look(found);
   }
 
   async #look(found: ListedDomain | null): Promise<void> {
@@ -319,13 +213,18 @@ export class Domain {
     this.#settling = true;
     try {
       // listed before its saving was over
-      if (found?.shutdown === "suspend" && (await this.#found())?.shutdown !== "suspend") return;
-      if (!found || found.shutdown === null) return await this.#end(await this.#endOfGone());
+      if (found?.shutdown === "suspend" && (await this.#making.found())?.shutdown !== "suspend") return;
+      if (!found || found.shutdown === null) return await this.#end(await endOfGone(this.token));
       if (this.#stopping && !this.#streams) return await this.#end({ kind: "stopped" });
       await this.#talk.lastWords();
-      const end = await this.#endOf(found.shutdown);
+      const end = await endOf(found.shutdown, {
+        token: this.token,
+        over: this.#plan.over,
+        streams: this.#streams,
+        stopped: this.#stopping,
+      });
       if (end) return await this.#end(end);
-      this.#unwatch();
+      this.#following.end();
       await this.#restart();
     } catch (error) {
       await this.#end({ kind: "host", detail: messageOf(error) });
@@ -334,20 +233,10 @@ export class Domain {
     }
   }
 
-  /** Null where it wants to start again, which an image's job never does. */
-  async #endOf(shutdown: ShutdownReason): Promise<DomainEnd | null> {
-    const { folder, jobToken, diskMib } = this.token;
-    const lost = await overlayLost(this.#plan.over);
-    if (lost !== null) return { kind: "host", detail: lost };
-    if (this.#streams && (shutdown === "poweroff" || shutdown === "reboot"))
-      return endOfImage(shutdown, { folder, token: jobToken, diskMib, stopped: this.#stopping, streams: this.#streams });
-    return endOfShutdown(shutdown, await guestTextEnd(folder, CONSOLE_LOG, PANIC_BYTES));
-  }
-
   /** A kernel that restarts gets a new domain under the old name, with the disk as it left it. */
   async #restart(): Promise<void> {
-    await this.#reached("restarting");
-    await this.#destroy();
+    await reached(this.token.folder, "restarting");
+    await this.#making.destroy();
     await pause(Math.max(0, this.#begunAt + RESTART_MS - Date.now()));
     if (this.#over || this.#ending) return;
     await this.make();
@@ -360,7 +249,7 @@ export class Domain {
   async #end(end: DomainEnd): Promise<void> {
     if (this.#over || this.#ending) return;
     this.#ending = true;
-    this.#unwatch();
+    this.#following.end();
     this.sessions?.close();
     await writeDomainEnd(this.token.folder, end).catch((error: unknown) => this.#failed("has an end that could not be kept", error));
     await this.#tellUse(end);
@@ -378,19 +267,9 @@ export class Domain {
   #told(end: DomainEnd): void {
     this.#over = true;
     this.sessions?.close();
-    this.#unwatch();
+    this.#following.end();
     this.#changed();
     this.#finish(end);
-  }
-
-  async #destroy(): Promise<void> {
-    for (const { uuid, id } of await this.#parts.xl.list()) if (uuid === this.token.uuid) await this.#parts.xl.destroy(id).catch(() => {});
-    await leaveConsole(this.token.folder);
-    if (await this.#found()) throw new Error(`the domain ${this.token.name} could not be destroyed`);
-    if (!this.#ending) return;
-    await this.card?.leave();
-    await this.deviceModel?.leave();
-    for (const { file, over } of disksOf(this.#plan)) for (const each of over ? [file, over.base] : [file]) await rm(each, { force: true });
   }
 
   /** Called whenever there may be new output. */
@@ -415,12 +294,12 @@ export class Domain {
   }
 
   async type(bytes: Uint8Array): Promise<void> {
-    await this.#talk.type(await this.#id(), bytes);
+    await this.#talk.type(await this.#making.id(), bytes);
   }
 
   /** Tells its kernel what no other has, from which it can renew its random numbers: those that it was saved with are its siblings' too. */
   async tellSeed(): Promise<void> {
-    await this.#parts.xl.tell(await this.#id(), "seed", randomBytes(SEED_BYTES).toString("hex"));
+    await this.#parts.xl.tell(await this.#making.id(), "seed", randomBytes(SEED_BYTES).toString("hex"));
   }
 
   /** The files that it boots, by digest; of a disk image none, for its disk holds all. */
@@ -442,12 +321,12 @@ export class Domain {
 
   async pause(): Promise<void> {
     await this.#saving.over();
-    await this.#parts.xl.pause(await this.#id());
+    await this.#parts.xl.pause(await this.#making.id());
   }
 
   async resume(): Promise<void> {
     await this.#saving.over();
-    const found = await this.#found();
+    const found = await this.#making.found();
     if (!found || found.shutdown !== null) throw new Error("the domain has ended");
     if (found.paused) await this.#parts.xl.unpause(found.id);
   }
@@ -459,7 +338,7 @@ export class Domain {
     if (withinMs > 0) {
       // an image's program that stands still hears nothing, and hands nothing back
       if (this.#streams) await this.resume().catch((error: unknown) => this.#failed("was not resumed to be stopped", error));
-      const id = await this.#id().catch(() => null);
+      const id = await this.#making.id().catch(() => null);
       if (id !== null) await this.#parts.xl.askToEnd(id).catch(() => {}); // its kernel may know nothing of that
       if (this.#streams) await this.#answersWithin(withinMs);
       else await Promise.race([this.ended, pause(Math.min(withinMs, POWERDOWN_MS))]);
@@ -471,7 +350,7 @@ export class Domain {
   async #answersWithin(ms: number): Promise<void> {
     for (const deadline = Date.now() + ms; !this.#over && Date.now() < deadline;) {
       await Promise.race([this.ended, pause(LOOK_MS)]);
-      const found = await this.#found().catch(() => null);
+      const found = await this.#making.found().catch(() => null);
       if (found && found.shutdown !== null) await this.#look(found);
     }
     if (this.#settling) await this.ended;
@@ -480,7 +359,7 @@ export class Domain {
   /** Asks its kernel to start again; the domain follows. */
   async reboot(): Promise<void> {
     await this.#saving.over();
-    await this.#parts.xl.askToRestart(await this.#id());
+    await this.#parts.xl.askToRestart(await this.#making.id());
   }
 
   async kill(): Promise<void> {
@@ -491,15 +370,15 @@ export class Domain {
   release(): void {
     this.#over = true;
     this.sessions?.close();
-    this.#unwatch();
+    this.#following.end();
     void this.card?.close();
   }
 
   async dispose(): Promise<void> {
     this.#ending = true;
     this.sessions?.close();
-    this.#unwatch();
-    await this.#destroy();
+    this.#following.end();
+    await this.#making.destroyForGood();
     await rm(this.token.folder, { recursive: true, force: true });
   }
 }

@@ -170,6 +170,33 @@ describe.skipIf(process.getuid?.() !== 0)("a domain with emulated hardware", () 
     await expect(of(39)).rejects.toMatchObject({ name: "Refusal", message: expect.stringContaining("order 40 MiB more memory") as string });
   });
 
+  it("ends where what emulates it is gone, whichever daemon sees it, and nobody pays for hardware that answers nothing", async () => {
+    const domain = await prepare();
+    await domain.begin();
+    models[0]!.kill("SIGKILL");
+    expect(await domain.ended).toEqual({ kind: "crashed", detail: "its QEMU was ended" });
+    await domain.dispose();
+    const second = await prepare();
+    await second.begin();
+    second.release();
+    const gone = once(models[1]!, "exit");
+    models[1]!.kill("SIGKILL");
+    await gone;
+    const found = await (await open([second.token.folder])).adopt(second.token, SHOWN);
+    expect(await found.ended).toMatchObject({ kind: "crashed" });
+    expect(toolstack.domains).toEqual([]);
+    await found.dispose();
+  });
+
+  it("that powers off has ended so, though what emulated it is gone as well", async () => {
+    const domain = await prepare();
+    await domain.begin();
+    toolstack.end(domain.token.name, "poweroff");
+    models[0]!.kill("SIGKILL");
+    expect(await domain.ended).toEqual({ kind: "shutdown", isReset: false });
+    await domain.dispose();
+  });
+
   it("of no lease goes with what emulates it", async () => {
     await prepare();
     const gone = once(models[0]!, "exit");

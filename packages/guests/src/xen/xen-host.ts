@@ -13,6 +13,7 @@ import { networkMissing } from "./domain-network.ts";
 import { DEVICE_MODEL_MIB, DeviceModel, layOutDeviceModel, leaveDeviceModel } from "./device-model.ts";
 import { domainConfig, type DomainKind } from "./domain-config.ts";
 import { emulationMissing } from "./emulation-host.ts";
+import { lvmProblem } from "./host-lvm.ts";
 import type { ListedDomain } from "./listing.ts";
 import { TRIAL_MEMORY_MIB, trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
@@ -32,6 +33,8 @@ export interface XenHost {
   networkWhy: string | null;
   /** What domains with emulated hardware need and is missing; null where there can be some. */
   emulationWhy: string | null;
+  /** What the host's own LVM may do with customers' disks; null where it leaves them alone. */
+  lvmWhy: string | null;
   /** For domains of leases, those that run already included. */
   roomMib: number;
   /** As offers and results name it. */
@@ -198,8 +201,9 @@ export async function openXenHost(
     const images = { stock: await openStock(cache, "domain"), stockWhy: (await stockProblem("domain")) ?? "" };
     const missingNet = await networkMissing();
     const networkWhy = missingNet && `no network: it needs ${missingNet}`;
+    const lvmWhy = await lvmProblem();
     const engine = `xen-${info.version}-${kind}`;
-    return { ok: true, host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, networkWhy, emulationWhy, engine } };
+    return { ok: true, host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, networkWhy, emulationWhy, lvmWhy, engine } };
   } catch (error) {
     return { ok: false, why: `a domain (${kind}) was tried: ${messageOf(error)}` };
   }

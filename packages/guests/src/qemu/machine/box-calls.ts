@@ -45,9 +45,19 @@ const BEGINS = { fork: 57, vfork: 58, clone3: 435 } as const;
 const CLONE = 56;
 const CLONE_THREAD = 0x1_0000;
 
-/** The same, and no process beside its own: a clone(2) makes threads alone. It comes last, for it reads another word. */
-export const WITHOUT_PROCESSES = wordsWithout(
+const IOCTL = 16;
+/** The kind of a call's number, and that of loop devices' (linux/loop.h). */
+const [IOCTL_KIND, LOOP_KIND] = [0xff00, 0x4c00];
+
+/**
+ * The same, and no process beside its own: a clone(2) makes threads alone. Nor is a loop device set up: whoever may write to one could have
+ * the host's kernel look for partitions in what was written (LOOP_SET_STATUS64). Both come last, for they read other words; what either
+ * reads is no number of the other's call.
+ */
+export const DEVICE_MODEL_CALLS = wordsWithout(
   [...Object.values(DENIED), ...Object.values(BEGINS)],
   `$filter .= pack('SCCL', 0x15, 0, 3, ${CLONE}) . pack('SCCL', 0x20, 0, 0, 16) . pack('SCCL', 0x45, 1, 0, ${CLONE_THREAD}) . $refuse;
+$filter .= pack('SCCL', 0x15, 0, 4, ${IOCTL}) . pack('SCCL', 0x20, 0, 0, 24) . pack('SCCL', 0x54, 0, 0, ${IOCTL_KIND});
+$filter .= pack('SCCL', 0x15, 0, 1, ${LOOP_KIND}) . $refuse;
 `,
 );

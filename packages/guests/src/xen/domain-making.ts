@@ -1,0 +1,108 @@
+/**
+ * A lease's domain as the hypervisor and dom0's kernel have it: made, paused, with all that belongs to it, found there, and destroyed. Who
+ * controls the inputs: this program, every path; whoever administers the host, who may destroy it.
+ */
+import { rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { messageOf } from "../thrown.ts";
+import type { DeviceModel } from "./device-model.ts";
+import { cardNodes, type DomainCard } from "./domain-card.ts";
+import { disksOf, domainConfig } from "./domain-config.ts";
+import { leaveConsole } from "./domain-console.ts";
+import { consoleNodes, consoleOwners } from "./domain-consoles.ts";
+import { asDevices, deviceNodes, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
+import { wasMade } from "./domain-progress.ts";
+import type { DomainToken, DomainWork } from "./domain-token.ts";
+import type { ListedDomain } from "./listing.ts";
+import type { Xl } from "./xl.ts";
+
+interface MakingOf {
+  xl: Xl;
+  token: Pick<DomainToken, "folder" | "name" | "uuid">;
+  work: Pick<DomainWork, "plan" | "kernelMib">;
+  /** Null where it was ordered without one. */
+  card: DomainCard | null;
+  /** Null where no hardware of it is emulated. */
+  deviceModel: DeviceModel | null;
+  /** Whether it has consoles beside its first. */
+  hasConsoles: boolean;
+  log(what: string, facts: Record<string, unknown>): void;
+}
+
+export class DomainMaking {
+  readonly #of: MakingOf;
+
+  constructor(of: MakingOf) {
+    this.#of = of;
+  }
+
+  /** As it is now; null where it is not, or is going. */
+  async found(): Promise<ListedDomain | null> {
+    const { xl, token } = this.#of;
+    const found = (await xl.list()).find(({ uuid }) => uuid === token.uuid);
+    return found && !found.dying ? found : null;
+  }
+
+  /** The domain's number, which is another one after each restart. Throws where it is gone. */
+  async id(): Promise<number> {
+    const found = await this.found();
+    if (!found || found.shutdown !== null) throw new Error("the domain has ended");
+    return found.id;
+  }
+
+  /** Makes it, paused; of the state of another, if there is one. Half of it may be there where that fails. */
+  async make(signal?: AbortSignal, state: string | null = null): Promise<void> {
+    const { xl, token, work, deviceModel, hasConsoles } = this.#of;
+    const { plan, kernelMib } = work;
+    const config = path.join(token.folder, "domain.cfg");
+    const made = async (devices: readonly DomainDevice[]): Promise<void> => {
+      await writeFile(config, domainConfig(plan, devices), { mode: 0o600 });
+      if (state === null) await xl.create(config, { kernelMib, signal });
+      else await xl.restore(config, state, signal);
+      const id = await this.id();
+      const nodes = [...deviceNodes(id, devices), ...(hasConsoles ? consoleNodes(id) : [])];
+      if (nodes.length > 0) await xl.write(nodes);
+      if (hasConsoles) for (const owned of consoleOwners(id)) await xl.own(owned);
+      await deviceModel?.check(await xl.deviceModel(id));
+      await this.attachCard(id);
+      await disksAreOpen(id, devices.length);
+      await wasMade(token.folder, id);
+    };
+    await asDevices(disksOf(plan), made);
+  }
+
+  /** Before its guest runs: what it sends comes where it belongs, or nowhere. */
+  async attachCard(id: number): Promise<void> {
+    const { xl, card } = this.#of;
+    if (!card) return;
+    await card.attach(id);
+    await xl.write(cardNodes(id));
+    await card.serve();
+  }
+
+  /** Its files stay, and its network. Throws where it cannot be. */
+  async destroy(): Promise<void> {
+    const { xl, token } = this.#of;
+    for (const { uuid, id } of await xl.list()) if (uuid === token.uuid) await xl.destroy(id).catch(() => {});
+    await leaveConsole(token.folder);
+    if (await this.found()) throw new Error(`the domain ${token.name} could not be destroyed`);
+  }
+
+  /** Nor is there anything left that was sold for the time it ran. Throws where it cannot be destroyed. */
+  async destroyForGood(): Promise<void> {
+    const { work, card, deviceModel } = this.#of;
+    await this.destroy();
+    await card?.leave();
+    await deviceModel?.leave();
+    for (const { file, over } of disksOf(work.plan)) for (const each of over ? [file, over.base] : [file]) await rm(each, { force: true });
+  }
+
+  /** Nothing of it is left in the hypervisor, as far as that can be told. `isForGood`: nor of what was sold with it. */
+  async unmake(isForGood: boolean): Promise<void> {
+    const { token, card, log } = this.#of;
+    await (isForGood ? this.destroyForGood() : this.destroy()).catch((error: unknown) =>
+      log("a domain could not be destroyed", { name: token.name, error: messageOf(error) }),
+    );
+    await card?.close();
+  }
+}
