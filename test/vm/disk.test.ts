@@ -56,6 +56,11 @@ machines("a Debian from its disk image", () => {
     // what follows -- is ssh's, and counts in place of what is usual here
     const told = await cli.xeno("ssh", lease, ...key, "--", "-o", "LogLevel=INFO", "-p", "22", "exit 42");
     expect(told).toMatchObject({ code: 42, stderr: expect.stringContaining("Permanently added") as string });
+    // as rsync, git, scp and sftp ask for it: options before the machine, and its user with it
+    expect(await cli.xeno("ssh", ...key.slice(2), "-o", "LogLevel=ERROR", "--", `carl@${lease}`, "id -un")).toMatchObject({
+      code: 0,
+      stdout: "carl\n",
+    });
     const hostKey = createHash("sha256")
       .update((await ssh("cat /etc/ssh/ssh_host_ed25519_key.pub")).stdout)
       .digest("hex");
