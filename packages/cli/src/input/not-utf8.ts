@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { UserError } from "../output/ui.ts";
 
 /** Whether something may not have been read as it was. */
-export const isDoubtful = (text: string): boolean => text.includes("\uFFFD");
+const isDoubtful = (text: string): boolean => text.includes("\uFFFD");
 
 const [FIRST_PRINTABLE, LAST_PRINTABLE, HEXADECIMAL] = [0x20, 0x7e, 16];
 

@@ -15,7 +15,7 @@ const HEXADECIMAL = 16;
 const portIn = (address: string | undefined): number => parseInt(address?.split(":")[1] ?? "", HEXADECIMAL);
 
 /** Whether nobody has the socket between these two ports any more, by the kernel's table of connections (proc(5), net/tcp). */
-export function isNobodys(table: string, local: number, remote: number): boolean {
+function isNobodys(table: string, local: number, remote: number): boolean {
   const found = table
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
