@@ -5,13 +5,23 @@ import path from "node:path";
 import { expect } from "vitest";
 import type { Timers } from "@xenoservers/protocol/link";
 import { OciError, openImage } from "@xenoservers/sdk";
-import { SILENCE_MS_MAX } from "../../packages/sdk/src/oci/answer.ts";
+import { PACE_MS, SILENCE_MS_MAX } from "../../packages/sdk/src/oci/answer.ts";
 import { LAYER_BYTES, startProxy, type Upstream } from "./proxy.ts";
 import { SECRET, type TrickRow } from "./trick.ts";
 
-export function patientTimers(): { timers: Timers; waits: number[]; silence(): void } {
+export function patientTimers(): { timers: Timers; waits: number[]; silence(): void; slowness(): void } {
   const waits: number[] = [];
   const silent = new Set<() => void>();
+  const watched = new Set<() => void>();
+  let isSlow = false;
+  // minutes pass until whoever watches has had enough: it begins when an answer's head is here, and writes what came meanwhile
+  const passMinutes = (): void =>
+    void setImmediate(() => {
+      if (!isSlow || watched.size === 0) return;
+      const due = [...watched];
+      watched.clear();
+      due.forEach((action) => action());
+    });
   const timers: Timers = {
     now: () => Date.now(),
     random: () => 0.5,
@@ -20,18 +30,34 @@ export function patientTimers(): { timers: Timers; waits: number[]; silence(): v
         silent.add(action);
         return () => silent.delete(action);
       }
+      if (ms === PACE_MS) {
+        watched.add(action);
+        passMinutes();
+        return () => {
+          watched.delete(action);
+          isSlow = false;
+        };
+      }
       waits.push(ms);
       const soon = setImmediate(action);
       return () => clearImmediate(soon);
     },
   };
-  return { timers, waits, silence: () => void setImmediate(() => [...silent].forEach((action) => action())) };
+  return {
+    timers,
+    waits,
+    silence: () => void setImmediate(() => [...silent].forEach((action) => action())),
+    slowness() {
+      isSlow = true;
+      passMinutes();
+    },
+  };
 }
 
 /** What a row of the table says must come of its trick. */
 export async function checkTrick(row: TrickRow, upstream: Upstream, layers: readonly string[]): Promise<void> {
   const cache = await mkdtemp(path.join(tmpdir(), "xeno-tricks-"));
-  const { timers, waits, silence } = patientTimers();
+  const { timers, waits, silence, slowness } = patientTimers();
   const proxy = await startProxy(upstream, row.trick);
   let bytesHere = 0;
   let stalledAt: number | null = null;
@@ -43,6 +69,7 @@ export async function checkTrick(row: TrickRow, upstream: Upstream, layers: read
     stalledAt = bytes;
     fallSilent();
   };
+  proxy.onDrip = slowness;
   const before = process.env["REGISTRY_AUTH_FILE"];
   const logins = path.join(cache, "logins.json");
   await writeFile(logins, JSON.stringify({ auths: row.login ? { [proxy.host]: row.login } : {} }));

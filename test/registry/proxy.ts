@@ -24,6 +24,8 @@ export interface Asked {
   /** Answers as the registry would, breaks off after so many bytes, or says nothing more. */
   cut(bytes: number): void;
   stall(bytes: number): void;
+  /** Gives so many bytes, and a minute passes. */
+  drip(bytes: number): void;
 }
 export type Trick = (asked: Asked) => void;
 
@@ -35,6 +37,8 @@ export interface Proxy {
   log: { kind: Asked["kind"]; host: string; path: string; authorization: string | undefined; range: string | undefined; body: string }[];
   /** Said where nothing is said any more. */
   onStall: (bytes: number) => void;
+  /** Said where a minute passes after a few bytes. */
+  onDrip: () => void;
   close(): Promise<void>;
 }
 
@@ -82,6 +86,7 @@ export async function startProxy(upstream: Upstream, trick: (proxy: Proxy) => Tr
       say: (code, more = {}, body = "") => void response.writeHead(code, more).end(body),
       cut: (count) => part(count, () => response.socket?.end()),
       stall: (count) => part(count, () => proxy.onStall(count)),
+      drip: (count) => part(count, () => proxy.onDrip()),
     });
   };
   const servers = [1, 2].map(() => createServer((request, response) => void answer(request, response)));
@@ -91,6 +96,7 @@ export async function startProxy(upstream: Upstream, trick: (proxy: Proxy) => Tr
     elsewhere: `127.0.0.1:${other}`,
     log: [],
     onStall() {},
+    onDrip() {},
     async close() {
       for (const server of servers) server.closeAllConnections();
       await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));

@@ -97,6 +97,30 @@ const broken: TrickRow[] = [
     also: (came) => expect(rangesOf(came)).toEqual([undefined, `bytes=${HALF}-`]),
   },
   {
+    name: "a manifest that drips once",
+    trick: always(
+      of(
+        "manifest",
+        first(1, ({ drip }) => drip(10)),
+      ),
+    ),
+  },
+  {
+    name: "a manifest that drips for ever",
+    trick: always(of("manifest", ({ drip }) => drip(10))),
+    refused: /the manifest of .* cannot be had: .* sends almost nothing, 7 times in a row/,
+  },
+  {
+    name: "a layer that drips goes on where it was",
+    trick: always(layer(first(2, ({ drip }) => drip(10)))),
+    also: (came) => expect(rangesOf(came)).toEqual([undefined, "bytes=10-", "bytes=20-"]),
+  },
+  {
+    name: "a layer that drips for ever, and comes on each time",
+    trick: always(layer(({ drip }) => drip(10))),
+    refused: /a layer of .* cannot be had: .* sends almost nothing, 7 times in a row/,
+  },
+  {
     name: "a server that gives the whole, whatever piece is asked for",
     trick: always(layer((asked) => (asked.times === 1 ? asked.cut(HALF) : asked.say(200, {}, asked.bytes)))),
   },

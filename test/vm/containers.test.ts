@@ -67,6 +67,15 @@ machines("an image's program", () => {
     });
   });
 
+  it("has the folders that its image calls volumes, made where the image has none", async () => {
+    const script = "stat -c '%n %a %u' /new /new/volume /tmp; echo x > /new/volume/f && cat /new/volume/f";
+    const came = await sh(script, { volumes: ["/new/volume/", "/tmp"] });
+    expect(came).toMatchObject({
+      ...ended("completed", 0),
+      stdout: expect.stringMatching(/^\/new 755 0\n\/new\/volume 755 0\n\/tmp .*\nx\n$/) as string,
+    });
+  });
+
   it("ignores and blocks no signal, and may open as many files as under container engines", async () => {
     const vm = bench.image([base], ["cat", "/proc/self/status", "/proc/self/limits"], { user: "web" });
     const came = await bench.run({ vm, tree: TREE_OF_OUT });

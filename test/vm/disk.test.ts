@@ -56,6 +56,11 @@ machines("a Debian from its disk image", () => {
     // what follows -- is ssh's, and counts in place of what is usual here
     const told = await cli.xeno("ssh", lease, ...key, "--", "-o", "LogLevel=INFO", "-p", "22", "exit 42");
     expect(told).toMatchObject({ code: 42, stderr: expect.stringContaining("Permanently added") as string });
+    // as rsync, git, scp and sftp ask for it: options before the machine, and its user with it
+    expect(await cli.xeno("ssh", ...key.slice(2), "-o", "LogLevel=ERROR", "--", `carl@${lease}`, "id -un")).toMatchObject({
+      code: 0,
+      stdout: "carl\n",
+    });
     const hostKey = createHash("sha256")
       .update((await ssh("cat /etc/ssh/ssh_host_ed25519_key.pub")).stdout)
       .digest("hex");
@@ -127,6 +132,20 @@ machines("a Debian from its disk image", () => {
     asked.stdin.end(Buffer.alloc(300_000));
     const [answer] = await Promise.all([text(asked.stdout), once(asked, "exit")]);
     expect(answer).toBe("300000 heard");
+  });
+
+  it("says that a guest's connection was reset, which is no end of it", async () => {
+    // what it leaves unread makes a reset of its close
+    const server = `use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 7778, Listen => 5) or die; exit if fork;
+      close STDOUT; close STDERR; while (my $c = $s->accept) { sysread $c, my $d, 1; close $c }`;
+    expect(await cli.xeno("exec", lease, "--", "perl", "-e", server)).toMatchObject({ code: 0 });
+    const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
+    const env = { ...process.env, XENO_HOME: cli.home, NO_COLOR: "1" };
+    const asked = spawn(process.execPath, [program, "forward", lease, "stdio:7778"], { env, stdio: ["pipe", "ignore", "pipe"] });
+    asked.stdin.write("more than is read"); // and it goes on
+    const [says, [code]] = await Promise.all([text(asked.stderr), once(asked, "exit")]);
+    expect(says).toMatch(/^error: .*(reset|ECONNRESET)/);
+    expect(code).toBe(125);
   });
 
   it("is left with no file behind when ssh is told to end", async () => {

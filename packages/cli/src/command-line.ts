@@ -1,5 +1,6 @@
 /** A command line from its first word to its exit code. */
 import { CommanderError } from "commander";
+import { assertWords } from "./input/not-utf8.ts";
 import { EXIT } from "./output/exit.ts";
 import { leave, watchOver } from "./output/leave.ts";
 import { printJson, red, say } from "./output/terminal.ts";
@@ -47,6 +48,7 @@ export async function commandLine(argv: string[]): Promise<void> {
   // the parser's own help takes one word, and a verb may have two
   const typed = argv[0] === "help" && words.length > 0 ? [...words, "--help"] : argv;
   try {
+    assertWords(argv);
     await (await program(typed)).parseAsync(typed, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = usageEnd(error, isForPrograms(argv));

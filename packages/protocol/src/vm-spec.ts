@@ -11,6 +11,7 @@ import { zEgress, zFuel, zId } from "./documents/parts.ts";
 const MACHINES = ["pc", "q35", "microvm"] as const;
 const IMAGE_FORMATS = ["qcow2", "raw"] as const;
 /** How many can be written down; how many a server takes says `vmSpecProblem` (vm-rules.ts), in words. */
+const VOLUMES_MAX = 256;
 const LAYERS_WRITTEN_MAX = 1_024;
 
 const zText = z.string().check(z.maxLength(131_072), z.regex(/^[^\0]*$/u, "must not hold NUL"));
@@ -66,6 +67,8 @@ const zBoot = z.discriminatedUnion("kind", [
       .array(z.string().check(z.maxLength(131_072), z.regex(/^[^\0=]+=[^\0]*$/u, "must be NAME=VALUE, without NUL")))
       .check(z.maxLength(1024)),
     workdir: zText,
+    /** Folders that are there when it starts, made where the image has none. Absent: none are wanted. */
+    volumes: z.exactOptional(z.array(zText.check(z.regex(/^\//))).check(z.minLength(1), z.maxLength(VOLUMES_MAX))),
     user: z.string().check(z.maxLength(128), z.regex(/^[^\p{C}]*$/u)),
     hostname: z.string().check(z.regex(/^[a-z0-9-]{0,63}$/)),
     /** Absent: USUAL_PROCESS. */

@@ -284,6 +284,8 @@ export const MACHINES: Readonly<Record<string, Page>> = {
       ["xeno lease stop LEASE", runs],
       ["xeno run --vm debian.qcow2 --ssh-key ~/.ssh/id_ed25519.pub --user me --detach", left(DISK)],
       ["xeno ssh LEASE -l me", left(DISK)],
+      ["rsync -a -e 'xeno ssh' folder/ me@LEASE:folder/", left(DISK)],
+      ["GIT_SSH_COMMAND='xeno ssh' git push me@LEASE:project.git main", left(DISK)],
       ["xeno forward LEASE 8080:80", left(DISK)],
     ],
   },

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { UserError } from "../output/ui.ts";
+import { assertVariable } from "./not-utf8.ts";
 
 interface Given {
   env: readonly string[];
@@ -15,6 +16,7 @@ function pairOf(text: string, where: string): [string, string][] {
   if (at === 0) throw new UserError(`${where} '${text}' names nothing: write NAME=VALUE, or NAME for this side's own`);
   if (at > 0) return [[text.slice(0, at), text.slice(at + 1)]];
   const own = process.env[text];
+  if (own !== undefined) assertVariable(text, own);
   return own === undefined ? [] : [[text, own]];
 }
 

@@ -1,8 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { programOf } from "./program.ts";
+import { pythonWords } from "./python-words.ts";
 
 let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(path.join(tmpdir(), "xeno-program-"))));
@@ -12,6 +13,16 @@ it.each(["image.tar", "image.tgz", "image.tar.zst"])("shows how the image in a f
   const file = path.join(folder, name);
   await writeFile(file, "");
   await expect(programOf({ file, args: [] })).rejects.toThrow(`write --image archive:${file}`);
+});
+
+it("shows how an archive of Python's, or a folder that is a program, is run", async () => {
+  await writeFile(path.join(folder, "tool.pyz"), "");
+  await mkdir(path.join(folder, "tool"));
+  await writeFile(path.join(folder, "tool/__main__.py"), "");
+  const words = (name: string) => `xeno run --dir ${folder}::/ python3 -c 'import runpy; runpy.run_path("${name}", run_name="__main__")'`;
+  await expect(programOf({ file: path.join(folder, "tool.pyz"), args: [] })).rejects.toThrow(words("tool.pyz"));
+  for (const name of ["tool", "tool.pyz"])
+    await expect(pythonWords({ file: "python3", args: [path.join(folder, name)] })).rejects.toThrow(words(name));
 });
 
 it.each(["/data:/data", "./data:/work:ro", "../x:/x"])(

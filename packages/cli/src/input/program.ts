@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { shellWord } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
+import { archiveOf } from "./python-words.ts";
 
 interface Program {
   file: string;
@@ -28,6 +29,8 @@ export async function programOf({ file, args }: Program): Promise<Program> {
   if (/\.(wasm|py)$/.test(file) || !(await isFile(file))) return { file, args };
   const here = `${file} is a file here, neither a .wasm module nor a .py script`;
   if (IMAGE_FILE.test(file)) throw new UserError(`${here}: if an image was saved in it, write --image ${shellWord(`archive:${file}`)}`);
+  const archive = await archiveOf(file);
+  if (archive !== null) throw new UserError(`${here}: ${archive}`);
   const boots = BOOTS.find(([name]) => name.test(file));
   if (boots) throw new UserError(`${here}: ${boots[1]} ${shellWord(file)}`);
   throw new UserError(

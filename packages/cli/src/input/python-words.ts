@@ -3,6 +3,8 @@
  * command. Who controls the words: whoever types.
  */
 import { stat } from "node:fs/promises";
+import path from "node:path";
+import { shellWord } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { PYTHONS } from "./program-words.ts";
 
@@ -51,6 +53,16 @@ const IN_WORDS: Readonly<Record<string, (word: string) => string>> = {
 };
 
 const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
+
+/** How a program of several modules is run, in words: a folder that holds `__main__.py`, or an archive of one; null: it is neither. */
+export async function archiveOf(file: string): Promise<string | null> {
+  const isFolder = await isFile(`${file}/__main__.py`);
+  if (!isFolder && !(file.endsWith(".pyz") && (await isFile(file)))) return null;
+  const [folder, name] = [path.dirname(file), path.basename(file)];
+  const dir = shellWord(folder === "." ? folder : `${folder}::/`);
+  const code = `import runpy; runpy.run_path(${JSON.stringify(name)}, run_name="__main__")`;
+  return `to run it as Python does, bring its folder in: xeno run --dir ${dir} python3 -c ${shellWord(code)}`;
+}
 
 class Options {
   readonly #python: string;
@@ -118,6 +130,8 @@ export async function pythonWords(typed: Typed): Promise<PythonWords | null> {
   if (source !== null) return { env, args: rest, script: { source } };
   const [file = "-", ...args] = rest;
   if (file === "-") return { env, args, script: "stdin" };
+  const archive = await archiveOf(file);
+  if (archive !== null) throw new UserError(`${python} ${file}: ${archive}`);
   if (!(await isFile(file))) throw new UserError(`${python} ${file}: there is no file ${file} here; ${python} runs ${RUNS}`);
   if (!file.endsWith(".py")) throw new UserError(`${python} ${file}: a script's name ends in .py here; write ${python} - < ${file}`);
   return { env, args, script: { file } };

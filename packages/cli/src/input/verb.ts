@@ -131,6 +131,8 @@ interface VerbMore {
   passThrough?: boolean;
   /** One of the words is a program, which may have options of its own (program-words.ts). */
   program?: boolean;
+  /** Its words as another program has them, put in the order of this one. */
+  ordered?: () => Promise<(argv: readonly string[]) => string[]>;
   /** A program, its arguments, `--`, and inputs (map-words.ts). */
   inputs?: boolean;
   unknown?: boolean;
@@ -145,6 +147,11 @@ export interface Verb {
 }
 
 const rootOf = (command: Command): Command => (command.parent ? rootOf(command.parent) : command);
+
+function takesOrdered(command: Command, ordered: (argv: readonly string[]) => string[]): void {
+  const parse = command.parseOptions.bind(command);
+  command.parseOptions = (argv) => parse(ordered(argv));
+}
 
 /** A verb that does something. What it takes, and its code, are loaded when they are wanted; `run` is given the whole command line, too. */
 export function verb<T>(
@@ -165,6 +172,7 @@ export function verb<T>(
       input.declare(command);
       if (more.passThrough) command.passThroughOptions();
       if (more.program) (await import("./program-words.ts")).takesProgram(command);
+      if (more.ordered) takesOrdered(command, await more.ordered());
       if (more.inputs) (await import("./map-words.ts")).takesInputs(command);
       if (more.unknown) command.allowUnknownOption();
       command.action(async () => run(input.read(command), rootOf(command)));

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { sshWords } from "./ssh-words.ts";
+import { machineFirst, sshWords } from "./ssh-words.ts";
 
 it.each([
   ["no words", [], [], 22, []],
@@ -25,4 +25,25 @@ it.each([
 
 it("names a port that is none", () => {
   expect(() => sshWords(["-p", "ssh"])).toThrow("port 'ssh' must be a number from 1 to 65535");
+});
+
+it.each([
+  ["options behind the machine", ["c0ffee", "-p", "22", "ls"], ["c0ffee", "-p", "22", "ls"]],
+  ["a -- behind it", ["c0ffee", "--", "-L", "1:a:1"], ["c0ffee", "--", "-L", "1:a:1"]],
+  [
+    "rsync's words",
+    ["-i", "key", "-l", "me", "c0ffee", "rsync", "--server", "."],
+    ["c0ffee", "-i", "key", "-l", "me", "rsync", "--server", "."],
+  ],
+  [
+    "git's",
+    ["-o", "SendEnv=GIT_PROTOCOL", "me@c0ffee", "git-upload-pack 'a'"],
+    ["c0ffee", "-o", "SendEnv=GIT_PROTOCOL", "-l", "me", "git-upload-pack 'a'"],
+  ],
+  ["scp's", ["-x", "-oRequestTTY=no", "-s", "--", "me@c0ffee", "sftp"], ["c0ffee", "-x", "-oRequestTTY=no", "-s", "-l", "me", "sftp"]],
+  ["a user that holds an @", ["a@b@c0ffee"], ["c0ffee", "-l", "a@b"]],
+  ["this program's own long words", ["--user", "me", "c0ffee"], ["--user", "me", "c0ffee"]],
+  ["no machine", ["-V"], ["-V"]],
+])("puts the machine before %s", (_, words, ordered) => {
+  expect(machineFirst(words)).toEqual(ordered);
 });

@@ -31,6 +31,18 @@ function optionsIn(args: readonly string[], found: (letter: string, word: string
   return at;
 }
 
+/**
+ * As ssh has it, options may stand before the machine, `--` between them, and a user before an `@`: so rsync, git, scp and sftp ask for it.
+ * In the order that this program reads: the machine first.
+ */
+export function machineFirst(words: readonly string[]): string[] {
+  const before = optionsIn(words, () => {});
+  const [machine, ...behind] = words.slice(words[before] === "--" ? before + 1 : before);
+  if (machine === undefined || machine.startsWith("-")) return [...words];
+  const [user, lease] = [machine.slice(0, Math.max(0, machine.lastIndexOf("@"))), machine.slice(machine.lastIndexOf("@") + 1)];
+  return [lease, ...words.slice(0, before), ...(user === "" ? [] : ["-l", user]), ...behind];
+}
+
 /** The `--` before its command parts ssh's words from this program's own, as of `xeno exec`. */
 export function sshWords(words: readonly string[]): SshWords {
   const parting = optionsIn(words, () => {});

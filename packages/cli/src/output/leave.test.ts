@@ -57,6 +57,15 @@ describe("output", () => {
     expect([await text(child.stderr!), await ended(child)]).toEqual(["", 141]);
   });
 
+  it("that another program wrote in its place is not looked for: its reader may be gone", async () => {
+    const child = program(`import { leave, watchOver } from ${LEAVE};
+      watchOver(async () => 125); process.on("message", () => void leave()); process.exitCode = 0; process.send("ready");`);
+    await once(child, "message");
+    child.stdout!.destroy();
+    child.send("leave");
+    expect([await text(child.stderr!), await ended(child)]).toEqual(["", 0]);
+  });
+
   it("that its reader had enough of is told to who has something to end first, once, and the code is the same", async () => {
     const child = program(`import { watchOver, onReaderGone, leave } from ${LEAVE};
       watchOver(async () => 125); const done = onReaderGone(() => { process.stdout.write("more", () => setImmediate(() => {

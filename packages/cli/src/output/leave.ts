@@ -6,7 +6,9 @@ const PIPE_CLOSED = 141;
 /** What ended it from outside of every verb: its exit code, which nothing changes any more. */
 let failed: Promise<number> | null = null;
 
-const written = (stream: NodeJS.WriteStream): Promise<void> => new Promise((resolve) => void stream.write("", () => resolve()));
+/** Nothing is written where nothing waits: of a program that another one wrote for (ssh), the reader may be gone by right. */
+const written = (stream: NodeJS.WriteStream): Promise<void> =>
+  stream.writableLength === 0 ? Promise.resolve() : new Promise((resolve) => void stream.write("", () => resolve()));
 
 async function allWritten(): Promise<void> {
   await Promise.all([written(process.stdout), written(process.stderr)]);

@@ -117,6 +117,7 @@ export const LEASES: readonly Verb[] = [
     {
       passThrough: true,
       unknown: true,
+      ordered: async () => (await import("../machine/ssh-words.ts")).machineFirst,
     },
   ),
   verb(

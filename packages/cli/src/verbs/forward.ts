@@ -30,8 +30,10 @@ export async function forward({ lease, ports }: ForwardInput): Promise<void> {
 
 async function joinStdio({ session }: Held, guest: number): Promise<void> {
   const stream = Duplex.from({ readable: process.stdin, writable: process.stdout });
-  const closed = new Promise<void>((resolve) => stream.once("close", resolve));
-  stream.on("error", (error) => say(error.message));
+  const closed = new Promise<void>((resolve, reject) => {
+    stream.once("close", resolve);
+    stream.on("error", (error) => reject(new UserError(error.message)));
+  });
   stream.once("finish", () => stream.destroy()); // the guest has said all: whoever types is not waited for
   await session.machine.open(guest, stream);
   await closed;

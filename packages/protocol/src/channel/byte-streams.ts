@@ -20,4 +20,8 @@ export interface ByteDuplex {
   /** `done`: what was written before is written. */
   end(done?: () => void): unknown;
   destroy(error?: Error): unknown;
+  /** Of a connection: breaks it off, so that whoever is at its other end does not take that for an end (a reset, in TCP). */
+  breakOff?(why: Error): unknown;
+  /** Of a connection whose other side has said all: whether it had broken off instead, where that cannot be told by its end. */
+  wasBrokenOff?(): Promise<boolean>;
 }

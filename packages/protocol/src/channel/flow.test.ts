@@ -322,6 +322,31 @@ describe("a tunnel", () => {
     expect(said).toHaveLength(1);
   });
 
+  it.each([
+    [true, ["shut", "the connection was reset"]],
+    [false, ["data", ""]],
+  ] as const)("says of an end whether it was one: broken off %s", async (isBrokenOff, said) => {
+    const { stream } = stuck();
+    const { said: all } = heard(Object.assign(stream, { wasBrokenOff: async () => isBrokenOff }));
+    stream.resume().push(null);
+    await settled();
+    expect(all).toEqual([said]);
+    stream.destroy();
+  });
+
+  it.each<[string, boolean, (tunnel: Tunnel) => void, string[]]>([
+    ["is shut with a reason", true, (tunnel) => tunnel.shut("because"), ["because"]],
+    ["loses its link", true, (tunnel) => tunnel.drop(), ["the link went down"]],
+    ["loses its link after an end", true, (tunnel) => (tunnel.shut(), tunnel.drop()), []],
+    ["is shut", true, (tunnel) => tunnel.shut(), []],
+  ])("breaks a connection off where it %s", (_, hasHalves, act, why) => {
+    const brokenOff: string[] = [];
+    const { stream } = stuck();
+    act(heard(Object.assign(stream, { breakOff: (error: Error) => void brokenOff.push(error.message) }), hasHalves).tunnel);
+    expect(brokenOff).toEqual(why);
+    stream.destroy();
+  });
+
   /** A program of this machine, and one of the guest's that answers once it has heard all: `answer` to what it heard. */
   async function joined(answer: (heard: string, socket: Socket) => void) {
     const tunnels: Tunnel[] = [];

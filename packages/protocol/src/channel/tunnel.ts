@@ -10,6 +10,8 @@ import type { ByteDuplex } from "./byte-streams.ts";
 import { TUNNEL_WINDOW_BYTES, type ChannelHeader } from "./channel-messages.ts";
 
 const PIECE_BYTES_MAX = 60_000;
+const BROKEN_OFF = "the connection was reset";
+const LINK_LOST = "the link went down";
 const NO_BYTES = new Uint8Array(0);
 /** Messages that come while the stream is busy are put together up to so much. */
 const JOINED_BYTES_MAX = 16 * 1024;
@@ -43,12 +45,19 @@ export class Tunnel {
     this.#stream = stream;
     this.#host = host;
     stream.on("data", (bytes: Uint8Array) => this.#forward(bytes));
-    stream.once("end", () => (host.hasHalves ? this.#say(NO_BYTES) : this.#end("")));
+    stream.once("end", () => void this.#ended());
     stream.once("close", () => {
       this.#end("");
       host.closed();
     });
     stream.on("error", (error: Error) => this.#end(error.message.slice(0, 200)));
+  }
+
+  /** Its stream has said all. */
+  async #ended(): Promise<void> {
+    if (!this.#host.hasHalves) return this.#end("");
+    if (this.#stream.wasBrokenOff && (await this.#stream.wasBrokenOff())) return this.#end(BROKEN_OFF);
+    void this.#say(NO_BYTES);
   }
 
   /** Whether the other side has said all that it will. */
@@ -132,10 +141,16 @@ export class Tunnel {
   shut(why = ""): void {
     if (this.#over) return;
     this.#over = true;
-    if (why !== "") return void this.#stream.destroy(new Error(why));
+    if (why !== "") return this.#breakOff(why);
     this.#stream.pause();
     this.#writeAll();
     this.#stream.end(() => this.#stream.destroy());
+  }
+
+  /** Who reads or writes it is told that this was no end. */
+  #breakOff(why: string): void {
+    if (this.#stream.breakOff) this.#stream.breakOff(new Error(why));
+    else this.#stream.destroy(new Error(why));
   }
 
   #end(why: string): void {
@@ -147,7 +162,9 @@ export class Tunnel {
 
   /** The channel is gone. */
   drop(): void {
+    if (this.#over) return void this.#stream.destroy();
     this.#over = true;
-    this.#stream.destroy();
+    if (this.#host.hasHalves) this.#breakOff(LINK_LOST);
+    else this.#stream.destroy();
   }
 }

@@ -296,6 +296,7 @@ async function ociBoot(reference: string, args: string[], options: VmOptions, sh
       args: command.args,
       env: [...given].map(([name, value]) => `${name}=${value}`),
       workdir: options.workdir ?? image.workdir,
+      ...(image.volumes.length === 0 ? {} : { volumes: image.volumes }),
       user: options.user ?? image.user,
       hostname: options.hostname ?? "",
       ...(held ? { process: held } : {}),

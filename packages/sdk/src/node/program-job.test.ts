@@ -1,5 +1,5 @@
 /** What `xeno run` refuses before it asks anybody: in words that name the option to change. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileBlob } from "../tree.ts";
@@ -38,6 +38,16 @@ it("takes what fits", async () => {
   await expect(parse("job.py")).resolves.toMatchObject({ isPython: true });
   await expect(parse("big.wasm", { diskMib: 0 })).resolves.toBeDefined();
   await expect(parse("job.py", { in: at("in"), diskMib: 4 })).resolves.toBeDefined();
+});
+
+it("looks for modules beside what a linked script leads to, as Python does", async () => {
+  await mkdir(at("real"));
+  await writeFile(at("real/main.py"), "import helper\n");
+  await writeFile(at("real/helper.py"), "");
+  await symlink("real/main.py", at("linked.py"));
+  await expect(parse("linked.py")).rejects.toThrow(/imports helper, which lies beside it: bring that folder in with --dir \S*real::\/$/);
+  const { input } = await parse("linked.py", { dir: [`${folder}::/work`] });
+  expect(input.env.find(([name]) => name === "PYTHONPATH")?.[1]).toBe("/work/real:/app");
 });
 
 it("takes the module out of a component that only wraps it, and names another", async () => {

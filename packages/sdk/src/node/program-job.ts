@@ -2,7 +2,7 @@
  * From what a customer asks for to a job: which module or script, which folders and files, which limits. Who controls the inputs: whoever
  * runs this.
  */
-import { access } from "node:fs/promises";
+import { access, lstat, realpath } from "node:fs/promises";
 import path from "node:path";
 import { InputError } from "../errors.ts";
 import type { GivenProgram } from "../facade/given-program.ts";
@@ -81,6 +81,11 @@ function folderInGuest(file: string, shared: ParsedJob["shared"]): string | null
   return null;
 }
 
+/** Where a script lies: Python looks for modules beside what a link leads to. */
+async function placeOf(file: string): Promise<string> {
+  return (await lstat(file)).isSymbolicLink() ? path.relative("", await realpath(file)) : file;
+}
+
 async function programAt(file: string): Promise<GivenProgram> {
   if (!/\.(wasm|py)$/.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script`);
   await access(file).catch(() => {
@@ -95,10 +100,11 @@ export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   const file = typeof options.file === "string" ? options.file : name;
   const { shared, ...open } = await foldersAt(options);
   const isHere = typeof options.file === "string";
-  const folder = isHere ? folderInGuest(file, shared) : shared.some(({ guest }) => guest === WORKING_FOLDER) ? "/" : null;
+  const place = typeof options.file === "string" ? await placeOf(options.file) : file;
+  const folder = isHere ? folderInGuest(place, shared) : shared.some(({ guest }) => guest === WORKING_FOLDER) ? "/" : null;
   const parts = { file, name, blob, folder, args, env: env.map(envPair), open, stdin };
   const bounds = { memoryMibMax: memoryMib, diskMibMax: diskMib, outputMibMax: outputMib, fuelMax };
-  return { shared, ...(await programJob(parts, bounds, { place: scriptPlace(file, isHere), check })) };
+  return { shared, ...(await programJob(parts, bounds, { place: scriptPlace(place, isHere), check })) };
 }
 
 /** Throws InputError where the job does not fit what is ordered. */

@@ -24,6 +24,22 @@ test("a script that names none of them, or a text that only looks like one, has 
   expect(await names(`open("Data/in"); ZoneInfo(name)`)).toEqual(all);
 });
 
+test("a script that names one, and may want others besides, has all", async () => {
+  const all = ["Europe", "Europe/London", "Europe/Oslo", "UTC"];
+  for (const more of [
+    `ZoneInfo(row["zone"])`,
+    `ZoneInfo(f"Europe/{city}")`,
+    `zoneinfo.available_timezones()`,
+    `ZoneInfo.no_cache(args.zone)`,
+  ])
+    expect(await names(`home = ZoneInfo("Europe/Oslo"); ${more}`), more).toEqual(all);
+  expect(await names(`ZoneInfo( "Europe/Oslo" ); ZoneInfo.no_cache('Europe/Oslo'); ZoneInfo(zone)`)).toEqual([
+    "Europe",
+    "Europe/Oslo",
+    "UTC",
+  ]);
+});
+
 test("links to zones are zones; links to folders and links that lead nowhere are none", async () => {
   await symlink("London", path.join(folder, "Europe/Jersey"));
   await symlink("Europe", path.join(folder, "Europa"));

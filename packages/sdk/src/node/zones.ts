@@ -5,6 +5,8 @@ import type { SourceEntry } from "../blob.ts";
 import { fileBlob } from "../tree.ts";
 
 const ZONE_NAME = /["']((?:[A-Z][\w+-]*\/)+[\w+-]+)["']/g;
+/** A zone by a name that is put together or read elsewhere, or any of them; what a variable holds was named where it was set. */
+const MAY_BE_ANY = /\bZoneInfo(?:\.no_cache)?\((?!\s*(?:["'][^"'\n]*["']|\w+)\s*\))|\bavailable_timezones\b/;
 /** Those that a script may fall back to whatever it names. */
 const ALWAYS: readonly string[] = ["UTC", "GMT"];
 
@@ -25,12 +27,13 @@ async function zonesIn(folder: string): Promise<string[]> {
 
 const foldersAbove = (name: string): string[] => name.split("/").flatMap((_, i, parts) => (i === 0 ? [] : parts.slice(0, i).join("/")));
 
-/** The zones that the script names, as a tree; all where it names none. */
+/** The zones that the script names, as a tree; all where it names none, or may come to want others. */
 export async function zonesOf(folder: string, source: string): Promise<SourceEntry[]> {
   const named = [...source.matchAll(ZONE_NAME)].map(([, name]) => name!);
   const known = await zonesIn(folder);
   const meant = known.filter((name) => named.includes(name));
-  const zones = meant.length === 0 ? known : known.filter((name) => meant.includes(name) || ALWAYS.includes(name));
+  const zones =
+    meant.length === 0 || MAY_BE_ANY.test(source) ? known : known.filter((name) => meant.includes(name) || ALWAYS.includes(name));
   const files = await Promise.all(
     zones.map(async (name): Promise<SourceEntry> => ({ path: name, kind: "file", blob: await fileBlob(path.join(folder, name)) })),
   );

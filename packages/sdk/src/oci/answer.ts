@@ -8,6 +8,9 @@ import { Mishap, askedMsOf } from "./patience.ts";
 
 /** Without a byte. A whole answer has no limit: layers are large, and lines slow. */
 export const SILENCE_MS_MAX = 30_000;
+/** What comes slower than this while it is waited for comes from no line that anybody has: a byte at a time would never be over. */
+export const PACE_MS = 60_000;
+const PACE_BYTES_MIN = 60 * 1024;
 /** Of what came and was not taken yet; the rest waits in the socket. */
 const QUEUED_MAX = 16;
 /** What another try may change. */
@@ -21,6 +24,9 @@ export function causeOf(error: unknown): string {
   return error.message === "" && "code" in error ? String(error.code) : error.message;
 }
 
+/** It comes, and so slowly that it is no progress. */
+export class TooSlow extends Mishap {}
+
 export class Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -30,6 +36,7 @@ export class Answer {
   readonly #timers: Timers;
   readonly #queue: Buffer[] = [];
   #over: { error: Error | null } | null = null;
+  #isWaitedFor = false;
   #wake = (): void => {};
 
   /** Listens from the first moment: a stream of Node's throws away what nobody has taken when it breaks off. */
@@ -58,12 +65,22 @@ export class Answer {
     this.#response.destroy();
   }
 
-  /** To the last that came. Throws Mishap where they stop. */
+  /** To the last that came. Throws Mishap where they stop, TooSlow where they hardly come. */
   async *chunks(): AsyncGenerator<Buffer> {
+    let came = 0;
+    let stopWatch = (): void => {};
+    const watch = (before: number): void => {
+      stopWatch = this.#timers.after(PACE_MS, () => {
+        if (this.#isWaitedFor && came - before < PACE_BYTES_MIN) this.#end(new TooSlow(`${this.at.host} sends almost nothing`));
+        else watch(came);
+      });
+    };
+    watch(0);
     try {
       for (;;) {
         const chunk = this.#queue.shift();
         if (chunk) {
+          came += chunk.length;
           yield chunk;
           if (this.#queue.length === 0) this.#response.resume();
         } else if (this.#over) {
@@ -72,6 +89,7 @@ export class Answer {
         } else await this.#more();
       }
     } finally {
+      stopWatch();
       this.drop();
     }
   }
@@ -79,7 +97,9 @@ export class Answer {
   async #more(): Promise<void> {
     const woken = new Promise<void>((resolve) => (this.#wake = resolve));
     const came = this.#timers.after(SILENCE_MS_MAX, () => this.#end(new Mishap(`${this.at.host} sends nothing any more`)));
+    this.#isWaitedFor = true;
     await woken;
+    this.#isWaitedFor = false;
     came();
   }
 

@@ -169,12 +169,21 @@ it("reads the configuration as engines do: names in any case, no platform for ou
   const lower = {
     OS: "",
     architecture: "",
-    Config: { cmd: ["one"], CMD: ["two"], workingdir: "/w", USER: "u", stopSignal: "9", env: ["A=1"] },
+    Config: {
+      cmd: ["one"],
+      CMD: ["two"],
+      workingdir: "/w",
+      USER: "u",
+      stopSignal: "9",
+      env: ["A=1"],
+      volumes: { "/Data/": {}, "rel/./x": null, "": {} },
+    },
   };
   const about = source.putJson(lower);
   const layer = { ...source.put(Buffer.from("layer")), mediaType: LAYER };
   source.putJson({ schemaVersion: 2, config: about, layers: [layer] });
   expect(await resolveImage(source, cache)).toMatchObject({ command: ["two"], workdir: "/w", user: "u", stopSignal: "9", env: ["A=1"] });
+  expect((await resolveImage(source, cache)).volumes).toEqual(["/Data/", "/rel/x"]);
 });
 
 it("brings no layer of another size than its manifest says", async () => {

@@ -2,6 +2,7 @@
  * An OCI image resolved: its digest, what it starts, and its layers, which are fetched when they are first needed and kept on this
  * machine. What no server could start is refused here. Who controls the inputs: the registry or the archive, every byte.
  */
+import path from "node:path";
 import { jsonIn, layersProblem } from "@xenoservers/protocol";
 import { systemTimers, type Timers } from "@xenoservers/protocol/link";
 import * as z from "zod/mini";
@@ -35,6 +36,7 @@ const zConfig = z.object({
       cmd: zStrings,
       env: zStrings,
       workingdir: z.nullish(z.string()),
+      volumes: z.nullish(z.record(z.string(), z.unknown())),
       user: z.nullish(z.string()),
       stopsignal: z.nullish(z.string()),
     }),
@@ -48,6 +50,8 @@ interface ImageConfig {
   command: string[];
   env: string[];
   workdir: string;
+  /** Folders that are there when it starts, from the root. */
+  volumes: string[];
   user: string;
   /** As it is written: a name or a number; empty where there is none. */
   stopSignal: string;
@@ -97,6 +101,9 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
     // engines pass over what sets nothing
     env: (config?.env ?? []).filter((each) => each.indexOf("=") > 0),
     workdir: config?.workingdir ?? "",
+    volumes: Object.keys(config?.volumes ?? {})
+      .filter((each) => each !== "")
+      .map((each) => path.posix.join("/", each)),
     user: config?.user ?? "",
     stopSignal: config?.stopsignal ?? "",
   };

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isNameInCapitals, parseReference } from "./reference.ts";
+import { isNameInCapitals, isShortName, parseReference } from "./reference.ts";
 
 it.each([
   ["python:3.12", "registry-1.docker.io", "library/python", "3.12"],
@@ -7,6 +7,9 @@ it.each([
   ["localhost:5000/x", "localhost:5000", "x", "latest"],
   ["[::1]:5000/x:v1", "[::1]:5000", "x", "v1"],
   ["[2001:db8::1]/a/x", "[2001:db8::1]", "a/x", "latest"],
+  ["docker://alpine:3", "registry-1.docker.io", "library/alpine", "3"],
+  ["docker://localhost:5000/x", "localhost:5000", "x", "latest"],
+  ["index.docker.io/alpine", "registry-1.docker.io", "library/alpine", "latest"],
   ["docker.io/a.b/c--d", "registry-1.docker.io", "a.b/c--d", "latest"],
 ])("reads %s as container engines do", (text, registry, repository, version) => {
   expect(parseReference(text)).toEqual({ registry, repository, version });
@@ -19,6 +22,9 @@ it.each([
   "a..b",
   "a//b",
   "N/x",
+  "docker:///x",
+  "docker://docker://x",
+  "http://r.example/x",
   ".0/x",
   "s.0/x",
   "-a.b/x",
@@ -41,3 +47,10 @@ it.each([
   ["Box:", false],
   ["./Box", false],
 ])("knows of %s whether capitals alone are wrong with it", (text, isSo) => expect(isNameInCapitals(text)).toBe(isSo));
+
+it.each([
+  ["alpine", true],
+  ["library/alpine", true],
+  ["docker://alpine", false],
+  ["r.example/alpine", false],
+])("knows of %s whether settings say what it stands for", (text, isSo) => expect(isShortName(text)).toBe(isSo));

@@ -10,6 +10,11 @@ export const DEFAULT_REGISTRY = "registry-1.docker.io";
 /** How that one stands in images' names. */
 export const DEFAULT_HOST = "docker.io";
 
+/** Its old name. */
+const OLD_DEFAULT_HOST = "index.docker.io";
+/** As podman and skopeo have a name of a registry among other kinds. */
+const KIND = "docker://";
+
 const LABEL = /[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?/.source;
 const HOST = new RegExp(`(?<host>(?:\\[[0-9a-fA-F:]{2,39}\\]|${LABEL}(?:\\.${LABEL})*)(?::\\d{1,5})?)/`);
 /** Each part begins and ends with a letter or digit: none is `.` or `..`, which would lead elsewhere in the registry. */
@@ -22,18 +27,19 @@ const FIRST_PART = new RegExp(`^${PART.source}$`);
 /** Only something with a dot or a port, or localhost, is a host; "library/python" is a repository. */
 const isRegistry = (first: string): boolean => /[.:]/.test(first) || first === "localhost";
 
-/** Whether it names no registry: which one is meant, settings say. */
-export const isShortName = (text: string): boolean => !text.includes("/") || !isRegistry(text.slice(0, text.indexOf("/")));
+/** Whether it names no registry: which one is meant, settings say. By its kind it is Docker Hub's. */
+export const isShortName = (text: string): boolean =>
+  !text.startsWith(KIND) && (!text.includes("/") || !isRegistry(text.slice(0, text.indexOf("/"))));
 
 /** Null where the text is no such name. */
 export function parseReference(text: string): Reference | null {
-  const { host, repository, tag, digest } = NAME.exec(text)?.groups ?? {};
+  const { host, repository, tag, digest } = NAME.exec(text.startsWith(KIND) ? text.slice(KIND.length) : text)?.groups ?? {};
   if (repository === undefined) return null;
   const version = digest ?? tag ?? "latest";
   const isHost = host !== undefined && isRegistry(host);
   if (host !== undefined && (isHost ? !URL.canParse(`https://${host}`) : !FIRST_PART.test(host))) return null;
   const [registry, name] = isHost ? [host, repository] : [undefined, host === undefined ? repository : `${host}/${repository}`];
-  if (registry !== undefined && registry !== DEFAULT_HOST) return { registry, repository: name, version };
+  if (registry !== undefined && registry !== DEFAULT_HOST && registry !== OLD_DEFAULT_HOST) return { registry, repository: name, version };
   return { registry: DEFAULT_REGISTRY, repository: name.includes("/") ? name : `library/${name}`, version };
 }
 

@@ -5,7 +5,7 @@
 import { Readable } from "node:stream";
 import type { Timers } from "@xenoservers/protocol/link";
 import { Access } from "./access.ts";
-import { isBusy, type Answer } from "./answer.ts";
+import { TooSlow, isBusy, type Answer } from "./answer.ts";
 import { WORDS_BYTES_MAX, isPage, wordsIn } from "./answer-words.ts";
 import { NoWay, Unreachable, ask } from "./asking.ts";
 import { BlobDownload } from "./blob-download.ts";
@@ -153,7 +153,7 @@ export class Registry implements OciSource {
         await this.#check(answer, digest);
         await download.take(answer);
       } catch (error) {
-        if (download.bytes > had.most) patience.progress();
+        if (download.bytes > had.most && !(error instanceof TooSlow)) patience.progress();
         had.most = Math.max(had.most, download.bytes);
         await patience.after(error, `a layer of ${this.name} cannot be had`);
       }

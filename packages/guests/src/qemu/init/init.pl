@@ -153,8 +153,8 @@ my $typed = opened('xeno.stdin', '+<');
 
 put("ready\n");
 my %job;
-my @args; my @env; my @mounts; my @keep;
-my %many = (arg => \@args, env => \@env, mount => \@mounts, keep => \@keep);
+my @args; my @env; my @mounts; my @keep; my @volumes;
+my %many = (arg => \@args, env => \@env, mount => \@mounts, keep => \@keep, volume => \@volumes);
 my $settings = get(unpack('N', get(4)));
 for (split /\0/, $settings) {
   my ($key, $value) = split /=/, $_, 2;
@@ -223,6 +223,7 @@ if ($left > 0) {
   }
 }
 my %who = user('/r', $job{user});
+place($_) for sort { length $a <=> length $b } @volumes;
 my @bound;
 for my $path (sort { length $a <=> length $b } @mounts) {
   sh('mkdir', '-p', "/d/m$path");

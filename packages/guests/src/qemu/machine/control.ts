@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import { GuestAgent } from "./agent.ts";
 import { NetNamespace } from "../network/namespace.ts";
+import { guestConnection } from "../network/guest-connection.ts";
 import { StdinPort } from "../oci/stdin-port.ts";
 import { SHELL_PORTS, VM_FILES, shellDevice, shellPortName, shellSocket } from "./plan.ts";
 import { QmpError, connectSocket } from "./qmp.ts";
@@ -69,7 +70,7 @@ export class Control {
   async open(port: number): Promise<Socket> {
     if (!this.#hasNetwork) throw new QmpError("this machine was ordered without a network card: run it with --network, --ssh or --egress");
     const from = this.#forwards.get(port) ?? (await this.#forward(port));
-    return this.namespace.connect(from);
+    return guestConnection(await this.namespace.connect(from), this.#vm.handle.id.pid);
   }
 
   /** One viewer's connection to its screen. Throws QmpError where it has none, or many look at it. */

@@ -20,6 +20,7 @@ interface OciJob {
   args: readonly string[];
   env: readonly string[];
   workdir: string;
+  volumes?: readonly string[];
   user: string;
   hostname: string;
   process: VmProcess;
@@ -41,6 +42,7 @@ function settings(job: OciJob, token: string): Buffer {
     ["user", job.user],
     ["stdin", job.process.stdin ? "1" : ""],
     ["terminal", job.process.terminal ? `${job.process.terminal.rows}x${job.process.terminal.columns}` : ""],
+    ...(job.volumes ?? []).map((at): [string, string] => ["volume", at]),
     ...job.mounts.map(({ path: at }): [string, string] => ["mount", at]),
     ...job.mounts.filter(({ keep }) => keep).map(({ path: at }): [string, string] => ["keep", at]),
     ...job.args.map((arg): [string, string] => ["arg", arg]),

@@ -1,6 +1,7 @@
 /** Ports of this machine that lead to a guest's, as people reported of others: here to a guest that says everything again. */
 import { connect, createServer, type Server } from "node:net";
 import type { Duplex } from "node:stream";
+import type { ByteDuplex } from "@xenoservers/protocol/channel";
 import { afterEach, expect, it } from "vitest";
 import type { MachineLink } from "../../session/machine-link.ts";
 import { forwardPort, type PortForward } from "./port-forward.ts";
@@ -82,4 +83,14 @@ it("goes on after connections that were refused or cut off, a hundred at once (k
     }),
   );
   expect(await said("127.0.0.1", port, "still")).toBe("still");
+});
+
+it("resets a connection that the guest has broken off, and says why", async () => {
+  const problems: string[] = [];
+  const broken = {
+    open: async (_: number, stream: ByteDuplex) => void stream.breakOff?.(new Error("it was reset")),
+  } as unknown as MachineLink;
+  const { port } = await forwarded(broken, 0, problems);
+  await expect(said("127.0.0.1", port, "hello")).rejects.toMatchObject({ code: "ECONNRESET" });
+  expect(problems).toEqual(["it was reset"]);
 });

@@ -49,7 +49,11 @@ export async function forwardPort(
 ): Promise<PortForward> {
   const servers = await bothListening(port, (socket) => {
     socket.on("error", (error) => onProblem(error.message));
-    void machine.open(guest, socket).catch((error: Error) => socket.destroy(error));
+    const breakOff = (why: Error): void => {
+      onProblem(why.message);
+      socket.resetAndDestroy();
+    };
+    void machine.open(guest, Object.assign(socket, { breakOff })).catch(breakOff);
   }).catch((error: unknown) => {
     if (codeOf(error) === "EADDRINUSE") throw new Error(`port ${port} of this machine is taken: say another one`);
     if (codeOf(error) === "EACCES") throw new Error(`port ${port} of this machine is not yours to take: say one above 1023`);
