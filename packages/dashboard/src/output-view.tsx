@@ -5,14 +5,14 @@ import type { JobFile } from "@xenoservers/sdk";
 import type { Followed, Standing } from "./followed.ts";
 import { Problem } from "./problem.tsx";
 import type { ScreenText } from "./screen-text.ts";
-import { bytesText, printed, said } from "./words.ts";
+import { bytesText, said } from "./words.ts";
 
 const NEAR_END_PX = 40;
 
 function Screen({ name, of }: { name: string; of: ScreenText }): ReactNode {
   const box = useRef<HTMLPreElement>(null);
   const atEnd = useRef(true);
-  const { text, dropped } = of;
+  const { text, bytes, isCut } = of;
   useEffect(() => {
     // whoever has scrolled up reads there
     if (box.current && atEnd.current) box.current.scrollTop = box.current.scrollHeight;
@@ -25,10 +25,14 @@ function Screen({ name, of }: { name: string; of: ScreenText }): ReactNode {
     <figure className="screen">
       <figcaption>
         {name}
-        {dropped > 0 && <span className="quiet"> (the first {dropped} characters are not shown)</span>}
+        {isCut && (
+          <span>
+            : the end of {bytesText(bytes)}; <code>xeno logs</code> has all
+          </span>
+        )}
       </figcaption>
       <pre ref={box} role="log" aria-label={name} tabIndex={0} onScroll={scrolled}>
-        {printed(text)}
+        {text}
       </pre>
     </figure>
   );
@@ -75,8 +79,8 @@ export function OutputView({ followed }: { followed: Followed }): ReactNode {
         {error === null && progressText(standing)}
       </p>
       {error !== null && <Problem error={error} what="Its output cannot be followed" />}
-      {problems.map((why) => (
-        <p key={why} className="warn">
+      {problems.map((why, i) => (
+        <p key={i} className="warn">
           {said(why)}
         </p>
       ))}
