@@ -35,6 +35,7 @@ export class Access {
   readonly market: Market;
   readonly client: MarketClient;
   readonly about: About;
+  readonly kept: Kept;
   /** Told of everything that happens to the party's leases. */
   readonly news = new News();
   readonly #followed = new Map<string, Followed>();
@@ -47,7 +48,7 @@ export class Access {
   /** Throws InputError. */
   constructor(kept: Kept, url: string) {
     const { client, about } = clientOf(kept, url);
-    [this.client, this.about, this.market] = [client, about, Market.of(client)];
+    [this.client, this.about, this.market, this.kept] = [client, about, Market.of(client), kept];
     addEventListener("beforeunload", this.#leaving);
     this.#link = openLink(client, { onUp: () => this.news.tell(), onEvent: () => this.news.tell() });
   }

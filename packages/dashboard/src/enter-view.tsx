@@ -4,7 +4,7 @@ import { fingerprintOf, pinsOf } from "@xenoservers/sdk";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { systemCrypto } from "@xenoservers/protocol/system";
 import { Access } from "./access.ts";
-import { forget, keep, newSeed, tokenFor, type Kept } from "./key-store.ts";
+import { forget, keep, newSeed, placeHere, tokenFor, type Kept } from "./key-store.ts";
 import { linkTo } from "./place.ts";
 import { Copied, Facts } from "./parts.tsx";
 import { Problem } from "./problem.tsx";
@@ -23,7 +23,8 @@ const NAME_MAX = 64;
 
 /** The key is kept before it is registered, so that nothing is registered whose key is lost. */
 async function entered(kept: Kept, name: string): Promise<Access> {
-  keep(localStorage, kept);
+  const place = placeHere();
+  keep(place, kept);
   const access = new Access(kept, location.origin);
   try {
     if (kept.kind === "own") await access.register(name);
@@ -31,7 +32,7 @@ async function entered(kept: Kept, name: string): Promise<Access> {
     return access;
   } catch (error) {
     access.close();
-    forget(localStorage);
+    forget(place, kept);
     throw error;
   }
 }

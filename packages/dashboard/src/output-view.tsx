@@ -78,7 +78,7 @@ export function OutputView({ followed }: { followed: Followed }): ReactNode {
       <p className="quiet" role="status">
         {error === null && progressText(standing)}
       </p>
-      {error !== null && <Problem error={error} what="Its output cannot be followed" />}
+      <Problem error={error} what="Its output cannot be followed" isRead />
       {problems.map((why, i) => (
         <p key={i} className="warn">
           {said(why)}

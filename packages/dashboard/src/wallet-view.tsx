@@ -4,7 +4,7 @@ import { rootAccountOf, type Balances, type RouteReply } from "@xenoservers/prot
 import { shortId } from "@xenoservers/sdk";
 import type { Access } from "./access.ts";
 import { Copied, Table } from "./parts.tsx";
-import { Problem, Waiting } from "./problem.tsx";
+import { Unread, Waiting } from "./problem.tsx";
 import { useNews, useReading } from "./use-reading.ts";
 import { ago, money, said } from "./words.ts";
 
@@ -49,12 +49,13 @@ export function WalletView({ access, currency }: { access: Access; currency: str
     },
     [access],
   );
-  const { value, error } = useReading(read, EVERY_MS, news);
+  const reading = useReading(read, EVERY_MS, news);
+  const { value, error } = reading;
   const root = rootAccountOf(access.party);
   return (
     <>
       <h1>Wallet</h1>
-      <Problem error={error} what="The wallet cannot be read" />
+      <Unread reading={reading} what="The wallet cannot be read" />
       {!value && error === null && <Waiting what="Reading" />}
       {value && (
         <>
