@@ -11,6 +11,9 @@ import { News } from "./news.ts";
 
 const bytesOf = (seed: string): Uint8Array => fromHex(seed) ?? new Uint8Array(32);
 
+/** Leases that are over and whose output and files are held. */
+const OVER_KEPT_MAX = 8;
+
 interface About {
   kind: Kept["kind"];
   /** What a token was made for, as its owner called it. */
@@ -86,7 +89,8 @@ export class Access {
   /** A lease's output from its beginning, also where another visit ordered it with this key. */
   follow(lease: string): Followed {
     const known = this.#followed.get(lease);
-    if (known) return known;
+    // what failed is tried again by whoever looks again
+    if (known && known.standing().error === null) return known;
     const begun = new Followed((watching) => this.market.attach(lease, watching), false);
     this.#followed.set(lease, begun);
     return begun;
@@ -95,9 +99,19 @@ export class Access {
   /** Nobody looks at it any more: what still has to send its job goes on. */
   unfollow(lease: string): void {
     const followed = this.#followed.get(lease);
-    if (!followed || followed.hasJob || followed.standing().isOver) return;
+    if (!followed) return;
+    if (followed.standing().isOver) return this.#keepLast(lease, followed);
+    if (followed.hasJob) return;
     followed.close();
     this.#followed.delete(lease);
+  }
+
+  /** What is over is there at once when it is looked at again; each may hold files. */
+  #keepLast(lease: string, followed: Followed): void {
+    this.#followed.delete(lease);
+    this.#followed.set(lease, followed);
+    const over = [...this.#followed].filter(([, each]) => each.standing().isOver);
+    for (const [oldest] of over.slice(0, -OVER_KEPT_MAX)) this.#followed.delete(oldest);
   }
 
   close(): void {

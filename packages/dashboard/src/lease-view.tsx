@@ -1,5 +1,5 @@
 /** One lease: where it stands, what it costs, what it prints, what was signed about it. */
-import { useCallback, useEffect, useMemo, type ReactNode } from "react";
+import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
 import { isLive } from "@xenoservers/market";
 import type { LeaseView as Lease } from "@xenoservers/protocol";
 import { shortId } from "@xenoservers/sdk";
@@ -54,7 +54,9 @@ export function LeaseView({ access, lease: id, currency }: { access: Access; lea
   const { stopping, stop, error: notStopped } = useStop(access);
   const whole = lease?.id ?? null;
   const isOwn = lease?.customer === access.party;
-  const followed = useMemo(() => (whole !== null && isOwn ? access.follow(whole) : null), [access, whole, isOwn]);
+  const [attempt, setAttempt] = useState(0);
+  // another attempt at what failed is another one to follow
+  const followed = useMemo(() => (whole !== null && isOwn && attempt >= 0 ? access.follow(whole) : null), [access, whole, isOwn, attempt]);
   useEffect(() => () => void (whole !== null && access.unfollow(whole)), [access, whole]);
   if (!lease) return error === null ? <Waiting what="Reading the lease" /> : <Unread reading={reading} what="The lease cannot be read" />;
   return (
@@ -72,7 +74,7 @@ export function LeaseView({ access, lease: id, currency }: { access: Access; lea
       <Unread reading={reading} what="How it stands now cannot be read" />
       <Problem error={notStopped} what="It was not stopped" />
       <LeaseFacts lease={lease} currency={currency} />
-      {followed && <OutputView followed={followed} />}
+      {followed && <OutputView followed={followed} again={() => setAttempt((count) => count + 1)} />}
       <section aria-labelledby="history">
         <h2 id="history">What was signed</h2>
         {error === null && <Unread reading={receipt} what="Its documents cannot be read" />}

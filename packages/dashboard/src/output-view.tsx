@@ -69,7 +69,7 @@ function progressText({ isOver, isWhole, state, stdout, stderr }: Standing): str
   return stdout.text === "" && stderr.text === "" ? "It has printed nothing." : "All of it has come, as its server signed it.";
 }
 
-export function OutputView({ followed }: { followed: Followed }): ReactNode {
+export function OutputView({ followed, again }: { followed: Followed; again(): void }): ReactNode {
   const standing = useSyncExternalStore(followed.subscribe, followed.standing);
   const { stdout, stderr, problems, files, error, isOver } = standing;
   return (
@@ -79,6 +79,11 @@ export function OutputView({ followed }: { followed: Followed }): ReactNode {
         {error === null && progressText(standing)}
       </p>
       <Problem error={error} what="Its output cannot be followed" isRead />
+      {error !== null && (
+        <button type="button" className="small" onClick={again}>
+          Follow it again
+        </button>
+      )}
       {problems.map((why, i) => (
         <p key={i} className="warn">
           {said(why)}
