@@ -4,10 +4,12 @@
  */
 import type { Scope } from "@xenoservers/market";
 import { fromHex, type MarketPins } from "@xenoservers/protocol";
-import { Market, MarketClient, RefusedError, identityOf, openLink, parseCiToken, type PreparedRun } from "@xenoservers/sdk";
+import { Market, MarketClient, RefusedError, identityOf, openLink, parseCiToken, type PreparedRun, type RunInput } from "@xenoservers/sdk";
 import { Followed } from "./followed.ts";
 import type { Kept } from "./key-store.ts";
 import { News } from "./news.ts";
+import type { NamedRun } from "./program.ts";
+import { Several, type Begun } from "./several.ts";
 
 const bytesOf = (seed: string): Uint8Array => fromHex(seed) ?? new Uint8Array(32);
 
@@ -39,13 +41,16 @@ export class Access {
   readonly client: MarketClient;
   readonly about: About;
   readonly kept: Kept;
+  /** Runs for several files that were begun last. */
+  several: Several | null = null;
   /** Told of everything that happens to the party's leases. */
   readonly news = new News();
   readonly #followed = new Map<string, Followed>();
   readonly #link: { stop(): void };
   /** A job that its server has not all of can be sent from here alone. */
   readonly #leaving = (event: Event): void => {
-    if ([...this.#followed.values()].some(({ isSending }) => isSending)) event.preventDefault();
+    const isSending = [...this.#followed.values()].some((each) => each.isSending);
+    if (isSending || this.several?.isOver === false) event.preventDefault();
   };
 
   /** Throws InputError. */
@@ -76,6 +81,23 @@ export class Access {
     } catch (error) {
       if (!(error instanceof RefusedError) || error.code !== "id_reused") throw error;
     }
+  }
+
+  /** A run for each file, in place of those before. */
+  begin(runs: readonly NamedRun[]): Several {
+    this.several = new Several(runs, { begin: (input) => this.#begun(input), stop: (lease) => this.market.stop(lease) });
+    return this.several;
+  }
+
+  /** They are over, and nobody looks at them any more. */
+  cleared(): null {
+    return (this.several = null);
+  }
+
+  async #begun(input: RunInput): Promise<Begun> {
+    const lease = await this.order(await this.market.prepare(input));
+    const job = await this.follow(lease).job;
+    return { lease, result: job.result.finally(() => this.unfollow(lease)) };
   }
 
   /** Orders what was quoted, and goes on with it: its job is sent from here. Gives the lease. */

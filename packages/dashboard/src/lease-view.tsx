@@ -4,7 +4,7 @@ import { isLive } from "@xenoservers/market";
 import type { LeaseView as Lease } from "@xenoservers/protocol";
 import { shortId } from "@xenoservers/sdk";
 import type { Access } from "./access.ts";
-import { costOf, endText, stateText } from "./lease-words.ts";
+import { costOf, endText, shortState, stateText } from "./lease-words.ts";
 import { OutputView } from "./output-view.tsx";
 import { Facts, Id } from "./parts.tsx";
 import { Problem, Unread, Waiting } from "./problem.tsx";
@@ -28,7 +28,16 @@ function LeaseFacts({ lease, currency }: { lease: Lease; currency: string }): Re
   const { state, end, server, owner, resources, terms, durationMsMax, issuedAt, label } = lease;
   const rows: [string, ReactNode][] = [
     ["state", <span key="state">{stateText(state)}</span>],
-    ...(end ? [["end", endText(end)] satisfies [string, ReactNode]] : []),
+    ...(end
+      ? [
+          [
+            "end",
+            <span key="end" className={shortState(lease).tone}>
+              {endText(end)}
+            </span>,
+          ] satisfies [string, ReactNode],
+        ]
+      : []),
     ["cost", costText(lease, currency)],
     ...(label === "" ? [] : [["label", said(label)] satisfies [string, ReactNode]]),
     [

@@ -23,14 +23,21 @@ const STATES = ["available", "held", "pending", "staked", "locked"] as const sat
 
 type Entry = RouteReply<"statement">["entries"][number];
 
+/** An account's place in the books: one's own, or another's by its first letters, as ids are put everywhere. */
+function placeText(place: string, root: string): ReactNode {
+  const [account = "", ...state] = place.split("/");
+  if (account === root) return said(["you", ...state].join("/"));
+  return <span title={said(place)}>{said([account.length > ID_CHARS_MAX ? shortId(account) : account, ...state].join("/"))}</span>;
+}
+
 function EntryRow({ entry, root, currency, now }: { entry: Entry; root: string; currency: string; now: number }): ReactNode {
   const { id, debit, credit, amountNanos, at } = entry;
   const isIn = credit.startsWith(root) && !debit.startsWith(root);
   return (
     <tr>
       <td>{ago(at, now)}</td>
-      <td>{said(debit.replace(root, "you"))}</td>
-      <td>{said(credit.replace(root, "you"))}</td>
+      <td>{placeText(debit, root)}</td>
+      <td>{placeText(credit, root)}</td>
       <td className={isIn ? "number good" : "number"}>{money(amountNanos, currency)}</td>
       <td>
         <code title={said(id)}>{said(id.length > ID_CHARS_MAX ? shortId(id) : id)}</code>
