@@ -44,6 +44,14 @@ export function Problem({ error, what, isRead = false }: ProblemProps): ReactNod
           </>
         )}
       </dl>
+      {isRead && code === "broken_word" && (
+        <p>
+          A page that is older than its broker cannot read it either, so first{" "}
+          <button type="button" className="small" onClick={() => location.reload()}>
+            load this page anew
+          </button>
+        </p>
+      )}
       {KEY_IS_OVER.includes(code) && (
         <p>
           <a href={linkTo("enter")}>Forget it and give another key</a>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runsOf, type Form } from "./program.ts";
+import { assertHolds, runsOf, type Form } from "./program.ts";
 
 const form: Form = {
   ...{ program: { kind: "python", text: "print(1)" }, args: "", stdin: "", budget: " 1.00 ", maxTime: "", label: "" },
@@ -36,6 +36,16 @@ describe("a run for each file", () => {
   });
 });
 
+it("is no more than a page holds, and of no two files of one name: said before a byte is read", () => {
+  const most = 32 * 1024 * 1024;
+  expect(() => assertHolds([{ name: "a", size: most }])).not.toThrow();
+  for (const [files, says] of [
+    [["a", "b"].map((name) => ({ name, size: most / 2 + 1 })), /have 33554434 bytes: a page takes 33554432; xeno run --in/],
+    [["a", "b", "a"].map((name) => ({ name, size: 1 })), /two of the files are called a/],
+  ] as const)
+    expect(() => assertHolds(files)).toThrow(expect.objectContaining({ code: "bad_input", message: expect.stringMatching(says) }));
+});
+
 describe("what cannot run", () => {
   it.each<[Partial<Form>, RegExp]>([
     [{ program: { kind: "python", text: " \n" } }, /the script is empty/],
@@ -43,7 +53,6 @@ describe("what cannot run", () => {
     [{ isEach: true }, /choose the files that it is to run for/],
     [{ isEach: true, files: Array.from({ length: 65 }, (_, i) => file(String(i))) }, /65 files: a page runs for 64 at most; xeno map/],
     [{ isEach: true, files: [file("a")], budget: "much" }, /the budget 'much' is not an amount/],
-    [{ files: [file("a", 32 * 1024 * 1024), file("b")] }, /a page takes 33554432; xeno run --in/],
   ])("is said before anything is asked: %#", (wrong, says) => {
     expect(() => runsOf({ ...form, ...wrong })).toThrow(
       expect.objectContaining({ code: "bad_input", message: expect.stringMatching(says) }),

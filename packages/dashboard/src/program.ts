@@ -1,7 +1,7 @@
 /** From what the form says to what the market is asked to run. Who controls the inputs: whoever fills in the form. */
 import { parseAmount, InputError, type RunInput } from "@xenoservers/sdk";
 
-export interface ChosenFile {
+interface ChosenFile {
   name: string;
   bytes: Uint8Array;
 }
@@ -27,6 +27,15 @@ const FILES_BYTES_MAX = 32 * 1024 * 1024;
 const PATH_HERE = "{}";
 /** A run for each waits for room, as the ones before it end. */
 const EACH_WAITS = "1h";
+
+/** Before their bytes are read, which a page's memory would have to hold. Throws InputError. */
+export function assertHolds(files: readonly { name: string; size: number }[]): void {
+  const size = files.reduce((sum, file) => sum + file.size, 0);
+  if (size > FILES_BYTES_MAX)
+    throw new InputError(`the files have ${size} bytes: a page takes ${FILES_BYTES_MAX}; xeno run --in DIR takes more`);
+  const twice = files.find(({ name }, i) => files.findIndex((each) => each.name === name) < i);
+  if (twice) throw new InputError(`two of the files are called ${twice.name}: in /in they would be one`);
+}
 
 export const linesIn = (text: string): string[] => (text.trim() === "" ? [] : text.replace(/\n$/, "").split("\n"));
 
@@ -55,13 +64,10 @@ export interface NamedRun {
   input: RunInput;
 }
 
-/** One, or for each file one, with its share of the budget. Throws InputError; what else is wrong with it the SDK says before anything is signed. */
+/** One, or for each file one with its share of the budget. Throws InputError; what else is wrong the SDK says before anything is signed. */
 export function runsOf(form: Form): readonly [NamedRun, ...NamedRun[]] {
   const { files, budget, isEach } = form;
   const common = commonOf(form);
-  const size = files.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  if (size > FILES_BYTES_MAX)
-    throw new InputError(`the files have ${size} bytes: a page takes ${FILES_BYTES_MAX}; xeno run --in DIR takes more`);
   if (!isEach) {
     const all = files.length === 0 ? {} : { files: Object.fromEntries(files.map(({ name, bytes }) => [name, bytes])) };
     return [{ name: "", input: { ...common, ...all, budget: budget.trim() } }];

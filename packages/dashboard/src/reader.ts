@@ -1,6 +1,7 @@
 /**
  * Reads again and again what is shown: where there are news, or after a while; where it fails, more and more seldom. One read at a time:
- * news that come while one runs are read after it, so that many of them hold nothing up. Who controls the inputs: the broker (answers, news).
+ * news that come while one runs are read after it, so that many of them hold nothing up. Who controls the inputs: the broker (answers,
+ * news).
  */
 
 /** What came of a read: one of the two is null. */

@@ -1,7 +1,7 @@
 /** What is to run, as it is typed. */
 import { useId, useState, type ReactNode, type SubmitEvent } from "react";
 import { WORK_DEFAULTS } from "@xenoservers/sdk";
-import type { Form } from "./program.ts";
+import { assertHolds, type Form } from "./program.ts";
 import { said } from "./words.ts";
 
 const EXAMPLE = 'print("hello from somebody else’s computer")\n';
@@ -33,11 +33,32 @@ async function programIn(data: FormData, kind: (typeof KINDS)[number]): Promise<
 
 async function formIn(data: FormData, kind: (typeof KINDS)[number], label: string | null): Promise<Form> {
   const text = (name: string): string => String(data.get(name) ?? "");
-  const files = chosenIn(data, "files").map(async (file) => ({ name: file.name, bytes: await bytesIn(file) }));
+  const chosen = chosenIn(data, "files");
+  assertHolds([...chosen, ...chosenIn(data, "module").filter(() => kind === "module")]);
+  const files = chosen.map(async (file) => ({ name: file.name, bytes: await bytesIn(file) }));
   return {
     ...{ program: await programIn(data, kind), files: await Promise.all(files), isEach: data.has("each") },
     ...{ args: text("args"), stdin: text("stdin"), budget: text("budget"), maxTime: text("maxTime"), label: label ?? text("label") },
   };
+}
+
+interface FilesFieldProps {
+  isEach: boolean;
+  setIsEach(is: boolean): void;
+}
+
+function FilesField({ isEach, setIsEach }: FilesFieldProps): ReactNode {
+  const [files, each] = [useId(), useId()];
+  return (
+    <div className="field wide-field">
+      <label htmlFor={files}>Files that it reads in /in (may be none)</label>
+      <input id={files} name="files" type="file" multiple />
+      <p className="check">
+        <input id={each} name="each" type="checkbox" checked={isEach} onChange={(event) => setIsEach(event.currentTarget.checked)} />
+        <label htmlFor={each}>A run for each file, its path behind the arguments or in place of {"{}"}</label>
+      </p>
+    </div>
+  );
 }
 
 export function RunForm({ quote, changed, failed, isBusy, label, currency }: RunFormProps): ReactNode {
@@ -77,14 +98,7 @@ export function RunForm({ quote, changed, failed, isBusy, label, currency }: Run
         <label htmlFor={ids.module}>Module (.wasm)</label>
         <input id={ids.module} name="module" type="file" accept=".wasm,application/wasm" />
       </div>
-      <div className="field wide-field">
-        <label htmlFor={ids.files}>Files that it reads in /in (may be none)</label>
-        <input id={ids.files} name="files" type="file" multiple />
-        <p className="check">
-          <input id={ids.each} name="each" type="checkbox" checked={isEach} onChange={(event) => setIsEach(event.currentTarget.checked)} />
-          <label htmlFor={ids.each}>A run for each file, its path behind the arguments or in place of {"{}"}</label>
-        </p>
-      </div>
+      <FilesField isEach={isEach} setIsEach={setIsEach} />
       <div className="field">
         <label htmlFor={ids.args}>Arguments, a line each</label>
         <textarea id={ids.args} name="args" rows={2} spellCheck={false} />

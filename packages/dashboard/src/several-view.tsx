@@ -8,7 +8,7 @@ import { told } from "./problem-words.ts";
 import type { Row, RowState, Several } from "./several.ts";
 import { countOf, money, said } from "./words.ts";
 
-const HEADS = ["file", "state", "lease", "cost", "printed"] as const;
+const HEADS = ["file", "state", "printed", "cost", "lease"] as const;
 const PRINTED_MAX = 160;
 
 const STATES: Readonly<Record<RowState, string>> = {
@@ -42,6 +42,8 @@ function Line({ row, currency }: { row: Row; currency: string }): ReactNode {
       <td>
         <span className={`state ${tone}`}>{said(text, 60)}</span>
       </td>
+      <td>{said(printedOf(row), PRINTED_MAX)}</td>
+      <td className="number">{result && money(result.bill.dueNanos, currency)}</td>
       <td>
         {lease !== null && (
           <a href={linkToLease(lease)}>
@@ -49,8 +51,6 @@ function Line({ row, currency }: { row: Row; currency: string }): ReactNode {
           </a>
         )}
       </td>
-      <td className="number">{result && money(result.bill.dueNanos, currency)}</td>
-      <td>{said(printedOf(row), PRINTED_MAX)}</td>
     </tr>
   );
 }
