@@ -85,7 +85,7 @@ export class Access {
 
   /** A run for each file, in place of those before. */
   begin(runs: readonly NamedRun[]): Several {
-    this.several = new Several(runs, { begin: (input) => this.#begun(input), stop: (lease) => this.market.stop(lease) });
+    this.several = new Several(runs, { begin: (input, signal) => this.#begun(input, signal), stop: (lease) => this.market.stop(lease) });
     return this.several;
   }
 
@@ -94,15 +94,20 @@ export class Access {
     return (this.several = null);
   }
 
-  async #begun(input: RunInput): Promise<Begun> {
-    const lease = await this.order(await this.market.prepare(input));
+  async #begun(input: RunInput, signal: AbortSignal): Promise<Begun> {
+    const run = await this.market.prepare({ ...input, signal });
+    // a signal ends what runs, too, which is stopped and has a result: it holds until there is a lease
+    const off = new AbortController();
+    const callOff = (): void => off.abort(signal.reason);
+    signal.addEventListener("abort", callOff);
+    const lease = await this.order(run, off.signal).finally(() => signal.removeEventListener("abort", callOff));
     const job = await this.follow(lease).job;
     return { lease, result: job.result.finally(() => this.unfollow(lease)) };
   }
 
   /** Orders what was quoted, and goes on with it: its job is sent from here. Gives the lease. */
-  async order(run: PreparedRun): Promise<string> {
-    const followed = new Followed((watching) => run.run(watching), true);
+  async order(run: PreparedRun, signal?: AbortSignal): Promise<string> {
+    const followed = new Followed((watching) => run.run(signal ? { ...watching, signal } : watching), true);
     const { lease } = await followed.job;
     this.#followed.set(lease, followed);
     return lease;

@@ -1,4 +1,5 @@
-import { InputError, type JobResult } from "@xenoservers/sdk";
+import { refuse } from "@xenoservers/protocol";
+import { InputError, RefusedError, type JobResult } from "@xenoservers/sdk";
 import { expect, it } from "vitest";
 import { AT_ONCE, Several, type Begun } from "./several.ts";
 
@@ -10,8 +11,9 @@ class Leases {
   readonly begun: PromiseWithResolvers<Begun>[] = [];
   readonly results = new Map<string, PromiseWithResolvers<JobResult>>();
   readonly stopped: string[] = [];
-  readonly begin = (): Promise<Begun> => {
+  readonly begin = (_: unknown, signal: AbortSignal): Promise<Begun> => {
     const next = Promise.withResolvers<Begun>();
+    signal.addEventListener("abort", () => next.reject(signal.reason));
     this.begun.push(next);
     return next.promise;
   };
@@ -50,29 +52,51 @@ it("runs so many at once, each in its row, until all are over", async () => {
   expect([several.isOver, statesOf(several)]).toEqual([true, runs.map(() => "over").join(" ")]);
 });
 
-it("ends: stops what runs, what is bound meanwhile too, and orders nothing more", async () => {
+it("ends: stops what runs, withdraws what waits for room, and orders nothing more", async () => {
   const leases = new Leases();
   const several = new Several(runs, leases);
   await leases.bind(0);
   await leases.bind(1);
   await several.end();
-  expect(leases.stopped).toEqual(["l0", "l1"]);
-  await leases.bind(2);
-  leases.begun[3]!.reject(new Error("busy"));
   await settled();
-  expect(leases.stopped).toEqual(["l0", "l1", "l2"]);
+  expect(leases.stopped).toEqual(["l0", "l1"]);
   expect(leases.begun).toHaveLength(AT_ONCE);
-  expect([several.isOver, statesOf(several)]).toEqual([true, "over over over failed left left left left left left"]);
+  expect([several.isOver, statesOf(several)]).toEqual([
+    true,
+    `over over ${runs
+      .slice(2)
+      .map(() => "left")
+      .join(" ")}`,
+  ]);
 });
 
-it("goes on where one fails, and not where what was typed cannot be", async () => {
+it("stops what is bound at the very moment that it ends", async () => {
   const leases = new Leases();
   const several = new Several(runs, leases);
-  leases.begun[0]!.reject(new Error("away"));
-  await settled();
-  expect(leases.begun).toHaveLength(AT_ONCE + 1);
-  leases.begun[1]!.reject(new InputError("no"));
-  await settled();
-  expect(leases.begun).toHaveLength(AT_ONCE + 1);
-  expect(statesOf(several)).toBe("failed failed ordering ordering ordering left left left left left");
+  const bound = leases.bind(0);
+  await several.end();
+  await bound;
+  expect([leases.stopped, statesOf(several)]).toEqual([
+    ["l0"],
+    `over ${runs
+      .slice(1)
+      .map(() => "left")
+      .join(" ")}`,
+  ]);
 });
+
+it.each([new InputError("no"), new RefusedError(refuse("key_revoked"))])(
+  "goes on where one fails, orders no more where the next would be refused for the same, and what runs runs on: %s",
+  async (refusal) => {
+    const leases = new Leases();
+    const several = new Several(runs, leases);
+    leases.begun[0]!.reject(new Error("away"));
+    await settled();
+    expect(leases.begun).toHaveLength(AT_ONCE + 1);
+    await leases.bind(2);
+    leases.begun[1]!.reject(refusal);
+    await settled();
+    expect([leases.begun.length, leases.stopped]).toEqual([AT_ONCE + 1, []]);
+    expect(statesOf(several)).toBe("failed failed running ordering ordering left left left left left");
+  },
+);

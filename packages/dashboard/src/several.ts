@@ -2,7 +2,7 @@
  * One program on several files, some at once: what became of each. What was ordered runs on where the page is closed; what was not is not
  * ordered any more. Who controls the inputs: whoever fills in the form (names), servers (results).
  */
-import { InputError, type JobResult, type RunInput } from "@xenoservers/sdk";
+import { MarketError, type JobResult, type RunInput } from "@xenoservers/sdk";
 import type { NamedRun } from "./program.ts";
 
 /** `waits`: it is not ordered yet; `left`: it never is. */
@@ -20,7 +20,8 @@ export interface Begun {
   result: Promise<JobResult>;
 }
 interface Ways {
-  begin(input: RunInput): Promise<Begun>;
+  /** Called off, it orders nothing, or withdraws what waits for room. */
+  begin(input: RunInput, signal: AbortSignal): Promise<Begun>;
   stop(lease: string): Promise<unknown>;
 }
 
@@ -31,8 +32,10 @@ const NOT_OVER: readonly RowState[] = ["waits", "ordering", "running"];
 export class Several {
   readonly #ways: Ways;
   readonly #listeners = new Set<() => void>();
+  readonly #ending = new AbortController();
   #rows: readonly Row[];
-  #isEnded = false;
+  /** Nothing more is ordered. */
+  #isClosed = false;
 
   constructor(runs: readonly NamedRun[], ways: Ways) {
     this.#ways = ways;
@@ -52,31 +55,38 @@ export class Several {
     return !this.#rows.some(({ state }) => NOT_OVER.includes(state));
   }
 
-  /** Orders nothing more, and stops what runs. */
+  /** Orders nothing more, withdraws what waits for room, and stops what runs. */
   async end(): Promise<void> {
-    this.#isEnded = true;
-    this.#rows = this.#rows.map((row) => (row.state === "waits" ? { ...row, state: "left" } : row));
-    this.#tell();
+    this.#close();
+    this.#ending.abort();
     const stops = this.#rows.flatMap(({ state, lease }) => (state === "running" && lease !== null ? [this.#ways.stop(lease)] : []));
     await Promise.all(stops);
   }
 
+  #close(): void {
+    this.#isClosed = true;
+    this.#rows = this.#rows.map((row) => (row.state === "waits" ? { ...row, state: "left" } : row));
+    this.#tell();
+  }
+
   async #work(left: { input: RunInput; index: number }[]): Promise<void> {
-    for (let next = left.shift(); next && !this.#isEnded; next = left.shift()) await this.#one(next.index, next.input);
+    for (let next = left.shift(); next && !this.#isClosed; next = left.shift()) await this.#one(next.index, next.input);
   }
 
   async #one(index: number, input: RunInput): Promise<void> {
+    const { signal } = this.#ending;
     this.#change(index, { state: "ordering" });
     try {
-      const { lease, result } = await this.#ways.begin(input);
+      const { lease, result } = await this.#ways.begin(input, signal);
       this.#change(index, { state: "running", lease });
       // it was bound while the others were ended
-      if (this.#isEnded) await this.#ways.stop(lease);
+      if (signal.aborted) await this.#ways.stop(lease);
       this.#change(index, { state: "over", result: await result });
     } catch (error) {
-      this.#change(index, { state: "failed", error });
-      // the next one would be refused for the same
-      if (error instanceof InputError) await this.end().catch(() => {});
+      const isLeft = signal.aborted && this.#rows[index]?.state === "ordering";
+      this.#change(index, isLeft ? { state: "left" } : { state: "failed", error });
+      // the next one would be refused for the same; what runs goes on
+      if (error instanceof MarketError && !error.retryable) this.#close();
     }
   }
 
