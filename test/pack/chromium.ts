@@ -5,6 +5,11 @@ import { pathToFileURL } from "node:url";
 export const PLAYWRIGHT = "playwright-core@1.65.1";
 const CHROMIUM = "/usr/bin/chromium";
 
+interface InputFile {
+  name: string;
+  mimeType: string;
+  buffer: Buffer;
+}
 /** What of Playwright is used here. */
 export interface Found {
   click(): Promise<void>;
@@ -14,7 +19,7 @@ export interface Found {
   innerText(): Promise<string>;
   count(): Promise<number>;
   isEnabled(): Promise<boolean>;
-  setInputFiles(files: { name: string; mimeType: string; buffer: Buffer }): Promise<void>;
+  setInputFiles(files: InputFile | readonly InputFile[]): Promise<void>;
   waitFor(options?: { state?: "visible" | "hidden"; timeout?: number }): Promise<void>;
   filter(options: { hasText: string | RegExp }): Found;
   getByRole(role: string, options?: { name?: string | RegExp; exact?: boolean }): Found;
@@ -47,6 +52,8 @@ export interface Tab {
 }
 interface Context {
   newPage(): Promise<Tab>;
+  /** Runs in each document before anything of its own. */
+  addInitScript(script: string): Promise<void>;
   close(): Promise<void>;
 }
 export interface Browser {

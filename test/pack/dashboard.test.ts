@@ -18,6 +18,12 @@ print('<b>bold</b>', file=sys.stderr)
 open('/out/<img src=x onerror=alert(1)>.txt', 'w').write('forty-two')
 print(sys.stdin.read().strip(), *sys.argv[1:])
 `;
+const BAD_NAME = "$& <b>.csv";
+const COUNTS = `import sys
+lines = sum(1 for _ in open(sys.argv[1]))
+print(lines, 'lines')
+if lines == 0: sys.exit(3)
+`;
 const ENDLESS = "import time\nprint('begun')\nwhile True: pass\n";
 const EXITS = `(module
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -62,6 +68,8 @@ async function ownersToken(): Promise<string> {
 describe("the market's page", () => {
   let tab: Tab;
   let close: () => Promise<void>;
+  let openTab: () => Promise<Tab>;
+  let addInitScript: (script: string) => Promise<void>;
   const wrong: string[] = [];
   const sent: { url: string; text: string }[] = [];
 
@@ -69,6 +77,8 @@ describe("the market's page", () => {
     const context = await browser.newContext({ locale: "en-GB" });
     tab = await context.newPage();
     close = () => context.close();
+    openTab = () => context.newPage();
+    addInitScript = (script) => context.addInitScript(script);
     [wrong.length, sent.length] = [0, 0];
     tab.on("pageerror", (error) => void wrong.push(error.message));
     tab.on("console", (message) => void (message.type() === "error" && wrong.push(message.text())));
@@ -214,8 +224,64 @@ describe("the market's page", () => {
     await tab.getByRole("alert").filter({ hasText: "broken_word" }).waitFor();
     await link("Key").click();
     await button("Forget this key").click();
+    await button("Keep it").click();
+    await button("Forget this key").click();
+    await button("Forget it for ever").click();
     await heading("A key for this page").waitFor();
     expect(await tab.evaluate<number>("localStorage.length")).toBe(0);
+  });
+
+  it("runs one script for each of several files, and shows what became of each", async () => {
+    await enter(await token());
+    await link("Run").click();
+    await box("Script").fill(COUNTS);
+    const files = ["a b.csv", BAD_NAME, "none.csv"].map((name, i) => ({
+      name,
+      mimeType: "text/csv",
+      buffer: Buffer.from("1,2\n".repeat(2 - i)),
+    }));
+    await tab.getByRole("button", { name: /^Files that it reads/ }).setInputFiles(files);
+    await confirm();
+    await button("Show what it costs").click();
+    await button("Order 3 runs").click();
+    await tab.getByText(/^3 of 3 runs over, 2 well; /).waitFor();
+    const rows = (await tab.getByRole("table", { name: "Runs" }).innerText())
+      .split("\n")
+      .map((row) => row.split("\t").slice(0, 3).join(" "));
+    expect(rows).toEqual(["file state printed", "a b.csv exit 0 2 lines", `${BAD_NAME} exit 0 1 lines`, "none.csv exit 3 0 lines"]);
+    await button("Run something else").click();
+    await box("Script").waitFor();
+  });
+
+  it("has one key in all its tabs: none takes another's, and one that forgets it forgets it for all", async () => {
+    const other = await openTab();
+    await other.goto(market.url);
+    for (const each of [tab, other]) {
+      await each.getByRole("link", { name: "Key", exact: true }).click();
+      await each.getByRole("checkbox").check();
+    }
+    await button("Make a key").click();
+    const keys = [tab, other].map((each) => each.getByRole("heading", { name: "Your key", exact: true }).waitFor());
+    await Promise.all(keys);
+    const kept = await tab.evaluate<string>("localStorage['xenoservers-page-1']");
+    const parties = await Promise.all(
+      [tab, other].map(async (each) => /p_[0-9a-f]{40}/.exec(await each.getByRole("main").innerText())?.[0]),
+    );
+    expect(parties[0]).toBe(parties[1]);
+    expect(await other.evaluate<string>("localStorage['xenoservers-page-1']")).toBe(kept);
+    await button("Forget this key").click();
+    await button("Forget it for ever").click();
+    await other.getByRole("heading", { name: "A key for this page", exact: true }).waitFor();
+  });
+
+  it("shows the market where the browser keeps nothing, and says why it takes no key", async () => {
+    await addInitScript("Object.defineProperty(globalThis, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } })");
+    await tab.reload();
+    await tab.getByRole("table", { name: "Servers with room now" }).waitFor();
+    await link("Key").click();
+    await confirm();
+    await button("Make a key").click();
+    await tab.getByRole("alert").filter({ hasText: "this browser keeps nothing for this page" }).waitFor();
   });
 
   it("shows an owner its servers, what they earned and what runs on them", async () => {

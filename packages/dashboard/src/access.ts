@@ -4,12 +4,17 @@
  */
 import type { Scope } from "@xenoservers/market";
 import { fromHex, type MarketPins } from "@xenoservers/protocol";
-import { Market, MarketClient, RefusedError, identityOf, openLink, parseCiToken, type PreparedRun } from "@xenoservers/sdk";
+import { Market, MarketClient, RefusedError, identityOf, openLink, parseCiToken, type PreparedRun, type RunInput } from "@xenoservers/sdk";
 import { Followed } from "./followed.ts";
 import type { Kept } from "./key-store.ts";
 import { News } from "./news.ts";
+import type { NamedRun } from "./program.ts";
+import { Several, type Begun } from "./several.ts";
 
 const bytesOf = (seed: string): Uint8Array => fromHex(seed) ?? new Uint8Array(32);
+
+/** Leases that are over and whose output and files are held. */
+const OVER_KEPT_MAX = 8;
 
 interface About {
   kind: Kept["kind"];
@@ -35,19 +40,23 @@ export class Access {
   readonly market: Market;
   readonly client: MarketClient;
   readonly about: About;
+  readonly kept: Kept;
+  /** Runs for several files that were begun last. */
+  several: Several | null = null;
   /** Told of everything that happens to the party's leases. */
   readonly news = new News();
   readonly #followed = new Map<string, Followed>();
   readonly #link: { stop(): void };
   /** A job that its server has not all of can be sent from here alone. */
   readonly #leaving = (event: Event): void => {
-    if ([...this.#followed.values()].some(({ isSending }) => isSending)) event.preventDefault();
+    const isSending = [...this.#followed.values()].some((each) => each.isSending);
+    if (isSending || this.several?.isOver === false) event.preventDefault();
   };
 
   /** Throws InputError. */
   constructor(kept: Kept, url: string) {
     const { client, about } = clientOf(kept, url);
-    [this.client, this.about, this.market] = [client, about, Market.of(client)];
+    [this.client, this.about, this.market, this.kept] = [client, about, Market.of(client), kept];
     addEventListener("beforeunload", this.#leaving);
     this.#link = openLink(client, { onUp: () => this.news.tell(), onEvent: () => this.news.tell() });
   }
@@ -74,9 +83,31 @@ export class Access {
     }
   }
 
+  /** A run for each file, in place of those before. */
+  begin(runs: readonly NamedRun[]): Several {
+    this.several = new Several(runs, { begin: (input, signal) => this.#begun(input, signal), stop: (lease) => this.market.stop(lease) });
+    return this.several;
+  }
+
+  /** They are over, and nobody looks at them any more. */
+  cleared(): null {
+    return (this.several = null);
+  }
+
+  async #begun(input: RunInput, signal: AbortSignal): Promise<Begun> {
+    const run = await this.market.prepare({ ...input, signal });
+    // a signal ends what runs, too, which is stopped and has a result: it holds until there is a lease
+    const off = new AbortController();
+    const callOff = (): void => off.abort(signal.reason);
+    signal.addEventListener("abort", callOff);
+    const lease = await this.order(run, off.signal).finally(() => signal.removeEventListener("abort", callOff));
+    const job = await this.follow(lease).job;
+    return { lease, result: job.result.finally(() => this.unfollow(lease)) };
+  }
+
   /** Orders what was quoted, and goes on with it: its job is sent from here. Gives the lease. */
-  async order(run: PreparedRun): Promise<string> {
-    const followed = new Followed((watching) => run.run(watching), true);
+  async order(run: PreparedRun, signal?: AbortSignal): Promise<string> {
+    const followed = new Followed((watching) => run.run(signal ? { ...watching, signal } : watching), true);
     const { lease } = await followed.job;
     this.#followed.set(lease, followed);
     return lease;
@@ -85,7 +116,8 @@ export class Access {
   /** A lease's output from its beginning, also where another visit ordered it with this key. */
   follow(lease: string): Followed {
     const known = this.#followed.get(lease);
-    if (known) return known;
+    // what failed is tried again by whoever looks again
+    if (known && known.standing().error === null) return known;
     const begun = new Followed((watching) => this.market.attach(lease, watching), false);
     this.#followed.set(lease, begun);
     return begun;
@@ -94,13 +126,24 @@ export class Access {
   /** Nobody looks at it any more: what still has to send its job goes on. */
   unfollow(lease: string): void {
     const followed = this.#followed.get(lease);
-    if (!followed || followed.hasJob || followed.standing().isOver) return;
+    if (!followed) return;
+    if (followed.standing().isOver) return this.#keepLast(lease, followed);
+    if (followed.hasJob) return;
     followed.close();
     this.#followed.delete(lease);
   }
 
+  /** What is over is there at once when it is looked at again; each may hold files. */
+  #keepLast(lease: string, followed: Followed): void {
+    this.#followed.delete(lease);
+    this.#followed.set(lease, followed);
+    const over = [...this.#followed].filter(([, each]) => each.standing().isOver);
+    for (const [oldest] of over.slice(0, -OVER_KEPT_MAX)) this.#followed.delete(oldest);
+  }
+
   close(): void {
     removeEventListener("beforeunload", this.#leaving);
+    this.several?.orderNoMore();
     this.#link.stop();
     this.market.close();
   }

@@ -1,15 +1,15 @@
 /** The frame: which market this is, where one can go, and what is there. */
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore, type ReactNode } from "react";
+import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { BrokenWordError, pinsOf, samePins } from "@xenoservers/sdk";
-import { Access } from "./access.ts";
+import type { Access } from "./access.ts";
+import type { Entered } from "./entered.ts";
 import { EnterView } from "./enter-view.tsx";
-import { forget, readKept } from "./key-store.ts";
 import { LeaseView } from "./lease-view.tsx";
 import { LeasesView } from "./leases-view.tsx";
 import { MarketView } from "./market-view.tsx";
 import { linkTo, placeOf, type Place, type PlainPlace } from "./place.ts";
-import { Problem, Waiting } from "./problem.tsx";
+import { Problem, Unread, Waiting } from "./problem.tsx";
 import { readPublic } from "./public-reads.ts";
 import { RunView } from "./run-view.tsx";
 import { ServersView } from "./servers-view.tsx";
@@ -51,27 +51,6 @@ function Navigation({ place }: { place: Place }): ReactNode {
   );
 }
 
-/** One key at a time; the one that is left is let go of. */
-function useAccess(): { access: Access | null; enter(access: Access): void; leave(): void } {
-  const [access, setAccess] = useState<Access | null>(null);
-  useEffect(() => {
-    const kept = readKept(localStorage);
-    if (kept === null) return;
-    const begun = new Access(kept, location.origin);
-    setAccess(begun);
-    return () => {
-      begun.close();
-      setAccess(null);
-    };
-  }, []);
-  const enter = useCallback((entered: Access) => setAccess(entered), []);
-  const leave = useCallback(() => {
-    forget(localStorage);
-    setAccess((before) => (before?.close(), null));
-  }, []);
-  return { access, enter, leave };
-}
-
 interface ShownProps {
   place: Place;
   market: MarketInfo;
@@ -89,7 +68,7 @@ function Shown({ place, market, access, enter, leave }: ShownProps): ReactNode {
     return <Problem error={new BrokenWordError(OTHER_KEYS)} what="This is not the market that you entered" />;
   switch (place.at) {
     case "run":
-      return <RunView access={access} currency={currency} />;
+      return <RunView key={access.client.identity.signer.publicKey} access={access} currency={currency} />;
     case "leases":
       return <LeasesView access={access} currency={currency} />;
     case "lease":
@@ -103,10 +82,11 @@ function Shown({ place, market, access, enter, leave }: ShownProps): ReactNode {
 
 const readMarket = (signal: AbortSignal): Promise<MarketInfo> => readPublic("market", null, signal);
 
-export function App(): ReactNode {
+export function App({ entered }: { entered: Entered }): ReactNode {
   const place = placeOf(useSyncExternalStore(heard, hashNow));
-  const { value: market, error } = useReading(readMarket, MARKET_EVERY_MS);
-  const { access, enter, leave } = useAccess();
+  const reading = useReading(readMarket, MARKET_EVERY_MS);
+  const { value: market, error } = reading;
+  const access = useSyncExternalStore(entered.subscribe, entered.now);
   const main = useRef<HTMLElement>(null);
   const where = place.at === "lease" ? place.lease : place.at;
   const before = useRef(where);
@@ -125,9 +105,9 @@ export function App(): ReactNode {
         <Navigation place={place} />
       </header>
       <main ref={main} tabIndex={-1}>
-        <Problem error={error} what="The market cannot be read" />
+        <Unread reading={reading} what="The market cannot be read" />
         {!market && error === null && <Waiting what="Reading the market" />}
-        {market && <Shown place={place} market={market} access={access} enter={enter} leave={leave} />}
+        {market && <Shown place={place} market={market} access={access} enter={entered.enter} leave={entered.leave} />}
       </main>
       <footer>
         <p>

@@ -4,7 +4,7 @@ import { fingerprintOf, pinsOf } from "@xenoservers/sdk";
 import type { MarketInfo } from "@xenoservers/protocol/link";
 import { systemCrypto } from "@xenoservers/protocol/system";
 import { Access } from "./access.ts";
-import { forget, keep, newSeed, tokenFor, type Kept } from "./key-store.ts";
+import { forget, keep, newSeed, placeHere, tokenFor, type Kept } from "./key-store.ts";
 import { linkTo } from "./place.ts";
 import { Copied, Facts } from "./parts.tsx";
 import { Problem } from "./problem.tsx";
@@ -23,7 +23,8 @@ const NAME_MAX = 64;
 
 /** The key is kept before it is registered, so that nothing is registered whose key is lost. */
 async function entered(kept: Kept, name: string): Promise<Access> {
-  keep(localStorage, kept);
+  const place = placeHere();
+  keep(place, kept);
   const access = new Access(kept, location.origin);
   try {
     if (kept.kind === "own") await access.register(name);
@@ -31,7 +32,7 @@ async function entered(kept: Kept, name: string): Promise<Access> {
     return access;
   } catch (error) {
     access.close();
-    forget(localStorage);
+    forget(place, kept);
     throw error;
   }
 }
@@ -122,6 +123,45 @@ function EnterForms({ market, enter }: Pick<EnterProps, "market" | "enter">): Re
   );
 }
 
+/** A key that was made here is nowhere else: it is asked twice. */
+function Forget({ isOwn, leave }: { isOwn: boolean; leave(): void }): ReactNode {
+  const [isAsked, setIsAsked] = useState(false);
+  if (!isOwn || isAsked)
+    return (
+      <p>
+        <button type="button" className="danger" onClick={leave}>
+          {isOwn ? "Forget it for ever" : "Forget this key"}
+        </button>{" "}
+        {isOwn && (
+          <button type="button" className="plain" onClick={() => setIsAsked(false)}>
+            Keep it
+          </button>
+        )}
+        {!isOwn && <span className="quiet">The token itself stays as it is.</span>}
+      </p>
+    );
+  return (
+    <p>
+      <button type="button" className="danger" onClick={() => setIsAsked(true)}>
+        Forget this key
+      </button>{" "}
+      <span className="quiet">It lies in this browser alone: its money and leases cannot be reached any more then.</span>
+    </p>
+  );
+}
+
+/** Where a browser trusts the way here to nobody, it has no encryption for pages either, and anybody on the way can change this one. */
+function Unsafe(): ReactNode {
+  return (
+    <div className="problem" role="alert">
+      <p>
+        <strong>This page came over plain http, and takes no key:</strong> whoever is on the way here can change it. Open it by https, or on
+        the broker’s own machine.
+      </p>
+    </div>
+  );
+}
+
 function Present({ access, leave }: { access: Access; leave(): void }): ReactNode {
   const { about, party, client } = access;
   const { kind, label, expiresAt } = about;
@@ -140,14 +180,7 @@ function Present({ access, leave }: { access: Access; leave(): void }): ReactNod
       <p>
         <a href={linkTo("run")}>Run something</a>, see <a href={linkTo("leases")}>leases</a> or the <a href={linkTo("wallet")}>wallet</a>.
       </p>
-      <p>
-        <button type="button" className="danger" onClick={leave}>
-          Forget this key
-        </button>{" "}
-        <span className="quiet">
-          {kind === "own" ? "Its money and leases cannot be reached any more then." : "The token itself stays as it is."}
-        </span>
-      </p>
+      <Forget isOwn={kind === "own"} leave={leave} />
     </section>
   );
 }
@@ -157,7 +190,8 @@ export function EnterView({ market, access, enter, leave, isAsked }: EnterProps)
     <>
       <h1>{access ? "Your key" : "A key for this page"}</h1>
       {isAsked && !access && <p className="lead">What you went to needs a key.</p>}
-      {access ? <Present access={access} leave={leave} /> : <EnterForms market={market} enter={enter} />}
+      {access && <Present access={access} leave={leave} />}
+      {!access && (isSecureContext ? <EnterForms market={market} enter={enter} /> : <Unsafe />)}
       <Warning />
     </>
   );

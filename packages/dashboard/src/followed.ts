@@ -20,6 +20,8 @@ export interface Standing {
 }
 
 const PROBLEMS_SHOWN = 5;
+/** A browser has to lay out anew what it shows. */
+const SHOWN_EVERY_MS = 80;
 const PROBLEM = "problem: ";
 
 export class Followed {
@@ -32,7 +34,7 @@ export class Followed {
     ...{ isOver: false, isWhole: false },
   };
   readonly #listeners = new Set<() => void>();
-  /** A frame was asked for. */
+  /** It will be shown. */
   #isAsked = false;
   #isThere = false;
 
@@ -87,14 +89,14 @@ export class Followed {
     this.#change({ problems: [...this.#standing.problems, state.slice(PROBLEM.length)].slice(-PROBLEMS_SHOWN) });
   }
 
-  /** Shown once a frame, however much comes. */
+  /** Shown so often, however much comes. */
   #change(changed: Partial<Standing>): void {
     this.#standing = { ...this.#standing, ...changed };
     if (this.#isAsked) return;
     this.#isAsked = true;
-    requestAnimationFrame(() => {
+    setTimeout(() => {
       this.#isAsked = false;
       for (const listener of this.#listeners) listener();
-    });
+    }, SHOWN_EVERY_MS);
   }
 }

@@ -9,6 +9,8 @@ import { LeasesTable } from "./leases-table.tsx";
 import { OffersTable } from "./offers-view.tsx";
 import { Facts, Id } from "./parts.tsx";
 import { Problem } from "./problem.tsx";
+import { SeveralView } from "./several-view.tsx";
+import type { Several } from "./several.ts";
 import { Timeline } from "./timeline.tsx";
 
 const TEXTS = [
@@ -44,11 +46,21 @@ const leaseOf = (bad: string) =>
   }) as unknown as LeaseView;
 const documentOf = (bad: string) => ({ kind: bad, id: bad, at: 0, index: null }) as unknown as Receipt["documents"][number];
 
+const severalOf = (bad: string): Several => {
+  const result = { stdout: bad, stderr: bad, detail: bad, exitCode: 0, end: { reason: bad }, bill: { dueNanos: 1n } };
+  const rows = [
+    { name: bad, state: "over", lease: "ab".repeat(32), result, error: null },
+    { name: `${bad} `, state: "failed", lease: null, result: null, error: new InputError(bad) },
+  ];
+  return { rows: () => rows, subscribe: () => () => {}, isOver: true } as unknown as Several;
+};
+
 const VIEWS: Readonly<Record<string, (bad: string) => ReactNode>> = {
   offers: (bad) => createElement(OffersTable, { offers: [offerOf(bad)], currency: bad }),
   leases: (bad) =>
     createElement(LeasesTable, { label: "l", leases: [leaseOf(bad)], currency: bad, now: 0, stopping: new Set<string>(), stop: () => {} }),
   timeline: (bad) => createElement(Timeline, { documents: [documentOf(bad)] }),
+  several: (bad) => createElement(SeveralView, { several: severalOf(bad), currency: bad, clear: () => {} }),
   problem: (bad) => createElement(Problem, { what: bad, error: new InputError(bad) }),
   facts: (bad) => createElement(Facts, { of: [[bad, createElement(Id, { of: bad })]] }),
 };

@@ -1,7 +1,7 @@
 /** What the browser keeps: a key and the market's pins, read strictly, and nothing that is of another market. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { InputError, formatCiToken } from "@xenoservers/sdk";
-import { forget, keep, parseKept, readKept, tokenFor } from "./key-store.ts";
+import { forget, keep, parseKept, placeHere, readKept, tokenFor } from "./key-store.ts";
 
 const KEY = "ab".repeat(32);
 const pins = { origin: "market.local/0123456789ab", operatorKey: KEY, keys: { purchaseOrders: KEY, checkpoints: KEY, receipts: KEY } };
@@ -32,10 +32,30 @@ it("is read back as it was kept, and forgotten", () => {
     { kind: "token" as const, token },
   ]) {
     keep(place, each);
+    keep(place, each);
     expect(readKept(place)).toEqual(each);
+    forget(place, each);
+    expect(readKept(place)).toBeNull();
   }
-  forget(place);
-  expect(readKept(place)).toBeNull();
+});
+
+it("is not lost to another tab that gives or forgets another key", () => {
+  const own = { kind: "own" as const, seed: KEY, pins };
+  keep(place, own);
+  for (const other of [
+    { kind: "token" as const, token },
+    { ...own, seed: "cd".repeat(32) },
+  ]) {
+    expect(() => keep(place, other)).toThrow(/another tab has given this page a key/);
+    forget(place, other);
+    expect(readKept(place)).toEqual(own);
+  }
+});
+
+it("is none where a browser throws as soon as its storage is looked for", () => {
+  // there is none here at all
+  expect(readKept(placeHere())).toBeNull();
+  expect(() => keep(placeHere(), { kind: "own", seed: KEY, pins })).toThrow(/keeps nothing for this page/);
 });
 
 it.each([

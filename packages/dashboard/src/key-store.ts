@@ -29,18 +29,53 @@ export function parseKept(text: string | null): Kept | null {
   }
 }
 
+const NOTHING_KEPT = "this browser keeps nothing for this page: allow it to, and try again; nothing was registered";
+
+/** What keeps nothing: a browser that is told to throws where it is only looked for. */
+const NOWHERE: Place = {
+  getItem: () => null,
+  setItem: () => {
+    throw new Error("no storage");
+  },
+  removeItem: () => {},
+};
+
+export function placeHere(): Place {
+  try {
+    return localStorage;
+  } catch {
+    return NOWHERE;
+  }
+}
+
 export const readKept = (place: Place): Kept | null => parseKept(place.getItem(NAME));
 
-export const forget = (place: Place): void => place.removeItem(NAME);
+/** The same key of the same market. */
+export function isSameKey(one: Kept | null, other: Kept | null): boolean {
+  if (one?.kind === "own" && other?.kind === "own") return one.seed === other.seed && samePins(one.pins, other.pins);
+  if (one?.kind === "token" && other?.kind === "token") return one.token === other.token;
+  return one === null && other === null;
+}
 
-/** A key that is used and not kept would be lost: throws where the browser keeps nothing. */
+/** Another key, which another tab has kept since, stays. */
+export function forget(place: Place, kept: Kept): void {
+  if (isSameKey(readKept(place), kept)) place.removeItem(NAME);
+}
+
+/** A key that is used and not kept would be lost, and so would another that is kept: throws InputError. */
 export function keep(place: Place, kept: Kept): void {
+  const other = readKept(place);
+  if (other !== null && !isSameKey(other, kept))
+    throw new InputError("another tab has given this page a key: forget that one first; nothing was registered");
   try {
     place.setItem(NAME, JSON.stringify(kept));
   } catch (cause) {
-    throw new InputError("this browser keeps nothing for this page: allow it to, and try again; nothing was registered", { cause });
+    throw new InputError(NOTHING_KEPT, { cause });
   }
 }
+
+/** Whether what another tab has changed is what this page keeps. */
+export const isAboutKept = ({ key }: Pick<StorageEvent, "key">): boolean => key === null || key === NAME;
 
 export const newSeed = (): string => toHex(crypto.getRandomValues(new Uint8Array(32)));
 

@@ -1,13 +1,13 @@
 /** One lease: where it stands, what it costs, what it prints, what was signed about it. */
-import { useCallback, useEffect, useMemo, type ReactNode } from "react";
+import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
 import { isLive } from "@xenoservers/market";
 import type { LeaseView as Lease } from "@xenoservers/protocol";
 import { shortId } from "@xenoservers/sdk";
 import type { Access } from "./access.ts";
-import { costOf, endText, stateText } from "./lease-words.ts";
+import { costOf, endText, shortState, stateText } from "./lease-words.ts";
 import { OutputView } from "./output-view.tsx";
 import { Facts, Id } from "./parts.tsx";
-import { Problem, Waiting } from "./problem.tsx";
+import { Problem, Unread, Waiting } from "./problem.tsx";
 import { ReceiptView } from "./receipt-view.tsx";
 import { Timeline } from "./timeline.tsx";
 import { useNews, useReading } from "./use-reading.ts";
@@ -28,7 +28,16 @@ function LeaseFacts({ lease, currency }: { lease: Lease; currency: string }): Re
   const { state, end, server, owner, resources, terms, durationMsMax, issuedAt, label } = lease;
   const rows: [string, ReactNode][] = [
     ["state", <span key="state">{stateText(state)}</span>],
-    ...(end ? [["end", endText(end)] satisfies [string, ReactNode]] : []),
+    ...(end
+      ? [
+          [
+            "end",
+            <span key="end" className={shortState(lease).tone}>
+              {endText(end)}
+            </span>,
+          ] satisfies [string, ReactNode],
+        ]
+      : []),
     ["cost", costText(lease, currency)],
     ...(label === "" ? [] : [["label", said(label)] satisfies [string, ReactNode]]),
     [
@@ -48,14 +57,17 @@ export function LeaseView({ access, lease: id, currency }: { access: Access; lea
   const news = useNews(access.news);
   const readLease = useCallback((signal: AbortSignal) => access.client.read("lease", { params: { id }, signal }), [access, id]);
   const readDocuments = useCallback((signal: AbortSignal) => access.client.read("receipt", { params: { id }, signal }), [access, id]);
-  const { value: lease, error } = useReading(readLease, EVERY_MS, news);
+  const reading = useReading(readLease, EVERY_MS, news);
+  const { value: lease, error } = reading;
   const receipt = useReading(readDocuments, EVERY_MS, news);
   const { stopping, stop, error: notStopped } = useStop(access);
   const whole = lease?.id ?? null;
   const isOwn = lease?.customer === access.party;
-  const followed = useMemo(() => (whole !== null && isOwn ? access.follow(whole) : null), [access, whole, isOwn]);
+  const [attempt, setAttempt] = useState(0);
+  // another attempt at what failed is another one to follow
+  const followed = useMemo(() => (whole !== null && isOwn && attempt >= 0 ? access.follow(whole) : null), [access, whole, isOwn, attempt]);
   useEffect(() => () => void (whole !== null && access.unfollow(whole)), [access, whole]);
-  if (!lease) return error === null ? <Waiting what="Reading the lease" /> : <Problem error={error} what="The lease cannot be read" />;
+  if (!lease) return error === null ? <Waiting what="Reading the lease" /> : <Unread reading={reading} what="The lease cannot be read" />;
   return (
     <>
       <div className="title">
@@ -68,13 +80,13 @@ export function LeaseView({ access, lease: id, currency }: { access: Access; lea
           </button>
         )}
       </div>
-      <Problem error={error} what="How it stands now cannot be read" />
+      <Unread reading={reading} what="How it stands now cannot be read" />
       <Problem error={notStopped} what="It was not stopped" />
       <LeaseFacts lease={lease} currency={currency} />
-      {followed && <OutputView followed={followed} />}
+      {followed && <OutputView followed={followed} again={() => setAttempt((count) => count + 1)} />}
       <section aria-labelledby="history">
         <h2 id="history">What was signed</h2>
-        <Problem error={receipt.error} what="Its documents cannot be read" />
+        {error === null && <Unread reading={receipt} what="Its documents cannot be read" />}
         {receipt.value && <Timeline documents={receipt.value.documents} />}
       </section>
       <ReceiptView access={access} lease={lease.id} />

@@ -36,7 +36,7 @@ const Row = memo(
         </td>
         <td>{said(label, 60)}</td>
         <td>
-          <span className={`state ${tone}`}>{text}</span>
+          <span className={`state ${tone}`}>{said(text, 60)}</span>
         </td>
         <td>{since}</td>
         <td className="number">{used}</td>

@@ -3,7 +3,7 @@ import { useCallback, useState, type ReactNode } from "react";
 import type { Access } from "./access.ts";
 import { LeasesTable } from "./leases-table.tsx";
 import { linkTo } from "./place.ts";
-import { Problem, Waiting } from "./problem.tsx";
+import { Problem, Unread, Waiting } from "./problem.tsx";
 import { useNews, useReading } from "./use-reading.ts";
 import { useStop } from "./use-stop.ts";
 import { countOf } from "./words.ts";
@@ -18,7 +18,8 @@ export function LeasesView({ access, currency }: { access: Access; currency: str
     (signal: AbortSignal) => access.client.read("leases", { query: { live: onlyLive ? "true" : "false", limit: SHOWN_MAX }, signal }),
     [access, onlyLive],
   );
-  const { value, error } = useReading(read, EVERY_MS, news);
+  const reading = useReading(read, EVERY_MS, news);
+  const { value, error } = reading;
   const { stopping, stop, error: notStopped } = useStop(access);
   const { party } = access;
   const mine = value?.leases.filter(({ customer }) => customer === party) ?? [];
@@ -29,7 +30,7 @@ export function LeasesView({ access, currency }: { access: Access; currency: str
         <input id="live" type="checkbox" checked={onlyLive} onChange={(event) => setOnlyLive(event.currentTarget.checked)} />
         <label htmlFor="live">Only what is not over</label>
       </p>
-      <Problem error={error} what="Leases cannot be read" />
+      <Unread reading={reading} what="Leases cannot be read" />
       <Problem error={notStopped} what="It was not stopped" />
       {!value && error === null && <Waiting what="Reading" />}
       {value && mine.length === 0 && (

@@ -3,11 +3,18 @@ import "./no-eval.ts";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
+import { Entered } from "./entered.ts";
+import { Fallen } from "./fallen.tsx";
 
 const place = document.querySelector("#app");
-if (place)
+if (place) {
+  const entered = new Entered();
+  entered.follow();
   createRoot(place).render(
     <StrictMode>
-      <App />
+      <Fallen>
+        <App entered={entered} />
+      </Fallen>
     </StrictMode>,
   );
+}

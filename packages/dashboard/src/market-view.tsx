@@ -6,7 +6,7 @@ import { systemCrypto } from "@xenoservers/protocol/system";
 import { checkedLog, type CheckedLog } from "./checkpoint.ts";
 import { OffersView } from "./offers-view.tsx";
 import { Facts } from "./parts.tsx";
-import { Problem } from "./problem.tsx";
+import { Unread } from "./problem.tsx";
 import { healthNow, readPublic } from "./public-reads.ts";
 import { useReading } from "./use-reading.ts";
 import { ago, said, when } from "./words.ts";
@@ -64,7 +64,7 @@ export function MarketView({ market }: { market: MarketInfo }): ReactNode {
             ["fingerprint", <code key="fingerprint">{fingerprintOf(systemCrypto, pinsOf(market))}</code>],
           ]}
         />
-        <Problem error={log.error} what="The log’s checkpoint" />
+        <Unread reading={log} what="The log’s checkpoint" />
       </section>
       <OffersView currency={currency} />
     </>

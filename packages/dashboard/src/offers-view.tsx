@@ -4,7 +4,7 @@ import { DRIVERS, DRIVER_NAMES, type Driver } from "@xenoservers/market";
 import type { OfferView, RouteReply } from "@xenoservers/protocol";
 import { conditionsIn } from "@xenoservers/sdk";
 import { Id, Table } from "./parts.tsx";
-import { Problem, Waiting } from "./problem.tsx";
+import { Problem, Unread, Waiting } from "./problem.tsx";
 import { readPublic } from "./public-reads.ts";
 import { useReading } from "./use-reading.ts";
 import { mebibytes, money, said } from "./words.ts";
@@ -130,12 +130,13 @@ export function OffersView({ currency }: { currency: string }): ReactNode {
     },
     [q, driver, order],
   );
-  const { value: found, error } = useReading(read, EVERY_MS);
+  const reading = useReading(read, EVERY_MS);
+  const { value: found, error } = reading;
   return (
     <section aria-labelledby="offers">
       <h2 id="offers">Servers with room now</h2>
       <SearchForm search={setAsked} />
-      <Problem error={error} what="Offers" />
+      <Unread reading={reading} what="Offers cannot be read" />
       {!found && error === null && <Waiting what="Searching" />}
       {found && found.offers.length === 0 && <Empty found={found} />}
       {found && found.offers.length > 0 && (

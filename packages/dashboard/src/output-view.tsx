@@ -2,17 +2,18 @@
 import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
 import { downloaded } from "./downloaded.ts";
 import type { JobFile } from "@xenoservers/sdk";
-import type { Followed, Standing } from "./followed.ts";
+import type { Followed } from "./followed.ts";
 import { Problem } from "./problem.tsx";
+import { progressText } from "./progress-words.ts";
 import type { ScreenText } from "./screen-text.ts";
-import { bytesText, printed, said } from "./words.ts";
+import { bytesText, said } from "./words.ts";
 
 const NEAR_END_PX = 40;
 
 function Screen({ name, of }: { name: string; of: ScreenText }): ReactNode {
   const box = useRef<HTMLPreElement>(null);
   const atEnd = useRef(true);
-  const { text, dropped } = of;
+  const { text, bytes, isCut } = of;
   useEffect(() => {
     // whoever has scrolled up reads there
     if (box.current && atEnd.current) box.current.scrollTop = box.current.scrollHeight;
@@ -25,10 +26,14 @@ function Screen({ name, of }: { name: string; of: ScreenText }): ReactNode {
     <figure className="screen">
       <figcaption>
         {name}
-        {dropped > 0 && <span className="quiet"> (the first {dropped} characters are not shown)</span>}
+        {isCut && (
+          <span>
+            : the end of {bytesText(bytes)}; <code>xeno logs</code> has all
+          </span>
+        )}
       </figcaption>
       <pre ref={box} role="log" aria-label={name} tabIndex={0} onScroll={scrolled}>
-        {printed(text)}
+        {text}
       </pre>
     </figure>
   );
@@ -59,24 +64,23 @@ function Files({ files }: { files: readonly JobFile[] }): ReactNode {
   );
 }
 
-function progressText({ isOver, isWhole, state, stdout, stderr }: Standing): string {
-  if (!isOver) return state === "" ? "Connecting…" : said(state);
-  if (!isWhole) return "It came to no result that can be had here now.";
-  return stdout.text === "" && stderr.text === "" ? "It has printed nothing." : "All of it has come, as its server signed it.";
-}
-
-export function OutputView({ followed }: { followed: Followed }): ReactNode {
+export function OutputView({ followed, again }: { followed: Followed; again(): void }): ReactNode {
   const standing = useSyncExternalStore(followed.subscribe, followed.standing);
   const { stdout, stderr, problems, files, error, isOver } = standing;
   return (
     <section aria-labelledby="output">
       <h2 id="output">Output</h2>
       <p className="quiet" role="status">
-        {error === null && progressText(standing)}
+        {error === null && progressText(standing, followed.hasJob)}
       </p>
-      {error !== null && <Problem error={error} what="Its output cannot be followed" />}
-      {problems.map((why) => (
-        <p key={why} className="warn">
+      <Problem error={error} what="Its output cannot be followed" isRead />
+      {error !== null && (
+        <button type="button" className="small" onClick={again}>
+          Follow it again
+        </button>
+      )}
+      {problems.map((why, i) => (
+        <p key={i} className="warn">
           {said(why)}
         </p>
       ))}

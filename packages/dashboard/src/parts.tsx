@@ -20,15 +20,19 @@ export function Facts({ of }: { of: readonly (readonly [name: string, what: Reac
 /** A wide table scrolls by itself, with the keyboard too. */
 export function Table({ label, heads, children }: { label: string; heads: readonly string[]; children: ReactNode }): ReactNode {
   return (
-    <div className="wide" role="region" aria-label={label} tabIndex={0}>
+    <div className="wide" role="region" aria-label={`${label}: a table that scrolls`} tabIndex={0}>
       <table aria-label={label}>
         <thead>
           <tr>
-            {heads.map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
+            {heads.map((head) =>
+              head === "" ? (
+                <td key={head} />
+              ) : (
+                <th key={head} scope="col">
+                  {head}
+                </th>
+              ),
+            )}
           </tr>
         </thead>
         <tbody>{children}</tbody>

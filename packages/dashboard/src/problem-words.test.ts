@@ -21,3 +21,11 @@ it("says that nothing was signed where what was typed cannot be", () => {
 it("takes the blame for what is none of the market's", () => {
   expect(told(new TypeError("x\u202E is undefined"))).toMatchObject({ code: null, says: "x\\u202e is undefined", blame: "this page" });
 });
+
+it("says that no money moved where something was only to be read", () => {
+  for (const error of [new RefusedError(refuse("unavailable")), new TypeError("x")])
+    expect([told(error).money, told(error, true).money]).toEqual([
+      "what was sent may have been taken: look at your leases",
+      "none of it moved: it was only to be read",
+    ]);
+});

@@ -27,9 +27,13 @@ const MONEY: Readonly<Record<MoneyEffect, string>> = {
 const LONGEST = 600;
 const OWN_FAULT = "reload the page; if it comes again, report it to the market’s operator";
 
-export function told(error: unknown): Told {
+const READ_ONLY = "none of it moved: it was only to be read";
+
+/** `isRead`: nothing was sent but a question. */
+export function told(error: unknown, isRead = false): Told {
   const says = said(error instanceof Error ? error.message : String(error), LONGEST);
-  if (!(error instanceof MarketError)) return { code: null, says, blame: "this page", money: MONEY.unknown, next: OWN_FAULT };
+  if (!(error instanceof MarketError))
+    return { code: null, says, blame: "this page", money: isRead ? READ_ONLY : MONEY.unknown, next: OWN_FAULT };
   const { code, blame, money, next } = error;
-  return { code, says, blame: BLAME[blame], money: MONEY[money], next: said(next, LONGEST) };
+  return { code, says, blame: BLAME[blame], money: isRead ? READ_ONLY : MONEY[money], next: said(next, LONGEST) };
 }

@@ -3,21 +3,26 @@ import type { ReactNode } from "react";
 import { ifServerVanishes, runsAlike, trustLine } from "@xenoservers/market";
 import { driverOf, type PreparedRun } from "@xenoservers/sdk";
 import { Facts, Id } from "./parts.tsx";
+import { AT_ONCE } from "./several.ts";
 import { duration, gigaFuel, mebibytes, money, said } from "./words.ts";
 
 interface QuoteViewProps {
   run: PreparedRun;
   available: bigint;
+  /** So many of them, one for each file. */
+  runs: number;
   currency: string;
   isBusy: boolean;
   order(): void;
 }
 
-export function QuoteView({ run, available, currency, isBusy, order }: QuoteViewProps): ReactNode {
+export function QuoteView({ run, available, runs, currency, isBusy, order }: QuoteViewProps): ReactNode {
   const { wanted, quoted } = run;
   const { offer, quote } = quoted;
   const { resources } = wanted;
-  const left = available - quote.holdNanos;
+  const most = quote.holdNanos * BigInt(runs);
+  // what those hold that run at once, which is all that is needed at a time
+  const left = available - quote.holdNanos * BigInt(Math.min(runs, AT_ONCE));
   return (
     <section aria-labelledby="quote" className="note">
       <h2 id="quote">What it costs</h2>
@@ -31,7 +36,13 @@ export function QuoteView({ run, available, currency, isBusy, order }: QuoteView
           ],
           ["room", `${resources.vcpu} vCPU, ${mebibytes(resources.memoryMib)} memory, ${mebibytes(resources.diskMib)} disk`],
           ["rate", `${money(quote.ratePerHourNanos, currency)} an hour of its work`],
-          ["at most", <strong key="most">{money(quote.holdNanos, currency)}</strong>],
+          [
+            "at most",
+            <span key="most">
+              <strong>{money(most, currency)}</strong>
+              {runs > 1 && ` for ${runs} runs, ${AT_ONCE} at once; ${money(quote.holdNanos, currency)} each by this quote`}
+            </span>,
+          ],
           ["bound", `${gigaFuel(quote.fuelMax)} of work, ${duration(quote.durationMsMax)}`],
           ["wallet", left < 0n ? `holds ${money(available, currency)}: not enough` : `${money(left, currency)} left while it runs`],
           ["trust", trustLine(wanted.assurance, runsAlike(driverOf(wanted), wanted.assurance))],
@@ -39,7 +50,7 @@ export function QuoteView({ run, available, currency, isBusy, order }: QuoteView
         ]}
       />
       <button type="button" className="primary" onClick={order} disabled={isBusy || left < 0n}>
-        {isBusy ? "Ordering" : "Order and run"}
+        {isBusy ? "Ordering" : runs > 1 ? `Order ${runs} runs` : "Order and run"}
       </button>
     </section>
   );

@@ -55,7 +55,7 @@ export function ReceiptView({ access, lease }: { access: Access; lease: string }
           </button>
         )}
       </p>
-      <Problem error={error} what="The receipt cannot be verified" />
+      <Problem error={error} what="The receipt cannot be verified" isRead />
       {found && (
         <>
           <p role="status" className={found.verification.ok ? "good" : "bad"}>

@@ -4,24 +4,30 @@ import type { PreparedRun } from "@xenoservers/sdk";
 import type { Access } from "./access.ts";
 import { linkToLease } from "./place.ts";
 import { Problem } from "./problem.tsx";
-import { runInputOf, type Form } from "./program.ts";
+import { runsOf, type Form, type NamedRun } from "./program.ts";
 import { QuoteView } from "./quote-view.tsx";
 import { RunForm } from "./run-form.tsx";
+import { SeveralView } from "./several-view.tsx";
 
 interface Ready {
+  /** The only one, or the first of those that are ordered one by one. */
   run: PreparedRun;
+  runs: readonly NamedRun[];
+  isEach: boolean;
   /** What may be spent now. */
   available: bigint;
 }
 
 async function readied({ market }: Access, form: Form): Promise<Ready> {
-  const run = await market.prepare(runInputOf(form));
+  const runs = runsOf(form);
+  const run = await market.prepare(runs[0].input);
   const { balances } = await market.accounts();
-  return { run, available: BigInt(balances.available) };
+  return { run, runs, isEach: form.isEach, available: BigInt(balances.available) };
 }
 
 export function RunView({ access, currency }: { access: Access; currency: string }): ReactNode {
   const [ready, setReady] = useState<Ready | null>(null);
+  const [several, setSeveral] = useState(access.several);
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const during = (work: () => Promise<void>): void => {
@@ -35,8 +41,12 @@ export function RunView({ access, currency }: { access: Access; currency: string
     setReady(null);
     during(async () => setReady(await readied(access, form)));
   };
-  const order = (run: PreparedRun): void =>
+  const order = ({ run, runs, isEach }: Ready): void =>
     during(async () => {
+      if (isEach) {
+        setReady(null);
+        return setSeveral(access.begin(runs));
+      }
       location.hash = linkToLease(await access.order(run));
     });
   if (!access.may("spend"))
@@ -46,13 +56,36 @@ export function RunView({ access, currency }: { access: Access; currency: string
         <p>This key may not spend: use one that may.</p>
       </>
     );
+  if (several !== null)
+    return (
+      <>
+        <h1>Run</h1>
+        <SeveralView several={several} currency={currency} clear={() => setSeveral(access.cleared())} />
+      </>
+    );
   return (
     <>
       <h1>Run</h1>
       <p className="lead">A Python script, or a WebAssembly module for WASI. You see what it costs at most before anything is ordered.</p>
-      <RunForm quote={quote} changed={() => setReady(null)} isBusy={isBusy} label={access.client.identity.leaseLabel} />
+      <RunForm
+        quote={quote}
+        failed={setError}
+        changed={() => setReady(null)}
+        isBusy={isBusy}
+        label={access.client.identity.leaseLabel}
+        currency={currency}
+      />
       <Problem error={error} what="It does not run" />
-      {ready && <QuoteView {...ready} currency={currency} isBusy={isBusy} order={() => order(ready.run)} />}
+      {ready && (
+        <QuoteView
+          run={ready.run}
+          available={ready.available}
+          currency={currency}
+          isBusy={isBusy}
+          runs={ready.isEach ? ready.runs.length : 1}
+          order={() => order(ready)}
+        />
+      )}
     </>
   );
 }

@@ -6,7 +6,7 @@ import type { Access } from "./access.ts";
 import { incomeOf } from "./income.ts";
 import { LeasesTable } from "./leases-table.tsx";
 import { Facts, Id, Table } from "./parts.tsx";
-import { Problem, Waiting } from "./problem.tsx";
+import { Unread, Waiting } from "./problem.tsx";
 import { restsOf } from "./standing-words.ts";
 import { useNews, useReading } from "./use-reading.ts";
 import { countOf, money, when } from "./words.ts";
@@ -45,16 +45,17 @@ export function ServersView({ access, currency }: { access: Access; currency: st
     },
     [access],
   );
-  const { value, error } = useReading(read, EVERY_MS, news);
+  const reading = useReading(read, EVERY_MS, news);
+  const { value, error } = reading;
   if (!value)
-    return error === null ? <Waiting what="Reading your servers" /> : <Problem error={error} what="Your servers cannot be read" />;
+    return error === null ? <Waiting what="Reading your servers" /> : <Unread reading={reading} what="Your servers cannot be read" />;
   const { servers, leases, isWhole } = value;
   const running = leases.filter(({ state }) => isLive(state));
   const { earned, open } = incomeOf(leases);
   return (
     <>
       <h1>Servers</h1>
-      <Problem error={error} what="How they stand now cannot be read" />
+      <Unread reading={reading} what="How they stand now cannot be read" />
       {servers.length === 0 && (
         <p>
           This party has none. A machine joins with <code>xeno token create --server</code> and <code>xeno serve --enrol TOKEN</code>.

@@ -1,40 +1,52 @@
-/** What is read of the market and shown: read again where there are news, or after a while; an answer that nobody waits for is dropped. */
-import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+/** What is read of the market and shown, for as long as somebody looks. */
+import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import type { News } from "./news.ts";
+import { Reader } from "./reader.ts";
 
 export interface Reading<T> {
   /** The latest that came; it stays while more is read, and where reading fails. */
   value: T | null;
+  /** Why it is not the latest. */
   error: unknown;
-  again(): void;
 }
 
 const NOTHING = { value: null, error: null };
 
-/** `read`: the same function for as long as it reads the same (useCallback). `everyMs` null: only when asked to. */
-export function useReading<T>(read: (signal: AbortSignal) => Promise<T>, everyMs: number | null, news = 0): Reading<T> {
-  const [{ of, value, error }, setRead] = useState<{ of: typeof read | null; value: T | null; error: unknown }>({ of: null, ...NOTHING });
-  const [asked, setAsked] = useState(0);
+/** When a page is seen again, or the network is there again, all that it shows may be old. */
+function whenBack(heard: () => void): () => void {
+  const again = (): void => {
+    if (!document.hidden) heard();
+  };
+  document.addEventListener("visibilitychange", again);
+  addEventListener("online", again);
+  return () => {
+    document.removeEventListener("visibilitychange", again);
+    removeEventListener("online", again);
+  };
+}
+
+/** `read`: the same function for as long as it reads the same (useCallback). */
+export function useReading<T>(read: (signal: AbortSignal) => Promise<T>, everyMs: number, news = 0): Reading<T> {
+  const [{ of, ...reading }, setRead] = useState<Reading<T> & { of: typeof read | null }>({ of: null, ...NOTHING });
+  const reader = useRef<Reader<T> | null>(null);
+  const heard = useRef(news);
   useEffect(() => {
-    const ending = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | null = null;
-    const once = async (): Promise<void> => {
-      try {
-        const next = await read(ending.signal);
-        if (!ending.signal.aborted) setRead({ of: read, value: next, error: null });
-      } catch (failed) {
-        if (!ending.signal.aborted) setRead((before) => ({ of: read, value: before.of === read ? before.value : null, error: failed }));
-      }
-      if (everyMs !== null && !ending.signal.aborted) timer = setTimeout(() => void once(), everyMs);
-    };
-    void once();
+    const begun = new Reader(read, everyMs, ({ value, error }) =>
+      setRead((before) => ({ of: read, error, value: error === null ? value : before.of === read ? before.value : null })),
+    );
+    reader.current = begun;
+    const leave = whenBack(() => begun.again());
     return () => {
-      ending.abort();
-      if (timer !== null) clearTimeout(timer);
+      begun.stop();
+      leave();
     };
-  }, [read, everyMs, news, asked]);
-  const again = useCallback(() => setAsked((count) => count + 1), []);
-  return of === read ? { value, error, again } : { ...NOTHING, again };
+  }, [read, everyMs]);
+  useEffect(() => {
+    if (heard.current === news) return;
+    heard.current = news;
+    reader.current?.again();
+  }, [news]);
+  return of === read ? reading : NOTHING;
 }
 
 /** Another number each time that something has happened. */

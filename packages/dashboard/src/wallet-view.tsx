@@ -4,7 +4,7 @@ import { rootAccountOf, type Balances, type RouteReply } from "@xenoservers/prot
 import { shortId } from "@xenoservers/sdk";
 import type { Access } from "./access.ts";
 import { Copied, Table } from "./parts.tsx";
-import { Problem, Waiting } from "./problem.tsx";
+import { Unread, Waiting } from "./problem.tsx";
 import { useNews, useReading } from "./use-reading.ts";
 import { ago, money, said } from "./words.ts";
 
@@ -23,14 +23,21 @@ const STATES = ["available", "held", "pending", "staked", "locked"] as const sat
 
 type Entry = RouteReply<"statement">["entries"][number];
 
+/** An account's place in the books: one's own, or another's by its first letters, as ids are put everywhere. */
+function placeText(place: string, root: string): ReactNode {
+  const [account = "", ...state] = place.split("/");
+  if (account === root) return said(["you", ...state].join("/"));
+  return <span title={said(place)}>{said([account.length > ID_CHARS_MAX ? shortId(account) : account, ...state].join("/"))}</span>;
+}
+
 function EntryRow({ entry, root, currency, now }: { entry: Entry; root: string; currency: string; now: number }): ReactNode {
   const { id, debit, credit, amountNanos, at } = entry;
   const isIn = credit.startsWith(root) && !debit.startsWith(root);
   return (
     <tr>
       <td>{ago(at, now)}</td>
-      <td>{said(debit.replace(root, "you"))}</td>
-      <td>{said(credit.replace(root, "you"))}</td>
+      <td>{placeText(debit, root)}</td>
+      <td>{placeText(credit, root)}</td>
       <td className={isIn ? "number good" : "number"}>{money(amountNanos, currency)}</td>
       <td>
         <code title={said(id)}>{said(id.length > ID_CHARS_MAX ? shortId(id) : id)}</code>
@@ -49,12 +56,13 @@ export function WalletView({ access, currency }: { access: Access; currency: str
     },
     [access],
   );
-  const { value, error } = useReading(read, EVERY_MS, news);
+  const reading = useReading(read, EVERY_MS, news);
+  const { value, error } = reading;
   const root = rootAccountOf(access.party);
   return (
     <>
       <h1>Wallet</h1>
-      <Problem error={error} what="The wallet cannot be read" />
+      <Unread reading={reading} what="The wallet cannot be read" />
       {!value && error === null && <Waiting what="Reading" />}
       {value && (
         <>

@@ -1,6 +1,6 @@
 /** How the page puts money, times, sizes and what strangers wrote. Who controls the inputs: anyone; all of it becomes text. */
 import { formatMoney } from "@xenoservers/market";
-import { dateText, visible } from "@xenoservers/protocol";
+import { CONTROL, dateText, visible } from "@xenoservers/protocol";
 
 const LONGEST = 300;
 
@@ -10,13 +10,10 @@ export function said(text: string, longest = LONGEST): string {
   return visible(cut);
 }
 
+const MOVES = new RegExp(`(?![\\n\\t])${CONTROL.source}`, "gu");
+
 /** What a job printed: lines stay lines and tabs stay tabs, all else that would move or hide something is spelt out. */
-export const printed = (text: string): string =>
-  text
-    .replaceAll("\r\n", "\n")
-    .split(/([\n\t])/)
-    .map((part) => (part === "\n" || part === "\t" ? part : visible(part)))
-    .join("");
+export const printed = (text: string): string => text.replaceAll("\r\n", "\n").replaceAll(MOVES, visible);
 
 export const money = (nanos: bigint | string, currency: string): string => `${formatMoney(BigInt(nanos))} ${said(currency, 20)}`;
 

@@ -44,6 +44,23 @@ describe("its files", () => {
     expect(gunzipSync(packed.rawPayload).toString()).toBe(SCRIPT);
   });
 
+  it("come as they are to whoever takes nothing packed", async () => {
+    const came = async (accepted: string) =>
+      (await of(`${PAGE_PREFIX}app-1a2b3c4d.js`, { "accept-encoding": accepted })).headers["content-encoding"] ?? "plain";
+    for (const plain of ["", "identity", "gzip;q=0", "br, gzip; q=0.000"]) expect(await came(plain), plain).toBe("plain");
+    for (const packed of ["gzip;q=0.5", "br;q=1, GZIP", "gzip;q=1, *;q=0"]) expect(await came(packed), packed).toBe("gzip");
+  });
+
+  it("are only read: nothing else is done to them, and no part of them is promised", async () => {
+    const url = `${PAGE_PREFIX}app-1a2b3c4d.js`;
+    const headers = { host: "127.0.0.1:7400" };
+    const head = await world.app.inject({ method: "HEAD", url, headers });
+    expect([head.statusCode, head.body, head.headers["content-length"]]).toEqual([200, "", String(SCRIPT.length)]);
+    for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"] as const)
+      expect((await world.app.inject({ method, url, headers })).statusCode, method).toBe(404);
+    expect(await of(url, { range: "bytes=0-1" })).toMatchObject({ statusCode: 200, body: SCRIPT });
+  });
+
   it("are asked for again where their name has no digest in it", async () => {
     expect((await of(`${PAGE_PREFIX}licences.txt`)).headers).toMatchObject({
       "cache-control": "no-cache",
@@ -58,6 +75,27 @@ describe("its files", () => {
   it("have a prefix that no route of the API begins with", () => {
     const paths = Object.values(API).map(({ path }: Route) => path);
     expect(paths.filter((path) => path === "/" || path.startsWith(PAGE_PREFIX) || !/^\/(?:api|log)\//.test(path))).toEqual([]);
+  });
+});
+
+describe("whatever else is at the page's origin", () => {
+  it.each([
+    ["/api/v1/market", 200],
+    ["/api/v1/leases", 401],
+    ["/api/openapi.json", 200],
+    ["/log/checkpoint", 200],
+    ["/healthz", 200],
+    ["/nothing", 404],
+    [`${PAGE_PREFIX}nothing.js`, 404],
+    ["/%", 400],
+  ])("of %s no browser makes a script or a document, and nothing stays in its cache", async (url, code) => {
+    const answer = await of(url);
+    expect(answer.statusCode).toBe(code);
+    expect(answer.headers).toMatchObject({
+      "x-content-type-options": "nosniff",
+      "cache-control": "no-store",
+      "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    });
   });
 });
 

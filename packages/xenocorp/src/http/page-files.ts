@@ -39,9 +39,22 @@ export function keptPage(source: PageSource, { now }: Pick<Timers, "now">): Page
   };
 }
 
+/**
+ * What a browser is told of everything that comes from here: the page's own origin has keys, so nothing here is taken for a script or a
+ * document that is not served as one, nor framed, nor left in a cache unless whoever serves it says so.
+ */
+export const EVERYWHERE = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cache-control": "no-store",
+} as const;
+
+export function guardAnswers(app: FastifyInstance): void {
+  app.addHook("onRequest", async (_request, reply) => void reply.headers(EVERYWHERE));
+}
+
 /** What a browser is told of everything that this broker serves it as a page. */
 export const PAGE_HEADERS = {
-  "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "cross-origin-resource-policy": "same-origin",
   "cross-origin-opener-policy": "same-origin",
@@ -49,12 +62,14 @@ export const PAGE_HEADERS = {
 
 const FILE_HEADERS = {
   ...PAGE_HEADERS,
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   vary: "accept-encoding",
 } as const;
 
 /** A name that has a digest in it has these bytes for ever. */
 const keptFor = (name: string): string => (/-[\w-]{8}\./.test(name) ? "public, max-age=31536000, immutable" : "no-cache");
+
+/** Whoever says that it is worth nothing takes none. */
+const takesGzip = (accepted: string): boolean => /\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?![.\d]))/i.test(accepted);
 
 export function servePageFiles(app: FastifyInstance, page: PageSource): void {
   const packed = new Map<string, Buffer>();
@@ -69,7 +84,7 @@ export function servePageFiles(app: FastifyInstance, page: PageSource): void {
     const bytes = (await page()).files.get(name);
     if (!bytes || !isEnding(ending)) return answerRefusal(request, reply, refuse("not_found", { path: PAGE_PREFIX + name.slice(0, 200) }));
     reply.headers({ ...FILE_HEADERS, "cache-control": keptFor(name) }).type(TYPES[ending]);
-    if (!/\bgzip\b/.test(request.headers["accept-encoding"] ?? "")) return reply.send(Buffer.from(bytes));
+    if (!takesGzip(request.headers["accept-encoding"] ?? "")) return reply.send(Buffer.from(bytes));
     return reply.header("content-encoding", "gzip").send(gzipped(name, bytes));
   });
 }

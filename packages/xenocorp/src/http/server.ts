@@ -19,7 +19,7 @@ import { showFrontPage } from "./front-page.ts";
 import type { LinkHub } from "./link-hub.ts";
 import { boundLongBodies, lastAnswer } from "./long-bodies.ts";
 import { REQUEST_ID_HEADER, requestIdOf } from "./request-id.ts";
-import { keptPage, servePageFiles, type PageSource } from "./page-files.ts";
+import { EVERYWHERE, guardAnswers, keptPage, servePageFiles, type PageSource } from "./page-files.ts";
 import { letPagesRead, Pages } from "./pages.ts";
 import type { Reads } from "./reads.ts";
 import { Routes, answerRefusal, bodyRefusal, restAfter, tooManyRequests } from "./routes.ts";
@@ -92,9 +92,10 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
     serverFactory: (handler) => listening(handler, hub.door, who),
     routerOptions: { maxParamLength: 200 },
     // of addresses that no route can have, which come before any handler
-    frameworkErrors: (error, request, reply) => void answerRefusal(request, reply, bodyRefusal(error, BODY_BYTES_MAX)),
+    frameworkErrors: (error, request, reply) => void answerRefusal(request, reply.headers(EVERYWHERE), bodyRefusal(error, BODY_BYTES_MAX)),
   });
   const { door } = hub;
+  guardAnswers(app);
   // bytes are read by the handler, once it is known that their sender has some business here
   app.addContentTypeParser("application/octet-stream", (_request, payload, parsed) => parsed(null, payload));
   boundLongBodies(app, door, who, systemTimers, (url) => BODIES_OF_BYTES.has(url));
