@@ -245,6 +245,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     };
     return {
       ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed, tries: new Tries(), pace: new Pace() },
+      doubted: new Set(),
       batchOf: async (account) => {
         if (account === null || this.#settings.budgetNanos === null || !this.#settings.holdsOnce) return null;
         // without it none of them can be ordered

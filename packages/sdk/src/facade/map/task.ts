@@ -27,6 +27,8 @@ export interface MapShared {
   followed: Followed;
   tries: Tries;
   pace: Pace;
+  /** Leases whose results cannot be right. */
+  doubted: Set<string>;
 }
 
 export interface Ran {
@@ -73,7 +75,8 @@ export class MapTask {
           }),
         );
         if (isLeftOut(ran.result) && !this.#isOff) {
-          if (ran.result.run?.state === "apart") this.#seat.alone();
+          if (ran.result.run?.state === "wrong") this.#doubts(ran.result);
+          if (ran.result.run?.state !== "anew") this.#seat.alone();
           continue;
         }
         if (!goesOn(ran.result.end.reason, ran.isEarlier)) return ran;
@@ -90,6 +93,17 @@ export class MapTask {
         await this.#shared.ways.sleep(AGAIN_MS);
       }
     }
+  }
+
+  /** Whoever signs what cannot be so gets no lease of several any more from this map; said once for each. */
+  #doubts({ lease, detail }: JobResult): void {
+    const { pace, doubted } = this.#shared;
+    pace.off();
+    if (doubted.has(lease)) return;
+    doubted.add(lease);
+    this.#plan.warn(
+      `lease ${lease} has a wrong result, for which a referee takes its pay back (dispute): it ${detail}; its inputs run anew`,
+    );
   }
 
   get #isOff(): boolean {
@@ -222,7 +236,7 @@ export class MapTask {
 }
 
 /** It was not done in a lease of several runs, and has come to nothing of its own. */
-const isLeftOut = ({ run }: JobResult): boolean => run?.state === "anew" || run?.state === "apart";
+const isLeftOut = ({ run }: JobResult): boolean => run !== undefined && ["anew", "apart", "wrong"].includes(run.state);
 
 /** It ran to an end that a later call need not try again. */
 const isFinal = (reason: EndReason): boolean => !isWorthRetrying(reason) && reason !== "customer-stop";
