@@ -72,7 +72,13 @@ const zRunEnd = z.strictObject({
 });
 /** What one run came to. */
 export type RunEnd = z.infer<typeof zRunEnd>;
-const zRunEnds = z.array(zRunEnd).check(z.maxLength(RUNS_MAX));
+/** Only an exit has the code of the program's choice; only after one others follow. */
+const canBe = ({ ending, exitCode }: RunEnd, index: number, { length }: readonly RunEnd[]): boolean =>
+  ending === "exit" ? exitCode !== null : exitCode !== 0 && index === length - 1;
+const zRunEnds = z.array(zRunEnd).check(
+  z.maxLength(RUNS_MAX),
+  z.refine((ends) => ends.every(canBe)),
+);
 
 /** Those that count, in their order: one that is not there was not done. Null where it is no such list. */
 export function parseRunEnds(bytes: Uint8Array): RunEnd[] | null {

@@ -323,9 +323,8 @@ export class OpenMarket {
       followRun: async (lease, run, planned) => {
         const bound = await this.bound(lease, undefined);
         const work = await ordering.keptJob(bound);
-        const count = runsIn(work);
-        const { place, taken } = runsPlace(count, new Map([[run, planned]]));
-        return { job: ordering.follow(bound, work, place, {}, taken), taken, count };
+        const { place, taken } = runsPlace(runsIn(work), new Map([[run, planned]]));
+        return { job: ordering.follow(bound, work, place, {}, taken), taken };
       },
       verify: (lease) => this.verify(lease),
     };

@@ -1,6 +1,6 @@
 /** Several runs that were read, as one that a market orders: on servers that do such jobs. */
 import type { Condition } from "@xenoservers/market";
-import { RUNS_LABEL, RUNS_MAX } from "@xenoservers/protocol";
+import { RUNS_LABEL } from "@xenoservers/protocol";
 import { InputError } from "../errors.ts";
 import { canBeRun, type BuiltWork } from "../built.ts";
 import { joinedJob } from "../joined-job.ts";
@@ -12,13 +12,13 @@ import { RunsTaken } from "./map/parts.ts";
 export const DOES_RUNS: Condition = { key: `label.${RUNS_LABEL.name}`, op: "=", value: RUNS_LABEL.value };
 
 /** What lay in the folders of the runs, each to its own place. */
-export function runsPlace(count: number, places: ReadonlyMap<number, FilesPlace>): { place: FilesPlace; taken: RunsTaken } {
+export function runsPlace(count: number | null, places: ReadonlyMap<number, FilesPlace>): { place: FilesPlace; taken: RunsTaken } {
   const taken = new RunsTaken(count, places);
   return { taken, place: { files: "written", write: (tree, fetch) => taken.take(tree, fetch) } };
 }
 
-/** Of a job that was kept here; where it is not, as many as there may be. */
-export const runsIn = (work: BuiltWork | null): number => (work && "runs" in work.spec ? (work.spec.runs?.length ?? 1) : RUNS_MAX);
+/** Of a job that was kept here; null where it is not. */
+export const runsIn = (work: BuiltWork | null): number | null => (work && "runs" in work.spec ? (work.spec.runs?.length ?? 1) : null);
 
 /** Throws InputError where they cannot be one. */
 export function runsTogether(

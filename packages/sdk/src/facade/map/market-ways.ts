@@ -33,7 +33,7 @@ export interface Orders {
   /** Several as one lease, whose files come to where each of them wants them. */
   orderTogether(reads: readonly ReadWork[], wanted: Wanted, waiting: WhileWaiting): Promise<{ job: Followable; taken: RunsTaken }>;
   /** One run of a lease of several. */
-  followRun(lease: string, run: number, planned: Planned): Promise<{ job: Followable; taken: RunsTaken; count: number }>;
+  followRun(lease: string, run: number, planned: Planned): Promise<{ job: Followable; taken: RunsTaken }>;
   verify(lease: string): Promise<ReceiptVerification>;
 }
 
@@ -115,11 +115,12 @@ async function planOf(orders: Orders, input: RunInput): Promise<MapPlan> {
     out: input.out ?? null,
     account: wanted.batch === undefined ? (wanted.account ?? orders.client.identity.account) : null,
     joins: joinsOf(work, wanted),
+    warn: (text) => input.onWarning?.(text),
     earlier: () => orders.earlier({ planned, wanted }),
     follow: async (lease, run) => {
       if (run === null) return orders.follow(lease, planned);
-      const { job, taken, count } = await orders.followRun(lease, run, planned);
-      return partJob(job, run, count, taken);
+      const { job, taken } = await orders.followRun(lease, run, planned);
+      return partJob(job, run, taken);
     },
     order: ({ onSigned, signal, ...how }) =>
       orders.order({ planned, wanted: orderedBy(wanted, { ...how, onSigned, signal }) }, { onSigned, signal }),
@@ -179,7 +180,7 @@ async function orderTogether(orders: Orders, plans: readonly MapPlan[], how: Map
     const wanted = { ...orderedBy(reads[0]!.wanted, how), fuelMax: how.fuelMax };
     const { job, taken } = await orders.orderTogether(reads, wanted, { onSigned, signal: how.signal });
     const shared = stoppedOnce(job);
-    return plans.map((_, index) => partJob(shared, index, plans.length, taken));
+    return plans.map((_, index) => partJob(shared, index, taken));
   } catch (error) {
     throw isSigned || !isApart(error) ? error : new ApartError("they are ordered one by one", { cause: error });
   }

@@ -1,5 +1,7 @@
 /** A market of a map's tests: orders and leases are lines of a table, and a job ends when it is told to. Nothing of it is signed. */
 import type { EndReason } from "@xenoservers/market";
+import { toHex, utf8 } from "@xenoservers/protocol";
+import { systemCrypto } from "@xenoservers/protocol/system";
 import { MarketError } from "../../errors.ts";
 import type { Job } from "../job.ts";
 import type { JobResult } from "../job-result.ts";
@@ -10,6 +12,8 @@ import type { Followable, MapOrder, MapPlan, MapWays } from "./ways.ts";
 
 const HEX = 64;
 const idOf = (number: number): string => number.toString(16).padStart(HEX, "0");
+
+const sha256 = (text: string): string => toHex(systemCrypto.sha256(utf8(text)));
 
 export const digestOf = (work: string): string => Buffer.from(work).toString("hex").padStart(HEX, "0");
 
@@ -60,12 +64,14 @@ export class PaperWays implements MapWays {
   kind: string | null = null;
   /** How many runs of a lease are done before it ends, and as what it ends; null of the number: nobody knows. Null: all are. */
   cuts: (works: readonly string[]) => { done: number | null; reason: EndReason } | null = () => null;
+  readonly warned: string[] = [];
   /** What was one lease. */
   readonly together: string[][] = [];
   #ids = 0;
 
-  now = (): number => 0;
-  sleep = async (): Promise<void> => {};
+  #now = 0;
+  now = (): number => this.#now;
+  sleep = async (ms: number): Promise<void> => void (this.#now += ms);
   journal = async (): Promise<JournalPlace> => this.place;
   verify = async (): Promise<JobResult["verification"]> => ({ ok: true }) as JobResult["verification"];
   leaseOf = async (order: string): Promise<string | null> => (this.leases.has(order) ? order : null);
@@ -88,7 +94,7 @@ export class PaperWays implements MapWays {
     if (works.every((work) => this.comesTo(work) !== null)) setImmediate(() => this.endAll(order));
     await this.answers?.();
     const job = this.#job(order);
-    return works.map((_, index) => partJob(job, index, works.length, taken));
+    return works.map((_, index) => partJob(job, index, taken));
   };
 
   /** A lease of several runs ends as each of them does, or as it is cut. */
@@ -99,7 +105,7 @@ export class PaperWays implements MapWays {
     const came = works.slice(0, cut.done ?? 0).map((each) => ({ each, ...this.comesTo(each) }));
     const list = came.map(({ each, exitCode = 0, dueNanos = 1n }) => ({
       ...{ ending: "exit" as const, exitCode, fuel: dueNanos.toString(), memoryHash: null },
-      ...{ stdoutBytes: each.length + 1, stdoutDigest: idOf(0), stderrBytes: 0, stderrDigest: idOf(0) },
+      ...{ stdoutBytes: each.length + 1, stdoutDigest: sha256(`${each}\n`), stderrBytes: 0, stderrDigest: sha256("") },
     }));
     taken.ends = cut.done === null ? null : list;
     const due = list.reduce((sum, { fuel }) => sum + BigInt(fuel), 0n);
@@ -115,11 +121,12 @@ export class PaperWays implements MapWays {
       this.kind === null ? null : { kind: this.kind, bytes: 1, bytesMax: 1_000, ms: 1e6, fuel: 10n ** 18n, costNanos: BigInt(budget) };
     const plan: MapPlan = {
       ...{ digest: digestOf(work), budgetNanos: BigInt(budget), account: "a", out: out ?? null, joins },
+      warn: (text) => void this.warned.push(text),
       order: (how) => this.#order(work, how),
       earlier: async () => this.earlier(work),
       follow: async (lease, run) => {
         const { runs } = this.leases.get(lease)!;
-        return run === null || !runs ? this.#job(lease) : partJob(this.#job(lease), run, runs.works.length, runs.taken);
+        return run === null || !runs ? this.#job(lease) : partJob(this.#job(lease), run, runs.taken);
       },
     };
     this.#works.set(plan, work);

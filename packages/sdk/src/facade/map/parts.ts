@@ -4,7 +4,7 @@
  * the broker (the lease's end and bill).
  */
 import type { EndReason } from "@xenoservers/market";
-import { RUNS_FILE, RUNS_FILE_BYTES_MAX, entriesByRun, parseRunEnds, type RunEnd } from "@xenoservers/protocol";
+import { RUNS_FILE, RUNS_FILE_BYTES_MAX, RUNS_MAX, entriesByRun, parseRunEnds, type RunEnd } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { GivenUpError, MarketError } from "../../errors.ts";
 import type { TreeFile } from "../../session/result.ts";
@@ -12,6 +12,7 @@ import type { FilesPlace } from "../here.ts";
 import { collected, listed, type JobFile } from "../job-files.ts";
 import type { Bill, JobResult } from "../job-result.ts";
 import { textOf } from "../output.ts";
+import { listProblem } from "./list-problem.ts";
 import { stateOf } from "./run-state.ts";
 import type { Followable } from "./ways.ts";
 
@@ -30,16 +31,30 @@ interface Brought {
 /** Takes what a lease of several runs left, each run's to its own place. */
 export class RunsTaken {
   readonly #places: ReadonlyMap<number, FilesPlace>;
-  readonly count: number;
+  /** Null: the job is not kept here. */
+  readonly #known: number | null;
   readonly #brought = new Map<number, Brought>();
   /** Null: it is not here, or is no list. */
   ends: RunEnd[] | null = null;
   #list: Uint8Array | null = null;
+  readonly #problems = new WeakMap<JobResult, { is: string | null }>();
 
   /** `places`: of those whose files are wanted here, by their number. */
-  constructor(count: number, places: ReadonlyMap<number, FilesPlace>) {
-    this.count = count;
+  constructor(count: number | null, places: ReadonlyMap<number, FilesPlace>) {
+    this.#known = count;
     this.#places = places;
+  }
+
+  /** Of runs; the most that there may be where nobody knows. */
+  get count(): number {
+    return this.#known ?? RUNS_MAX;
+  }
+
+  /** Why what its server signed cannot all be so, in words; null where it can. */
+  problemOf(whole: JobResult): string | null {
+    const known = this.#problems.get(whole) ?? { is: listProblem(whole, this.ends, { isThere: this.#list !== null, count: this.#known }) };
+    this.#problems.set(whole, known);
+    return known.is;
   }
 
   /** The list's bytes. */
@@ -123,18 +138,20 @@ function printedBy(whole: JobResult, ends: readonly RunEnd[], index: number): Pi
 const DETAIL_OF = /^run (\d+): /;
 
 /** What one run came to. Throws what came when its files were brought here. */
-export function partOf(whole: JobResult, taken: RunsTaken, index: number, count: number): JobResult {
-  const ends = taken.ends ?? [];
+export function partOf(whole: JobResult, taken: RunsTaken, index: number): JobResult {
+  const problem = taken.problemOf(whole);
+  const ends = problem === null ? (taken.ends ?? []) : [];
   // what is not to be had any more would not be by another lease's price
   const isLost = taken.ends === null && whole.delivered === null;
-  const state = isLost ? "ended" : stateOf(index, taken.ends?.length ?? null, whole.end.reason);
-  const bill = billsOf(whole.bill, ends, count)[index] ?? NOTHING;
+  const left = isLost ? "ended" : stateOf(index, taken.ends?.length ?? null, whole.end.reason);
+  const state = problem === null ? left : "wrong";
+  const bill = billsOf(whole.bill, ends, taken.count)[index] ?? NOTHING;
   const own = ends[index];
   const run = { index, state } as const;
   if (state !== "done" || !own) {
     const empty = new Uint8Array();
     const nothing = { stdout: "", stderr: "", printed: { stdout: empty, stderr: empty }, isCut: false, files: [] };
-    return { ...whole, ...nothing, ...{ ok: false, exitCode: null, bill, run } };
+    return { ...whole, ...nothing, ...{ ok: false, exitCode: null, detail: problem ?? whole.detail, bill, run } };
   }
   const { files, failure } = taken.of(index);
   if (failure !== null) throw failure instanceof MarketError ? failure : new GivenUpError(whole.lease, "over", failure);
@@ -149,8 +166,8 @@ export function partOf(whole: JobResult, taken: RunsTaken, index: number, count:
 }
 
 /** One run of a lease, followed as if it were a job. */
-export function partJob(job: Followable, index: number, count: number, taken: RunsTaken): Followable {
-  const result = job.result.then((whole) => partOf(whole, taken, index, count));
+export function partJob(job: Followable, index: number, taken: RunsTaken): Followable {
+  const result = job.result.then((whole) => partOf(whole, taken, index));
   result.catch(() => {});
   return {
     get lease() {

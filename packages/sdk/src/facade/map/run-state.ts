@@ -32,8 +32,8 @@ const OF_THE_REST: Readonly<Record<EndReason, "anew" | "apart" | "limit" | "ende
   "broker-failed": "ended",
 };
 
-/** What came of a run: `done`, with an end of its own; or not, and how it goes on. */
-export const RUN_STATES = ["done", "anew", "apart", "ended"] as const;
+/** What came of a run: `done`, with an end of its own; or not, and how it goes on. `wrong`: what its server signed cannot all be so. */
+export const RUN_STATES = ["done", "anew", "apart", "wrong", "ended"] as const;
 export type RunState = (typeof RUN_STATES)[number];
 
 /** `done`: so many from the first on were; null: nobody knows which, for the list is not here. */

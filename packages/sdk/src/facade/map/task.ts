@@ -7,6 +7,7 @@ import type { EndReason } from "@xenoservers/market";
 import { isWorthRetrying } from "../../worth-retrying.ts";
 import { LeftUndoneError, MarketError } from "../../errors.ts";
 import type { JobResult } from "../job-result.ts";
+import type { Away } from "./away.ts";
 import type { MapBudget } from "./budget.ts";
 import type { Followed } from "./followed.ts";
 import type { JournalEntry, MapJournal } from "./journal.ts";
@@ -27,6 +28,9 @@ export interface MapShared {
   followed: Followed;
   tries: Tries;
   pace: Pace;
+  away: Away;
+  /** Leases whose results cannot be right. */
+  doubted: Set<string>;
 }
 
 export interface Ran {
@@ -73,7 +77,8 @@ export class MapTask {
           }),
         );
         if (isLeftOut(ran.result) && !this.#isOff) {
-          if (ran.result.run?.state === "apart") this.#seat.alone();
+          if (ran.result.run?.state === "wrong") this.#doubts(ran.result);
+          if (ran.result.run?.state !== "anew") this.#seat.alone();
           continue;
         }
         if (!goesOn(ran.result.end.reason, ran.isEarlier)) return ran;
@@ -83,6 +88,7 @@ export class MapTask {
           this.#seat.alone();
           continue;
         }
+        if (!this.#isOff && (await this.#shared.away.passes(error, (text) => this.#plan.warn(text)))) continue;
         // what is missing may be held for others of this map
         if (!this.#isOff && lacksFunds(error) && (await this.#shared.tries.oneIsOver())) continue;
         if (!(left > 0 && error instanceof MarketError && error.retryable) || error instanceof LeftUndoneError || this.#isOff) throw error;
@@ -90,6 +96,17 @@ export class MapTask {
         await this.#shared.ways.sleep(AGAIN_MS);
       }
     }
+  }
+
+  /** Whoever signs what cannot be so gets no lease of several any more from this map; said once for each. */
+  #doubts({ lease, detail }: JobResult): void {
+    const { pace, doubted } = this.#shared;
+    pace.off();
+    if (doubted.has(lease)) return;
+    doubted.add(lease);
+    this.#plan.warn(
+      `lease ${lease} has a wrong result, for which a referee takes its pay back (dispute): it ${detail}; its inputs run anew`,
+    );
   }
 
   get #isOff(): boolean {
@@ -113,6 +130,7 @@ export class MapTask {
       const isEarlier = earlier !== null && this.#entry.order !== this.#signed;
       const job = earlier === null ? await this.#order() : await this.#plan.follow(earlier, this.#entry.run);
       this.#entry.lease = job.lease;
+      this.#shared.away.answered();
       placed();
       void job.ended.then(
         ({ end }) => end && ended(end.reason, isEarlier),
@@ -222,7 +240,7 @@ export class MapTask {
 }
 
 /** It was not done in a lease of several runs, and has come to nothing of its own. */
-const isLeftOut = ({ run }: JobResult): boolean => run?.state === "anew" || run?.state === "apart";
+const isLeftOut = ({ run }: JobResult): boolean => run !== undefined && ["anew", "apart", "wrong"].includes(run.state);
 
 /** It ran to an end that a later call need not try again. */
 const isFinal = (reason: EndReason): boolean => !isWorthRetrying(reason) && reason !== "customer-stop";

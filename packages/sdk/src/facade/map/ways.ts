@@ -33,6 +33,8 @@ export interface MapPlan {
   account: string | null;
   /** With which others it can be one lease; null: with none. */
   joins: (Joinable & Limits) | null;
+  /** Says what is wrong and is no reason to end. */
+  warn(text: string): void;
   /** What the same work came to, as an earlier receipt proves; null: it has to be run. */
   earlier(): Promise<JobResult | null>;
   order(how: MapOrder): Promise<Followable>;
