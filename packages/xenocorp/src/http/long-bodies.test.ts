@@ -73,12 +73,11 @@ it("a short body needs no place", async () => {
 });
 
 it("what is asked besides the API costs tokens as the API does", async () => {
-  await start({ requestsPerSecond: 5 });
-  for (const url of ["/healthz", "/api/openapi.json", "/nowhere"]) {
-    const codes = new Set<number>();
-    for (let i = 0; i < 12; i++) codes.add((await world.app.inject({ method: "GET", url })).statusCode);
-    expect([url, codes.has(429)]).toEqual([url, true]);
-  }
+  await start({ requestsPerSecond: 1 });
+  const code = async (url: string): Promise<number> => (await world.app.inject({ method: "GET", url })).statusCode;
+  expect(await code("/healthz")).toBe(200);
+  // tokens come back meanwhile
+  for (const url of ["/healthz", "/api/openapi.json", "/nowhere"]) while ((await code(url)) !== 429);
 });
 
 it.each([
