@@ -2,8 +2,9 @@
 import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
 import { downloaded } from "./downloaded.ts";
 import type { JobFile } from "@xenoservers/sdk";
-import type { Followed, Standing } from "./followed.ts";
+import type { Followed } from "./followed.ts";
 import { Problem } from "./problem.tsx";
+import { progressText } from "./progress-words.ts";
 import type { ScreenText } from "./screen-text.ts";
 import { bytesText, said } from "./words.ts";
 
@@ -63,12 +64,6 @@ function Files({ files }: { files: readonly JobFile[] }): ReactNode {
   );
 }
 
-function progressText({ isOver, isWhole, state, stdout, stderr }: Standing): string {
-  if (!isOver) return state === "" ? "Connecting…" : said(state);
-  if (!isWhole) return "It came to no result that can be had here now.";
-  return stdout.text === "" && stderr.text === "" ? "It has printed nothing." : "All of it has come, as its server signed it.";
-}
-
 export function OutputView({ followed, again }: { followed: Followed; again(): void }): ReactNode {
   const standing = useSyncExternalStore(followed.subscribe, followed.standing);
   const { stdout, stderr, problems, files, error, isOver } = standing;
@@ -76,7 +71,7 @@ export function OutputView({ followed, again }: { followed: Followed; again(): v
     <section aria-labelledby="output">
       <h2 id="output">Output</h2>
       <p className="quiet" role="status">
-        {error === null && progressText(standing)}
+        {error === null && progressText(standing, followed.hasJob)}
       </p>
       <Problem error={error} what="Its output cannot be followed" isRead />
       {error !== null && (

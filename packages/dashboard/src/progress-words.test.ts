@@ -1,0 +1,18 @@
+import { expect, it } from "vitest";
+import { progressText } from "./progress-words.ts";
+
+const standing = { isOver: false, isWhole: false, state: "", stdout: { bytes: 0 }, stderr: { bytes: 0 } };
+
+it("says who has to send a job for which its server waits", () => {
+  const waiting = { ...standing, state: "waiting" };
+  expect(progressText(waiting, true)).toMatch(/goes there from this tab: keep it open/);
+  expect(progressText(waiting, false)).toMatch(/Where that is closed, stop it and run it again/);
+});
+
+it("puts what the session says, and how it ended", () => {
+  expect(progressText(standing, false)).toBe("Connecting…");
+  expect(progressText({ ...standing, state: "running\u202E" }, false)).toBe("running\\u202e");
+  expect(progressText({ ...standing, isOver: true }, false)).toMatch(/no result/);
+  expect(progressText({ ...standing, isOver: true, isWhole: true }, false)).toBe("It has printed nothing.");
+  expect(progressText({ ...standing, isOver: true, isWhole: true, stderr: { bytes: 1 } }, false)).toMatch(/All of it has come/);
+});
