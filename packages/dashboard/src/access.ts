@@ -143,6 +143,7 @@ export class Access {
 
   close(): void {
     removeEventListener("beforeunload", this.#leaving);
+    this.several?.orderNoMore();
     this.#link.stop();
     this.market.close();
   }

@@ -68,7 +68,7 @@ function Shown({ place, market, access, enter, leave }: ShownProps): ReactNode {
     return <Problem error={new BrokenWordError(OTHER_KEYS)} what="This is not the market that you entered" />;
   switch (place.at) {
     case "run":
-      return <RunView access={access} currency={currency} />;
+      return <RunView key={access.client.identity.signer.publicKey} access={access} currency={currency} />;
     case "leases":
       return <LeasesView access={access} currency={currency} />;
     case "lease":

@@ -57,13 +57,14 @@ export class Several {
 
   /** Orders nothing more, withdraws what waits for room, and stops what runs. */
   async end(): Promise<void> {
-    this.#close();
+    this.orderNoMore();
     this.#ending.abort();
     const stops = this.#rows.flatMap(({ state, lease }) => (state === "running" && lease !== null ? [this.#ways.stop(lease)] : []));
     await Promise.all(stops);
   }
 
-  #close(): void {
+  /** What was ordered runs on. */
+  orderNoMore(): void {
     this.#isClosed = true;
     this.#rows = this.#rows.map((row) => (row.state === "waits" ? { ...row, state: "left" } : row));
     this.#tell();
@@ -86,7 +87,7 @@ export class Several {
       const isLeft = signal.aborted && this.#rows[index]?.state === "ordering";
       this.#change(index, isLeft ? { state: "left" } : { state: "failed", error });
       // the next one would be refused for the same; what runs goes on
-      if (error instanceof MarketError && !error.retryable) this.#close();
+      if (error instanceof MarketError && !error.retryable) this.orderNoMore();
     }
   }
 
