@@ -6,7 +6,7 @@ const standing = { isOver: false, isWhole: false, state: "", stdout: { bytes: 0 
 it("says who has to send a job for which its server waits", () => {
   const waiting = { ...standing, state: "waiting" };
   expect(progressText(waiting, true)).toMatch(/goes there from this tab: keep it open/);
-  expect(progressText(waiting, false)).toMatch(/Where that is closed, stop the lease and run it again/);
+  expect(progressText(waiting, false)).toMatch(/Where that is closed, stop it and run it again/);
 });
 
 it("puts what the session says, and how it ended", () => {

@@ -4,8 +4,7 @@ import { said } from "./words.ts";
 
 const SENDS = "Its server waits for the job, which goes there from this tab: keep it open until it runs.";
 const SENT_ELSEWHERE =
-  "Its server waits for the job, which only the tab or program that ordered it can send. " +
-  "Where that is closed, stop the lease and run it again.";
+  "Its server waits for the job, which only the tab or program that ordered it can send. Where that is closed, stop it and run it again.";
 
 type Shown = Pick<Standing, "isOver" | "isWhole" | "state"> & Record<"stdout" | "stderr", Pick<Standing["stdout"], "bytes">>;
 
