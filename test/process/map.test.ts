@@ -190,6 +190,29 @@ it("runs on numbers, in the environment and in place of {}, and not on files bes
   expect([none.code, none.stderr]).toEqual([125, expect.stringContaining("--array runs on numbers")]);
 });
 
+it("says once what is wrong with the program, and orders nothing", async () => {
+  const before = (await leases()).length;
+  await writeFile(programs.at("no.wasm"), "xx");
+  for (const [program, says] of [
+    ["none.py", "there is no file"],
+    ["no.wasm", "it is no WebAssembly"],
+  ] as const) {
+    const { code, stdout, stderr } = await programs.xeno("customer", ["map", programs.at(program), "--", programs.at("data/*.txt")]).done;
+    expect([code, stdout, stderr.split("\n").filter((line) => line !== "")]).toEqual([125, "", [expect.stringContaining(says)]]);
+  }
+  expect(await leases()).toHaveLength(before);
+});
+
+it("names of two inputs of one name the paths", async () => {
+  for (const each of ["one", "two"]) {
+    await mkdir(programs.at(each));
+    await writeFile(programs.at(`${each}/x`), `${each}\n`);
+  }
+  const words = ["map", ...SMALL, "--tag", programs.at("read.wasm"), "--"];
+  const { stdout } = await programs.xeno("customer", [...words, programs.at("one/x"), programs.at("two/x")]).done;
+  expect(stdout).toBe(`${programs.at("one/x")}\tone\n${programs.at("two/x")}\ttwo\n`);
+});
+
 describe("a run after others", () => {
   const run = (...words: string[]) => programs.xeno("customer", ["run", ...SMALL, "--in", programs.at("data"), ...words]);
   const fails = async (): Promise<string> => {

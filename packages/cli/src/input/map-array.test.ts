@@ -18,3 +18,7 @@ it("has a bound, before it is counted out", () => {
   expect(parseArray("0-9999", "--array")).toHaveLength(10_000);
   for (const typed of ["0-10000", "0-999999999", "0-9999,20000"]) expect(() => parseArray(typed, "--array")).toThrow(/more than 10000/);
 });
+
+it("says how so many at once are said here, to those who know SLURM's arrays", () => {
+  expect(() => parseArray("0-9%2", "--array")).toThrow("--array takes no %: -P COUNT runs so many at once");
+});

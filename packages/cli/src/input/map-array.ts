@@ -5,6 +5,7 @@ const NUMBERS_MAX = 10_000;
 
 function rangeOf(part: string, option: string): [first: number, last: number, step: number] {
   const [, first = "", last, step = "1"] = /^(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?$/.exec(part.trim()) ?? [];
+  if (/%\d+$/.test(part)) throw new UserError(`${option} takes no %: -P COUNT runs so many at once`);
   const range = [Number(first), Number(last ?? first), Number(step)] as const;
   if (first === "" || range[1] < range[0] || range[2] === 0)
     throw new UserError(`${option} '${part.slice(0, 64)}' is no range of numbers: write 0-99, 0-99:5, or 3,7,20-29`);

@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Command } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { argsAndInputs, argsFor, assertApart, filesMeant, namesFrom, takesInputs } from "./map-words.ts";
+import { argsAndInputs, argsFor, assertApart, filesMeant, namesFrom, shownAs, takesInputs } from "./map-words.ts";
 import { mapInput } from "./verbs/map.ts";
 
 function read(...argv: string[]) {
@@ -30,6 +30,18 @@ describe("the words behind map", () => {
   ])("%j", (argv, expected) => {
     expect(read(...argv)).toMatchObject({ file: "s.py", ...expected });
   });
+});
+
+it.each([
+  [["-j", "4", "s.py", "--", "a"], "-j is no option here: -P COUNT"],
+  [["-j4", "s.py", "--", "a"], "-j is no option here: -P COUNT"],
+  [["--label", "x", "--jobs=4", "s.py", "--", "a"], "--jobs is no option here: -P COUNT"],
+])("%j: what others call an option is said as it is here", (argv, says) => {
+  expect(() => read(...argv)).toThrow(says);
+});
+
+it("leaves the program its own options, whatever others mean by them", () => {
+  expect(read("-P4", "s.py", "-j", "2", "--", "a")).toMatchObject({ parallel: 4, args: ["-j", "2"], inputs: ["a"] });
 });
 
 it("puts a name for each {} as it is, or behind the arguments", () => {
@@ -60,6 +72,20 @@ describe("the files that are meant", () => {
     await expect(filesMeant([])).rejects.toThrow(/say which files/);
   });
 
+  it("are all that a pattern finds but folders: what is no file, or has a name that is no text, is not passed over", async () => {
+    const odd = await mkdtemp(path.join(folder, "odd-"));
+    const all = (): Promise<string[]> => filesMeant([path.join(odd, "*")]);
+    await symlink("nowhere", path.join(odd, "dangling"));
+    await expect(all()).rejects.toThrow(/there is no file .*dangling/);
+    await rm(path.join(odd, "dangling"));
+    await writeFile(Buffer.concat([Buffer.from(`${odd}/`), Buffer.of(0xff)]), "");
+    await expect(all()).rejects.toThrow(/its name is not UTF-8/);
+  });
+
+  it("are said to follow -- by those who write :::", async () => {
+    await expect(filesMeant([":::", "a"])).rejects.toThrow("write -- in place of :::");
+  });
+
   it("are those that are piped in, by their very names, a line or a NUL each", async () => {
     async function* piped(text: string) {
       for (const byte of Buffer.from(text)) yield Uint8Array.of(byte);
@@ -78,6 +104,10 @@ describe("the files that are meant", () => {
       for (;;) yield new Uint8Array(1024 * 1024).fill(97);
     }
     await expect(namesFrom(endless(), false)).rejects.toThrow(/more than 16 MiB/);
+  });
+
+  it("are shown by their names alone, but where two have the same", () => {
+    expect(["a/x", "b/x", "c/y"].map(shownAs(["a/x", "b/x", "c/y"]))).toEqual(["a/x", "b/x", "y"]);
   });
 
   it("do not share a folder of results", () => {

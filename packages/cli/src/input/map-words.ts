@@ -6,16 +6,32 @@ import { glob, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "commander";
 import { UserError } from "../output/ui.ts";
-import { separated } from "./program-words.ts";
+import { OTHER_MAP_WORDS } from "../table/other-map-words.ts";
+import { optionOf, separated } from "./program-words.ts";
 
 export const BETWEEN = "--";
 
 const isArray = (argv: readonly string[]): boolean => argv.some((each) => each === "--array" || each.startsWith("--array="));
 
+/** Throws UserError for an option that others have, with what it is here. */
+function assertOurs({ options }: Command, argv: readonly string[]): void {
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i]!;
+    // what stands behind the program is the program's
+    if (!word.startsWith("-") || word === BETWEEN) return;
+    const ours = optionOf(options, word);
+    if (ours?.required && !word.includes("=")) i++;
+    const [name = ""] = word.startsWith("--") ? word.split("=", 1) : [word.slice(0, 2)];
+    const says = ours ? undefined : OTHER_MAP_WORDS.get(name);
+    if (says !== undefined) throw new UserError(`${name} is no option here: ${says}`);
+  }
+}
+
 /** Has the command read its words so: its own `--` comes first, so that the one that was typed is left standing. */
 export function takesInputs(command: Command): void {
   const parse = command.parseOptions.bind(command);
   command.parseOptions = (argv) => {
+    assertOurs(command, argv);
     const at = argv.indexOf(BETWEEN);
     // numbers are no words: all of these are the program's
     if (at < 0) return parse(isArray(argv) ? separated(command.options, argv) : argv);
@@ -42,20 +58,36 @@ const kindOf = async (name: string): Promise<string | null> => {
 const isFile = async (name: string): Promise<boolean> => (await kindOf(name)) === "file";
 const isPattern = (name: string): boolean => /[*?[{]/.test(name);
 
+/** What a name has in place of bytes that are no text: no such file can be asked for here. */
+const NO_TEXT = "\u{FFFD}";
+
 async function notAFile(name: string): Promise<UserError> {
+  if (name === ":::") return new UserError("write -- in place of :::, and :::: FILE as -- - < FILE");
   const kind = await kindOf(name);
   if (kind === "folder") return new UserError(`${name} is a folder: name the files in it, '${path.join(name, "*")}'`);
-  return new UserError(kind === null ? `there is no file ${name}` : `${name} is no file, and a job is given files`);
+  if (kind !== null) return new UserError(`${name} is no file, and a job is given files`);
+  if (name.includes(NO_TEXT)) return new UserError(`${name} cannot be named here: its name is not UTF-8; rename it`);
+  return new UserError(`there is no file ${name}`);
+}
+
+/** Folders are passed over; what else is there and is no file would be missed by whoever counts on all of them. */
+async function matching(pattern: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of glob(pattern)) {
+    const kind = await kindOf(name);
+    if (kind === "file") names.push(name);
+    else if (kind !== "folder") throw await notAFile(name);
+  }
+  return names.toSorted();
 }
 
 async function found(typed: string): Promise<string[]> {
   // a file that is there is meant by its name, whatever letters are in it
   if (await isFile(typed)) return [typed];
   if (!isPattern(typed)) throw await notAFile(typed);
-  const names: string[] = [];
-  for await (const name of glob(typed)) if (await isFile(name)) names.push(name);
+  const names = await matching(typed);
   if (names.length === 0) throw new UserError(`no file here is called as ${typed} says`);
-  return names.toSorted();
+  return names;
 }
 
 /** The files that are meant, patterns in place of which the shell has put no names included; each once, in the order of the words. */
@@ -63,7 +95,8 @@ export async function filesMeant(inputs: readonly string[]): Promise<string[]> {
   const all: string[] = [];
   for (const typed of inputs) all.push(...(await found(typed)));
   const files = [...new Set(all)];
-  if (files.length === 0) throw new UserError("say which files to run it on: xeno map script.py -- 'data/*.csv'");
+  if (files.length === 0)
+    throw new UserError("say which files to run it on: xeno map script.py -- 'data/*.csv', or pipe their names in: -- -");
   return files;
 }
 
@@ -89,6 +122,13 @@ export async function namesFrom(piped: AsyncIterable<Uint8Array>, isNulled: bool
 
 /** What a file is called where only its job sees it. */
 export const nameIn = (file: string): string => path.basename(file);
+
+/** How people are told of which input something is: by its name alone, where no other has the same. */
+export function shownAs(inputs: readonly string[]): (input: string) => string {
+  const times = new Map<string, number>();
+  for (const input of inputs) times.set(nameIn(input), (times.get(nameIn(input)) ?? 0) + 1);
+  return (input) => (times.get(nameIn(input)) === 1 ? nameIn(input) : input);
+}
 
 /** Two files of one name would write to one folder. */
 export function assertApart(files: readonly string[]): void {

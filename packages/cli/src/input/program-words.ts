@@ -1,7 +1,8 @@
 /** Where the words of another program begin on the command line of ours. Who controls the words: whoever types. */
 import type { Command, Option } from "commander";
 
-const optionOf = (options: readonly Option[], word: string): Option | undefined => {
+/** Of ours, by the name that a word has. */
+export const optionOf = (options: readonly Option[], word: string): Option | undefined => {
   const [name = ""] = word.split("=", 1);
   return options.find(({ long, short }) => long === name || short === name);
 };

@@ -18,5 +18,5 @@ it("says how far it is, what it has cost, and what is to come while something is
 it("says what goes on, where there is something to go on with", () => {
   expect(leftText(0, 0, "xeno map")).toBe(null);
   expect(leftText(2, 1, "xeno map")).toMatch(/^2 inputs left undone.*: xeno map$/);
-  expect(leftText(0, 1, "xeno map")).toMatch(/^1 input came to no result here.*not paid again: xeno map$/);
+  expect(leftText(0, 1, "xeno map")).toMatch(/^1 input came to no result here.*pays nothing again: xeno map$/);
 });

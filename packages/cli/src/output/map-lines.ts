@@ -21,13 +21,13 @@ export function mapText(progress: MapProgress, currency: string): string {
 }
 
 /**
- * What of a map `command` goes on with; null: nothing. `unknown`: inputs that came to no result here, although something may have been
+ * What of a map `command` goes on with; null: nothing. `unknown`: inputs that came to no result here, of which nobody can say what was
  * ordered for them.
  */
 export function leftText(undone: number, unknown: number, command: string): string | null {
   if (undone > 0) return `${countOf(undone, "input")} left undone: the budget is used up; go on with a larger one: ${command}`;
   if (unknown === 0) return null;
-  return `${countOf(unknown, "input")} came to no result here; what was ordered is followed, and not paid again: ${command}`;
+  return `${countOf(unknown, "input")} came to no result here; mended, this runs what is left, and pays nothing again: ${command}`;
 }
 
 export class MapLine {

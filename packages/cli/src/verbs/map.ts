@@ -15,7 +15,7 @@ import {
   type RunInput,
 } from "@xenoservers/sdk";
 import { watched } from "../input/client.ts";
-import { BETWEEN, PLACE, argsAndInputs, argsFor, assertApart, filesMeant, nameIn, namesFrom } from "../input/map-words.ts";
+import { BETWEEN, PLACE, argsAndInputs, argsFor, assertApart, filesMeant, nameIn, namesFrom, shownAs } from "../input/map-words.ts";
 import { environmentOf } from "../input/environment.ts";
 import { stopsOnExit } from "../input/on-exit.ts";
 import { programOf } from "../input/program.ts";
@@ -42,6 +42,8 @@ interface Asked {
   env: PythonWords["env"];
   /** Files, or numbers. */
   inputs: string[];
+  /** How people are told of which one something is. */
+  called(input: string): string;
 }
 
 /** What one job is given: a file, where it lies; or a number, as it is. */
@@ -57,7 +59,7 @@ export const shareOf = (budget: bigint, parallel: number): bigint => {
 };
 
 /** What `xeno run` would make of the same words. */
-async function programIn(typed: { file: string; args: string[] }): Promise<Omit<Asked, "inputs">> {
+async function programIn(typed: { file: string; args: string[] }): Promise<Omit<Asked, "inputs" | "called">> {
   const python = await pythonWords(typed);
   if (python?.script === "stdin") throw new UserError(`${typed.file} what? name the script before --: xeno map script.py -- FILES`);
   if (python) {
@@ -68,7 +70,7 @@ async function programIn(typed: { file: string; args: string[] }): Promise<Omit<
   return { program: file.endsWith(".py") ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file }, args, env: [] };
 }
 
-function runOf({ program, args, env: own }: Asked, input: MapInput): (at: string) => RunInput {
+function runOf({ program, args, env: own, called }: Asked, input: MapInput): (at: string) => RunInput {
   const { maxPrice, maxFee, maxTime, maxFuel, maxOutput, assurance, pay, on, where, cpu, mem, disk, label, account } = input;
   const bounds: RunInput = {
     ...{ budget: input.each ?? shareOf(input.budget ?? USUAL_BUDGET, input.parallel), maxOutput, assurance, on, where, cpu },
@@ -89,7 +91,7 @@ function runOf({ program, args, env: own }: Asked, input: MapInput): (at: string
     ...bounds,
     ...givenTo(args, env, at, input.array !== null),
     ...(input.out === null ? {} : { out: path.join(input.out, nameIn(at)) }),
-    onWarning: (text) => void (input.quiet || input.json || say(yellow(`         ${nameIn(at)}: ${text}`))),
+    onWarning: (text) => void (input.quiet || input.json || say(yellow(`         ${called(at)}: ${text}`))),
   });
 }
 
@@ -105,7 +107,7 @@ async function asked({ file: typed, words, out, array, null: isNulled }: MapInpu
     assertApart(inputs);
     await assertPlaceFor(out);
   }
-  return { ...program, inputs };
+  return { ...program, inputs, called: shownAs(inputs) };
 }
 
 function jsonOf({ index, input, ok, isEarlier, isReused, result, ...more }: Mapped<string>): Record<string, unknown> {
@@ -126,9 +128,8 @@ function jsonOf({ index, input, ok, isEarlier, isReused, result, ...more }: Mapp
 const codeOf = (error: Error): string => (error instanceof MarketError ? error.code : "failed");
 
 /** What one came to, on both streams. */
-async function show(each: Mapped<string>, input: MapInput, line: MapLine): Promise<void> {
+async function show(each: Mapped<string>, name: string, input: MapInput, line: MapLine): Promise<void> {
   if (input.json) return printJson(jsonOf(each));
-  const name = nameIn(each.input);
   const { result } = each;
   line.clear();
   if (result) await showStreams(result, input.tag ? name : null);
@@ -140,6 +141,16 @@ async function show(each: Mapped<string>, input: MapInput, line: MapLine): Promi
 async function showStreams({ printed, isCut, lease }: JobResult, tag: string | null): Promise<void> {
   for (const stream of ["stdout", "stderr"] as const) await showRaw(stream, tag === null ? printed[stream] : tagged(tag, printed[stream]));
   if (isCut) say(yellow(`         of what it printed the first MiB is shown; all of it: xeno logs ${shortId(lease)}`));
+}
+
+/** What is wrong with the program is said once, and not of each input. */
+async function assertProgram(market: Market, { program }: Asked): Promise<void> {
+  try {
+    await market.here.plan(program);
+  } catch (error) {
+    market.close();
+    throw error;
+  }
 }
 
 /** The words that were typed, with the name that they go on by. */
@@ -161,6 +172,7 @@ export async function map(input: MapInput): Promise<void> {
   });
   watched(market.client);
   const run = runOf(wanted, input);
+  await assertProgram(market, wanted);
   const line = new MapLine(quiet, currency);
   const off = new AbortController();
   const done = onSignals(() => {
@@ -188,7 +200,7 @@ export async function map(input: MapInput): Promise<void> {
       if (!each.ok) failed++;
       if (!each.ok && each.error instanceof LeftUndoneError) undone++;
       else if (each.result === null) unknown++;
-      await show(each, input, line);
+      await show(each, wanted.called(each.input), input, line);
     }
   } catch (error) {
     line.end();
