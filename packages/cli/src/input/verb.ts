@@ -72,6 +72,12 @@ export const many = (flags: string, says: string): Opt<string[]> => ({
   read: stringsIn,
 });
 
+/** Of an option whose value is a list: typed again, it adds to what was typed before, in place of being all of it. */
+export function adding<T>(option: Opt<T>, separator: "," | " "): Opt<T> {
+  option.flag.argParser((each: string, before: unknown) => [...(typeof before === "string" ? [before] : []), each].join(separator));
+  return option;
+}
+
 export const wordAs = <T>(parse: Parse<T>): Word<T> => ({ form: (name) => `<${name}>`, read: (raw, name) => parse(String(raw), name) });
 export const word: Word<string> = wordAs(asTyped);
 export const maybe: Word<string | null> = { form: (name) => `[${name}]`, read: stringIn };

@@ -20,6 +20,9 @@ import { reused } from "./run-reused.ts";
 import { withRetries, type Tried } from "./run-retries.ts";
 import { runReplicas } from "./run-replicas.ts";
 
+/** Where nobody says how long. */
+const WAIT_MS = 10 * 60_000;
+
 /** What was asked for is in order, and the work is read. */
 export async function runByLease(input: RunInput, work: Work): Promise<void> {
   const quiet = input.quiet || input.json;
@@ -27,7 +30,7 @@ export async function runByLease(input: RunInput, work: Work): Promise<void> {
   const looks = (await openClient("spend")).client.identity.scopes.includes("read");
   if (!looks && !input.detach && !input.dryRun)
     throw new UserError("this key may order and not look: add --detach, or use a token with --scopes spend,control,read");
-  const waitMs = looks && waits(input) ? input.for : null;
+  const waitMs = looks && waits(input) ? (input.for ?? WAIT_MS) : null;
   const prepared = await prepare(input, work, { isBrief: !input.verbose && !input.dryRun, waitMs });
   if (input.dryRun) {
     if (input.json) printJson({ quote: prepared.shown });
@@ -49,8 +52,8 @@ export async function afterThese(leases: readonly string[], quiet: boolean): Pro
 }
 
 /** Who sits at a terminal waits for room unless it says otherwise; a program does where it says so. Replicas do not. */
-const waits = ({ wait, noWait, json, replicas }: RunInput): boolean =>
-  replicas === 1 && !noWait && (wait || (process.stderr.isTTY && !json));
+const waits = ({ wait, noWait, for: waitMs, json, replicas }: RunInput): boolean =>
+  replicas === 1 && !noWait && (wait || waitMs !== null || (process.stderr.isTTY && !json));
 
 /** What is told and noted from the order on. */
 class Ordering {

@@ -25,6 +25,9 @@ export async function run(input: RunInput): Promise<void> {
     throw new UserError("--retries waits for the end of one lease: leave out --detach, and --replicas");
   if (input.after !== null && (input.local || input.dryRun))
     throw new UserError("--after waits for leases before it orders: leave out --local, and --dry-run");
+  const mayWait = input.wait || input.for !== null;
+  if (mayWait && (input.noWait || input.replicas > 1 || input.local))
+    throw new UserError("--wait and --for wait for room on one server: leave out --no-wait, --replicas and --local");
   if (input.out !== null) await assertPlaceFor(input.out);
   if (input.after !== null) await (await byLease()).afterThese(input.after, input.quiet || input.json);
   const work = await workOf(input);

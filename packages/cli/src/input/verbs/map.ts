@@ -3,7 +3,7 @@ import { UserError } from "../../output/ui.ts";
 import { parseArray } from "../map-array.ts";
 import { onExit } from "../on-exit.ts";
 import { countTo, parseLabel } from "../parse.ts";
-import { choice, choiceOr, flag, inputOf, json, many, rest, text, textOr, value, valueOr, word, type InputOf } from "../verb.ts";
+import { adding, choice, choiceOr, flag, inputOf, json, many, rest, text, textOr, value, valueOr, word, type InputOf } from "../verb.ts";
 
 const PARALLEL_MAX = 256;
 const RETRIES_MAX = 100;
@@ -16,7 +16,10 @@ function parseName(typed: string, option: string): string {
 export const mapInput = inputOf(
   { file: word, words: rest },
   {
-    array: value("--array <ranges>", "on numbers in place of files, 0-99, 0-99:5 or 3,7: in XENO_INDEX, and for each {}", parseArray),
+    array: adding(
+      value("--array <ranges>", "on numbers in place of files, 0-99, 0-99:5 or 3,7: in XENO_INDEX, and for each {}", parseArray),
+      ",",
+    ),
     null: flag("-0, --null", "of names that are piped in (-- -) each ends with a NUL, as find -print0 has them"),
     parallel: valueOr("-P, --parallel <count>", "so many at once", "8", countTo(PARALLEL_MAX)),
     budget: value(
@@ -45,10 +48,13 @@ export const mapInput = inputOf(
     assurance: choiceOr("--assurance <class>", "replicated: the owner's stake is locked", ["isolated", "replicated"], "isolated"),
     pay: choice("--pay <terms>", "default on-result; by-interval for machines", ["on-result", "by-interval"]),
     on: choiceOr("--on <whose>", "your own machines, or the market's", ["mine", "market"], "market"),
-    where: valueOr("--where <conditions>", "as for search", "", (typed) => {
-      conditionsIn(typed, "--where ");
-      return typed;
-    }),
+    where: adding(
+      valueOr("--where <conditions>", "as for search", "", (typed) => {
+        conditionsIn(typed, "--where ");
+        return typed;
+      }),
+      " ",
+    ),
     cpu: valueOr("--cpu <n>", "vCPUs of one", "1", countTo(1_024)),
     mem: text("--mem <size>", "memory of one (default 512M)"),
     disk: text("--disk <size>", "room for files of one (default 256M; of an image 2G)"),

@@ -2,7 +2,23 @@ import { MACHINE_DRIVERS, REPLICAS_MAX } from "@xenoservers/market";
 import { VM_DRIVER, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
 import { onExit } from "../on-exit.ts";
 import { countTo, durationFrom, parseBatch, parseLabel, parseLeases } from "../parse.ts";
-import { choice, choiceOr, flag, inputOf, json, many, maybe, negation, rest, text, textOr, value, valueOr, type InputOf } from "../verb.ts";
+import {
+  adding,
+  choice,
+  choiceOr,
+  flag,
+  inputOf,
+  json,
+  many,
+  maybe,
+  negation,
+  rest,
+  text,
+  textOr,
+  value,
+  valueOr,
+  type InputOf,
+} from "../verb.ts";
 
 const WAIT_MS_MIN = 1_000;
 const RETRIES_MAX = 100;
@@ -42,7 +58,10 @@ const job = {
   ),
   pay: choice("--pay <terms>", "default on-result; by-interval for machines", ["on-result", "by-interval"]),
   on: choiceOr("--on <whose>", "your own machines, or the market's", ["mine", "market"], "market"),
-  where: valueOr("--where <conditions>", "as for search", "", (typed) => conditionsIn(typed, "--where ")),
+  where: adding(
+    valueOr("--where <conditions>", "as for search", "", (typed) => conditionsIn(typed, "--where ")),
+    " ",
+  ),
   cpu: textOr("--cpu <n>", "vCPUs", "1"),
   mem: text("--mem <size>", "memory (default 512M)"),
   disk: text("--disk <size>", "room for files (default 256M; of an image 2G, of a disk image its own size)"),
@@ -84,7 +103,7 @@ const machine = {
   sshKey: text("--ssh-key <file>", "a public key that may log in (cloud-init)"),
   userData: text("--user-data <file>", "cloud-init's, as it is"),
   network: flag("--network", "a network card, for ssh and forward; nothing leads out"),
-  egress: textOr("--egress <names>", "names the guest may reach, or public; where the owner allows it", "none"),
+  egress: adding(textOr("--egress <names>", "names the guest may reach, or public; where the owner allows it", "none"), ","),
   egressMax: textOr("--egress-max <size>", "most it may send and receive", "1G"),
   accel: choiceOr("--accel <how>", "any: servers that emulate machines in software too", ["kvm", "any"], "kvm"),
   driver: choiceOr("--driver <name>", "what runs the machine: QEMU, or a Xen host's own domains", MACHINE_DRIVERS, VM_DRIVER),
@@ -103,16 +122,15 @@ export const runInput = inputOf(what, {
   verbose: flag("-v, --verbose", "the whole quote, also on terms that were shown before"),
   wait: flag("--wait", "where the market is full, wait for room (on a terminal that is so anyway)"),
   noWait: negation("--no-wait", "be refused at once"),
-  for: valueOr("--for <duration>", "how long at most", "10m", durationFrom(WAIT_MS_MIN, "1s")),
+  for: value("--for <duration>", "wait for room so long at most (default: 10m)", durationFrom(WAIT_MS_MIN, "1s")),
   retries: value(
     "--retries <count>",
     "run again so often where it ends by no fault of its customer; --budget is for all tries",
     countTo(RETRIES_MAX),
   ),
-  after: value(
-    "--after <leases>",
-    "LEASE,LEASE: when these ended by themselves with exit code 0; this command waits for them",
-    parseLeases,
+  after: adding(
+    value("--after <leases>", "LEASE,LEASE: when these ended by themselves with exit code 0; this command waits for them", parseLeases),
+    ",",
   ),
   reuse: flag("--reuse", "take what the same job came to earlier, where its receipt holds and its result lies here: nothing is ordered"),
   local: flag("--local", "here, without a market"),

@@ -2,13 +2,16 @@ import type { Scope } from "@xenoservers/market";
 import { TOKEN_SCOPES, parseAmount, parseDurationMs, tokenScopes } from "@xenoservers/sdk";
 import { UserError } from "../../output/ui.ts";
 import { parseLabel, parseScopes } from "../parse.ts";
-import { flag, inputOf, json, text, timeFormat, value, valueOr, type InputOf } from "../verb.ts";
+import { adding, flag, inputOf, json, text, timeFormat, value, valueOr, type InputOf } from "../verb.ts";
 
 export const tokenCreateInput = inputOf(
   {},
   {
     label: valueOr("--label <text>", "what it is for", "token", parseLabel),
-    scopes: value("--scopes <scopes>", `what it may do, of ${TOKEN_SCOPES.join(",")} (default spend,control,read)`, parseScopes),
+    scopes: adding(
+      value("--scopes <scopes>", `what it may do, of ${TOKEN_SCOPES.join(",")} (default spend,control,read)`, parseScopes),
+      ",",
+    ),
     readOnly: flag("--read-only", "it may look and do nothing"),
     spendOnly: flag("--spend-only", "it may order and nothing else, not even look"),
     account: text("--account <account>", "it acts in this account alone"),
