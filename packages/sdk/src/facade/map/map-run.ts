@@ -9,6 +9,7 @@ import type { JobResult } from "../job-result.ts";
 import { assertTaken } from "../not-taken.ts";
 import { onAbort } from "../on-abort.ts";
 import type { RunInput } from "../run-input.ts";
+import { Away } from "./away.ts";
 import { MapBudget } from "./budget.ts";
 import { Followed } from "./followed.ts";
 import { MapJournal, NOWHERE } from "./journal.ts";
@@ -106,7 +107,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     const inputs = new Inputs({
       // one that failed would have ended those that came after it
       ...{ count: this.#items.length, parallel, isJoined: !raises, pace: shared.pace },
-      plan: (index) => this.#plan(index),
+      plan: (index) => this.#plan(index, shared),
       entryOf: ({ digest }) => shared.journal.take(digest),
       // what was ordered already is followed
       earlier: async (plan, { order }) => (this.#settings.reuses && order === null ? plan.earlier() : null),
@@ -178,10 +179,17 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     await Promise.all(each);
   }
 
-  async #plan(index: number): Promise<MapPlan> {
+  async #plan(index: number, { away, off }: MapShared): Promise<MapPlan> {
     const run = this.#each(this.#items[index]!, index);
     assertTaken("map", run);
-    return this.#ways.plan(run);
+    for (;;)
+      try {
+        const plan = await this.#ways.plan(run);
+        away.answered();
+        return plan;
+      } catch (error) {
+        if (off.aborted || !(await away.passes(error, (text) => run.onWarning?.(text)))) throw error;
+      }
   }
 
   async #one(shared: MapShared, { index, is }: Planned, seat: Seat | null, ended: () => void): Promise<Mapped<T>> {
@@ -245,7 +253,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     };
     return {
       ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed, tries: new Tries(), pace: new Pace() },
-      doubted: new Set(),
+      ...{ away: new Away(ways), doubted: new Set<string>() },
       batchOf: async (account) => {
         if (account === null || this.#settings.budgetNanos === null || !this.#settings.holdsOnce) return null;
         // without it none of them can be ordered

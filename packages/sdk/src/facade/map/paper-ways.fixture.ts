@@ -69,8 +69,9 @@ export class PaperWays implements MapWays {
   readonly together: string[][] = [];
   #ids = 0;
 
-  now = (): number => 0;
-  sleep = async (): Promise<void> => {};
+  #now = 0;
+  now = (): number => this.#now;
+  sleep = async (ms: number): Promise<void> => void (this.#now += ms);
   journal = async (): Promise<JournalPlace> => this.place;
   verify = async (): Promise<JobResult["verification"]> => ({ ok: true }) as JobResult["verification"];
   leaseOf = async (order: string): Promise<string | null> => (this.leases.has(order) ? order : null);

@@ -7,6 +7,7 @@ import type { EndReason } from "@xenoservers/market";
 import { isWorthRetrying } from "../../worth-retrying.ts";
 import { LeftUndoneError, MarketError } from "../../errors.ts";
 import type { JobResult } from "../job-result.ts";
+import type { Away } from "./away.ts";
 import type { MapBudget } from "./budget.ts";
 import type { Followed } from "./followed.ts";
 import type { JournalEntry, MapJournal } from "./journal.ts";
@@ -27,6 +28,7 @@ export interface MapShared {
   followed: Followed;
   tries: Tries;
   pace: Pace;
+  away: Away;
   /** Leases whose results cannot be right. */
   doubted: Set<string>;
 }
@@ -86,6 +88,7 @@ export class MapTask {
           this.#seat.alone();
           continue;
         }
+        if (!this.#isOff && (await this.#shared.away.passes(error, (text) => this.#plan.warn(text)))) continue;
         // what is missing may be held for others of this map
         if (!this.#isOff && lacksFunds(error) && (await this.#shared.tries.oneIsOver())) continue;
         if (!(left > 0 && error instanceof MarketError && error.retryable) || error instanceof LeftUndoneError || this.#isOff) throw error;
@@ -127,6 +130,7 @@ export class MapTask {
       const isEarlier = earlier !== null && this.#entry.order !== this.#signed;
       const job = earlier === null ? await this.#order() : await this.#plan.follow(earlier, this.#entry.run);
       this.#entry.lease = job.lease;
+      this.#shared.away.answered();
       placed();
       void job.ended.then(
         ({ end }) => end && ended(end.reason, isEarlier),
