@@ -27,8 +27,7 @@ export function mapText(progress: MapProgress, currency: string): string {
 export function leftText(undone: number, unknown: number, command: string): string | null {
   if (undone > 0) return `${countOf(undone, "input")} left undone: the budget is used up; go on with a larger one: ${command}`;
   if (unknown === 0) return null;
-  const noResult = `${countOf(unknown, "input")} came to no result here`;
-  return `${noResult}; when that is mended, this runs what is left, and pays nothing again: ${command}`;
+  return `${countOf(unknown, "input")} came to no result here; mended, this runs what is left, and pays nothing again: ${command}`;
 }
 
 export class MapLine {
