@@ -17,12 +17,17 @@ export const serverIdOf = (crypto: Crypto, serverKey: string): string => derive(
 export const rootAccountOf = (partyId: string): string => `a_${partyId.slice(2)}`;
 export const subAccountOf = (documentId: string): string => `a_${documentId.slice(0, ID_HEX)}`;
 
+/** Of arguments, and of the environment's variables. */
+export const ARGUMENTS_MAX = 1024;
+/** Of one, as Linux has it. */
+export const ARGUMENT_LENGTH_MAX = 131_072;
+
 /** One run of a job that has several: the job's own arguments, environment and standard input are then of none. */
 const zRun = z.strictObject({
-  args: z.array(z.string().check(z.maxLength(131_072))).check(z.maxLength(1024)),
+  args: z.array(z.string().check(z.maxLength(ARGUMENT_LENGTH_MAX))).check(z.maxLength(ARGUMENTS_MAX)),
   env: z
-    .array(z.tuple([z.string().check(z.minLength(1), z.maxLength(256)), z.string().check(z.maxLength(131_072))]))
-    .check(z.maxLength(1024)),
+    .array(z.tuple([z.string().check(z.minLength(1), z.maxLength(256)), z.string().check(z.maxLength(ARGUMENT_LENGTH_MAX))]))
+    .check(z.maxLength(ARGUMENTS_MAX)),
   stdin: zId,
   stdinSize: z.int().check(z.gte(0)),
 });
