@@ -127,11 +127,12 @@ it("every verb has its row", async () => {
   expect(verbsOf(await program()).toSorted()).toEqual(Object.keys(ROWS).toSorted());
 });
 
-/** Says on descriptor 3 that the program has done its work, or that it waits for its reader: before that nobody reads. */
+/** Says on descriptor 3 that the program has done its work, and leaves or waits for its reader: before that nobody reads. */
 const HOOK = `data:text/javascript,${encodeURIComponent(`
   import { writeSync } from "node:fs";
   const write = process.stdout.write.bind(process.stdout);
   const say = () => { try { writeSync(3, "x"); } catch {} };
+  process.on("exit", say);
   process.stdout.write = (chunk, ...rest) => {
     const took = write(chunk, ...rest);
     if (chunk === "") say();
@@ -166,6 +167,8 @@ async function intoFile(home: string, args: readonly string[]): Promise<Read> {
 async function intoSlowPipe(home: string, args: readonly string[], waits: boolean): Promise<Read> {
   const child = started(home, args, "pipe", waits);
   const said = text(child.stderr!);
+  // of a child that has gone Node throws away what nobody listens for
+  child.stdout!.on("readable", () => {});
   const end = once(child, "close");
   await Promise.race([once(child.stdio[3] as Readable, "data"), end]);
   return { bytes: await buffer(child.stdout!), code: Number((await end)[0]), said: await said };
