@@ -110,3 +110,24 @@ it.each([new InputError("no"), new RefusedError(refuse("key_revoked"))])(
     expect(statesOf(several)).toBe("failed failed running ordering ordering left left left left left");
   },
 );
+
+it("goes on with the others where what one came to is refused", async () => {
+  const leases = new Leases();
+  const several = new Several(runs, leases);
+  await leases.bind(0);
+  leases.results.get("l0")!.reject(new InputError("no result"));
+  await settled();
+  expect([leases.begun.length, statesOf(several)]).toEqual([
+    AT_ONCE + 1,
+    "failed ordering ordering ordering ordering waits waits waits waits waits",
+  ]);
+});
+
+it("shows what runs on where it was bound at the very moment that it ends, and could not be stopped", async () => {
+  const leases = new Leases();
+  const several = new Several(runs, { ...leases, stop: () => Promise.reject(new Error("away")) });
+  const bound = leases.bind(0);
+  await several.end();
+  await bound;
+  expect([several.isOver, several.rows()[0]]).toMatchObject([false, { state: "running", lease: "l0" }]);
+});

@@ -80,14 +80,14 @@ export class Several {
     try {
       const { lease, result } = await this.#ways.begin(input, signal);
       this.#change(index, { state: "running", lease });
-      // it was bound while the others were ended
-      if (signal.aborted) await this.#ways.stop(lease);
+      // it was bound while the others were ended; where it cannot be stopped it runs on, in its row
+      if (signal.aborted) await this.#ways.stop(lease).catch(() => {});
       this.#change(index, { state: "over", result: await result });
     } catch (error) {
-      const isLeft = signal.aborted && this.#rows[index]?.state === "ordering";
-      this.#change(index, isLeft ? { state: "left" } : { state: "failed", error });
-      // the next one would be refused for the same; what runs goes on
-      if (error instanceof MarketError && !error.retryable) this.orderNoMore();
+      const isOrdering = this.#rows[index]?.state === "ordering";
+      this.#change(index, signal.aborted && isOrdering ? { state: "left" } : { state: "failed", error });
+      // the next order would be refused for the same; what runs goes on
+      if (isOrdering && error instanceof MarketError && !error.retryable) this.orderNoMore();
     }
   }
 

@@ -69,6 +69,19 @@ it("waits for a broker that is away for a while, and fails no input for it; one 
   expect(gone.now()).toBe(0);
 });
 
+it("waits for one that is away when a long run ends, and again when the next one does", async () => {
+  const ways = new PaperWays();
+  const refused = new Set<string>();
+  ways.breaks = (work) => {
+    if (work === "a" || refused.has(work)) return null;
+    refused.add(work);
+    void ways.sleep(1_800_000); // the run before it took so long
+    return UNAVAILABLE;
+  };
+  expect((await run(ways, ["a", "b", "c"], { parallel: 1 }).all).map(({ ok }) => ok)).toEqual([true, true, true]);
+  expect(ways.warned).toHaveLength(2);
+});
+
 it("gives up a broker that does not come back, in ten minutes", async () => {
   const ways = new PaperWays();
   ways.breaks = (work) => (work === "a" ? null : UNAVAILABLE);
