@@ -20,7 +20,7 @@ export const subAccountOf = (documentId: string): string => `a_${documentId.slic
 /** Of arguments, and of the environment's variables. */
 export const ARGUMENTS_MAX = 1024;
 /** Of one, as Linux has it. */
-export const ARGUMENT_LENGTH_MAX = 131_072;
+const ARGUMENT_LENGTH_MAX = 131_072;
 
 /** One run of a job that has several: the job's own arguments, environment and standard input are then of none. */
 const zRun = z.strictObject({

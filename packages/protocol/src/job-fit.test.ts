@@ -150,16 +150,7 @@ describe("a job fits no order", () => {
       { moduleSize: 128 * MIB + 1, spec: { memoryMibMax: 4_096 } },
       "the module has 129 MiB; 128 MiB are possible",
     ],
-    [
-      "many arguments",
-      { spec: { args: Array.from({ length: 1_025 }, () => "a") } },
-      "1025 arguments, and 1024 are possible: bring a file of them",
-    ],
-    [
-      "a long variable",
-      { spec: { env: [["A", "b".repeat(131_073)]] } },
-      "an argument or a variable of 131073 characters, and 131072 are possible: bring a file",
-    ],
+    ["many arguments", { spec: { args: Array.from({ length: 1_025 }, () => "a") } }, "more than 1024 arguments or variables: bring a file"],
     ["an argument that is no text", { spec: { args: ["\ud800"] } }, noText],
     ["an argument with a NUL", { spec: { args: ["a\0b"] } }, noText],
     ["a value with a NUL", { spec: { env: [["A", "b\0c"]] } }, noText],

@@ -6,7 +6,7 @@
 import { preparationFuel } from "@xenoservers/market";
 import { entriesByRun } from "./job-runs.ts";
 import { zInputTree, type InputEntry, type InputTree } from "./channel/channel-messages.ts";
-import { ARGUMENTS_MAX, ARGUMENT_LENGTH_MAX, zJobSpec, type JobSpec } from "./ids.ts";
+import { ARGUMENTS_MAX, zJobSpec, type JobSpec } from "./ids.ts";
 import { STREAM_MIB_MAX } from "./result-fit.ts";
 
 const MIB = 1024 * 1024;
@@ -186,19 +186,9 @@ function checkSizes({ spec, inputs, stdinSize, moduleSize }: JobToFit): void {
   for (const entry of inputs.entries) if (entry.kind === "file") same(entry.digest, entry.size);
 }
 
-function checkCounts({ args, env }: JobSpec): void {
-  for (const [what, of] of [["arguments", args] as const, ["variables of the environment", env] as const])
-    must(of.length <= ARGUMENTS_MAX, () => `${of.length} ${what}, and ${ARGUMENTS_MAX} are possible: bring a file of them`);
-  const longest = Math.max(0, ...args.map(({ length }) => length), ...env.map(([, value]) => value.length));
-  must(
-    longest <= ARGUMENT_LENGTH_MAX,
-    () => `an argument or a variable of ${longest} characters, and ${ARGUMENT_LENGTH_MAX} are possible: bring a file`,
-  );
-}
-
 /** What travels is read by these; the limits that people meet are said in words first. */
 function checkShape({ spec, inputs }: JobToFit): void {
-  const { memoryMibMax, diskMibMax } = spec;
+  const { args, env, memoryMibMax, diskMibMax } = spec;
   must(
     memoryMibMax <= JOB_LIMITS.memoryMib,
     () => `WebAssembly has ${JOB_LIMITS.memoryMib} MiB of memory at most, not ${memoryMibMax}: order less (--mem)`,
@@ -208,7 +198,7 @@ function checkShape({ spec, inputs }: JobToFit): void {
     () => `a job's files can take ${JOB_LIMITS.diskMib} MiB at most, not ${diskMibMax}: order less (--disk)`,
   );
   must(inputs.entries.length <= JOB_LIMITS.entries, () => TOO_MANY);
-  checkCounts(spec);
+  must(Math.max(args.length, env.length) <= ARGUMENTS_MAX, () => `more than ${ARGUMENTS_MAX} arguments or variables: bring a file`);
   for (const [what, parsed] of [
     ["job", zJobSpec.safeParse(spec)] as const,
     ["files that are brought", zInputTree.safeParse(inputs)] as const,

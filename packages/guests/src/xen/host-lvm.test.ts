@@ -21,6 +21,11 @@ describe("a host's LVM", () => {
     [true, "use_devicesfile=0", LOOP],
     [true, 'filter=["r|.*|"]', LOOP],
   ])("takes up a disk (%s) where it is told %s", (accepts, line, name) => {
-    expect(lvmAccepts(config(line), name)).toBe(accepts);
+    expect(lvmAccepts(config(line), name, true)).toBe(accepts);
+  });
+
+  it("goes by its filters where there is no file of devices", () => {
+    expect(lvmAccepts(config("use_devicesfile=1"), LOOP, false)).toBe(true);
+    expect(lvmAccepts(config('use_devicesfile=1\n\tglobal_filter=["r|.*|"]'), LOOP, false)).toBe(false);
   });
 });

@@ -4,6 +4,7 @@
  * (lvm.conf(5)).
  */
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { codeOf } from "../thrown.ts";
 
@@ -12,6 +13,8 @@ const BOUNDS = { timeout: 60_000, killSignal: "SIGKILL", env: { PATH: "/usr/sbin
 
 /** Names that disks of domains have in dom0, each of one device. */
 const DISKS = ["/dev/loop0", "/dev/loop31", "/dev/mapper/xeno-0123456789abcdef01234567"] as const;
+/** Unless its owner names another, which is then taken for none. */
+const DEVICES_FILE = "/etc/lvm/devices/system.devices";
 const FIX = 'global_filter = ["r|^/dev/loop|", "r|^/dev/mapper/xeno-|"] in the section devices of /etc/lvm/lvm.conf';
 
 /** A pattern of a filter: `a` or `r`, and a regular expression between two of whatever comes next. Null where it is none. */
@@ -25,9 +28,12 @@ function patternOf(text: string): { accepts: boolean; names: RegExp } | null {
   }
 }
 
-/** By what `lvmconfig devices` prints: the first pattern that a name has decides, and what has none is accepted. */
-export function lvmAccepts(config: string, name: string): boolean {
-  if (/^\s*use_devicesfile=1$/m.test(config)) return false; // only what is listed there
+/**
+ * By what `lvmconfig devices` prints: the first pattern that a name has decides, and what has none is accepted. `isListed`: there is a file
+ * of devices, without which LVM goes by its filters alone (lvmdevices(8)).
+ */
+export function lvmAccepts(config: string, name: string, isListed: boolean): boolean {
+  if (isListed && /^\s*use_devicesfile=1$/m.test(config)) return false;
   const filter = /^\s*global_filter=(.*)$/m.exec(config)?.[1] ?? "";
   const patterns = [...filter.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, text = ""]) => patternOf(text.replaceAll(/\\(.)/g, "$1")));
   return patterns.find((each) => each?.names.test(name))?.accepts ?? true;
@@ -39,6 +45,7 @@ export async function lvmProblem(): Promise<string | null> {
     ({ stdout }) => stdout,
     (error: unknown) => (codeOf(error) === "ENOENT" ? null : ""), // nothing is set
   );
-  if (config === null || !DISKS.some((name) => lvmAccepts(config, name))) return null;
+  const isListed = existsSync(DEVICES_FILE);
+  if (config === null || !DISKS.some((name) => lvmAccepts(config, name, isListed))) return null;
   return `this host's LVM takes up volume groups of customers' disks: write ${FIX}`;
 }

@@ -112,10 +112,15 @@ export class JobIntake {
     if (this.#keeps) await world.journal.setAside(record.lease, this.#bringer);
   }
 
-  /** Its customer wishes that nothing of it is kept for the next, also where an earlier lease brought it. */
+  /**
+   * Its customer wishes that nothing of it is kept for the next, also where an earlier lease brought it. A disk that fails keeps no lease
+   * from its beginning or end, and its owner is told.
+   */
   async forgetUnwanted(): Promise<void> {
     const { record, world } = this.#ctx;
-    if (!this.#keeps) await world.journal.forgetInputs(record.lease, this.#bringer);
+    if (this.#keeps) return;
+    const failed = (error: unknown): void => this.#ctx.log("inputs were not forgotten", { error: String(error) });
+    await world.journal.forgetInputs(record.lease, this.#bringer).catch(failed);
   }
 
   #refuse(problem: string): Taken {

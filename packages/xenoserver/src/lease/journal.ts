@@ -146,7 +146,7 @@ const BLOCK_BYTES = 512;
 /** In bytes of the disk: what a lease has alone, and by their files what is also kept for its customer's next. */
 export type LeaseBytes = Pick<Kept, "bytes" | "shared">;
 
-/** Of a file that a driver's cache has too, its share. */
+/** Of a file of its own folder that other leases have too it counts whole, and once with theirs; of one in a driver's cache, its share. */
 async function bytesOf({ guest }: LeaseRecord, folder: string, keptFiles: ReadonlySet<string>): Promise<LeaseBytes> {
   const guests = guest?.token["folder"];
   const folders = [folder, ...(typeof guests === "string" ? [placeOf(guests).folder] : [])];
@@ -158,7 +158,7 @@ async function bytesOf({ guest }: LeaseRecord, folder: string, keptFiles: Readon
       const found = await lstat(path.join(entry.parentPath, entry.name)).catch(() => null); // it may go meanwhile
       if (!found) continue;
       const file = fileIdOf(found);
-      if (keptFiles.has(file)) shared.set(file, found.blocks * BLOCK_BYTES);
+      if (keptFiles.has(file) || (each === folder && found.nlink > 1)) shared.set(file, found.blocks * BLOCK_BYTES);
       else bytes += (found.blocks * BLOCK_BYTES) / found.nlink;
     }
   return { bytes, shared };

@@ -138,18 +138,19 @@ export class KeptInputs {
 
   /** What came of blobs that are not whole moves here, where it is worth it and more than there was; all else stays where it is. */
   async setAside(bringer: Bringer, blobs: string): Promise<void> {
-    for (const digest of (await namesIn(blobs)).slice(0, KEPT_FILES_MAX)) {
-      const file = path.join(blobs, digest);
-      const { size } = await stat(file);
-      const { folder, owner } = this.#place(bringer, digest);
-      const part = path.join(folder, PART);
-      const isMore = !(await ifThere(stat(path.join(folder, WHOLE)))) && size > ((await ifThere(stat(part)))?.size ?? 0);
-      if (!isMore || !this.#isWorthIt(size)) continue;
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      await rename(file, part);
-      await this.#used(folder, owner);
-    }
+    for (const digest of (await namesIn(blobs)).slice(0, KEPT_FILES_MAX))
+      await this.#setAside(this.#place(bringer, digest), path.join(blobs, digest)).catch(unlessBug);
     await this.prune();
+  }
+
+  async #setAside({ folder, owner }: { folder: string; owner: string }, file: string): Promise<void> {
+    const { size } = await stat(file);
+    const part = path.join(folder, PART);
+    const isMore = !(await ifThere(stat(path.join(folder, WHOLE)))) && size > ((await ifThere(stat(part)))?.size ?? 0);
+    if (!isMore || !this.#isWorthIt(size)) return;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await rename(file, part);
+    await this.#used(folder, owner);
   }
 
   /** Puts what there is of a blob where its lease wants it, as another name of what is whole; nothing where there is none of this size. */

@@ -32,6 +32,8 @@ export function guestConnection(socket: Socket, pid: number): Socket & { breakOf
       // both have said all
       if (socket.writableEnded || socket.destroyed) return false;
       const table = await readFile(`/proc/${await innermostOf(pid)}/net/tcp`, "utf8").catch(() => null);
+      // meanwhile both may have: the kernel's entry then goes, too
+      if (socket.writableEnded || socket.destroyed) return false;
       return table !== null && isNobodys(table, remotePort, localPort);
     },
   });

@@ -2,6 +2,7 @@
 import { access } from "node:fs/promises";
 import type { ImageStore } from "@xenoservers/guests";
 import { blobsOfVm } from "@xenoservers/protocol";
+import { assertStillThere } from "../still-there.ts";
 import type { VmJob } from "./vm-job.ts";
 import type { SnapshotStore } from "./vm-snapshots.ts";
 
@@ -26,7 +27,10 @@ export class VmBlobs {
         continue;
       }
       const before = await this.#images.find(customer, digest);
-      if (before === null) await this.#images.keep(customer, digest, blobFile(digest));
+      if (before === null) {
+        await assertStillThere(blobFile(digest));
+        await this.#images.keep(customer, digest, blobFile(digest));
+      }
       found.set(digest, before ?? blobFile(digest));
     }
     if (vm.kind === "disk")

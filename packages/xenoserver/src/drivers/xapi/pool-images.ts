@@ -7,6 +7,7 @@ import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { asPlainDisk } from "@xenoservers/guests";
 import type { ImageFormat } from "@xenoservers/protocol";
+import { assertStillThere } from "../still-there.ts";
 import { MACHINE_FIELDS } from "./machine-fields.ts";
 import { fillDisk } from "./pool-disks.ts";
 import { IMAGE, MARK, READY, TAG, type Pool } from "./pool.ts";
@@ -88,6 +89,7 @@ export class PoolImages {
 
   async #find(image: Image, signal?: AbortSignal): Promise<string> {
     const found = (await this.#kept()).find(({ key }) => key === keyOf(image));
+    if (!found) await assertStillThere(image.file);
     const ref = found?.ref ?? (await this.#make(image, signal));
     await this.#pool.note(ref, USED, String(this.#now()));
     return ref;
