@@ -240,7 +240,7 @@ async function snapshots(host: QemuHost, folder: string): Promise<Figure[]> {
       0.5,
     );
     for (const { machine } of booted) await machine.dispose();
-    await warm.buildTemplate(spec, () => layer.file);
+    await warm.buildTemplate("bench", spec, () => layer.file);
     const timed: { machine: Machine; resumedMs: number; lineMs: number }[] = [];
     for (let i = 0; i < GUESTS; i++) {
       const one = await begin(warm);

@@ -65,12 +65,13 @@ machines("what a machine brought", () => {
     const run = async (...wish: string[]) => {
       const words = ["--accel", "any", "--mem", "192M", "--disk", "256M", "--user", "root", "--in", input, ...wish, `oci:${layout}:box`];
       const ran = await cli.xeno("run", ...words, "--", "sh", "-c", "wc -c < /in/data");
-      expect(ran).toMatchObject({ code: 0, stdout: "12582912\n" });
+      expect(ran, ran.stderr).toMatchObject({ code: 0, stdout: "12582912\n" });
       return /^sent +(nothing|[\d.]+ \w+)/m.exec(ran.stderr)?.[1];
     };
     const disks = async (): Promise<string[]> => (await filesIn("vm", "cache")).filter((name) => name.endsWith(".sqfs"));
     expect(await run("--forget-inputs")).toMatch(/^1\d\.\d MiB$/);
-    expect([await disks(), await filesIn("inputs")]).toEqual([[], []]);
+    // nor is a booted guest kept, which has bytes of its image's disk in its memory: one that is made again is another
+    expect([await disks(), await filesIn("inputs"), await filesIn("vm", "snapshots")]).toEqual([[], [], []]);
     expect(await run()).toMatch(/^1\d\.\d MiB$/);
     expect((await disks()).map((name) => name.split(path.sep)[0])).toContain("customers");
     expect(await run()).toBe("nothing");

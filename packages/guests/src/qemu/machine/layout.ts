@@ -235,7 +235,7 @@ export async function layOut(options: LayoutOptions, job: MachineJob, folder: st
     plan,
     files: laying.files,
     oci: vm.kind === "oci",
-    templateKey: vm.kind === "oci" ? templateKeyOf(host, spec) : "",
+    templateKey: vm.kind === "oci" ? await templateKeyOf(host, spec, laying.files) : "",
   };
 }
 
@@ -256,13 +256,23 @@ async function checkInBox(image: string, folder: string, uid: number, signal?: A
   await inOwnBox(work, ["qemu-img", "check", "-q", `json:${description}`], (command) => checkInside(command, signal));
 }
 
+/**
+ * Which file it is, whatever its names: a disk that is made again of the same layers is another one. Its bytes may differ, and a booted
+ * guest has some of them in its memory.
+ */
+async function identityOf(file: string): Promise<string> {
+  const { dev, ino, size, birthtimeNs } = await stat(file, { bigint: true });
+  return [dev, ino, size, birthtimeNs].join(":");
+}
+
 /** Guests that are alike up to the moment they get their job. */
-function templateKeyOf({ stock, version, accel }: QemuHost, spec: VmSpec): string {
+async function templateKeyOf({ stock, version, accel }: QemuHost, spec: VmSpec, files: readonly BoundFile[]): Promise<string> {
   if (spec.vm.kind !== "oci") return "";
   const { machine, vcpu, memoryMib, diskMib, network, egress } = spec;
   if (!stock) throw new Error("this server boots no OCI images");
   const shape = [stock.digest, version, accel, machine, vcpu, memoryMib, diskMib, network, egress === "none"];
+  const disks = await Promise.all(files.filter(({ name }) => name.startsWith("layer")).map(({ host }) => identityOf(host)));
   return createHash("sha256")
-    .update(JSON.stringify([...shape, spec.vm.layers]))
+    .update(JSON.stringify([...shape, spec.vm.layers, disks]))
     .digest("hex");
 }

@@ -188,7 +188,9 @@ export class Machines {
 
   /** Throws TemplateFailed where it was to start from a booted guest, and did not for no reason of the customer's. */
   async #made(job: MachineJob, mayUseTemplate: boolean): Promise<Machine> {
-    const { host, folder: all, templates } = this.options;
+    const { host, folder: all } = this.options;
+    // a guest that is booted has bytes of its image in it
+    const templates = job.forgets ? null : this.options.templates;
     const { name, from } = job;
     const folder = path.join(all, name.slice(0, 24));
     await rm(folder, { recursive: true, force: true });
@@ -232,8 +234,8 @@ export class Machines {
     }
   }
 
-  /** Makes the snapshot that guests of this image and shape start from, unless it is there. */
-  async buildTemplate(spec: VmSpec, blobFile: (digest: string) => string): Promise<void> {
+  /** Makes the snapshot that this customer's guests of this image and shape start from, unless it is there. */
+  async buildTemplate(customer: string, spec: VmSpec, blobFile: (digest: string) => string): Promise<void> {
     const { host, folder: all, templates } = this.options;
     const folder = path.join(all, `template-${process.hrtime.bigint()}`);
     await makeVmFolder(folder);
@@ -242,7 +244,7 @@ export class Machines {
         this.options,
         {
           name: "00000003",
-          customer: "",
+          customer,
           spec,
           inputs: { entries: [], mounts: [] },
           memoryMib: spec.memoryMib,
