@@ -28,6 +28,8 @@ interface WatchHost {
   bound(): BoundOrder;
   /** Its order was placed on another server. */
   rebind(bound: BoundOrder): void;
+  /** The same lease is at another server of its owner. */
+  moved(bound: BoundOrder): void;
   /** It will never start: the broker wanted to place it under what was not ordered, or its server does not take it. */
   never(error: Error): void;
   /** Its server has asked for the job, or there is none to be brought from here. */
@@ -91,11 +93,13 @@ export class LeaseWatch {
   }
 
   async #look(): Promise<void> {
-    const { client, bound, never } = this.#host;
+    const { client, bound, moved, never } = this.#host;
     try {
       const lease = await client.read("lease", { params: { id: bound().po.id } });
       this.#heard();
       this.#seen = lease;
+      if (lease.server !== bound().serving.server && lease.id === bound().po.id)
+        moved(await fetchBound(client, lease.id, bound().order.id));
       if (lease.state === "lapsed") await this.#followOrder(lease);
       else if (lease.end) this.#settle(lease);
       else if (lease.state === "delivering") await this.#handIn();

@@ -180,6 +180,7 @@ export class LeaseRunner implements LeaseContext {
     if (lease.durationMsMax !== before.durationMsMax) this.#clock.limit();
     if (lease.stop && !before.stop) this.apart(this.stop(lease.stop.reason));
     if (lease.commitment?.revealedAt && !before.commitment?.revealedAt) this.apart(this.#handingIn.revealed());
+    if (lease.server !== before.server) await this.over("moved to another server of its owner");
     if (lease.closing) await this.over(`closed by the broker: ${lease.closing.reason}`);
     if (lease.trace) this.apart(this.#trace.give());
   }
