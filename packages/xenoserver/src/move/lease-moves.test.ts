@@ -1,0 +1,177 @@
+/** A lease that moves between two real servers of one owner: a broker and a network of this package's own, on a simulated clock. */
+import { Network, Random, SimClock } from "@xenoservers/testkit";
+import { isOfKind, type Kind, type Payload } from "@xenoservers/protocol";
+import { channelKeyPair } from "@xenoservers/protocol/channel";
+import type { Pipe } from "@xenoservers/protocol/link";
+import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { GuestDriver } from "../drivers/driver.ts";
+import { FakeCustomer, fakeJob } from "../testing/fake-customer.ts";
+import { FakeMarket } from "../testing/fake-market.ts";
+import { LISTING, ROOM, TestServer } from "../testing/test-server.ts";
+
+const START = 1_800_000_000_000;
+const HOUR_MS = 3_600_000;
+/** Of the simulated driver's guests, under the name of one whose leases move. */
+const asMachine = (driver: GuestDriver): GuestDriver => ({ ...driver, name: "qemu" });
+
+let clock: SimClock;
+let network: Network;
+let market: FakeMarket;
+let first: TestServer;
+let second: TestServer;
+let lease: string;
+let customer: FakeCustomer;
+
+const lines = (): string =>
+  [first, second]
+    .flatMap((server) => server?.log ?? [])
+    .map((line) => JSON.stringify(line))
+    .join("\n");
+async function until(condition: () => boolean, withinMs = HOUR_MS): Promise<void> {
+  await clock.runUntil(clock.now() + withinMs, condition);
+  expect(condition(), `${condition}\n${lines()}`).toBe(true);
+}
+const handedIn = <K extends Kind>(kind: K): Payload<K>[] => market.received.flatMap((each) => (isOfKind(each, kind) ? [each.payload] : []));
+const ran = (of: TestServer): number => of.sim.ran.get(lease) ?? 0;
+
+beforeEach(async () => {
+  const random = new Random(1);
+  clock = new SimClock(START, random);
+  network = new Network(clock, random);
+  market = new FakeMarket(clock);
+  first = new TestServer(market, {}, asMachine);
+  await first.server.start();
+  await until(() => handedIn("offer").length === 1);
+  const job = fakeJob(["run", 100_000, 3, "hello"]);
+  lease = market.place({ jobHash: job.jobHash, driver: "qemu", terms: "by-interval", durationMsMax: 200_000 });
+  customer = new FakeCustomer(market, lease, job);
+  await until(() => first.stage(lease) !== undefined);
+  void customer.attach();
+  await until(() => first.stage(lease) === "running");
+  const signer = createSigner(new Uint8Array(32).fill(8));
+  market.owner.grants.push(market.grant(market.owner, signer.publicKey, "server"));
+  const channelKey = channelKeyPair(new Uint8Array(32).fill(10));
+  second = new TestServer(market, { signer, channelKey, connect: market.connectAs("second") }, asMachine);
+  await second.server.start();
+  await until(() => handedIn("offer").some(({ server }) => server === second.server.id));
+  await clock.runUntil(clock.now() + 15_000);
+});
+
+/** How the move went: null where the lease is there; else why not, in words. */
+function moved(between: (pipe: Pipe) => Pipe = (pipe) => pipe, to = second.server.id): { why?: string | null } {
+  const [near, far] = network.pair("second");
+  second.server.moves.answer(far);
+  const went: { why?: string | null } = {};
+  first.server.moves.give(lease, to, between(near)).then(
+    () => (went.why = null),
+    (error: Error) => (went.why = error.message),
+  );
+  return went;
+}
+
+/** The connection is cut once so many messages have come or gone. */
+function cutAfter(pipe: Pipe, messages: number): Pipe {
+  let left = messages;
+  const count = (): void => {
+    if (--left === 0) for (const each of [...network.pipes]) each.cut();
+  };
+  return {
+    close: () => pipe.close(),
+    onClose: (handler) => pipe.onClose(handler),
+    send(message) {
+      pipe.send(message);
+      count();
+    },
+    onMessage: (handler) =>
+      pipe.onMessage((message) => {
+        count();
+        handler(message);
+      }),
+  };
+}
+
+describe("a lease that moves", () => {
+  it("goes on at the other server where it stood, ends there, and is paid for what it ran", async () => {
+    const went = moved();
+    await until(() => went.why !== undefined);
+    expect(went.why, lines()).toBeNull();
+    expect(market.lease(lease)).toMatchObject({ state: "open", server: second.server.id });
+    await until(() => second.stage(lease) === "running");
+    await until(() => first.stage(lease) === undefined);
+    await until(() => market.lease(lease).state === "settled");
+    expect(ran(first) + ran(second)).toBe(100_000);
+    expect(handedIn("result")).toMatchObject([{ server: second.server.id, reason: "completed", exitCode: 3 }]);
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+  });
+
+  it("stays, with why, where the other server takes no leases, is another, or has no room", async () => {
+    const other = moved((pipe) => pipe, `s_${"0".repeat(40)}`);
+    await until(() => other.why !== undefined);
+    expect(other.why).toContain("whoever answers there is not s_");
+    void second.server.change({ listing: { ...LISTING, resources: { ...LISTING.resources, vcpu: 0 } }, room: ROOM });
+    await clock.runUntil(clock.now() + 1_000);
+    const full = moved();
+    await until(() => full.why !== undefined);
+    expect(full.why).toBe("the other server does not take it: the capacity is taken");
+    void second.server.drain();
+    await clock.runUntil(clock.now() + 1_000);
+    const drained = moved();
+    await until(() => drained.why !== undefined);
+    expect(drained.why).toContain("closed");
+    await until(() => market.lease(lease).state === "settled");
+    expect([ran(first), ran(second)]).toEqual([100_000, 0]);
+  });
+
+  it("that is stopped while it is carried ends where it is; while it may be elsewhere, where it is found to be", async () => {
+    const went = moved((pipe) => cutAfter(pipe, 7));
+    await until(() => went.why !== undefined);
+    void first.server.stopNow();
+    await until(() => market.lease(lease).state === "settled");
+    expect(handedIn("result")).toMatchObject([{ reason: "owner-stop" }]);
+  });
+});
+
+describe("whatever is cut, and whoever is killed", () => {
+  /** The guest has ended well in one place, was billed for what it ran, and nothing of it is left in the other. */
+  async function endsWell(): Promise<void> {
+    await until(() => market.lease(lease).state === "settled");
+    await until(() => [first, second].every((server) => ["over", undefined].includes(server.stage(lease))));
+    expect(ran(first) + ran(second), lines()).toBe(100_000);
+    expect(
+      handedIn("result").filter(({ reason }) => reason !== "completed"),
+      lines(),
+    ).toEqual([]);
+    const { end } = market.lease(lease);
+    expect(end?.billableMs).toBe(100_000);
+  }
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])("the connection, after %i messages", async (messages) => {
+    moved((pipe) => cutAfter(pipe, messages));
+    await endsWell();
+  });
+
+  it.each([50, 120, 200, 300, 400, 600, 1_100, 1_500])("the first server, after %i ms", async (ms) => {
+    moved();
+    await clock.runUntil(clock.now() + ms);
+    await first.restart();
+    await endsWell();
+  });
+
+  it.each([50, 120, 200, 300, 400, 600, 1_100, 1_500])("the second server, after %i ms", async (ms) => {
+    moved();
+    await clock.runUntil(clock.now() + ms);
+    for (const pipe of [...network.pipes]) pipe.cut();
+    await second.restart();
+    await endsWell();
+  });
+
+  it.each([50, 120, 200, 300, 400, 600])("the broker, away for some time after %i ms", async (ms) => {
+    moved();
+    await clock.runUntil(clock.now() + ms);
+    market.goAway();
+    await clock.runUntil(clock.now() + 12_000);
+    market.comeBack();
+    await endsWell();
+  });
+});
