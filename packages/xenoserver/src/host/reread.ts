@@ -23,11 +23,20 @@ export function planReread(before: ServerConfig, after: ServerConfig): Reread {
     ...(["pool", "warm", "drain_seconds"] as const).filter((key) => before[key] !== after[key]),
   ];
   const fixed = new Set<string>(["pool", "warm", ...FIXED_POLICY.map((key) => `policy.${key}`)]);
-  const isFixed = (key: string): boolean => fixed.has(key) || /^(?:vm|xen|xapi)\./.test(key);
+  const isFixed = (key: string): boolean => fixed.has(key) || /^(?:vm|xen|xapi|move)\./.test(key);
   const { egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images } = before.policy;
   const policy = { ...after.policy, egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images };
   return {
-    config: { ...after, policy, vm: before.vm, xen: before.xen, xapi: before.xapi, pool: before.pool, warm: before.warm },
+    config: {
+      ...after,
+      policy,
+      vm: before.vm,
+      xen: before.xen,
+      xapi: before.xapi,
+      move: before.move,
+      pool: before.pool,
+      warm: before.warm,
+    },
     changed: all.filter((key) => !isFixed(key)),
     later: all.filter(isFixed),
   };

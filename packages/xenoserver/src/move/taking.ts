@@ -40,6 +40,9 @@ export interface TakingHost extends Pick<RunnerWorld, "channelKey" | "channelMem
 /** Whoever connects has a lease admitted within that time. */
 const ADMITTED_WITHIN_MS = 30_000;
 
+/** Whoever is told no closes by itself. */
+const CLOSES_WITHIN_MS = 10_000;
+
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Speaks with whoever has connected. */
@@ -93,6 +96,7 @@ class Taking {
       const why = visible(wordsOf(error)).slice(0, WHY_MAX);
       await this.#end(why);
       await this.#channel.send({ t: "no", why });
+      this.#host.timers.after(CLOSES_WITHIN_MS, () => this.#channel.close());
     }
   }
 

@@ -5,7 +5,7 @@
 import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { processOf, type VmSpec } from "@xenoservers/protocol";
-import type { BoundFile } from "./box.ts";
+import { uidOf, type BoundFile } from "./box.ts";
 import { SPARE_MS, prune } from "../images/cache.ts";
 import { PERIOD_US, removeCgroup, type Cgroup, type Share } from "../../cgroup.ts";
 import { newToken } from "../oci/job-port.ts";
@@ -20,7 +20,7 @@ import { planVm, type PlanInput } from "./plan.ts";
 import { loadState } from "./state.ts";
 import type { SnapshotSource } from "../snapshots/snapshot.ts";
 import type { Template, Templates } from "../snapshots/templates.ts";
-import { NotStarted, Vm, followVm, killVm, launchVm, makeVmFolder, removeVm, type LaunchInput, type VmHandle } from "./vm.ts";
+import { NotStarted, Vm, followVm, killVm, launchVm, makeVmFolder, putPrinted, removeVm, type LaunchInput, type VmHandle } from "./vm.ts";
 
 /** What a machine was to start from may be dropped meanwhile, or its keeper be ended. */
 class TemplateFailed extends Error {
@@ -206,6 +206,7 @@ export class Machines {
       template = mayUseTemplate && laid.oci && !from && templates ? await templates.find(laid.templateKey) : null;
       cgroup = await host.limits.create(name.slice(0, 24), shareOf(job));
       const start = await startOf(laid, { template, from }, folder, host);
+      if (from?.printed) await putPrinted(folder, from.printed, uidOf(name));
       vm = await launched(
         launchOf(job, start, { folder, cgroup, host, template, ...this.#fullDisk }),
         start.plan,
@@ -217,12 +218,14 @@ export class Machines {
       const ociToken = from?.ociToken || newToken();
       const port = laid.oci && !from ? await startOci(vm, job, ociToken, template !== null) : null;
       const kind = laid.oci ? "oci" : job.deterministic ? "deterministic" : "other";
-      return new Machine(vm, await tokenOf(vm, job.spec, start, { kind, ociToken }), {
+      const machine = new Machine(vm, await tokenOf(vm, job.spec, start, { kind, ociToken }), {
         asked: processOf(job.spec.vm),
         goesOn: laid.oci && from !== null,
         port,
         begunAs: { template, templates: laid.oci ? templates : null, laid },
       });
+      if (from?.printed) await machine.restored();
+      return machine;
     } catch (error) {
       await vm?.quit();
       if (cgroup) await removeCgroup(cgroup);
@@ -263,6 +266,19 @@ export class Machines {
   /** Lets go of what was built for machines and was not used just now. */
   makeRoom(): Promise<void> {
     return prune(this.options.cache.folder, 0, SPARE_MS);
+  }
+
+  /** Where what a machine goes on from is put while it comes from another server; what an earlier daemon left there goes when one starts. */
+  async arrivingFolder(lease: string): Promise<string> {
+    const folder = path.join(this.options.folder, `arriving-${lease.slice(0, 24)}`);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { mode: 0o700 });
+    return folder;
+  }
+
+  /** One that an earlier daemon made, and that is not to begin. */
+  discard({ folder }: MachineToken): Promise<void> {
+    return removeVm(folder);
   }
 
   /** A machine of an earlier daemon; one that is gone ends as crashed. */
