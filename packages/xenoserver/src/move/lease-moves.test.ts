@@ -5,6 +5,7 @@ import { channelKeyPair } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { beforeEach, describe, expect, it } from "vitest";
+import { openTaker } from "./giving.ts";
 import type { GuestDriver } from "../drivers/driver.ts";
 import { FakeCustomer, fakeJob } from "../testing/fake-customer.ts";
 import { FakeMarket } from "../testing/fake-market.ts";
@@ -121,6 +122,22 @@ describe("a lease that moves", () => {
     expect(drained.why).toContain("closed");
     await until(() => market.lease(lease).state === "settled");
     expect([ran(first), ran(second)]).toEqual([100_000, 0]);
+  });
+
+  it("is taken from nobody but by the key by which it is served", async () => {
+    const record = (await first.record(lease))!;
+    const receipt = (await market.receipt(lease))!;
+    const [near, far] = network.pair("second");
+    second.server.moves.answer(far);
+    const channelKey = channelKeyPair(new Uint8Array(32).fill(77));
+    const world = { crypto: nodeCrypto, signer: market.serverSigner, owner: market.owner.party, pins: () => market.pins, timers: clock };
+    let why: string | null = null;
+    openTaker({ ...world, channelKey }, near, { server: second.server.id, lease })
+      .then((taker) => taker.ask({ receipt, work: record.work!, pausedByCustomer: false, stop: null }))
+      .catch((error: Error) => (why = error.message));
+    await until(() => why !== null);
+    expect(why).toBe("the other server does not take it: whoever hands it over is not the server that has it");
+    expect(second.stage(lease)).toBeUndefined();
   });
 
   it("that is stopped while it is carried ends where it is; while it may be elsewhere, where it is found to be", async () => {
