@@ -34,7 +34,9 @@ const WORK = { t: "vm", spec: SPEC, inputs: { entries: [], mounts: [] }, blobs: 
 
 const message: Target = {
   name: "move-message",
-  covers: ["MoveHeader", "OfferSaid", "LeaseSaid", "Handed", "HandedOver"].map((what) => `xenoserver/src/move/move-messages.ts#parse${what}`),
+  covers: ["MoveHeader", "OfferSaid", "LeaseSaid", "Handed", "HandedOver"].map(
+    (what) => `xenoserver/src/move/move-messages.ts#parse${what}`,
+  ),
   corpus: async () =>
     [
       ...[{ t: "lease" }, { t: "file", name: "state" }, { t: "carried" }, { t: "handover" }, { t: "yes" }, { t: "no", why: "full" }],

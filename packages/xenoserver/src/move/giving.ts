@@ -3,11 +3,10 @@
  * end; before its offer was checked, whoever answers there.
  */
 import { invariant } from "@xenoservers/market";
-import { parseDocumentOf, serverIdOf, toHex, utf8, verifyDocumentOf, visible, type Envelope, type Receipt } from "@xenoservers/protocol";
+import { parseDocumentOf, serverIdOf, toHex, utf8, visible, type Envelope, type Receipt } from "@xenoservers/protocol";
 import { initiateWith, type Channel } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
 import type { Handed, Taker } from "../lease/handing-over.ts";
-import { factWorld } from "../lease/lease-facts.ts";
 import type { RunnerWorld } from "../lease/runner-world.ts";
 import { handedOverText, handedText, parseMoveHeader, parseOfferSaid, type MoveHeader } from "./move-messages.ts";
 

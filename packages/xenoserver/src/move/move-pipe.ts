@@ -27,7 +27,7 @@ export function movePipe(socket: Socket): Pipe {
   let handler: (message: string | Uint8Array) => void = () => {};
   let closed: (why?: string) => void = () => {};
   let why: string | undefined;
-  let waiting = Buffer.alloc(0);
+  let waiting: Buffer = Buffer.alloc(0);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   socket.setNoDelay(true);
 

@@ -2,6 +2,7 @@
  * The machines of one server: made for leases, found again after a restart. Who controls the inputs: the customer (specification,
  * images).
  */
+import { randomBytes } from "node:crypto";
 import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { processOf, type VmSpec } from "@xenoservers/protocol";
@@ -146,6 +147,10 @@ const shareOf = ({ spec: { vcpu }, memoryMib }: Pick<MachineJob, "spec" | "memor
   ceilingUs: vcpu * PERIOD_US + CEILING_EXTRA_US,
 });
 
+/** One that comes from another server has a group of its own: that server may be on the same host, where the lease's machine still is. */
+const groupNameOf = ({ name, from }: MachineJob): string =>
+  from?.printed ? `${name.slice(0, 16)}-${randomBytes(3).toString("hex")}` : name.slice(0, 24);
+
 export class Machines {
   readonly options: MachinesOptions;
 
@@ -204,7 +209,7 @@ export class Machines {
     try {
       const laid = await layOut(this.options, job, folder);
       template = mayUseTemplate && laid.oci && !from && templates ? await templates.find(laid.templateKey) : null;
-      cgroup = await host.limits.create(name.slice(0, 24), shareOf(job));
+      cgroup = await host.limits.create(groupNameOf(job), shareOf(job));
       const start = await startOf(laid, { template, from }, folder, host);
       if (from?.printed) await putPrinted(folder, from.printed, uidOf(name));
       vm = await launched(

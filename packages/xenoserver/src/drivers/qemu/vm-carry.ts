@@ -3,7 +3,7 @@
  * it was made of. Who controls the inputs: the guest; of what arrives, the server that hands it over, the same owner's.
  */
 import { createReadStream } from "node:fs";
-import { access, appendFile, readFile, rm, writeFile } from "node:fs/promises";
+import { access, appendFile, chmod, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { VM_STREAMS, type Machine, type SnapshotSource } from "@xenoservers/guests";
 import type { VmSpec } from "@xenoservers/protocol";
@@ -89,8 +89,11 @@ export class ArrivingMachine implements Arriving {
   async source(spec: VmSpec): Promise<SnapshotSource> {
     const at = (name: string): string => path.join(this.folder, name);
     for (const name of [...VM_STREAMS, TOKEN]) await appendFile(at(name), "", { mode: 0o600 });
+    const disk = (await isThere(at(DISK))) ? at(DISK) : null;
+    // by the box of its machine, in folders that nobody else can enter
+    if (disk !== null) await chmod(disk, 0o444);
     return {
-      ...{ spec, state: at(STATE), disk: (await isThere(at(DISK))) ? at(DISK) : null, ociToken: await readFile(at(TOKEN), "utf8") },
+      ...{ spec, state: at(STATE), disk, ociToken: await readFile(at(TOKEN), "utf8") },
       printed: { console: at("console"), stdout: at("stdout"), stderr: at("stderr") },
     };
   }
