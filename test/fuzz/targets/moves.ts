@@ -41,7 +41,7 @@ const message: Target = {
     [
       ...[{ t: "lease" }, { t: "file", name: "state" }, { t: "carried" }, { t: "handover" }, { t: "yes" }, { t: "no", why: "full" }],
       ...[{ offer: ENVELOPE }, { lease: ID, channelKey: ID }, { handover: ENVELOPE, receipt: RECEIPT }],
-      ...[null, "owner-stop"].map((stop) => ({ receipt: RECEIPT, work: WORK, pausedByCustomer: stop === null, stop })),
+      ...[true, false].map((pausedByCustomer) => ({ receipt: RECEIPT, work: WORK, pausedByCustomer })),
     ].map((each) => bytesOf(JSON.stringify(each))),
   mutate: bentJson,
   play(input) {

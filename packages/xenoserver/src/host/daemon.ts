@@ -9,7 +9,7 @@ import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protoc
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import type { VmDriver } from "../drivers/qemu/vm-driver.ts";
-import { openJournal, type Journal } from "../lease/journal.ts";
+import { openJournal, type Journal, type LeaseRecord } from "../lease/journal.ts";
 import type { InputRules } from "../lease/kept-inputs.ts";
 import type { RoomRules } from "../lease/kept-room.ts";
 import type { Listing } from "../listing.ts";
@@ -160,6 +160,10 @@ function ownersWishes(server: XenoServer, settings: Settings, applied: Applied):
   };
 }
 
+/** Of guests that leases still have. */
+const foldersOf = (records: readonly LeaseRecord[]): string[] =>
+  records.flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
+
 /** Where other servers of this owner hand leases over, if anywhere. */
 async function listenIn({ move }: ServerConfig, server: XenoServer): Promise<Server | null> {
   const at = parseHostPort(move.listen ?? "");
@@ -188,9 +192,8 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
   const identity = await identityIn(folder);
   const settings = await openSettings(configFile);
   const journal = await journalOf(folder, settings, log);
-  const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
   const { drivers, states, vms, pool, measure } = await openDrivers({
-    ...{ crypto: nodeCrypto, folder, cache, config: settings.now, inUse, log },
+    ...{ crypto: nodeCrypto, folder, cache, config: settings.now, inUse: foldersOf(await journal.load()), log },
     ...(network ? { network } : {}),
     ...(wrapDriver ? { wrapDriver } : {}),
   });

@@ -19,7 +19,6 @@ export interface Handed {
   receipt: Receipt;
   work: Work;
   pausedByCustomer: boolean;
-  stop: StopReason | null;
 }
 
 /** The server that is to have a lease, as this one speaks with it. Each throws, in words, where it says no or is not there any more. */
@@ -92,9 +91,9 @@ export class HandingOver {
   async #carry(to: Taker): Promise<{ envelope: Envelope; receipt: Receipt }> {
     const { record } = this.#ctx;
     const guest = this.#running();
-    const { work, pausedByCustomer, stop } = record;
+    const { work, pausedByCustomer } = record;
     if (!guest.carry || !work) throw new Error("there is nothing to carry");
-    await to.ask({ receipt: await this.#shown(), work, pausedByCustomer, stop });
+    await to.ask({ receipt: await this.#shown(), work, pausedByCustomer });
     const carrying = await guest.carry();
     try {
       await this.#send(to, carrying.fixed);

@@ -62,7 +62,7 @@ export class TakingOver {
     if (this.#ctx.stage().is === "over") throw new Error(NOT_MOVED);
   }
 
-  /** Hands in what was signed, also by an earlier daemon, until the broker has decided. Nothing of it is left where the lease is not here. */
+  /** Hands in what was signed, also by an earlier daemon, until the broker has decided. Where the lease is not here, nothing is left. */
   async goOn(): Promise<void> {
     const { world, record, facts } = this.#ctx;
     const { takeover } = record;

@@ -133,7 +133,7 @@ describe("a lease that moves", () => {
     const world = { crypto: nodeCrypto, signer: market.serverSigner, owner: market.owner.party, pins: () => market.pins, timers: clock };
     let why: string | null = null;
     openTaker({ ...world, channelKey }, near, { server: second.server.id, lease })
-      .then((taker) => taker.ask({ receipt, work: record.work!, pausedByCustomer: false, stop: null }))
+      .then((taker) => taker.ask({ receipt, work: record.work!, pausedByCustomer: false }))
       .catch((error: Error) => (why = error.message));
     await until(() => why !== null);
     expect(why).toBe("the other server does not take it: whoever hands it over is not the server that has it");

@@ -35,7 +35,7 @@ function channelKeyOf({ crypto }: RunnerWorld, { record, po }: LeaseRunner): str
 }
 
 /** As it begins here. Throws, in words, where the broker's log does not say so. */
-function recordOf(world: RunnerWorld, lease: string, { receipt, work, pausedByCustomer, stop }: Handed): LeaseRecord {
+function recordOf(world: RunnerWorld, lease: string, { receipt, work, pausedByCustomer }: Handed): LeaseRecord {
   const { grants, filed } = documentsOf(receipt);
   const first = filed.find(({ envelope }) => parseDocumentOf(world.crypto, "purchase-order", envelope).ok);
   const checked = checkPurchaseOrder(factWorld(world, grants), first?.envelope);
@@ -45,7 +45,7 @@ function recordOf(world: RunnerWorld, lease: string, { receipt, work, pausedByCu
   if (!acceptance) throw new Error("no server has accepted it");
   const incarnation = Math.floor(world.timers.now() / 1_000);
   const record = newRecord({ lease, grants: [...grants], facts: [{ ...first }], acceptance, incarnation });
-  return { ...record, work, pausedByCustomer, stop };
+  return { ...record, work, pausedByCustomer };
 }
 
 export class LeaseMoves {

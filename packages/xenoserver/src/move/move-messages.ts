@@ -18,7 +18,7 @@
 import { jsonIn, parseUtf8, zEnvelope, zId, zKey, zReceipt, type Envelope, type Receipt } from "@xenoservers/protocol";
 import { parseChannelHeader } from "@xenoservers/protocol/channel";
 import { z } from "zod";
-import { bringsWork, workOf, type Work } from "../drivers/work.ts";
+import { bringsWork, headerOf, workOf, type Work } from "../drivers/work.ts";
 import type { Handed } from "../lease/handing-over.ts";
 
 /** A file's pieces. */
@@ -55,12 +55,10 @@ const zHanded = z.strictObject({
   /** As its customer brought it. */
   work: z.looseObject({ t: z.enum(["job", "vm"]) }),
   pausedByCustomer: z.boolean(),
-  stop: z.enum(["customer-stop", "owner-stop", "time-limit", "budget"]).nullable(),
 });
 const zHandedOver = z.strictObject({ handover: zEnvelope, receipt: zReceipt });
 
-export const handedText = ({ work, ...rest }: Handed): string =>
-  JSON.stringify({ ...rest, work: work.kind === "wasm" ? { t: "job", ...work.job } : { t: "vm", ...work.vm } });
+export const handedText = ({ work, ...rest }: Handed): string => JSON.stringify({ ...rest, work: headerOf(work) });
 
 function workIn(value: object): Work | null {
   const header = parseChannelHeader(JSON.stringify(value));

@@ -1,7 +1,7 @@
 /**
- * The end of a move that is to have the lease: one lease for each pipe, step by step; whatever comes out of turn ends it. Until the takeover
- * is signed, nothing of it outlives the pipe. Who controls the inputs: whoever connects; after its lease was admitted, the server that has
- * it.
+ * The end of a move that is to have the lease: one lease for each pipe, step by step; whatever comes out of turn ends it. Until the
+ * takeover is signed, nothing of it outlives the pipe. Who controls the inputs: whoever connects; after its lease was admitted, the server
+ * that has it.
  */
 import { visible, type Envelope, type Receipt } from "@xenoservers/protocol";
 import { respondWith, type Channel } from "@xenoservers/protocol/channel";
@@ -30,7 +30,7 @@ export interface Coming {
   letGo(why: string): Promise<void>;
 }
 
-export interface TakingHost extends Pick<RunnerWorld, "channelKey" | "channelMemory" | "timers" | "log"> {
+interface TakingHost extends Pick<RunnerWorld, "channelKey" | "channelMemory" | "timers" | "log"> {
   /** As it is listed now; null where this server takes no leases. */
   offer(): Envelope | null;
   /** Throws, in words, where it is not taken. `channelKey`: of whoever hands it over. */

@@ -273,7 +273,7 @@ export class Machines {
     return prune(this.options.cache.folder, 0, SPARE_MS);
   }
 
-  /** Where what a machine goes on from is put while it comes from another server; what an earlier daemon left there goes when one starts. */
+  /** Where what a machine goes on from is put while it comes from another server. A daemon that starts removes it. */
   async arrivingFolder(lease: string): Promise<string> {
     const folder = path.join(this.options.folder, `arriving-${lease.slice(0, 24)}`);
     await rm(folder, { recursive: true, force: true });
