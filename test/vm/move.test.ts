@@ -1,5 +1,5 @@
 /** Machines of two real servers of one owner: what runs on the first goes on at the second, where it stood. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Market } from "@xenoservers/sdk";
 import type { Daemon } from "@xenoservers/xenoserver";
 import { until, type TestMarket } from "../process/market.ts";
-import { VM_TOML, busyboxLayout, cliHome, machines, qemus, vmMarket } from "./support.ts";
+import { VM_TOML, busyboxLayout, cliHome, initrd, kernel, machines, qemus, vmMarket } from "./support.ts";
 
 /** One that nobody listens on now. */
 async function freePort(): Promise<number> {
@@ -18,19 +18,21 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+const tomlOf = (port: number): string => `${VM_TOML}[move]\nlisten = "127.0.0.1:${port}"\n`;
+
 machines("machines that move", () => {
   let folder: string;
   let image: string;
   let market: TestMarket;
   let second: Daemon;
-  let port: number;
+  let ports: number[];
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-move-test-"));
     image = `oci:${await busyboxLayout(folder)}:box`;
-    market = await vmMarket();
+    ports = [await freePort(), await freePort()];
+    market = await vmMarket(tomlOf(ports[0]!));
     const { home } = await cliHome(market);
     vi.stubEnv("XENO_HOME", home);
-    port = await freePort();
   });
   afterAll(async () => {
     vi.unstubAllEnvs();
@@ -47,9 +49,9 @@ machines("machines that move", () => {
       for await (const { text } of job.output) printed += text;
     })();
     await until(() => printed.includes("tick 5\n"));
-    second = await market.addServer("second", market.owner, { toml: `${VM_TOML}[move]\nlisten = "127.0.0.1:${port}"\n` });
+    second = await market.addServer("second", market.owner, { toml: tomlOf(ports[1]!) });
     const { lease } = job;
-    const done = await market.daemon.drainTo({ server: second.server.id, host: "127.0.0.1", port });
+    const done = await market.daemon.drainTo({ server: second.server.id, host: "127.0.0.1", port: ports[1]! });
     expect(done).toEqual({ moved: [lease], stay: [] });
     await until(() => market.daemon.server.state.leases.length === 0);
     expect(second.server.state.leases).toMatchObject([{ lease }]);
@@ -57,6 +59,31 @@ machines("machines that move", () => {
     await read;
     expect(printed).toBe(Array.from({ length: 40 }, (_, i) => `tick ${i + 1}\n`).join(""));
     expect(ended).toMatchObject({ exitCode: 5 });
+    await until(async () => (await qemus(market.folder)).length === 0);
+  });
+
+  it("a kernel's machine goes back to the first server, its console without a gap", async () => {
+    const sdk = await Market.connect();
+    const ramdisk = path.join(folder, "ticking");
+    await writeFile(ramdisk, await initrd("i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo tick $i; sleep 0.5; done; poweroff -f"));
+    const job = await sdk.run({
+      ...{ kernel: await kernel(), initrd: ramdisk, append: "console=ttyS0 quiet panic=-1", mem: "192M", accel: "any", maxTime: "30m" },
+    });
+    let printed = "";
+    const read = (async () => {
+      for await (const { text } of job.output) printed += text;
+    })();
+    await until(() => printed.includes("tick 5\r"));
+    // the first is drained: it has run on the second alone
+    const listed = market.listedAgain();
+    await market.daemon.setDrained(false);
+    await listed;
+    const done = await second.drainTo({ server: market.daemon.server.id, host: "127.0.0.1", port: ports[0]! });
+    expect(done).toEqual({ moved: [job.lease], stay: [] });
+    await job.result;
+    await read;
+    const ticks = [...printed.matchAll(/tick (\d+)\r/g)].map(([, i]) => Number(i));
+    expect(ticks).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
     await until(async () => (await qemus(market.folder)).length === 0);
   });
 });

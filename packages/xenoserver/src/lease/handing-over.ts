@@ -78,6 +78,9 @@ export class HandingOver {
       // where the other server is not heard of, this is how it is found out where the lease is
       this.#host.claims.schedule();
       await to.handOver(handover.envelope, handover.receipt);
+      const { stands } = this.#ctx.record.guest ?? {};
+      const stoodMs = stands ? Math.round(this.#ctx.driver.monotonicMs() - stands.sinceMonotonicMs) : 0;
+      this.#ctx.log("lease handed over", { to: to.server, stoodMs });
       await this.#ctx.catchUp();
     } catch (error) {
       this.#ctx.log("the lease was not moved", { to: to.server, why: error instanceof Error ? error.message : String(error) });

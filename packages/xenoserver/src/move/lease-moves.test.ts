@@ -122,6 +122,8 @@ describe("a lease that moves", () => {
     expect(drained.why).toContain("closed");
     await until(() => market.lease(lease).state === "settled");
     expect([ran(first), ran(second)]).toEqual([100_000, 0]);
+    // what is over and only kept for its customer is not to be moved
+    expect([...first.server.moves.problems()]).toEqual([]);
   });
 
   it("is taken from nobody but by the key by which it is served", async () => {

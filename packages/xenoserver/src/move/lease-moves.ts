@@ -64,9 +64,10 @@ export class LeaseMoves {
     answerGiving({ channelKey, channelMemory, timers, log, offer: this.#host.offer, admit }, pipe);
   }
 
-  /** What runs here, and why it does not leave this server, in words; null where it may. */
+  /** What takes room here, and why it does not leave this server, in words; null where it may. */
   problems(): Map<string, string | null> {
-    return new Map([...this.#host.runners].map(([lease, runner]) => [lease, runner.handingOver.problem()]));
+    const placed = [...this.#host.runners].filter(([, { holdsCapacity }]) => holdsCapacity);
+    return new Map(placed.map(([lease, { handingOver }]) => [lease, handingOver.problem()]));
   }
 
   /** Resolves once the lease is at that server, which answers at the pipe. Throws, in words, where it stays. */
