@@ -43,14 +43,25 @@ const refused = (of: Lease, content: Partial<Takeover>) => {
   return alone;
 };
 
+/** What the first server signs to have it back from the other. */
+function home(of: Lease): Takeover {
+  const { handover, offer } = takeoverOf(of);
+  return {
+    ...{ lease: of.id, server: "server", serverOfKey: "server" },
+    handover: { ...handover, signer: OTHER_SERVER, payload: { ...handover.payload, server: "other-server", to: "server" } },
+    offer: { ...offer, signer: SERVER, payload: { ...offer.payload, server: "server" } },
+  };
+}
+
 describe("a move", () => {
   it("makes the lease the other server's, and changes nothing of its money, its limits or its meter", () => {
     const moved = told(lease, "move");
-    const { server, serverKey, lastMove, heardAt, toldAt, maxLeaseMs } = moved;
+    const { server, serverKey, lastMove, heardAt, toldAt, maxLeaseMs, metered } = moved;
     expect({ server, serverKey, lastMove, heardAt }).toEqual({
       ...{ server: "other-server", serverKey: "owner/other-server", lastMove: "move", heardAt: lease.toldAt + 1 },
     });
-    expect(moved).toEqual({ ...lease, server, serverKey, lastMove, heardAt, toldAt, maxLeaseMs });
+    expect(metered).toEqual({ at: lease.toldAt + 1, usedMs: 100 });
+    expect(moved).toEqual({ ...lease, server, serverKey, lastMove, heardAt, toldAt, maxLeaseMs, metered });
     expect(told(lease, "takeover")).toEqual({ ...lease, toldAt: lease.toldAt + 1 });
   });
 
@@ -78,6 +89,32 @@ describe("a move", () => {
     expect(silent(lease).end).toMatchObject({ billableMs: 100 });
   });
 
+  it("bills no time in which the guest stood still, whatever its owner claims", () => {
+    const away = told(lease, "move", { at: lease.toldAt + 50_000 });
+    const [signer, at] = [OTHER_SERVER, away.toldAt + 2_000];
+    const claim = (usedMs: number) => ({ id: "claim 2", signer, at, content: { usedMs } });
+    // 100 ms before the move, 2 s after it, and what two clocks may differ by
+    expect(refusalOf(away, "claim", claim(3_101))?.code).toBe("claim_too_early");
+    expect(refusalOf(away, "claim", claim(3_100))).toBeNull();
+    const stopped = told(away, "stop", { at });
+    const content = { usedMs: 52_000, reason: "customer-stop", exitCode: null } as const;
+    const { end } = told(told(told(stopped, "result", { signer, at, content }), "closing"), "settlement");
+    expect(end).toMatchObject({ reason: "customer-stop", billableMs: 2_100 });
+  });
+
+  it("bills none of several standstills", () => {
+    const away = told(lease, "move", { at: lease.toldAt + 50_000 });
+    const claim = told(away, "claim", { id: "claim 2", signer: OTHER_SERVER, at: away.toldAt + 1_000, content: { usedMs: 1_100 } });
+    const there = told(claim, "claim-receipt");
+    const at = there.toldAt + 50_000;
+    const takeover = { id: "takeover back", signer: SERVER, payload: home(there) };
+    const again = told(there, "move", { id: "move back", at, content: { previous: "move", takeover } });
+    expect(again).toMatchObject({ server: "server", metered: { at, usedMs: 1_100 } });
+    const most = { id: "claim 3", at: at + 1_000, content: { usedMs: 3_100 } };
+    expect(refusalOf(again, "claim", most)).toBeNull();
+    expect(refusalOf(again, "claim", { ...most, content: { usedMs: 3_101 } })?.code).toBe("claim_too_early");
+  });
+
   it("counts once: a claim that is receipted before it gives the lease back, and so does another move", () => {
     const handed = factFor(lease, "takeover").content;
     const back = claimed(lease);
@@ -85,17 +122,12 @@ describe("a move", () => {
     expect(refusalOf(back, "takeover")).toBeNull();
     const moved = told(lease, "move");
     expect(refusalOf(moved, "takeover", { content: handed })?.code).toBe("not_yours");
-    // the other server would hand it back by a handover of its own, not by the first one
-    const again = {
-      ...handed.handover,
-      signer: OTHER_SERVER,
-      payload: { ...handed.handover.payload, server: "other-server", to: "server" },
-    };
-    const home = { server: "server", serverOfKey: "server", handover: again, ...offered(lease, { server: "server" }) };
-    const byServer = { signer: SERVER, content: { ...home, offer: { ...home.offer, signer: SERVER } } };
-    expect(refusalOf(moved, "takeover", byServer)).toMatchObject({ code: "conflict" });
-    const fresh = { ...again, payload: { ...again.payload, previous: "move" } };
-    expect(refusalOf(moved, "takeover", { ...byServer, content: { ...byServer.content, handover: fresh } })).toBeNull();
+    // the other server would hand it back by a handover of its own, after the move
+    const fresh = home(moved);
+    expect(refusalOf(moved, "takeover", { signer: SERVER, content: fresh })).toBeNull();
+    const { handover } = fresh;
+    const early = { ...fresh, handover: { ...handover, payload: { ...handover.payload, previous: handed.handover.payload.previous } } };
+    expect(refusalOf(moved, "takeover", { signer: SERVER, content: early })).toMatchObject({ code: "conflict" });
   });
 
   it("is signed by both servers of the owner, and by the broker for the one that is there", () => {

@@ -95,6 +95,7 @@ export function move(lease: Lease, { id, at, content }: FactOf<"move">): Step {
   const { server, offer } = takeover.payload;
   return taken({
     ...{ ...lease, server, serverKey: takeover.signer.key, lastMove: id, openClaim: null },
+    metered: { at, usedMs: lastClaimOf(lease).usedMs },
     // an extension needs no third signature within what the server that has the lease has signed
     maxLeaseMs: Math.min(lease.maxLeaseMs, offer.payload.maxLeaseMs),
     ...{ heardAt: at, silentMs: lease.silentMs + silenceMs(lease, at) },

@@ -544,6 +544,14 @@ export function resultIn(play: Play) {
   return told && !told.isAside ? play.of("result") : null;
 }
 
+/** Of a lease that has moved, as if it had been opened so long before as had been claimed by then. */
+function meteredSince(play: Play): number {
+  if (!play.has("move")) return play.of("opening").at;
+  const { at } = play.of("move");
+  const before = play.all("claim-receipt").filter((receipt) => receipt.at <= at);
+  return at - (before.at(-1)?.document.payload.usedMs ?? 0);
+}
+
 export function usedIn(play: Play, reason: EndReason, closedAt: number): Used {
   const result = resultIn(play);
   const stated = result?.document.payload.reason === reason ? result.document.payload : null;
@@ -551,7 +559,7 @@ export function usedIn(play: Play, reason: EndReason, closedAt: number): Used {
   const { durationMsMax, holdNanos } = limitsIn(play);
   return {
     ...{ po: play.of("purchase-order").document.payload, reason, durationMsMax, holdNanos, closedAt },
-    openedAt: play.has("opening") ? play.of("opening").at : null,
+    openedAt: play.has("opening") ? meteredSince(play) : null,
     stoppedAt: play.has("stop") ? play.of("stop").at : null,
     resultAt: result?.at ?? null,
     usedMs: stated?.usedMs ?? claim?.usedMs ?? 0,

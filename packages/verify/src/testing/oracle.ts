@@ -230,13 +230,21 @@ class Oracle {
     if (!this.#isClaimed(result)) return false;
     const { money, isCut } = billed({
       ...{ po: bound.po.payload, reason, ...limits, usedMs, fuel, egressBytes, closedAt: closing.at },
-      ...{ openedAt: opening.at, stoppedAt: stop?.at ?? null, resultAt: result.at },
+      ...{ openedAt: this.#meteredSince(opening.at), stoppedAt: stop?.at ?? null, resultAt: result.at },
     });
     const isCounted = Object.entries(money).every(([key, value]) => payload[key as keyof typeof money] === value);
     const isPaid = payload.dueNanos !== "0" && money.billableMs + Number(money.billableFuel) > 0;
     return (
       isCounted && this.#isDelivered(result, isPaid) && ((!isCut && !(stop && isPaid)) || isLogProved) && this.#isHonest(payload.dueNanos)
     );
+  }
+
+  /** Of a lease that has moved, as if it had been opened so long before as had been claimed by then. */
+  #meteredSince(openedAt: number): number {
+    const [move] = this.reading.of("move");
+    if (move === undefined) return openedAt;
+    const before = this.reading.of("claim-receipt").filter(({ place }) => place < move.place);
+    return move.at - (before.at(-1)?.payload.usedMs ?? 0);
   }
 
   /** Whether claims speak for all the time that is paid: one at least every interval, late by half of one at most. */
