@@ -140,6 +140,14 @@ describe("a lease that moves", () => {
     });
   });
 
+  it("is not taken to have moved by the broker's word without a move: the channel stays, and nothing is said", async () => {
+    await printed();
+    view = { ...view, server: other.id };
+    await clock.runUntil(clock.now() + 60_000);
+    expect(states).not.toContain("moved to another server of its owner");
+    expect(ends).toHaveLength(1);
+  });
+
   it("is not followed to a stranger's server, whatever the broker says: nothing is sent there", async () => {
     await printed();
     const stranger = market.server(market.party("mallory"));

@@ -77,6 +77,8 @@ export class TakingOver {
     this.#ctx.log("lease taken over");
     this.#host.taken();
     await this.#host.guestRun.takeOn(this.#prepared);
+    // what was filed on the way was told to the server that had it; what follows is told here
+    await this.#ctx.catchUp();
   }
 
   /** Nothing that was carried here is left. */

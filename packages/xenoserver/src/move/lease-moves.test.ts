@@ -1,75 +1,31 @@
 /** A lease that moves between two real servers of one owner: a broker and a network of this package's own, on a simulated clock. */
-import { Network, Random, SimClock } from "@xenoservers/testkit";
 import { isOfKind, type Kind, type Payload } from "@xenoservers/protocol";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
-import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
+import { nodeCrypto } from "@xenoservers/protocol/node";
 import { beforeEach, describe, expect, it } from "vitest";
 import { openTaker } from "./giving.ts";
-import type { GuestDriver } from "../drivers/driver.ts";
-import { FakeCustomer, fakeJob } from "../testing/fake-customer.ts";
-import { FakeMarket } from "../testing/fake-market.ts";
-import { LISTING, ROOM, TestServer } from "../testing/test-server.ts";
+import { LISTING, ROOM, type TestServer } from "../testing/test-server.ts";
+import { twoServers, type TwoServers } from "../testing/two-servers.ts";
 
-const START = 1_800_000_000_000;
-const HOUR_MS = 3_600_000;
-/** Of the simulated driver's guests, under the name of one whose leases move. */
-const asMachine = (driver: GuestDriver): GuestDriver => ({ ...driver, name: "qemu" });
-
-let clock: SimClock;
-let network: Network;
-let market: FakeMarket;
+let two: TwoServers;
+let clock: TwoServers["clock"];
+let network: TwoServers["network"];
+let market: TwoServers["market"];
 let first: TestServer;
 let second: TestServer;
 let lease: string;
-let customer: FakeCustomer;
-
-const lines = (): string =>
-  [first, second]
-    .flatMap((server) => server?.log ?? [])
-    .map((line) => JSON.stringify(line))
-    .join("\n");
-async function until(condition: () => boolean, withinMs = HOUR_MS): Promise<void> {
-  await clock.runUntil(clock.now() + withinMs, condition);
-  expect(condition(), `${condition}\n${lines()}`).toBe(true);
-}
-const handedIn = <K extends Kind>(kind: K): Payload<K>[] => market.received.flatMap((each) => (isOfKind(each, kind) ? [each.payload] : []));
-const ran = (of: TestServer): number => of.sim.ran.get(lease) ?? 0;
 
 beforeEach(async () => {
-  const random = new Random(1);
-  clock = new SimClock(START, random);
-  network = new Network(clock, random);
-  market = new FakeMarket(clock);
-  first = new TestServer(market, {}, asMachine);
-  await first.server.start();
-  await until(() => handedIn("offer").length === 1);
-  const job = fakeJob(["run", 100_000, 3, "hello"]);
-  lease = market.place({ jobHash: job.jobHash, driver: "qemu", terms: "by-interval", durationMsMax: 200_000 });
-  customer = new FakeCustomer(market, lease, job);
-  await until(() => first.stage(lease) !== undefined);
-  void customer.attach();
-  await until(() => first.stage(lease) === "running");
-  const signer = createSigner(new Uint8Array(32).fill(8));
-  market.owner.grants.push(market.grant(market.owner, signer.publicKey, "server"));
-  const channelKey = channelKeyPair(new Uint8Array(32).fill(10));
-  second = new TestServer(market, { signer, channelKey, connect: market.connectAs("second") }, asMachine);
-  await second.server.start();
-  await until(() => handedIn("offer").some(({ server }) => server === second.server.id));
-  await clock.runUntil(clock.now() + 15_000);
+  two = await twoServers();
+  ({ clock, network, market, first, second, lease } = two);
 });
 
-/** How the move went: null where the lease is there; else why not, in words. */
-function moved(between: (pipe: Pipe) => Pipe = (pipe) => pipe, to = second.server.id): { why?: string | null } {
-  const [near, far] = network.pair("second");
-  second.server.moves.answer(far);
-  const went: { why?: string | null } = {};
-  first.server.moves.give(lease, to, between(near)).then(
-    () => (went.why = null),
-    (error: Error) => (went.why = error.message),
-  );
-  return went;
-}
+const until = (condition: () => boolean): Promise<void> => two.until(condition);
+const moved = (...asked: Parameters<TwoServers["moved"]>) => two.moved(...asked);
+const ran = (of: TestServer): number => two.ran(of);
+const lines = (): string => two.lines();
+const handedIn = <K extends Kind>(kind: K): Payload<K>[] => market.received.flatMap((each) => (isOfKind(each, kind) ? [each.payload] : []));
 
 /** The connection is cut once so many messages have come or gone. */
 function cutAfter(pipe: Pipe, messages: number): Pipe {
@@ -107,7 +63,7 @@ describe("a lease that moves", () => {
   });
 
   it("stays, with why, where the other server takes no leases, is another, or has no room", async () => {
-    const other = moved((pipe) => pipe, `s_${"0".repeat(40)}`);
+    const other = moved((pipe) => pipe, [first, second], `s_${"0".repeat(40)}`);
     await until(() => other.why !== undefined);
     expect(other.why).toContain("whoever answers there is not s_");
     void second.server.change({ listing: { ...LISTING, resources: { ...LISTING.resources, vcpu: 0 } }, room: ROOM });

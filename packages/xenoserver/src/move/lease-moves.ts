@@ -3,14 +3,14 @@
  * the server that hands over, once its lease was found to be its own; before that, whoever connects.
  */
 import { stayingReason } from "@xenoservers/market";
-import { parseDocumentOf, type Envelope } from "@xenoservers/protocol";
+import { parseDocumentOf, payloadType, type Envelope, type Kind } from "@xenoservers/protocol";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { checkPurchaseOrder } from "@xenoservers/verify";
 import { movedInProblem, type Admission } from "../admission.ts";
 import type { Handed } from "../lease/handing-over.ts";
 import { documentsOf } from "../lease/hearing.ts";
 import { newRecord, type LeaseRecord } from "../lease/journal.ts";
-import { factWorld } from "../lease/lease-facts.ts";
+import { LeaseFacts, factWorld } from "../lease/lease-facts.ts";
 import { LeaseRunner } from "../lease/lease-runner.ts";
 import type { RunnerWorld } from "../lease/runner-world.ts";
 import { openTaker } from "./giving.ts";
@@ -34,18 +34,24 @@ function channelKeyOf({ crypto }: RunnerWorld, { record, po }: LeaseRunner): str
   return offer.ok ? offer.document.payload.channelKey : null;
 }
 
-/** As it begins here. Throws, in words, where the broker's log does not say so. */
+/** As it begins here, with all that was told of it: where it is by that, it stands still here. Throws, in words, where the broker's log does not say so. */
 function recordOf(world: RunnerWorld, lease: string, { receipt, work, pausedByCustomer }: Handed): LeaseRecord {
   const { grants, filed } = documentsOf(receipt);
-  const first = filed.find(({ envelope }) => parseDocumentOf(world.crypto, "purchase-order", envelope).ok);
+  const ofKind = (kind: Kind) => filed.find(({ envelope }) => envelope.payloadType === payloadType(kind));
+  const first = ofKind("purchase-order");
+  const po = parseDocumentOf(world.crypto, "purchase-order", first?.envelope);
+  // before anything else is looked at, which whoever connects may have made long: by the broker's pinned key, and of this owner
+  if (!po.ok || po.document.keyid !== world.pins().keys.purchaseOrders || po.document.payload.owner !== world.owner)
+    throw new Error("it is another owner's");
   const checked = checkPurchaseOrder(factWorld(world, grants), first?.envelope);
   if (!checked.ok) throw new Error(`its purchase order does not hold: ${checked.why}`);
   if (checked.po.id !== lease || !first) throw new Error("its documents are another lease's");
-  const acceptance = filed.find(({ envelope }) => parseDocumentOf(world.crypto, "acceptance", envelope).ok)?.envelope;
+  const acceptance = ofKind("acceptance")?.envelope;
   if (!acceptance) throw new Error("no server has accepted it");
   const incarnation = Math.floor(world.timers.now() / 1_000);
-  const record = newRecord({ lease, grants: [...grants], facts: [{ ...first }], acceptance, incarnation });
-  return { ...record, work, pausedByCustomer };
+  const record = { ...newRecord({ lease, grants: [...grants], facts: [{ ...first }], acceptance, incarnation }), work, pausedByCustomer };
+  new LeaseFacts(world, record).rebuild({ grants, filed });
+  return record;
 }
 
 export class LeaseMoves {
@@ -85,7 +91,6 @@ export class LeaseMoves {
     const { runners } = this.#host;
     if (runners.has(lease)) throw new Error("the lease is here already");
     const runner = new LeaseRunner(this.#world, recordOf(this.#world, lease, handed));
-    runner.facts.rebuild(documentsOf(handed.receipt));
     const why =
       channelKey === channelKeyOf(this.#world, runner)
         ? this.#problem(runner, handed)
