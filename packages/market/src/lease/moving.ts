@@ -51,6 +51,12 @@ function offerProblem(lease: Lease, placing: Placing, id: string, offer: OfferCo
   ]);
 }
 
+/** Why it does not go to a server with this offer, in words, before anybody has signed for it; null where it may. */
+export function unfitReason(lease: Lease, id: string, offer: OfferContent, at: number): string | null {
+  const { placing } = lease;
+  return stayingReason(lease) ?? (placing ? (offerProblem(lease, placing, id, offer, at)?.why ?? null) : null);
+}
+
 function takeoverProblem(
   lease: Lease,
   { signer, at, content }: Pick<FactOf<"takeover">, "signer" | "at" | "content">,

@@ -82,6 +82,23 @@ describe("a lease that moves", () => {
     expect([...first.server.moves.problems()]).toEqual([]);
   });
 
+  it("stays, and its guest runs on, where the other server's own offer does not meet its order", async () => {
+    const far = await twoServers({
+      order: { conditions: [{ key: "region", op: "=", value: "eu" }] },
+      second: { listing: { ...LISTING, labels: { region: "us" } } },
+    });
+    expect(await far.hasMoved()).toContain("does not meet the order (region=eu)");
+    const weak = await twoServers({
+      wrap: (driver) => ({ ...driver, sandbox: { strength: "weak", why: "" } }),
+    });
+    expect(await weak.hasMoved()).toContain("does not meet the order (not-allowed)");
+    for (const { first: giver, lease: stays } of [far, weak]) {
+      expect(giver.stage(stays)).toBe("running");
+      // nothing was carried for it
+      expect((await giver.record(stays))?.guest?.stands).toBeNull();
+    }
+  });
+
   it("is taken from nobody but by the key by which it is served", async () => {
     const record = (await first.record(lease))!;
     const receipt = (await market.receipt(lease))!;

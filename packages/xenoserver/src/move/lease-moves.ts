@@ -2,7 +2,7 @@
  * Leases that go from this server to another of its owner, and that come from there. Who controls the inputs: the owner (which server);
  * the server that hands over, once its lease was found to be its own; before that, whoever connects.
  */
-import { stayingReason } from "@xenoservers/market";
+import { unfitReason } from "@xenoservers/market";
 import { parseDocumentOf, payloadType, type Envelope, type Kind } from "@xenoservers/protocol";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { checkPurchaseOrder } from "@xenoservers/verify";
@@ -100,15 +100,19 @@ export class LeaseMoves {
     return this.#coming(runner);
   }
 
-  #problem({ facts, driver, po, order, resources }: LeaseRunner, { work }: Handed): string | null {
+  #problem({ facts, driver, po, order }: LeaseRunner, { work }: Handed): string | null {
     const { lease } = facts;
+    const { crypto, timers, marketNow } = this.#world;
+    const own = parseDocumentOf(crypto, "offer", this.#host.offer());
+    if (!own.ok) return "this server takes no leases any more";
     if (lease.owner !== this.#world.owner) return "it is another owner's";
     if (lease.state !== "open") return `it is ${lease.state}`;
     if (lease.server === this.#world.server) return "it is this server's already";
     const { moves } = driver;
     const staying =
-      stayingReason(lease) ?? (moves ? moves.problemWith(work, { po, order }) : `no guest of the driver ${driver.name} comes here`);
-    return staying ?? driver.problemWith(work, { po, order }) ?? movedInProblem(this.#host.admission(), resources);
+      unfitReason(lease, own.document.id, own.document.payload, marketNow() ?? timers.now()) ??
+      (moves ? moves.problemWith(work, { po, order }) : `no guest of the driver ${driver.name} comes here`);
+    return staying ?? driver.problemWith(work, { po, order }) ?? movedInProblem(this.#host.admission(), lease.resources);
   }
 
   #coming(runner: LeaseRunner): Coming {
