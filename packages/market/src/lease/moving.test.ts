@@ -153,6 +153,23 @@ describe("a move", () => {
     expect(refused(lease, handedOver(lease, over))?.code).toBe("conflict");
   });
 
+  it("takes no takeover of another lease inside a move", () => {
+    const { takeover } = factFor(lease, "move").content;
+    const content = { takeover: { ...takeover, payload: { ...takeover.payload, lease: "another" } } };
+    expect(refusalOf(lease, "move", { content })).toMatchObject({ code: "conflict", why: expect.stringContaining("another lease") });
+  });
+
+  it("counts the silence before it as any that is heard again", () => {
+    const at = lease.heardAt + 3 * lease.timings.claimIntervalMs;
+    expect(told(lease, "move", { at }).silentMs).toBe(lease.silentMs + 3 * lease.timings.claimIntervalMs);
+  });
+
+  it("does not go where images are not fetched, once its order asks for that", () => {
+    const fetching = { ...lease, fetches: true };
+    expect(refused(fetching, offered(fetching, { fetches: true }))).toBeNull();
+    expect(refused(fetching, offered(fetching, { fetches: false }))?.why).toContain("fetches no images");
+  });
+
   it("never stays where it is under the name of a move", () => {
     const here = { server: "server", serverOfKey: "server", ...handedOver(lease, { to: "server" }) };
     const offer = {
