@@ -1,4 +1,5 @@
 /** A lease that moves between two real servers of one owner: a broker and a network of this package's own, on a simulated clock. */
+import { Network, Random, SimClock } from "@xenoservers/testkit";
 import { isOfKind, type Kind, type Payload } from "@xenoservers/protocol";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
@@ -7,6 +8,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { openTaker } from "./giving.ts";
 import { LISTING, ROOM, type TestServer } from "../testing/test-server.ts";
 import { twoServers, type TwoServers } from "../testing/two-servers.ts";
+
+function simulated() {
+  const random = new Random(1);
+  const clock = new SimClock(1_800_000_000_000, random);
+  return { clock, network: new Network(clock, random) };
+}
 
 let two: TwoServers;
 let clock: TwoServers["clock"];
@@ -17,7 +24,7 @@ let second: TestServer;
 let lease: string;
 
 beforeEach(async () => {
-  two = await twoServers();
+  two = await twoServers(simulated());
   ({ clock, network, market, first, second, lease } = two);
 });
 
@@ -83,12 +90,12 @@ describe("a lease that moves", () => {
   });
 
   it("stays, and its guest runs on, where the other server's own offer does not meet its order", async () => {
-    const far = await twoServers({
+    const far = await twoServers(simulated(), {
       order: { conditions: [{ key: "region", op: "=", value: "eu" }] },
       second: { listing: { ...LISTING, labels: { region: "us" } } },
     });
     expect(await far.hasMoved()).toContain("does not meet the order (region=eu)");
-    const weak = await twoServers({
+    const weak = await twoServers(simulated(), {
       wrap: (driver) => ({ ...driver, sandbox: { strength: "weak", why: "" } }),
     });
     expect(await weak.hasMoved()).toContain("does not meet the order (not-allowed)");

@@ -34,7 +34,7 @@ function channelKeyOf({ crypto }: RunnerWorld, { record, po }: LeaseRunner): str
   return offer.ok ? offer.document.payload.channelKey : null;
 }
 
-/** As it begins here, with all that was told of it: where it is by that, it stands still here. Throws, in words, where the broker's log does not say so. */
+/** As it begins here, with all that was told of it: where it is by that, it stands still here. Throws, in words, where it cannot be. */
 function recordOf(world: RunnerWorld, lease: string, { receipt, work, pausedByCustomer }: Handed): LeaseRecord {
   const { grants, filed } = documentsOf(receipt);
   const ofKind = (kind: Kind) => filed.find(({ envelope }) => envelope.payloadType === payloadType(kind));

@@ -1,12 +1,19 @@
 /** A lease that is moved again: after it stayed, back to where it began, and with what was said of it meanwhile. */
+import { Network, Random, SimClock } from "@xenoservers/testkit";
 import { beforeEach, describe, expect, it } from "vitest";
 import { extensionNanos } from "@xenoservers/market";
 import { LISTING, ROOM } from "../testing/test-server.ts";
 import { twoServers, type TwoServers } from "../testing/two-servers.ts";
 
+function simulated() {
+  const random = new Random(1);
+  const clock = new SimClock(1_800_000_000_000, random);
+  return { clock, network: new Network(clock, random) };
+}
+
 let two: TwoServers;
 beforeEach(async () => {
-  two = await twoServers();
+  two = await twoServers(simulated());
 });
 
 describe("a lease that is moved again", () => {

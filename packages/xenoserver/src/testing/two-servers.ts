@@ -1,7 +1,6 @@
 /** Two servers of one owner on the fake market, the first of which runs a lease's guest: on a simulated clock and network. */
-import { Network, Random, SimClock } from "@xenoservers/testkit";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
-import type { Pipe } from "@xenoservers/protocol/link";
+import type { Pipe, Timers } from "@xenoservers/protocol/link";
 import { createSigner } from "@xenoservers/protocol/node";
 import type { GuestDriver } from "../drivers/driver.ts";
 import type { ServerOptions } from "../server.ts";
@@ -9,7 +8,6 @@ import { FakeCustomer, fakeJob } from "./fake-customer.ts";
 import { FakeMarket } from "./fake-market.ts";
 import { TestServer } from "./test-server.ts";
 
-const START = 1_800_000_000_000;
 const HOUR_MS = 3_600_000;
 /** Of the simulated driver's guests, under the name of one whose leases move. */
 const asMachine = (driver: GuestDriver): GuestDriver => ({ ...driver, name: "qemu" });
@@ -21,6 +19,12 @@ export interface Went {
 
 type Order = Omit<Parameters<FakeMarket["place"]>[0], "jobHash">;
 
+/** Of the test itself: a clock that goes when it is told to, and pipes that can be cut. */
+interface Simulated {
+  clock: Timers & { runUntil(until: number, condition?: () => boolean): Promise<void> };
+  network: { readonly pipes: Iterable<{ cut(): void }>; pair(name: string): readonly [Pipe, Pipe] };
+}
+
 interface Given {
   order?: Order;
   second?: Partial<ServerOptions>;
@@ -30,10 +34,10 @@ interface Given {
 export type TwoServers = Awaited<ReturnType<typeof twoServers>>;
 
 /** The guest runs for 100 s, prints "hello" and ends with 3. */
-export async function twoServers({ order = {}, second: options = {}, wrap = (driver) => driver }: Given = {}) {
-  const random = new Random(1);
-  const clock = new SimClock(START, random);
-  const network = new Network(clock, random);
+export async function twoServers(
+  { clock, network }: Simulated,
+  { order = {}, second: options = {}, wrap = (driver) => driver }: Given = {},
+) {
   const market = new FakeMarket(clock);
   const first = new TestServer(market, {}, asMachine);
   const signer = createSigner(new Uint8Array(32).fill(8));
