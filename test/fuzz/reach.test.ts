@@ -28,6 +28,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   "reads folders and words of whoever runs it": [
     ...["sdk/src/node/program-job.ts#parseJob", "sdk/src/node/machine-job.ts#parseVm", "sdk/src/tree.ts#readTree"],
     ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
+    ...["cli/src/input/parse.ts#parseMoveTarget", "xenoserver/src/move/move-port.ts#parseHostPort"],
     ...["cli/src/input/parse.ts#parseLease", "cli/src/input/parse.ts#parseParty", "cli/src/input/parse.ts#parseServer"],
     ...["cli/src/input/parse.ts#parseBatch", "cli/src/input/parse.ts#parseLabel"],
     ...["cli/src/input/parse.ts#parseLeases", "cli/src/input/map-array.ts#parseArray"],

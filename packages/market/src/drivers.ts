@@ -22,6 +22,8 @@ export interface DriverAbilities {
   exactLimits: boolean;
   /** They boot a system of their own from an image, and both can fail. */
   boots: boolean;
+  /** One that runs can go on at another server of its owner. */
+  moves: boolean;
 }
 
 interface DriverFacts {
@@ -53,6 +55,7 @@ const ROWS = {
       modules: true,
       exactLimits: true,
       boots: false,
+      moves: false,
     },
     consoleDevice: null,
     assurances: ["isolated", "replicated"],
@@ -72,6 +75,7 @@ const ROWS = {
       modules: false,
       exactLimits: false,
       boots: true,
+      moves: true,
     },
     consoleDevice: "ttyS0",
     assurances: ["isolated", "deterministic-vm"],
@@ -91,6 +95,7 @@ const ROWS = {
       modules: false,
       exactLimits: false,
       boots: true,
+      moves: false,
     },
     consoleDevice: "hvc0",
     assurances: ["isolated"],
@@ -110,6 +115,7 @@ const ROWS = {
       modules: false,
       exactLimits: false,
       boots: true,
+      moves: false,
     },
     consoleDevice: "hvc0",
     assurances: ["isolated"],

@@ -15,6 +15,7 @@ export * from "./lease/refusal.ts";
 export * from "./lease/deadlines.ts";
 export * from "./lease/binding.ts";
 export * from "./lease/changes.ts";
+export * from "./lease/moving.ts";
 export * from "./lease/use.ts";
 export * from "./lease/ending.ts";
 export * from "./lease/bill.ts";

@@ -15,7 +15,6 @@ import {
 import * as z from "zod/mini";
 import { madeWhenAsked } from "./made-when-asked.ts";
 import { zAccount, zEnvelope, zEpoch, zFuel, zId, zKey, zParty, zPins, zPrice, zResources, zServer, zTerms } from "./documents/parts.ts";
-import type { ErrorCode } from "./errors.ts";
 import { zHistory } from "./evidence.ts";
 import { zPromise } from "./leaf.ts";
 import { zMarketInfo } from "./link/messages.ts";
@@ -32,7 +31,6 @@ export interface Route {
   access: Access;
   /** What a party's key must be granted for it; null where the route asks for no key. */
   scope: Scope | null;
-  summary: string;
   params?: z.ZodMiniObject<Fields>;
   query?: z.ZodMiniObject<Fields>;
   body?: z.ZodMiniType;
@@ -41,7 +39,6 @@ export interface Route {
   raw?: "text" | "bytes";
   /** Whether the body is bytes instead of JSON. */
   rawBody?: boolean;
-  refusals: readonly ErrorCode[];
 }
 
 const zTimeMs = z.int();
@@ -237,24 +234,6 @@ const zKeyView = z.object({
 });
 const zAnswer = z.looseObject({ id: zId, at: zTimeMs, promise: z.optional(zPromise), salt: z.optional(z.string()) });
 
-const SIGNED = [
-  "bad_envelope",
-  "bad_payload",
-  "not_canonical",
-  "unknown_kind",
-  "bad_signature",
-  "wrong_origin",
-  "unknown_key",
-  "key_revoked",
-  "key_expired",
-  "key_not_allowed",
-  "not_yours",
-  "body_too_large",
-  "rate_limited",
-  "unavailable",
-] as const satisfies readonly ErrorCode[];
-const READ = ["bad_request", "bad_token", "key_not_allowed", "rate_limited", "unavailable"] as const satisfies readonly ErrorCode[];
-
 export const API = madeWhenAsked({
   market: () =>
     ({
@@ -262,9 +241,7 @@ export const API = madeWhenAsked({
       path: "/api/v1/market",
       access: "public",
       scope: null,
-      summary: "What this market is: origin, keys to pin, timings, fee",
       reply: zMarketInfo,
-      refusals: ["rate_limited"],
     }) as const satisfies Route,
   submit: () =>
     ({
@@ -272,31 +249,9 @@ export const API = madeWhenAsked({
       path: "/api/v1/documents",
       access: "public",
       scope: null,
-      summary: "Submit one signed document; its key says who speaks. The same document again gets the same answer",
       /** `waits`: an order for which there is no room now waits for some until it expires. */
       body: z.strictObject({ envelope: z.unknown(), waits: z.optional(z.boolean()) }),
       reply: zAnswer,
-      refusals: [
-        ...SIGNED,
-        "id_reused",
-        "answer_gone",
-        "not_kept",
-        "stale_sequence",
-        "clock_off",
-        "expired",
-        "not_found",
-        "wrong_state",
-        "too_late",
-        "insufficient_funds",
-        "limit_reached",
-        "insufficient_stake",
-        "no_match",
-        "busy",
-        "queue_full",
-        "capacity_taken",
-        "suspended",
-        "conflict",
-      ],
     }) as const satisfies Route,
   submitMany: () =>
     ({
@@ -304,10 +259,8 @@ export const API = madeWhenAsked({
       path: "/api/v1/documents/many",
       access: "public",
       scope: null,
-      summary: "Submit up to 100 signed documents; each is answered for itself, in order",
       body: z.strictObject({ envelopes: z.array(z.unknown()).check(z.minLength(1), z.maxLength(100)) }),
       reply: z.object({ answers: z.array(z.looseObject({})) }),
-      refusals: SIGNED,
     }) as const satisfies Route,
   challenge: () =>
     ({
@@ -315,9 +268,7 @@ export const API = madeWhenAsked({
       path: "/api/v1/auth/challenge",
       access: "public",
       scope: null,
-      summary: "A challenge to sign for a session token",
       reply: z.object({ challenge: zId }),
-      refusals: ["rate_limited"],
     }) as const satisfies Route,
   token: () =>
     ({
@@ -325,10 +276,8 @@ export const API = madeWhenAsked({
       path: "/api/v1/auth/token",
       access: "public",
       scope: null,
-      summary: "A short-lived token for reading, against a signed login document",
       body: z.strictObject({ login: z.unknown() }),
       reply: z.object({ token: z.string(), party: zParty, expiresAt: zTimeMs }),
-      refusals: [...SIGNED, "bad_token"],
     }) as const satisfies Route,
   whoami: () =>
     ({
@@ -336,7 +285,6 @@ export const API = madeWhenAsked({
       path: "/api/v1/whoami",
       access: "party",
       scope: "read",
-      summary: "The caller's party and keys",
       reply: z.object({
         party: zParty,
         name: z.string(),
@@ -345,7 +293,6 @@ export const API = madeWhenAsked({
         suspended: z.boolean(),
         keys: z.array(zKeyView),
       }),
-      refusals: READ,
     }) as const satisfies Route,
   servers: () =>
     ({
@@ -353,9 +300,7 @@ export const API = madeWhenAsked({
       path: "/api/v1/servers",
       access: "party",
       scope: "read",
-      summary: "How the caller's servers stand, and why they get no orders; with a server's key its own alone",
       reply: z.object({ servers: z.array(zServerStanding) }),
-      refusals: READ,
     }) as const satisfies Route,
   accounts: () =>
     ({
@@ -363,7 +308,6 @@ export const API = madeWhenAsked({
       path: "/api/v1/accounts",
       access: "party",
       scope: "read",
-      summary: "The caller's accounts: tree, limits, what is left of them, and the money by state",
       reply: z.object({
         balances: zBalances,
         accounts: z.array(
@@ -376,7 +320,6 @@ export const API = madeWhenAsked({
           }),
         ),
       }),
-      refusals: READ,
     }) as const satisfies Route,
   statement: () =>
     ({
@@ -384,13 +327,11 @@ export const API = madeWhenAsked({
       path: "/api/v1/statement",
       access: "party",
       scope: "read",
-      summary: "Movements of the caller's money, newest first, page by page; what a key does not see is left out of its page",
       query: z.object({ after: placeIn(/^\d{1,19}$/), limit: zLimit }),
       reply: z.object({
         entries: z.array(z.object({ id: z.string(), debit: z.string(), credit: z.string(), amountNanos: z.string(), at: zTimeMs })),
         next: zNext,
       }),
-      refusals: READ,
     }) as const satisfies Route,
   offers: () =>
     ({
@@ -398,7 +339,6 @@ export const API = madeWhenAsked({
       path: "/api/v1/offers",
       access: "public",
       scope: null,
-      summary: "Search live offers, page by page of the same search; with a token also those that serve only the caller",
       query: z.object({
         q: z._default(z.string().check(z.maxLength(QUERY_CHARACTERS_MAX)), ""),
         order: z._default(z.enum(["price", "cost-per-work"]), "price"),
@@ -426,7 +366,6 @@ export const API = madeWhenAsked({
         explanation: z.string(),
         next: zNext,
       }),
-      refusals: ["bad_request", "bad_condition", "rate_limited"],
     }) as const satisfies Route,
   leases: () =>
     ({
@@ -434,7 +373,6 @@ export const API = madeWhenAsked({
       path: "/api/v1/leases",
       access: "party",
       scope: "read",
-      summary: "Leases the caller is part of, newest first, page by page",
       query: z.object({ live: zFlag, after: placeIn(/^\d{1,16}\.[0-9a-f]{1,64}$/), limit: zLimit }),
       reply: z.object({
         leases: z.array(zLeaseView),
@@ -442,7 +380,6 @@ export const API = madeWhenAsked({
         away: z._default(z.array(z.pick(zLeaseView, { id: true, state: true, issuedAt: true })), []),
         next: zNext,
       }),
-      refusals: READ,
     }) as const satisfies Route,
   lease: () =>
     ({
@@ -450,10 +387,8 @@ export const API = madeWhenAsked({
       path: "/api/v1/leases/:id",
       access: "party",
       scope: "read",
-      summary: "One lease; a prefix of its id is enough",
       params: z.object({ id: z.string().check(z.regex(/^[0-9a-f]{4,64}$/)) }),
       reply: zLeaseView,
-      refusals: [...READ, "not_found", "conflict"],
     }) as const satisfies Route,
   receipt: () =>
     ({
@@ -461,10 +396,8 @@ export const API = madeWhenAsked({
       path: "/api/v1/leases/:id/receipt",
       access: "party",
       scope: "read",
-      summary: "Everything that proves a lease offline",
       params: z.object({ id: z.string().check(z.regex(/^[0-9a-f]{4,64}$/)) }),
       reply: zReceipt,
-      refusals: [...READ, "not_found", "conflict"],
     }) as const satisfies Route,
   sealPart: () =>
     ({
@@ -472,11 +405,9 @@ export const API = madeWhenAsked({
       path: "/api/v1/leases/:id/sealed/:part",
       access: "party",
       scope: "serve",
-      summary: "A part of a result's bytes, sealed for its customer, of a lease that waits for delivery; kept until its time is over",
       params: z.object({ id: zId, part: zPart }),
       rawBody: true,
       reply: z.object({ digest: zId }),
-      refusals: [...READ, "not_found", "wrong_state", "body_too_large", "limit_reached"],
     }) as const satisfies Route,
   sealResult: () =>
     ({
@@ -484,11 +415,9 @@ export const API = madeWhenAsked({
       path: "/api/v1/leases/:id/sealed",
       access: "party",
       scope: "serve",
-      summary: "So many parts are all of a sealed result: settles a lease that waits for delivery",
       params: z.object({ id: zId }),
       body: z.object({ parts: z.int().check(z.gte(1), z.lte(SEALED_PARTS_MAX)) }),
       reply: zAnswer,
-      refusals: [...READ, "not_found", "wrong_state", "conflict"],
     }) as const satisfies Route,
   sealed: () =>
     ({
@@ -496,11 +425,9 @@ export const API = madeWhenAsked({
       path: "/api/v1/leases/:id/sealed/:part",
       access: "party",
       scope: "read",
-      summary: "A part of the sealed bytes of a result that waited for its customer",
       params: z.object({ id: zId, part: zPart }),
       raw: "bytes",
       reply: z.string(),
-      refusals: [...READ, "not_found"],
     }) as const satisfies Route,
   order: () =>
     ({
@@ -508,7 +435,6 @@ export const API = madeWhenAsked({
       path: "/api/v1/orders/:id",
       access: "party",
       scope: "read",
-      summary: "Where an order stands",
       params: z.object({ id: zId }),
       reply: z.object({
         id: zId,
@@ -519,7 +445,6 @@ export const API = madeWhenAsked({
         /** It waited and came to nothing: the refusal. */
         refused: z._default(z.nullable(z.looseObject({ code: z.string() })), null),
       }),
-      refusals: [...READ, "not_found"],
     }) as const satisfies Route,
   events: () =>
     ({
@@ -527,14 +452,11 @@ export const API = madeWhenAsked({
       path: "/api/v1/events",
       access: "party",
       scope: "read",
-      summary:
-        "The caller's events after a cursor; by Accept: text/event-stream (Last-Event-ID works) they keep coming until `cut` says why",
       query: z.object({
         after: z.optional(zCursor),
         limit: zLimit,
       }),
       reply: z.object({ events: z.array(zStoredEvent) }),
-      refusals: [...READ, "cursor_expired"],
     }) as const satisfies Route,
   checkpoint: () =>
     ({
@@ -542,10 +464,8 @@ export const API = madeWhenAsked({
       path: "/log/checkpoint",
       access: "public",
       scope: null,
-      summary: "The log's latest signed checkpoint (C2SP tlog-checkpoint)",
       raw: "text",
       reply: z.string(),
-      refusals: ["rate_limited", "unavailable"],
     }) as const satisfies Route,
   tile: () =>
     ({
@@ -553,11 +473,9 @@ export const API = madeWhenAsked({
       path: "/log/tile/:level/*",
       access: "public",
       scope: null,
-      summary: "Hash tiles (level 0…) and entry bundles (`entries`) as in C2SP tlog-tiles",
       params: z.object({ level: z.string(), "*": z.string() }),
       raw: "bytes",
       reply: z.string(),
-      refusals: ["rate_limited", "not_found", "unavailable"],
     }) as const satisfies Route,
   inclusion: () =>
     ({
@@ -565,10 +483,8 @@ export const API = madeWhenAsked({
       path: "/api/v1/log/inclusion",
       access: "public",
       scope: null,
-      summary: "Proof that a leaf is in the tree of a size",
       query: z.object({ leaf: zId, size: z.coerce.number().check(z.int(), z.gte(1)) }),
       reply: z.object({ index: z.int(), size: z.int(), proof: z.array(zId) }),
-      refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
     }) as const satisfies Route,
   cosign: () =>
     ({
@@ -576,10 +492,8 @@ export const API = madeWhenAsked({
       path: "/api/v1/log/cosignature",
       access: "public",
       scope: null,
-      summary: "A checkpoint with the cosignature of one of the market's witnesses",
       body: z.strictObject({ note: z.string().check(z.maxLength(4_000)) }),
       reply: z.object({ size: z.int() }),
-      refusals: ["bad_request", "bad_signature", "key_not_allowed", "conflict", "rate_limited", "unavailable"],
     }) as const satisfies Route,
   consistency: () =>
     ({
@@ -587,7 +501,6 @@ export const API = madeWhenAsked({
       path: "/api/v1/log/consistency",
       access: "public",
       scope: null,
-      summary: "Proof that one tree is a prefix of another",
       query: z.object({
         from: z.coerce.number().check(z.int(), z.gte(0)),
         to: z.coerce.number().check(z.int(), z.gte(0)),
@@ -595,7 +508,6 @@ export const API = madeWhenAsked({
         epoch: z.optional(zEpoch),
       }),
       reply: z.object({ proof: z.array(zId) }),
-      refusals: ["bad_request", "not_found", "rate_limited", "unavailable"],
     }) as const satisfies Route,
   history: () =>
     ({
@@ -603,9 +515,7 @@ export const API = madeWhenAsked({
       path: "/api/v1/log/history",
       access: "public",
       scope: null,
-      summary: "What evidence stands on: the operator's sets of the broker's keys, the epochs of the log, and who was named a witness",
       reply: zHistory,
-      refusals: ["rate_limited", "unavailable"],
     }) as const satisfies Route,
   overview: () =>
     ({
@@ -613,7 +523,6 @@ export const API = madeWhenAsked({
       path: "/api/v1/operator/overview",
       access: "operator",
       scope: null,
-      summary: "The operator's view: books, log, servers",
       reply: z.object({
         servers: z.int(),
         online: z.int(),
@@ -623,7 +532,6 @@ export const API = madeWhenAsked({
         logSize: z.int(),
         logPending: z.int(),
       }),
-      refusals: [...READ, "operator_only"],
     }) as const satisfies Route,
 });
 

@@ -27,5 +27,6 @@ export * from "./evidence.ts";
 export * from "./leaf.ts";
 export * from "./addresses.ts";
 export * from "./api.ts";
+export { API_WORDS } from "./api-words.ts";
 export { openApi } from "./openapi.ts";
 export * from "./enrol-token.ts";

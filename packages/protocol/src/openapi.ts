@@ -1,6 +1,7 @@
 /** The API table as OpenAPI 3.1, for programs in other languages. */
 import * as z from "zod/mini";
-import { API, type Route } from "./api.ts";
+import { API, type Route, type RouteName } from "./api.ts";
+import { API_WORDS } from "./api-words.ts";
 import { ERROR_CODES } from "./errors.ts";
 
 const schemaOf = (type: z.ZodMiniType): unknown => z.toJSONSchema(type, { io: "input", unrepresentable: "any" });
@@ -26,13 +27,13 @@ function bodyOf(route: Route): object {
 }
 
 /** By HTTP status: what it is done with, and which codes it is refused with. */
-function responsesOf(route: Route): Record<string, unknown> {
+function responsesOf(name: RouteName, route: Route): Record<string, unknown> {
   const content = route.raw
     ? { [route.raw === "text" ? "text/plain" : "application/octet-stream"]: {} }
     : { "application/json": { schema: schemaOf(route.reply) } };
   const responses: Record<string, unknown> = { "200": { description: "done", content } };
   const refusal = { "application/json": { schema: { $ref: "#/components/schemas/Refusal" } } };
-  for (const [status, codes] of Map.groupBy(route.refusals, (code) => ERROR_CODES[code].status))
+  for (const [status, codes] of Map.groupBy(API_WORDS[name].refusals, (code) => ERROR_CODES[code].status))
     responses[status] = { description: `refused: ${codes.join(", ")}`, content: refusal };
   return { ...responses, default: { description: "refused", content: refusal } };
 }
@@ -54,14 +55,14 @@ const REFUSAL = {
 
 export function openApi(version: string): unknown {
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const [name, route] of Object.entries<Route>(API))
+  for (const [name, route] of Object.entries<Route>(API) as [RouteName, Route][])
     (paths[pathOf(route.path)] ??= {})[route.method.toLowerCase()] = {
       operationId: name,
-      summary: route.summary,
+      summary: API_WORDS[name].summary,
       parameters: parametersOf(route),
       ...bodyOf(route),
       security: route.access === "public" ? [] : [{ session: [] }],
-      responses: responsesOf(route),
+      responses: responsesOf(name, route),
     };
   return {
     openapi: "3.1.0",

@@ -34,6 +34,7 @@ import {
   type SignedDocument,
 } from "@xenoservers/protocol";
 import { pinsOf, systemTimers, zMarketInfo, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
+import { connectPipe } from "@xenoservers/protocol/websocket";
 import { systemCrypto } from "@xenoservers/protocol/system";
 import * as z from "zod/mini";
 import { answeredDocument } from "./answered.ts";
@@ -126,9 +127,9 @@ export class MarketClient {
     return signDocument(this.crypto, this.identity.signer, kind, { origin: this.pins.origin, seen, ...own } as Payload<K>);
   }
 
-  /** A way to the broker for links. What makes it is loaded by whoever has one: most questions need none. */
+  /** A way to the broker for links. */
   connect(): Promise<Pipe> {
-    return this.#addresses.first(async (url) => (await import("@xenoservers/protocol/websocket")).connectPipe(url));
+    return this.#addresses.first(connectPipe);
   }
 
   sleep(ms: number): Promise<void> {

@@ -51,6 +51,8 @@ export interface Wanted {
   replicas?: number;
   /** How long the order may wait for room; absent: where there is none now, it is refused. */
   waitMs?: number;
+  /** It ends at the server where it began; absent: its owner may move a machine to another server of its own. */
+  stays?: true;
   /** The most of what is paid that may go to the broker; absent: what the market has announced. */
   feeBasisPointsMax?: number;
 }
@@ -195,6 +197,7 @@ export function signOrder(client: MarketClient, market: MarketInfo, wanted: Want
     timings: market.timings,
     channelKey: toHex(client.identity.channelKey.publicKey),
     auditSalt: toHex(client.crypto.randomBytes(SALT_BYTES)),
+    ...(wanted.stays ? { stays: true as const } : {}),
   };
   try {
     return client.sign("order", payload);

@@ -3,13 +3,20 @@
  * that its owner signed and the announced fee. Nothing of a job is sent on any other. Who controls the inputs: the broker, every byte.
  */
 import { KeyBook, parseDocumentOf, type Receipt, type SignedDocument } from "@xenoservers/protocol";
-import { checkPurchaseOrder, type CheckedPurchaseOrder, type FactWorld } from "@xenoservers/verify";
+import { checkPurchaseOrder, servingOf, type CheckedPurchaseOrder, type FactWorld, type Serving } from "@xenoservers/verify";
 import type { MarketClient } from "./client.ts";
 import { ORDER_VALID_MS } from "./order.ts";
 import { MarketError } from "./errors.ts";
 
-/** A purchase order that was checked, and what is known of its signers. */
-export type BoundOrder = Extract<CheckedPurchaseOrder, { ok: true }> & { world: FactWorld };
+type Checked = Extract<CheckedPurchaseOrder, { ok: true }>;
+
+/** A purchase order that was checked, what is known of its signers, and which server has the lease now. */
+export type BoundOrder = Checked & { world: FactWorld; serving: Serving };
+
+/** Where every lease begins. */
+const asBound = ({ po, offer }: Checked): Serving => ({
+  ...{ server: po.payload.server, serverKey: po.payload.serverKey, channelKey: offer.payload.channelKey },
+});
 
 /** What the broker wanted a job to run under. `purchaseOrder` and `grants` are kept: they show it to others. */
 export class BrokenPurchaseOrder extends MarketError {
@@ -62,7 +69,7 @@ export function checkBound(
   const checked = checkPurchaseOrder(world, purchaseOrder);
   if (!checked.ok) throw broken(checked.why);
   if (checked.order.id !== order.id) throw broken("it embeds another order than the one that was signed here");
-  const bound = { ...checked, world };
+  const bound = { ...checked, world, serving: asBound(checked) };
   assertDate(bound, signedAt, grants);
   return bound;
 }
@@ -76,12 +83,8 @@ export async function fetchBound(client: MarketClient, lease: string, orderId?: 
 }
 
 /** The same in a receipt that was fetched. */
-export function boundIn(
-  client: MarketClient,
-  { documents, leaves }: Pick<Receipt, "documents" | "leaves">,
-  lease: string,
-  orderId?: string,
-): BoundOrder {
+export function boundIn(client: MarketClient, receipt: Receipt, lease: string, orderId?: string): BoundOrder {
+  const { documents, leaves } = receipt;
   const world = worldOf(client, leaves);
   const purchaseOrder = documents.find(({ kind }) => kind === "purchase-order")?.envelope;
   const grants = leaves.map(({ envelope }) => envelope);
@@ -90,5 +93,7 @@ export function boundIn(
   if (checked.po.id !== lease) throw new BrokenPurchaseOrder("it is that of another lease", purchaseOrder, grants);
   if (orderId !== undefined && checked.order.id !== orderId)
     throw new BrokenPurchaseOrder("it embeds another order", purchaseOrder, grants);
-  return { ...checked, world };
+  const moved = documents.some(({ kind }) => kind === "move") ? servingOf(client.crypto, client.pins, receipt) : null;
+  if (moved?.ok === false) throw new BrokenPurchaseOrder(`it was moved against its documents: ${moved.why}`, purchaseOrder, grants);
+  return { ...checked, world, serving: moved?.serving ?? asBound(checked) };
 }

@@ -20,11 +20,11 @@ type Checked<K extends "result" | "trace"> = { ok: true; document: Verified<K> }
 
 const wrong = (why: string): { ok: false; why: string } => ({ ok: false, why });
 
-function checkTrace({ po, order, world }: BoundOrder, untrusted: unknown): Checked<"trace"> {
+function checkTrace({ po, order, world, serving }: BoundOrder, untrusted: unknown): Checked<"trace"> {
   const read = verifyDocumentOf("trace", untrusted, { ...world, at: po.payload.issuedAt });
   if (!read.ok) return wrong(`it is not rightly signed (${read.code})`);
   const { keyid, payload } = read.document;
-  if (keyid !== po.payload.serverKey || payload.lease !== po.id) return wrong("it is not signed by the server for this lease");
+  if (keyid !== serving.serverKey || payload.lease !== po.id) return wrong("it is not signed by the server for this lease");
   return payload.jobHash === order.payload.jobHash ? { ok: true, document: read.document } : wrong("it is of another job than was ordered");
 }
 

@@ -16,7 +16,7 @@ interface MachineWanted extends Pick<Wanted, "resources" | "conditions"> {
 
 /** `machine`: null for a module or script. Throws InputError. */
 export function wantedOf(input: WorkOptions, machine: MachineWanted | null): Wanted {
-  const { pay, assurance, replicas, audit, on, where, maxPrice, maxTime, maxFuel, maxFee, budget, batch, label } = input;
+  const { pay, assurance, replicas, audit, on, where, maxPrice, maxTime, maxFuel, maxFee, budget, batch, label, stay } = input;
   const ordered = machine?.ordered ?? {};
   const terms = pay ?? usualTerms(driverOf(ordered), assurance);
   const isTimed = machine !== null || meteringOf(terms) === "time";
@@ -36,6 +36,6 @@ export function wantedOf(input: WorkOptions, machine: MachineWanted | null): Wan
     fuelMax: maxFuel ?? (isTimed ? FUEL_BY_TIME : usualFuel(maxTime)),
     budgetNanos: budget,
     label: label ?? "",
-    ...given({ batch, feeBasisPointsMax: maxFee, replicas: replicas > 1 ? replicas : null }),
+    ...given({ batch, feeBasisPointsMax: maxFee, replicas: replicas > 1 ? replicas : null, stays: stay ? (true as const) : null }),
   };
 }

@@ -47,6 +47,8 @@ export interface WorkOptions {
   assurance: Assurance;
   pay: PaymentTerms | null;
   on: "mine" | "market";
+  /** A machine ends at the server where it began. */
+  stay: boolean;
   where: Condition[];
   cpu: string;
   mem: string | null;

@@ -16,3 +16,4 @@ export { isEvidence, verifyEvidence } from "./evidence/evidence.ts";
 export { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "./evidence/packing.ts";
 export { NOTHING_FOLLOWED, followLog, type Followed, type LogSource, type Loss, type Seen } from "./evidence/following.ts";
 export type { Trust } from "./evidence/trust.ts";
+export { servingOf, type Serving } from "./receipt/serving.ts";

@@ -40,7 +40,7 @@ interface Bound {
 }
 
 /** What the placed leases leave free. */
-function freeOf({ listing, placed }: Admission): Resources {
+function freeOf({ listing, placed }: Pick<Admission, "listing" | "placed">): Resources {
   const free = { ...listing.resources };
   for (const { resources } of placed) for (const key of RESOURCE_KEYS) free[key] -= resources[key];
   return free;
@@ -72,6 +72,12 @@ export function admissionProblem(admission: Admission, { po, order }: Bound): st
     return "its customer is not served here";
   if (order.egress !== "none" && !driver.capabilities.network) return `a guest of the driver ${order.driver} has no network`;
   return fitsWithin(po.resources, freeOf(admission)) ? null : "the capacity is taken";
+}
+
+/** Why a lease of another server of this owner has no place here, in words; null where it has. What it was bound for stands in its fold. */
+export function movedInProblem(admission: Pick<Admission, "isListed" | "listing" | "placed">, resources: Resources): string | null {
+  if (!admission.isListed) return "the server is not listed now";
+  return fitsWithin(resources, freeOf(admission)) ? null : "the capacity is taken";
 }
 
 /**

@@ -2,8 +2,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { Random, SimClock, collected } from "@xenoservers/testkit";
 import { NOT_AUDITED, FUEL_PER_HOST_SECOND_MAX, TERMS, type EndReason } from "@xenoservers/market";
-import { isOfKind, parseDocumentOf, type Kind, type Payload } from "@xenoservers/protocol";
-import { nodeCrypto } from "@xenoservers/protocol/node";
+import { isOfKind, parseDocumentOf, serverIdOf, type Kind, type Payload } from "@xenoservers/protocol";
+import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { openSealed, sealResult, type ResultShape } from "@xenoservers/protocol/sealed";
 import { CHEATS, cheatingDriver } from "./cheats.ts";
 import { FakeCustomer, fakeJob, type FakeJob, type Manner } from "./testing/fake-customer.ts";
@@ -110,6 +110,29 @@ describe("an honest lease", () => {
     });
     await until(() => test.stage(lease) === "over");
     expect(market.lease(lease).end).toMatchObject({ reason: "time-limit", billableMs: 40_000 });
+  });
+
+  it("is over here, with its guest, once it is at another server of its owner", async () => {
+    test = new TestServer(market, {}, (driver) => ({ ...driver, name: "qemu" }));
+    await test.server.start();
+    await until(() => handedIn("offer").some(({ drivers }) => drivers.includes("qemu")));
+    const lease = place(fakeJob(["run", 900_000, 0, "x"]), { driver: "qemu", terms: "by-interval" });
+    await until(() => test.stage(lease) === "waiting");
+    const other = createSigner(new Uint8Array(32).fill(8));
+    market.owner.grants.push(market.grant(market.owner, other.publicKey, "server"));
+    const [server, to] = [test.server.id, serverIdOf(nodeCrypto, other.publicKey)];
+    const [first] = handedIn("offer").slice(-1);
+    const { acceptance, openingId } = market.lease(lease);
+    const previous = acceptance ?? "";
+    const handover = market.sign(market.serverSigner, "handover", { lease, previous, server, to, lastClaim: openingId ?? "" });
+    const offer = market.sign(other, "offer", { ...first!, server: to });
+    const takeover = market.sign(other, "takeover", { lease, server: to, handover: handover.envelope, offer: offer.envelope });
+    market.file(takeover);
+    market.issue("move", { lease, takeover: takeover.envelope, previous, at: clock.now() });
+    await until(() => test.stage(lease) === "over");
+    expect(test.said("lease over").map(({ why }) => why)).toEqual(["moved to another server of its owner"]);
+    expect(handedIn("result")).toEqual([]);
+    expect(market.lease(lease)).toMatchObject({ state: "open", server: to });
   });
 
   it("is stopped by its customer", async () => {

@@ -3,17 +3,8 @@
  * inputs: the broker (documents, events). Nothing is obeyed for its kind: each lease folds what it is told, and a purchase order must bind
  * an offer that this server signed.
  */
-import { RESOURCE_KEYS, clockIsRight, clockWords, type Resources } from "@xenoservers/market";
-import {
-  parseDocument,
-  serverIdOf,
-  signDocument,
-  toHex,
-  visible,
-  type Envelope,
-  type LogState,
-  type MarketPins,
-} from "@xenoservers/protocol";
+import { clockIsRight, clockWords } from "@xenoservers/market";
+import { parseDocument, serverIdOf, signDocument, toHex, visible, type Envelope, type LogState } from "@xenoservers/protocol";
 import {
   LinkClient,
   MemoryShare,
@@ -26,13 +17,16 @@ import {
 } from "@xenoservers/protocol/link";
 import { sealResult } from "@xenoservers/protocol/sealed";
 import { checkPurchaseOrder } from "@xenoservers/verify";
-import { admissionProblem, askedTooMuch } from "./admission.ts";
+import { admissionProblem, askedTooMuch, type Admission } from "./admission.ts";
 import type { GuestDriver } from "./drivers/driver.ts";
 import { driversByName } from "./drivers/registry.ts";
 import { newRecord, type Filed } from "./lease/journal.ts";
 import { factWorld } from "./lease/lease-facts.ts";
 import { roomProblem, type RoomProblem, type RoomRules } from "./lease/kept-room.ts";
 import { LeaseRunner } from "./lease/lease-runner.ts";
+import { LeaseMoves } from "./move/lease-moves.ts";
+import { samePins } from "./same-pins.ts";
+import { placedBy, usedBy } from "./used-room.ts";
 import type { RunnerWorld, ServersOwn } from "./lease/runner-world.ts";
 import { offerOf, termsOf, type Listing, type MarketTerms } from "./listing.ts";
 import { OwnOffers } from "./own-offers.ts";
@@ -65,13 +59,6 @@ const IDLE_CHECK_MS = 100;
 /** What waits in the channels of all leases, in either direction: customers who do not read, or send messages that are not whole yet. */
 const CHANNEL_MEMORY_BYTES = 256 * 1024 * 1024;
 
-const samePins = (one: MarketPins, other: MarketPins): boolean =>
-  one.origin === other.origin &&
-  one.operatorKey === other.operatorKey &&
-  one.keys.purchaseOrders === other.keys.purchaseOrders &&
-  one.keys.receipts === other.keys.receipts &&
-  one.keys.checkpoints === other.keys.checkpoints;
-
 export class XenoServer {
   readonly id: string;
   readonly #options: ServerOptions;
@@ -79,6 +66,10 @@ export class XenoServer {
   readonly #link: LinkClient;
   readonly #runners = new Map<string, LeaseRunner>();
   readonly #offers = new OwnOffers();
+  /** To and from other servers of its owner. */
+  readonly moves: LeaseMoves;
+  /** The offer that stands; null where there is none. */
+  #offer: Envelope | null = null;
   /** What the owner gives now. */
   #given: Pick<ServerOptions, "listing" | "room">;
   /** The offer that waits for its answer, and whether another has to follow it. */
@@ -132,6 +123,7 @@ export class XenoServer {
         options.onState?.();
       },
     };
+    this.moves = new LeaseMoves(this.#world, { runners: this.#runners, offer: () => this.#offer, admission: () => this.#admission });
   }
 
   #login(challenge: string, market: MarketInfo): Envelope {
@@ -164,16 +156,8 @@ export class XenoServer {
         usedMs: runner.usedMs,
         resources: runner.resources,
       })),
-      capacity: { offered: this.#options.listing.resources, used: this.#usedResources },
+      capacity: { offered: this.#options.listing.resources, used: usedBy(this.#runners.values()) },
     };
-  }
-
-  /** What leases hold now. */
-  get #usedResources(): Resources {
-    const used: Resources = { vcpu: 0, memoryMib: 0, diskMib: 0 };
-    for (const { holdsCapacity, resources } of this.#runners.values())
-      if (holdsCapacity) for (const key of RESOURCE_KEYS) used[key] += resources[key];
-    return used;
   }
 
   #run(runner: LeaseRunner): void {
@@ -251,6 +235,7 @@ export class XenoServer {
     const sequence = await journal.nextOfferSequence(this.#sequenceKnown);
     const own = { origin: this.#options.pins().origin, seen: this.#seen, owner, server: this.id, sequence };
     if (this.#draining || !this.#options.listed()) {
+      this.#offer = null;
       await this.#link.submit(signDocument(crypto, signer, "offer-withdrawal", own).envelope);
       return;
     }
@@ -263,6 +248,7 @@ export class XenoServer {
     const answer = await this.#link.submit(offer.envelope);
     if (answer.ok) {
       this.#offers.taken(sequence);
+      this.#offer = offer.envelope;
       return log("listed", { sequence });
     }
     // a server whose journal is from a backup counts on from what the broker has seen
@@ -300,13 +286,10 @@ export class XenoServer {
     if (this.#runners.has(po.id)) return;
     const full = await this.#roomProblem(po.payload.customer);
     if (this.#runners.has(po.id)) return; // told again meanwhile
-    const placed = [...this.#runners.values()].filter(({ holdsCapacity }) => holdsCapacity);
     const admission = {
-      ...{ server: this.id, serverKey: signer.publicKey, owner, now: timers.now(), clock: this.#clock, listing: this.#given.listing },
+      ...{ server: this.id, serverKey: signer.publicKey, owner, now: timers.now(), clock: this.#clock, drivers: this.#world.drivers },
       ...{ isBinding: this.#offers.binds(offer.payload, timers.now()), isOwnOffer: this.#offers.isOwn(offer.payload.sequence) },
-      isListed: !this.#draining && this.#options.listed(),
-      drivers: this.#world.drivers,
-      placed: placed.map(({ resources, driver }) => ({ resources, driver: driver.name })),
+      ...this.#admission,
     };
     const bound = { po: po.payload, order: order.payload };
     const why = admissionProblem(admission, bound) ?? (full?.isCustomers === false ? full.why : null);
@@ -324,6 +307,12 @@ export class XenoServer {
     this.#runners.set(po.id, runner);
     await journal.save(runner.record);
     this.#run(runner);
+  }
+
+  /** What this server gives now, and what is taken of it. */
+  get #admission(): Pick<Admission, "isListed" | "listing" | "placed"> {
+    const isListed = !this.#draining && this.#options.listed();
+    return { listing: this.#given.listing, isListed, placed: placedBy(this.#runners.values()) };
   }
 
   async #roomProblem(customer: string): Promise<RoomProblem | null> {

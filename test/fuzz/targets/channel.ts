@@ -243,7 +243,7 @@ const packets: Target = {
   },
   async play(input) {
     const pipe = new Hand();
-    const channel = new SecureChannel(pipe, KEYS);
+    const channel = new SecureChannel(pipe, KEYS, parseChannelHeader);
     const heard: ChannelHeader[] = [];
     channel.onMessage((message) => void heard.push(message));
     const cipher = new Cipher(KEYS.tx);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parsePercent, parseSizeMib } from "@xenoservers/sdk";
-import { parseBatch, parseHostPort, parseLabel, parsePort, parseScopes, parseTime, parseWitness } from "./parse.ts";
+import { parseBatch, parseHostPort, parseLabel, parseMoveTarget, parsePort, parseScopes, parseTime, parseWitness } from "./parse.ts";
+
+const SERVER = `s_${"1".repeat(40)}`;
 
 describe("what people type", () => {
   it.each<[string, unknown, unknown]>([
@@ -12,6 +14,7 @@ describe("what people type", () => {
     ["fuel", parseGigaFuel("3", "x"), 3_000_000_000n],
     ["a host and port", parseHostPort("10.0.0.5:7401", "x"), { host: "10.0.0.5", port: 7_401 }],
     ["a host with colons and a port", parseHostPort("[::1]:0", "x"), { host: "::1", port: 0 }],
+    ["a server and where it is", parseMoveTarget(`${SERVER}@[fd00::5]:44`, "x"), { server: SERVER, host: "fd00::5", port: 44 }],
     ["a port, or any", [parsePort("7400", "x"), parsePort("0", "x")], [7_400, 0]],
     ["a part of what is paid", ["2.5%", "2.5", "0", "50 %", "0.05%"].map((each) => parsePercent(each, "x")), [250, 250, 0, 5_000, 5]],
     ["a day", parseTime("2026-12-01", "x"), Date.UTC(2026, 11, 1)],
@@ -27,6 +30,8 @@ describe("what people type", () => {
     ["no size", () => parseSizeMib("0M", "--mem"), /--mem '0M' is not a size/],
     ["a count over the most", () => parseCount("8", "--replicas", 7), /from 1 to 7/],
     ["a host without a port", () => parseHostPort("10.0.0.5", "--inner"), /--inner is HOST:PORT/],
+    ["a server without a place", () => parseMoveTarget(SERVER, "--to"), /--to is ID@HOST:PORT: the other server's id/],
+    ["a place of no server", () => parseMoveTarget("s_1@a:1", "--to"), /'s_1' is no server/],
     ["a host with colons and no brackets", () => parseHostPort("::1:7401", "--inner"), /--inner is HOST:PORT/],
     ["a port out of range", () => parsePort("65536", "--port"), /--port '65536'/],
     ["more than half of what is paid", () => parsePercent("51%", "--max-fee"), /at most 50%/],

@@ -43,6 +43,13 @@ export function parseServer(text: string): string {
   throw new UserError(`'${visible(text)}' is no server: write its whole id, s_ and 40 digits (xeno server status shows it)`);
 }
 
+/** ID@HOST:PORT of a server that leases go to. */
+export function parseMoveTarget(text: string, option: string): { server: string; host: string; port: number } {
+  const at = text.indexOf("@");
+  if (at < 0) throw new UserError(`${option} is ID@HOST:PORT: the other server's id (xeno server status) and its [move] listen`);
+  return { server: parseServer(text.slice(0, at)), ...parseHostPort(text.slice(at + 1), option) };
+}
+
 /** How long something is kept. */
 export const durationFrom =
   (leastMs: number, least: string) =>

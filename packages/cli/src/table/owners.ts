@@ -27,7 +27,7 @@ export const OWNERS: readonly Verb[] = [
       "drain",
       "take no new leases, until --undo",
       async () => (await ownerTakes()).serverDrainInput,
-      async (given) => (await import("../verbs/server.ts")).serverCommand(given, given.undo ? "undrain" : "drain"),
+      async (given) => (await import("../verbs/server-drain.ts")).serverDrain(given),
     ),
     verb(
       "stop",

@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { DRIVERS, isDriver } from "@xenoservers/market";
 import { pino } from "pino";
+import * as z from "zod/mini";
 import type { ServeInput } from "../input/verbs/owner.ts";
 import { configFileOf } from "../local/config-file.ts";
 import { assertFolderFor } from "../local/folder-for.ts";
@@ -49,10 +50,8 @@ async function runDaemon({ startDaemon, hoursShown }: Program, { folder, configF
     // one that starts reads it anyway
     if (daemon) void reread(daemon).catch((error: unknown) => logger.error({ error: wordsOf(error) }, "xenoserver.toml was not reread"));
   });
-  const lock = await ownFolder(folder, "a xenoserver", async ({ command }) =>
-    daemon
-      ? { ...(await answerTo(daemon, String(command), told.resolve)), hours: hoursShown(daemon.config, new Date()) }
-      : { state: "starting" },
+  const lock = await ownFolder(folder, "a xenoserver", async (request) =>
+    daemon ? { ...(await answerTo(daemon, request, told.resolve)), hours: hoursShown(daemon.config, new Date()) } : { state: "starting" },
   );
   daemon = await startDaemon({
     folder,
@@ -89,9 +88,15 @@ async function reread(daemon: Daemon): Promise<string[]> {
   return lines;
 }
 
+/** Where leases go. */
+const zTarget = z.object({ server: z.string(), host: z.string(), port: z.number() });
+
 /** What `xeno server` asks of the running daemon. */
-async function answerTo(daemon: Daemon, command: string, stop: (how: string) => void): Promise<Record<string, unknown>> {
+async function answerTo(daemon: Daemon, request: Record<string, unknown>, stop: (how: string) => void): Promise<Record<string, unknown>> {
   const { server, test } = daemon;
+  const command = String(request["command"]);
+  const { data: target } = zTarget.safeParse(request["to"]);
+  if (command === "drain" && target) return { ...(await daemon.drainTo(target)), ...server.state };
   if (command === "reread") return { ...server.state, reread: await reread(daemon) };
   if (command === "drain" || command === "undrain") await daemon.setDrained(command === "drain");
   else if (command === "stop-now") await server.stopNow();

@@ -2,7 +2,7 @@
 import { rename } from "node:fs/promises";
 import path from "node:path";
 import { clockWords } from "@xenoservers/market";
-import { zServerStanding } from "@xenoservers/protocol";
+import { visible, zServerStanding } from "@xenoservers/protocol";
 import * as z from "zod/mini";
 import { mib, shortId } from "@xenoservers/sdk";
 import type { ServerInput } from "../input/verbs/owner.ts";
@@ -23,6 +23,8 @@ const zState = z.looseObject({
   connected: z.boolean(),
   draining: z.boolean(),
   reread: z.optional(z.array(z.string())),
+  moved: z.optional(z.array(z.string())),
+  stay: z.optional(z.array(z.looseObject({ lease: z.string(), why: z.string() }))),
   hours: z.optional(z.nullable(z.string())),
   standing: z.optional(zServerStanding),
   clock: z.nullable(z.looseObject({ offsetMs: z.number(), allowedMs: z.number(), isRight: z.boolean() })),
@@ -36,9 +38,14 @@ const zState = z.looseObject({
   ),
 });
 
-export async function serverCommand({ data, json }: ServerInput, command: ServerCommand): Promise<void> {
+/** `more`: what else the daemon is told. */
+export async function serverCommand(
+  { data, json }: ServerInput,
+  command: ServerCommand,
+  more: Record<string, unknown> = {},
+): Promise<void> {
   const folder = serverFolder(data);
-  const answer = await ask(folder, { command }, command === "status" ? STATUS_WITHIN_MS : DRAINED_WITHIN_MS);
+  const answer = await ask(folder, { command, ...more }, command === "status" ? STATUS_WITHIN_MS : DRAINED_WITHIN_MS);
   if (!answer) throw new UserError(`no xenoserver runs on ${folder}; start it with \`xeno serve\``);
   if (answer["error"] !== undefined) throw new UserError(String(answer["error"]));
   if (command === "retire") await retire(folder);
@@ -49,6 +56,8 @@ export async function serverCommand({ data, json }: ServerInput, command: Server
   const standing = draining ? ", drained: it takes no new leases until `xeno server drain --undo`" : "";
   print(`${server}  ${connected ? "connected" : "not connected"}${standing}`);
   if (state.data.reread) print(...state.data.reread);
+  for (const lease of state.data.moved ?? []) print(`moved: ${shortId(lease)}`);
+  for (const { lease, why } of state.data.stay ?? []) print(`stays: ${shortId(lease)}: ${visible(why)}`);
   if (state.data.hours) print(`listed only ${state.data.hours}`);
   if (clock) print(clockLine(clock));
   if (state.data.standing) print(...standingLines(state.data.standing));

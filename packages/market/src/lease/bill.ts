@@ -8,6 +8,7 @@ import { minNanos } from "../money.ts";
 import { costNanos, egressBytesMax, egressCostNanos, priceVectorOf, type PriceVector, type Resources } from "../resources.ts";
 import type { Lease } from "./lease.ts";
 import { TERMS, type Blame, type EndReason, type PaymentTerms } from "./terms.ts";
+import { mostUsedMs } from "./use.ts";
 
 export interface BillInput {
   reason: EndReason;
@@ -27,7 +28,7 @@ export interface BillInput {
   /** Bytes over the guest's network, by the result manifest or the last receipted claim. */
   claimedEgressBytes: bigint;
   egressMibMax: number;
-  /** Broker time from the opening to the receipted end; 0 when never opened. */
+  /** What there was time for between the opening and the receipted end, by the broker's clock; 0 when never opened. */
   openMs: number;
   /** The least that a reserved and unused slot costs, frozen in the purchase order. */
   cancellationNanos: bigint;
@@ -106,7 +107,7 @@ export function billOf(lease: Lease, closing: { reason: EndReason; at: number })
     claimedFuel: BigInt(stated?.fuel ?? 0),
     claimedEgressBytes: BigInt(stated?.egressBytes ?? lastClaim?.egressBytes ?? 0),
     egressMibMax: lease.egressMibMax,
-    openMs: openedAt === null ? 0 : endedAt - openedAt,
+    openMs: openedAt === null ? 0 : mostUsedMs(lease, endedAt),
     cancellationNanos: BigInt(lease.cancellationNanos),
   });
 }

@@ -45,6 +45,8 @@ export interface OrderContent {
   timings: LeaseTimings;
   /** Random: what its results are drawn for audits by, with the secret of the round. */
   auditSalt: string;
+  /** It ends where it began: its server never moves it. */
+  stays?: true;
 }
 
 export interface OfferContent {
@@ -158,6 +160,27 @@ export interface SettlementContent {
  */
 export type Finding = "differs" | "agrees" | "not-comparable" | "unknown";
 
+/** By the server that had the lease: whom it gives it to, and what it had used by then. */
+interface HandoverContent {
+  lease: string;
+  /** The last move, or the acceptance: each handover counts once. */
+  previous: string;
+  server: string;
+  to: string;
+  /** The last claim that the broker has receipted, or the opening. */
+  lastClaim: string;
+}
+
+interface TakeoverContent {
+  lease: string;
+  server: string;
+  handover: { id: string; signer: Speaker; payload: HandoverContent };
+  /** Of the server that takes it, as it stands. */
+  offer: { id: string; signer: Speaker; payload: OfferContent };
+  /** The server that this document's key is the key of. */
+  serverOfKey: string;
+}
+
 /** What each kind of fact says. */
 export interface Contents {
   "purchase-order": {
@@ -181,6 +204,10 @@ export interface Contents {
     holdNanos: string;
     previous: string;
   };
+  /** By the server that is to have it from now on. */
+  takeover: TakeoverContent;
+  /** The broker's word that the lease is another server's from now on. */
+  move: { lease: string; takeover: { id: string; signer: Speaker; payload: TakeoverContent }; previous: string; at: number };
   commitment: { lease: string; server: string; result: string };
   reveal: { lease: string; order: string; at: number };
   result: ResultContent;
@@ -239,6 +266,8 @@ const ALL_KINDS = {
   stop: 0,
   extension: 0,
   amendment: 0,
+  takeover: 0,
+  move: 0,
   commitment: 0,
   reveal: 0,
   result: 0,

@@ -10,6 +10,7 @@ import type { Contents, Fact, FactKind, FactOf, OfferContent, OrderContent, Purc
 import type { Lease, LeaseState } from "./lease.ts";
 import type { LeaseRefusal } from "./refusal.ts";
 import { endOf } from "./settling.ts";
+import { movedBy } from "./moving.ts";
 import { step } from "./step.ts";
 import { lastClaimOf } from "./use.ts";
 import { quietEnd } from "./disputing.ts";
@@ -31,6 +32,8 @@ export const partySpeaker = (party: string, role: KeyRole, over: Partial<Extract
 export const CUSTOMER = partySpeaker("customer", "root");
 export const OWNER = partySpeaker("owner", "root");
 export const SERVER = partySpeaker("owner", "server");
+/** Of the same owner. */
+export const OTHER_SERVER = partySpeaker("owner", "server", { key: "owner/other-server" });
 export const STRANGER = partySpeaker("stranger", "root");
 export const ORDERS: Speaker = { by: "broker", key: "orders" };
 export const RECEIPTS: Speaker = { by: "broker", key: "receipts" };
@@ -191,6 +194,17 @@ const resultOf = (lease: Lease): ResultContent => ({
   ...{ stdoutDigest: EMPTY_BYTES_DIGEST, stderrDigest: EMPTY_BYTES_DIGEST, stateRoot: null },
 });
 
+/** What the other server of its owner offers and signs, for a lease that moves there. */
+function takeoverOf(lease: Lease): Contents["takeover"] {
+  const payload = { lease: lease.id, previous: movedBy(lease) ?? lease.id, server: lease.server, to: "other-server" };
+  const offer = offerOf({ server: "other-server", validUntil: lease.toldAt + 60_000, drivers: ["wasm", "qemu", "xen"] });
+  return {
+    ...{ lease: lease.id, server: "other-server", serverOfKey: "other-server" },
+    handover: { id: "handover", signer: { ...SERVER }, payload: { ...payload, lastClaim: lastClaimOf(lease).id } },
+    offer: { id: "other-offer", signer: OTHER_SERVER, payload: offer },
+  };
+}
+
 /** A right fact of each kind: what this lease would take if it is in a state that hears it. */
 const RIGHT: { [K in LaterKind]: (lease: Lease, at: number) => Contents[K] } = {
   acceptance: ({ id, server }) => ({ lease: id, server }),
@@ -214,6 +228,11 @@ const RIGHT: { [K in LaterKind]: (lease: Lease, at: number) => Contents[K] } = {
     const holdNanos = (BigInt(lease.holdNanos) + extensionNanos(lease, payload.durationMsMax)).toString();
     return { ...payload, holdNanos, extension: { id: "extension", signer: CUSTOMER, payload } };
   },
+  takeover: takeoverOf,
+  move: (lease, at) => ({
+    ...{ lease: lease.id, previous: movedBy(lease) ?? lease.id, at },
+    takeover: { id: "takeover", signer: OTHER_SERVER, payload: takeoverOf(lease) },
+  }),
   commitment: ({ id, server }) => ({ lease: id, server, result: "result" }),
   reveal: ({ id, orderId }, at) => ({ lease: id, order: orderId, at }),
   result: resultOf,
@@ -270,6 +289,7 @@ const SIGNERS: Readonly<Record<LaterKind, Speaker>> = {
     extension: CUSTOMER,
     amendment: ORDERS,
   },
+  ...{ takeover: OTHER_SERVER, move: ORDERS },
   ...{ commitment: SERVER, reveal: ORDERS, result: SERVER, delivery: CUSTOMER, closing: RECEIPTS, settlement: RECEIPTS, gap: RECEIPTS },
   ...{ objection: CUSTOMER, ruling: OPERATOR, "trace-request": CUSTOMER, trace: SERVER, dispute: CUSTOMER, verdict: RECEIPTS },
   ...{ draw: RECEIPTS, appeal: OWNER, review: RECEIPTS },
@@ -330,6 +350,8 @@ export const judgeable = (terms: Terms = {}): Lease => drawn(settled(terms));
 /** Convicted, and a second referee is drawn. */
 export const appealed = (terms: Terms = {}): Lease => told(told(judgeable(terms), "verdict"), "draw");
 
+/** Of a machine, which can move. */
+export const MACHINE: Terms = { order: { driver: "qemu", terms: "by-interval" } };
 export const REPLICAS: Terms = { order: { replicas: 2, assurance: "replicated" } };
 
 /** A lease in each state. */

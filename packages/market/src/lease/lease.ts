@@ -8,6 +8,7 @@
  *   open ─┬─ result, paid without bytes or delivered ──────────────────────────────▶ ended
  *         ├─ result, without its delivery ──▶ delivering ── delivery ──────────────▶ ended
  *         ├─ stop ──▶ stopping ── result, as from open; late: by the log's times
+ *         ├─ move ──▶ open, at another server of its owner
  *         └─ commitment ──▶ committed ──reveal──▶ revealed ── result, as from open
  *
  *   ended ──closing──▶ closed ──settlement──▶ settled ──nobody moves──────────────▶ final
@@ -18,7 +19,7 @@
 import type { Driver } from "../drivers.ts";
 import type { Resources } from "../resources.ts";
 import type { Assurance } from "../assurance.ts";
-import type { Egress, WirePrice } from "./facts.ts";
+import type { Egress, OrderContent, WirePrice } from "./facts.ts";
 import type { Blame, EndReason, PaymentTerms } from "./terms.ts";
 import type { LeaseTimings } from "./timings.ts";
 
@@ -64,6 +65,9 @@ interface LeaseResult {
   fuel: string;
   engine: string;
 }
+
+/** Of its order, what chose the server. */
+export type Placing = Pick<OrderContent, "accel" | "conditions" | "on">;
 
 /** What the settlement fixed: money in decimal nanos. */
 export interface LeaseEnd {
@@ -163,6 +167,12 @@ export interface Lease {
   /** A claim that the broker has not receipted. */
   openClaim: LastClaim | null;
   lastAmendment: string | null;
+  /** The document by which it came to the server that it is at; absent: it is where it began. */
+  lastMove?: string;
+  /** When it came there, and what had been used by then; absent: its meter runs from its opening. */
+  metered?: { at: number; usedMs: number };
+  /** What a server must offer that is to have it from another; absent: it never moves, as a lease that was bound before any could. */
+  placing?: Placing;
   stop: { reason: "customer-stop" | "owner-stop"; at: number } | null;
   commitment: { result: string; revealedAt: number | null } | null;
   result: LeaseResult | null;

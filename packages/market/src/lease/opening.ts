@@ -14,6 +14,7 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
   const { payload: po, order, offer } = content;
   if (po.issuedAt !== at) return refused("po_mismatch", "the purchase order's time is not the log's");
   const fetches = asksForFetch(order.payload.conditions);
+  const { conditions, accel, on, stays } = order.payload;
   const { replicas, label, jobHash, segment, judges, driver, assurance, egress, auditSalt } = order.payload;
   const { orderId, offerId, slot, attempt, customer, account, owner, server, serverKey, resources, price, terms } = po;
   const { durationMsMax, fuelMax, egressMibMax, timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints } = po;
@@ -53,6 +54,7 @@ export function bind({ id, at, content }: FactOf<"purchase-order">): Step {
     },
     ...{ timeBound, fuelBound, holdNanos, cancellationNanos, stakeNanos, feeBasisPoints, timings, issuedAt, acceptBy, startBy },
     ...{ auditSalt, auditPpm, auditReserveNanos },
+    ...(stays ? {} : { placing: { conditions, accel, on } }),
     ...{
       gaps: [],
       toldAt: at,

@@ -10,6 +10,7 @@ import { deadlineOf } from "./deadlines.ts";
 import {
   CUSTOMER,
   IN_STATE,
+  MACHINE,
   OWNER,
   ORDERS,
   REPLICAS,
@@ -62,7 +63,7 @@ describe("every state and every kind of fact", () => {
   it.each(LATER)("%s is taken in some state", (kind) => {
     const leases = [
       ...[...LEASE_STATES.map(inState), opened(REPLICAS), told(opened(), "claim"), told(settled(), "objection")],
-      ...[told(settled(), "trace-request"), appealed()],
+      ...[told(settled(), "trace-request"), appealed(), opened(MACHINE)],
     ];
     expect(leases.some((lease) => [lease.toldAt + 1, late(lease)].some((at) => tell(lease, kind, { at }).ok))).toBe(true);
   });

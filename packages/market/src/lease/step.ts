@@ -10,6 +10,7 @@ import { appeal, draw, review } from "./appealing.ts";
 import { answerTrace, convict, dispute, object, requestTrace, rule } from "./disputing.ts";
 import { commit, deliver, result, reveal } from "./ending.ts";
 import type { Fact, FactKind, FactOf } from "./facts.ts";
+import { move, takeOver } from "./moving.ts";
 import { LEASE_STATES, type Lease, type LeaseState } from "./lease.ts";
 import { accept, bind, open } from "./opening.ts";
 import { refused, taken, type Step } from "./refusal.ts";
@@ -38,6 +39,9 @@ export const FACTS: { [K in Exclude<FactKind, "purchase-order">]: Row<K> } = {
   stop: { roles: ["customer", "owner"], in: ["bound", "open"], take: stop },
   extension: { roles: ["customer"], in: ["open"], take: extend },
   amendment: { roles: ["broker-orders"], in: ["open"], take: amend },
+  // by another server of its owner
+  takeover: { roles: ["owner"], in: ["open"], take: takeOver },
+  move: { roles: ["broker-orders"], in: ["open"], take: move },
   commitment: { roles: ["server"], in: RUNNING, take: commit },
   reveal: { roles: ["broker-orders"], in: ["committed"], take: reveal },
   result: { roles: ["server"], in: [...RUNNING, "revealed"], take: result },

@@ -25,16 +25,19 @@ const TAKEN_UP_BYTES = WINDOW_BYTES_UNSAID / 2;
 /** Small messages that nobody waited with; more of them wait for no reader. */
 const QUEUED_BYTES_MAX = 2 * 1024 * 1024;
 
-type Handler = (header: ChannelHeader, body: Uint8Array) => void | Promise<void>;
+type Handler<H> = (header: H, body: Uint8Array) => void | Promise<void>;
+/** Null where it is no message at all. */
+type Parse<H> = (text: string) => H | null;
 
-export interface Channel {
+/** Of a lease's customer and its server; or, with headers of their own, of two others. */
+export interface Channel<H = ChannelHeader> {
   /** Resolves when the message was handed over, or never will be; whoever sends much waits for it. */
-  send(header: ChannelHeader, body?: Uint8Array): Promise<void>;
+  send(header: H, body?: Uint8Array): Promise<void>;
   /**
    * A message's bytes lie in memory of its own, which is the handler's. Messages come one after the other, each when the last was used: the
    * other side sends no more than a window ahead of that.
    */
-  onMessage(handler: Handler): void;
+  onMessage(handler: Handler<H>): void;
   /** The other side has used something that it was sent. */
   onUsed(handler: () => void): void;
   onClose(handler: (why: string) => void): void;
@@ -57,7 +60,8 @@ function windowOf(said: Uint8Array): number {
 }
 
 /** A channel whose handshake is done. */
-export class SecureChannel implements Channel {
+export class SecureChannel<H> implements Channel<H> {
+  readonly #parse: Parse<H>;
   readonly #pipe: Pipe;
   readonly #sealer: Sealer;
   readonly #outgoing = new Outgoing();
@@ -72,14 +76,15 @@ export class SecureChannel implements Channel {
   /** Of the message that comes, what is used when it was handed on. */
   #toUse = 0;
   #turn: Promise<void> = Promise.resolve();
-  #handler: Handler = () => {};
+  #handler: Handler<H> = () => {};
   #used: () => void = () => {};
   #closed: (why: string) => void = () => {};
   #why = "the link went down";
   #open = true;
 
   /** `said`: what the other side said in its handshake. */
-  constructor(pipe: Pipe, keys: DirectionKeys, memory?: MemoryShare, said: Uint8Array = new Uint8Array(0)) {
+  constructor(pipe: Pipe, keys: DirectionKeys, parse: Parse<H>, memory?: MemoryShare, said: Uint8Array = new Uint8Array(0)) {
+    this.#parse = parse;
     this.#pipe = pipe;
     this.#sealer = new Sealer(keys.rx);
     this.#incoming = new Incoming(keys.tx);
@@ -89,7 +94,7 @@ export class SecureChannel implements Channel {
     pipe.onClose(() => this.#end());
   }
 
-  send(header: ChannelHeader, body: Uint8Array = new Uint8Array(0)): Promise<void> {
+  send(header: H, body: Uint8Array = new Uint8Array(0)): Promise<void> {
     if (!this.#open) return Promise.resolve();
     if (this.#outgoing.bytes > QUEUED_BYTES_MAX) {
       this.#fail("the other side does not take what it is sent");
@@ -167,7 +172,7 @@ export class SecureChannel implements Channel {
     if (!this.#open) return;
     if (message.length < 4) return this.#fail("a message without a header");
     const headLength = new DataView(message.buffer, message.byteOffset).getUint32(0);
-    const header = headLength <= message.length - 4 ? parseChannelHeader(parseUtf8(message.subarray(4, 4 + headLength)) ?? "") : null;
+    const header = headLength <= message.length - 4 ? this.#parse(parseUtf8(message.subarray(4, 4 + headLength)) ?? "") : null;
     if (!header) return this.#fail("a message with an unknown header");
     try {
       await this.#handler(header, message.subarray(4 + headLength));
@@ -189,7 +194,7 @@ export class SecureChannel implements Channel {
     this.#closed(this.#why);
   }
 
-  onMessage(handler: Handler): void {
+  onMessage(handler: Handler<H>): void {
     this.#handler = handler;
   }
 
@@ -213,14 +218,18 @@ function handshakeOf(message: string | Uint8Array): Uint8Array {
 }
 
 /** The customer's end. Rejects when the pipe closes first or the answer is not by `serverKey`. */
-export function initiateChannel(pipe: Pipe, own: ChannelKeyPair, serverKey: string, purchaseOrderId: string): Promise<Channel> {
+export const initiateChannel = (pipe: Pipe, own: ChannelKeyPair, serverKey: string, purchaseOrderId: string): Promise<Channel> =>
+  initiateWith(parseChannelHeader, pipe, own, serverKey, purchaseOrderId);
+
+/** The beginning end of a channel about a lease whose messages have headers of their own. */
+export function initiateWith<H>(parse: Parse<H>, pipe: Pipe, own: ChannelKeyPair, otherKey: string, lease: string): Promise<Channel<H>> {
   return new Promise((resolve, reject) => {
-    const noise = new NoiseInitiator(own, bytesOfHex(serverKey), bytesOfHex(purchaseOrderId));
+    const noise = new NoiseInitiator(own, bytesOfHex(otherKey), bytesOfHex(lease));
     pipe.onClose(() => reject(new Error("the channel was closed before it was ready")));
     pipe.onMessage((message) => {
       try {
         const { payload, keys } = noise.finish(handshakeOf(message));
-        resolve(new SecureChannel(pipe, keys, undefined, payload));
+        resolve(new SecureChannel(pipe, keys, parse, undefined, payload));
       } catch (cause) {
         pipe.close();
         reject(new Error("the server's end of the channel has another key than its offer", { cause }));
@@ -231,22 +240,35 @@ export function initiateChannel(pipe: Pipe, own: ChannelKeyPair, serverKey: stri
 }
 
 /** The server's end: answers only to `customerKey`; anyone else is cut off without a word. What waits in it counts in `memory`. */
-export function respondChannel(
+export const respondChannel = (
   pipe: Pipe,
   own: ChannelKeyPair,
   customerKey: string,
   purchaseOrderId: string,
   ready: (channel: Channel) => void,
   memory?: MemoryShare,
-): void {
-  const noise = new NoiseResponder(own, bytesOfHex(purchaseOrderId));
+): void =>
+  respondWith(parseChannelHeader, pipe, { own, otherKey: customerKey, lease: purchaseOrderId, ready, ...(memory ? { memory } : {}) });
+
+interface Answering<H> {
+  own: ChannelKeyPair;
+  /** The only one that is answered. */
+  otherKey: string;
+  lease: string;
+  ready(channel: Channel<H>): void;
+  memory?: MemoryShare;
+}
+
+/** The answering end of a channel about a lease whose messages have headers of their own. */
+export function respondWith<H>(parse: Parse<H>, pipe: Pipe, { own, otherKey, lease, ready, memory }: Answering<H>): void {
+  const noise = new NoiseResponder(own, bytesOfHex(lease));
   pipe.onMessage((message) => {
     try {
       const { payload, other } = noise.hear(handshakeOf(message));
-      if (toHex(other) !== customerKey) throw new Error("not the order's key");
+      if (toHex(other) !== otherKey) throw new Error("not the order's key");
       const { message: answer, keys } = noise.answer(number32(CHANNEL_WINDOW_BYTES));
       pipe.send(answer);
-      ready(new SecureChannel(pipe, keys, memory, payload));
+      ready(new SecureChannel(pipe, keys, parse, memory, payload));
     } catch {
       pipe.close();
     }
@@ -266,6 +288,7 @@ export {
   VM_REQUESTS,
   WANTED_BYTES,
   WANTS_UNDER_WAY_MAX,
+  parseChannelHeader,
   zInputTree,
   zTree,
   type VmRequest,

@@ -16,6 +16,7 @@ import {
   Turns,
   channelKeyPair,
   initiateChannel,
+  parseChannelHeader,
   SecureChannel,
   respondChannel,
   type Channel,
@@ -117,7 +118,7 @@ describe("a channel", () => {
       ...{ close: () => {}, onMessage: () => {}, onClose: () => {} },
     };
     const key = new Uint8Array(32);
-    const one = new SecureChannel(pipe, { rx: key, tx: key }, undefined, Uint8Array.from(said));
+    const one = new SecureChannel(pipe, { rx: key, tx: key }, parseChannelHeader, undefined, Uint8Array.from(said));
     for (let i = 0; i < 6; i++) void one.send(...part());
     expect(sent).toBeGreaterThanOrEqual(window);
     expect(sent).toBeLessThan(window + PACKET + CHANNEL_WINDOW_BYTES / 1_000);

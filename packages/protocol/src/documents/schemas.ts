@@ -16,6 +16,7 @@ import {
 } from "@xenoservers/market";
 import * as z from "zod/mini";
 import { madeWhenAsked } from "../made-when-asked.ts";
+import { zHandover, zMove, zTakeover } from "./moving.ts";
 import { zOffer, zOffer1, zOffer2 } from "./offer.ts";
 import {
   TRACE_ROOTS_MAX,
@@ -135,6 +136,8 @@ export const SCHEMAS = madeWhenAsked({
       channelKey: zKey,
       /** Random: what its results are drawn for audits by, with the secret of the round in which each was logged. */
       auditSalt: hex(32),
+      /** It ends at the server where it began; left out, its owner may move it to another server of its own. */
+      stays: z.exactOptional(z.literal(true)),
     }),
   /** An order that waits for room is given up. */
   "order-withdrawal": () => z.strictObject({ ...base, party: zParty, order: zId, reason: zText }),
@@ -208,6 +211,9 @@ export const SCHEMAS = madeWhenAsked({
   extension: () => z.strictObject({ ...base, lease: zId, party: zParty, durationMsMax: zMs, previous: zId }),
   amendment: () =>
     z.strictObject({ ...base, lease: zId, extension: zEnvelope, durationMsMax: zMs, holdNanos: zNanos, previous: zId, at: zTime }),
+  handover: () => zHandover,
+  takeover: () => zTakeover,
+  move: () => zMove,
   closing: () => z.strictObject({ ...base, lease: zId, reason: z.enum(END_REASONS), at: zTime, lastClaim: z.nullable(zId) }),
   result: () =>
     z.strictObject({

@@ -126,6 +126,13 @@ export const KIND_TABLE: { readonly [K in Kind]: KindRow<K> } = {
     signers: broker("orders"),
     once: inEpoch((amendment) => `${amendment.lease}/${amendment.previous}`),
   },
+  // it counts once, in a takeover, and is void by the next claim: two of them are no lie
+  handover: { ...ofLease, ...nobody, ...ofServer, signers: SERVER },
+  takeover: { ...ofLease, ...nobody, ...ofServer, signers: SERVER },
+  move: {
+    ...{ ...ofLease, ...nobody, ...liveAtServer, signers: broker("orders") },
+    once: inEpoch((move) => `${move.lease}/${move.previous}`),
+  },
   closing: { ...ofLease, ...nobody, ...toServer, signers: broker("receipts"), once: inEpoch(byLease) },
   // whatever it ended by, a server says it once; and what a job came to is the same whenever it is run again
   result: {

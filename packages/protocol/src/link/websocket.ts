@@ -1,6 +1,6 @@
 /** The link over a WebSocket, from the side that connects. */
 import { randomFillSync } from "node:crypto";
-import { WebSocket } from "ws";
+import type { WebSocket } from "ws";
 import { letGo } from "../bytes.ts";
 import type { Pipe } from "./pipe.ts";
 
@@ -26,7 +26,9 @@ class Masks {
   }
 }
 
-export function connectPipe(url: string): Promise<Pipe> {
+/** What it is made of is loaded by whoever has one: most questions need none. */
+export async function connectPipe(url: string): Promise<Pipe> {
+  const { WebSocket } = await import("ws");
   return new Promise((resolve, reject) => {
     const target = new URL("/api/v1/link", url);
     target.protocol = target.protocol === "https:" ? "wss:" : "ws:";
@@ -59,7 +61,7 @@ function pipeOf(socket: WebSocket, masks: Masks): Pipe {
   });
   return {
     send: (message) => {
-      if (socket.readyState === WebSocket.OPEN) sendOn(socket, masks, message);
+      if (socket.readyState === socket.OPEN) sendOn(socket, masks, message);
     },
     close: () => socket.close(),
     drop: () => socket.terminate(),
@@ -69,7 +71,7 @@ function pipeOf(socket: WebSocket, masks: Masks): Pipe {
       for (const message of early.splice(0)) handler(message);
     },
     onClose(handler) {
-      if (socket.readyState === WebSocket.CLOSED) handler();
+      if (socket.readyState === socket.CLOSED) handler();
       else socket.once("close", (_code, why: Buffer) => handler(why.toString("utf8")));
     },
   };

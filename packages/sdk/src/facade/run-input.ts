@@ -76,6 +76,8 @@ interface Bounds {
   mem?: string;
   /** Room for files: "256M". */
   disk?: string;
+  /** A machine ends at the server where it began: its owner never moves it to another of its servers. */
+  stay?: boolean;
   /** Conditions, as for `search`: "region=eu sandbox=strong". */
   where?: string;
   on?: "mine" | "market";

@@ -130,6 +130,7 @@ export class LeaseSession {
       closed: () => this.#closed,
       bound: () => this.#bound,
       rebind: (next) => this.#rebind(next),
+      moved: (next) => this.#moved(next),
       never: (error) => this.#never(error),
       isTaken: () => this.#job === null || this.#wasHeard,
       hasRun: () => this.#hasRun,
@@ -181,6 +182,13 @@ export class LeaseSession {
     this.#channel?.close();
   }
 
+  /** Its owner has moved it: what it printed goes on where it was. */
+  #moved(bound: BoundOrder): void {
+    this.#bound = bound;
+    this.#handlers.onState?.("moved to another server of its owner");
+    this.#channel?.close();
+  }
+
   #never(error: Error): void {
     if (this.#closed) return;
     this.#isFailing = true;
@@ -213,12 +221,12 @@ export class LeaseSession {
   }
 
   /** One channel from its opening to its end. */
-  async #talk({ po, offer, order }: BoundOrder): Promise<void> {
+  async #talk({ po, order, serving }: BoundOrder): Promise<void> {
     const { identity } = this.#client;
     const pipe = this.#link.openChannel(po.id);
     // a server answers the order's own key alone
     const key = channelKeyFor(identity, order.payload.channelKey) ?? identity.channelKey;
-    const channel = await initiateChannel(pipe, key, offer.payload.channelKey, po.id);
+    const channel = await initiateChannel(pipe, key, serving.channelKey, po.id);
     const closed = new Promise<void>((resolve) => channel.onClose(() => resolve()));
     if (this.#closed || po.id !== this.lease) return channel.close();
     this.#channel = channel;

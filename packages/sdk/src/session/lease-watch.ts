@@ -28,6 +28,8 @@ interface WatchHost {
   bound(): BoundOrder;
   /** Its order was placed on another server. */
   rebind(bound: BoundOrder): void;
+  /** The same lease is at another server of its owner. */
+  moved(bound: BoundOrder): void;
   /** It will never start: the broker wanted to place it under what was not ordered, or its server does not take it. */
   never(error: Error): void;
   /** Its server has asked for the job, or there is none to be brought from here. */
@@ -90,12 +92,20 @@ export class LeaseWatch {
     this.#stall(STALLED_AFTER_MS, "its server has never said that it runs, and this key may not look what became of the lease");
   }
 
+  /** To where its documents say that it is: the broker's word alone moves nobody. */
+  async #follow(lease: string): Promise<void> {
+    const { client, bound, moved } = this.#host;
+    const next = await fetchBound(client, lease, bound().order.id);
+    if (next.serving.serverKey !== bound().serving.serverKey) moved(next);
+  }
+
   async #look(): Promise<void> {
     const { client, bound, never } = this.#host;
     try {
       const lease = await client.read("lease", { params: { id: bound().po.id } });
       this.#heard();
       this.#seen = lease;
+      if (lease.server !== bound().serving.server && lease.id === bound().po.id) await this.#follow(lease.id);
       if (lease.state === "lapsed") await this.#followOrder(lease);
       else if (lease.end) this.#settle(lease);
       else if (lease.state === "delivering") await this.#handIn();

@@ -24,12 +24,12 @@ type CheckedResult = { ok: true; document: Verified<"result"> } | { ok: false; w
 const wrong = (why: string): CheckedResult => ({ ok: false, why });
 
 /** The result's document alone: whose it is and for what. */
-export function checkResult({ po, order, world }: BoundOrder, untrusted: unknown): CheckedResult {
+export function checkResult({ po, order, world, serving }: BoundOrder, untrusted: unknown): CheckedResult {
   // a server's key that was revoked since cannot undo what it took up before: the broker decides whether the result counts
   const read = verifyDocumentOf("result", untrusted, { ...world, at: po.payload.issuedAt });
   if (!read.ok) return wrong(`it is not rightly signed (${read.code})`);
   const { keyid, payload } = read.document;
-  if (keyid !== po.payload.serverKey || payload.lease !== po.id) return wrong("it is not signed by the server for this lease");
+  if (keyid !== serving.serverKey || payload.lease !== po.id) return wrong("it is not signed by the server for this lease");
   return payload.jobHash === order.payload.jobHash ? { ok: true, document: read.document } : wrong("it is of another job than was ordered");
 }
 

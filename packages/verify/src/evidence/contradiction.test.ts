@@ -29,6 +29,7 @@ const STORIES = [
   "a lie, shown by one segment",
   "objected to, and ruled on",
   "convicted by a referee that is wrong, and borne out by another",
+  "a machine, moved to another server of its owner",
 ].map(tell);
 const [first] = STORIES;
 if (!first) throw new Error("no story");
@@ -76,6 +77,7 @@ const LIES: { [K in Kind]?: Partial<Payload<K>> } = {
   claim: { usedMs: 5 },
   "claim-receipt": { usedMs: 5 },
   amendment: { durationMsMax: 5 },
+  move: { at: 5 },
   closing: { at: 5 },
   result: { stdoutDigest: NEVER },
   settlement: { dueNanos: "5" },

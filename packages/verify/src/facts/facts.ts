@@ -38,7 +38,14 @@ interface Embedded<P> {
   payload: P;
 }
 
-function embedded<K extends "order" | "offer" | "fee" | "extension">(world: FactWorld, kind: K, envelope: unknown, at: number) {
+const part = <P>({ id, signer, payload }: Embedded<P>): Embedded<P> => ({ id, signer, payload });
+
+function embedded<K extends "order" | "offer" | "fee" | "extension" | "handover" | "takeover">(
+  world: FactWorld,
+  kind: K,
+  envelope: unknown,
+  at: number,
+) {
   const inner = verifyDocumentOf(kind, envelope, { ...world, at });
   return inner.ok ? { ok: true as const, document: inner.document } : refuse(inner.code, { ...inner.facts, inside: kind });
 }
@@ -53,7 +60,6 @@ function purchaseOrderContent(
   if (!offer.ok) return offer;
   const fee = payload.fee === null ? null : embedded(world, "fee", payload.fee, payload.issuedAt);
   if (fee !== null && !fee.ok) return fee;
-  const part = <P>({ id, signer, payload: inner }: Embedded<P>): Embedded<P> => ({ id, signer, payload: inner });
   return {
     ok: true,
     content: {
@@ -76,6 +82,30 @@ function amendmentContent(
   const { id, signer, payload: wanted } = extension.document;
   const { lease, durationMsMax, holdNanos, previous } = payload;
   return { ok: true, content: { lease, durationMsMax, holdNanos, previous, extension: { id, signer, payload: wanted } } };
+}
+
+function takeoverContent(
+  world: FactWorld,
+  { keyid, payload }: Verified<"takeover">,
+  at: number,
+): { ok: true; content: Contents["takeover"] } | Refusal {
+  const handover = embedded(world, "handover", payload.handover, at);
+  if (!handover.ok) return handover;
+  const offer = embedded(world, "offer", payload.offer, at);
+  if (!offer.ok) return offer;
+  const { lease, server } = payload;
+  const parts = { handover: part(handover.document), offer: part(offer.document) };
+  return { ok: true, content: { lease, server, ...parts, serverOfKey: serverIdOf(world.crypto, keyid) } };
+}
+
+function moveContent(world: FactWorld, { payload }: Verified<"move">, at: number): { ok: true; content: Contents["move"] } | Refusal {
+  const takeover = embedded(world, "takeover", payload.takeover, at);
+  if (!takeover.ok) return takeover;
+  const read = takeoverContent(world, takeover.document, at);
+  if (!read.ok) return read;
+  const { id, signer } = takeover.document;
+  const { lease, previous } = payload;
+  return { ok: true, content: { lease, previous, at: payload.at, takeover: { id, signer, payload: read.content } } };
 }
 
 const made = <K extends FactKind>(document: Verified, kind: K, at: number, content: Contents[K]): FactResult => {
@@ -101,6 +131,14 @@ function factOfLease(world: FactWorld, document: OfLease, at: number, finding: F
     case "amendment": {
       const read = amendmentContent(world, document, at);
       return read.ok ? made(document, "amendment", at, read.content) : read;
+    }
+    case "takeover": {
+      const read = takeoverContent(world, document, at);
+      return read.ok ? made(document, "takeover", at, read.content) : read;
+    }
+    case "move": {
+      const read = moveContent(world, document, at);
+      return read.ok ? made(document, "move", at, read.content) : read;
     }
     case "dispute": {
       const { lease, segment } = document.payload;

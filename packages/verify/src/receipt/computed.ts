@@ -10,6 +10,7 @@ import {
   formatMoney,
   fuelCostNanos,
   meteringOf,
+  mostUsedMs,
   priceVectorOf,
   type Lease,
   type LeaseEnd,
@@ -72,9 +73,10 @@ function ofOpening({ told }: Checking, lease: Lease): Sum[] {
 }
 
 /** When what is billed ends: at the stop, or at the result, or at the closing. */
-function openMs({ openedAt, stop, result, closing }: Lease): [ms: number, until: string] | null {
+function openMs(lease: Lease): [ms: number, until: string] | null {
+  const { openedAt, stop, result, closing } = lease;
   const [at, until] = stop ? [stop.at, "stop"] : result ? [result.at, "result"] : [closing?.at ?? null, "closing"];
-  return openedAt === null || at === null ? null : [at - openedAt, until];
+  return openedAt === null || at === null ? null : [mostUsedMs(lease, at), until];
 }
 
 function ofUse({ told }: Checking, lease: Lease): Sum[] {
@@ -84,8 +86,14 @@ function ofUse({ told }: Checking, lease: Lease): Sum[] {
   });
   const open = openMs(lease);
   const { result } = lease;
+  const moves = told
+    .factsOf("move")
+    .map(({ at, content }) =>
+      sum("moved", `${at - (lease.openedAt ?? at)} ms`, `after the opening, to ${content.takeover.payload.server}`),
+    );
+  const from = lease.metered ? `what was claimed (${lease.metered.usedMs} ms), and from the move` : "from the opening";
   const stated = result ? [sum("result", `${result.usedMs} ms, ${result.fuel} fuel`, "stated by the server")] : [];
-  return [...receipted, ...stated, ...(open ? [sum("open", `${open[0]} ms`, `from the opening to the ${open[1]}, by the log`)] : [])];
+  return [...receipted, ...moves, ...stated, ...(open ? [sum("open", `${open[0]} ms`, `${from} to the ${open[1]}, by the log`)] : [])];
 }
 
 function ofResult({ told }: Checking): Sum[] {

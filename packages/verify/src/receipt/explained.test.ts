@@ -21,6 +21,7 @@ const verified = (name: string, party?: string) => {
 };
 const PAID = "completed, delivered to its customer";
 const LIE = "a lie, shown by one segment";
+const MOVED = "a machine, moved to another server of its owner";
 
 describe("a line", () => {
   it.each(STORY_NAMES)("names its rules, and documents that the file holds, each in its place: %s", (name) => {
@@ -51,6 +52,18 @@ describe("a line", () => {
     expect(judged("verdict")[0]).toBe("verdict by broker-receipts");
     expect(verified("objected to, and ruled on").documents("dispute")).toContain("ruling by operator");
     expect(verified("stopped by its owner").documents("use")).toContain("stop by owner (root)");
+  });
+
+  it("names which server said what of a lease that moved, and when it did", () => {
+    const { documents, sums } = verified(MOVED);
+    expect(sums("use")).toMatchObject({ "claim 1": "9000 ms and 2000 bytes of egress", moved: expect.stringMatching(/^\d+ ms$/) });
+    expect(documents("use").slice(0, 5)).toEqual([
+      ...["claim by owner (server)", "claim-receipt by broker-receipts", "takeover by server", "move by broker-orders", "claim by server"],
+    ]);
+    expect(documents("result")[0]).toBe("result by server");
+    // nobody pays for the time between the last claim there and the move
+    const { play } = storyOf(tools, MOVED, 7);
+    expect(sums("use")["open"]).toBe(`${9_000 + play.of("stop").at - play.of("move").at} ms`);
   });
 
   it("shows how the bill came about, in the numbers of whoever counts by himself", () => {

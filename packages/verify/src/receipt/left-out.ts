@@ -31,6 +31,8 @@ function namedIn(document: AnyDocument): readonly Named[] {
     case "extension":
     case "amendment":
       return [["amendment", document.payload.previous]];
+    case "move":
+      return [["move", document.payload.previous]];
     case "trace":
       return [["trace-request", document.payload.request]];
     default:

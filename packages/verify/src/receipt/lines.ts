@@ -11,7 +11,7 @@ export type Check = (typeof CHECKS)[number];
 /** Where each kind of fact is spoken of. */
 export const CHECK_OF: Readonly<Record<FactKind, Check>> = {
   ...{ "purchase-order": "purchase order", acceptance: "opening", opening: "opening" },
-  ...{ claim: "use", "claim-receipt": "use", stop: "use", extension: "use", amendment: "use", gap: "use" },
+  ...{ claim: "use", "claim-receipt": "use", stop: "use", extension: "use", amendment: "use", gap: "use", takeover: "use", move: "use" },
   ...{ commitment: "result", reveal: "result", result: "result", delivery: "result" },
   ...{ closing: "bill", settlement: "bill", objection: "dispute", ruling: "dispute" },
   ...{ "trace-request": "dispute", trace: "dispute", dispute: "dispute", draw: "dispute" },
@@ -42,7 +42,7 @@ export const RULES: Readonly<Record<Check | "file" | "signatures" | "log", reado
   log: ["G1", "G2", "L13", "V5", "V6"],
   "purchase order": ["L2", "M2", "M4", "V1"],
   opening: ["L3", "T1"],
-  use: ["L4", "L5", "L6", "M3", "V3"],
+  use: ["L4", "L5", "L6", "L17", "M3", "V3"],
   result: ["L7", "L8", "L9", "L15", "V4"],
   bill: ["L10", "L11", "M2", "M3", "B1"],
   dispute: ["M5", "M6", "R1"],

@@ -13,6 +13,7 @@ const cast = new Cast(tools, 7);
 const story = (name: string): Story => storyOf(tools, name, 7);
 const PAID = "completed, delivered to its customer";
 const TIMED = "completed by interval";
+const MOVED = "a machine, moved to another server of its owner";
 const LIE = "a lie, shown whole";
 
 const linesOf = (receipt: Receipt, own: OwnFacts = {}) =>
@@ -128,7 +129,7 @@ describe("a document outside the log", () => {
   const KINDS_OF = {
     "purchase order": ["purchase-order", "order", "fee"],
     opening: ["acceptance", "opening"],
-    use: ["claim", "claim-receipt", "stop", "extension", "amendment"],
+    use: ["claim", "claim-receipt", "stop", "extension", "amendment", "takeover", "move"],
     result: ["result", "delivery"],
     bill: ["closing", "settlement"],
     dispute: ["objection", "ruling", "trace-request", "trace", "draw", "dispute"],
@@ -136,7 +137,7 @@ describe("a document outside the log", () => {
     audit: ["audit-round", "audit-reveal"],
   } as const satisfies Partial<Record<Check, readonly string[]>>;
 
-  it.each([PAID, TIMED, LIE, "objected to, and ruled on", "extended twice, to its longest time"])(
+  it.each([PAID, TIMED, LIE, "objected to, and ruled on", "extended twice, to its longest time", MOVED])(
     "proves nothing, and whatever rests on it is claimed at most: %s",
     (name) => {
       const { truth } = story(name);

@@ -23,6 +23,8 @@ const signerOf = ({ signatures }: Envelope): string => signatures[0].keyid;
 function keysInside({ kind, payload }: AnyVerified): string[] {
   if (kind === "purchase-order") return [signerOf(payload.order), signerOf(payload.offer)];
   if (kind === "amendment") return [signerOf(payload.extension)];
+  if (kind === "takeover") return [signerOf(payload.handover), signerOf(payload.offer)];
+  if (kind === "move") return [signerOf(payload.takeover)];
   if (kind === "dispute") return payload.ruling === null ? [] : [signerOf(payload.ruling)];
   return kind === "verdict" || kind === "review" ? [signerOf(payload.ruling)] : [];
 }

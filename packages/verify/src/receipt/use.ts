@@ -18,6 +18,8 @@ function unanswered(told: Told): string | null {
   const receipted = told.factsOf("claim-receipt").map(({ content }) => content.claim);
   const claim = told.factsOf("claim").find(({ id }) => !receipted.includes(id));
   if (claim) return `claim ${claim.content.sequence} has no receipt of the broker`;
+  const moved = told.factsOf("move").map(({ content }) => content.takeover.id);
+  if (told.factsOf("takeover").some(({ id }) => !moved.includes(id))) return "a takeover has no move of the broker";
   const amended = told.factsOf("amendment").map(({ content }) => content.extension.id);
   return told.factsOf("extension").every(({ id }) => amended.includes(id)) ? null : "an extension has no amendment of the broker";
 }

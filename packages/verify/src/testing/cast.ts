@@ -8,13 +8,13 @@ import { partyIdOf, rootAccountOf, serverIdOf, utf8, type Crypto, type MarketPin
 export const KEY_NAMES = [
   ...(["orders", "receipts", "checkpoints", "operator", "witness"] as const),
   ...(["customer", "customer-2", "recovery", "device", "ci"] as const),
-  ...(["owner", "enrol", "server", "referee-owner", "referee", "referee-2", "stranger", "stranger-server"] as const),
+  ...(["owner", "enrol", "server", "referee-owner", "referee", "referee-2", "stranger", "stranger-server", "server-2"] as const),
 ] as const;
 export type KeyName = (typeof KEY_NAMES)[number];
 
 export const BROKER: readonly KeyName[] = ["orders", "receipts", "checkpoints"];
 export const CUSTOMER: readonly KeyName[] = ["customer", "customer-2", "recovery", "device", "ci"];
-export const OWNER: readonly KeyName[] = ["owner", "enrol", "server"];
+export const OWNER: readonly KeyName[] = ["owner", "enrol", "server", "server-2"];
 
 export interface Tools {
   crypto: Crypto;
@@ -31,6 +31,8 @@ export class Cast {
   readonly stranger: string;
   readonly account: string;
   readonly server: string;
+  /** Of the same owner. */
+  readonly server2: string;
   readonly referee: string;
   readonly referee2: string;
   readonly strangerServer: string;
@@ -50,6 +52,7 @@ export class Cast {
     this.stranger = partyIdOf(crypto, key("stranger"));
     this.account = rootAccountOf(this.customer);
     this.server = serverIdOf(crypto, key("server"));
+    this.server2 = serverIdOf(crypto, key("server-2"));
     this.referee = serverIdOf(crypto, key("referee"));
     this.referee2 = serverIdOf(crypto, key("referee-2"));
     this.strangerServer = serverIdOf(crypto, key("stranger-server"));

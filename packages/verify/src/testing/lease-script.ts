@@ -22,6 +22,8 @@ export interface Deal {
   auditedBefore?: number;
   /** How many referees the operator has named; absent: one. */
   referees?: 1 | 2;
+  /** Its owner has another server. */
+  moves?: true;
 }
 
 const bytesOf = (hash: string): Uint8Array => fromHex(hash) ?? new Uint8Array();
@@ -33,6 +35,8 @@ const UNDER = { driver: "wasm", assurance: "isolated" } as const;
 export class LeaseScript extends Script {
   readonly deal: Deal;
   readonly jobHash: string;
+  /** The server that has the lease. */
+  holder: "server" | "server-2" = "server";
 
   constructor(cast: Cast, rng: Rng, deal: Deal = {}) {
     super(cast, rng);
@@ -63,6 +67,7 @@ export class LeaseScript extends Script {
     first(cast.owner, "owner");
     grant("owner", cast.owner, "enrol", "enrol");
     grant("enrol", cast.owner, "server", "server");
+    if (this.deal.moves) grant("owner", cast.owner, "server-2", "server");
     first(cast.refereeOwner, "referee-owner");
     grant("referee-owner", cast.refereeOwner, "referee", "server");
     this.say("operator", "referee", () => ({ server: cast.referee, active: true, clientId: this.rng.hex(16) }));
@@ -239,7 +244,7 @@ export class LeaseScript extends Script {
     const sequence = this.parts.filter(({ kind }) => kind === "claim").length + 1;
     const label = `claim ${sequence}`;
     this.say(
-      "server",
+      this.holder,
       "claim",
       (play) => ({ lease: leaseIn(play), incarnation, sequence, usedMs, egressBytes, previous: lastClaimIn(play) }),
       { label },
@@ -304,8 +309,9 @@ export class LeaseScript extends Script {
   /** What a server states of it. */
   manifest(over: Partial<Said<"result">> = {}): (play: Play) => Said<"result"> {
     const nonce = this.rng.hex(32);
+    const server = this.holder === "server" ? this.cast.server : this.cast.server2;
     return (play) => ({
-      ...{ lease: leaseIn(play), server: this.cast.server, jobHash: this.jobHash, engine: "engine-1", reason: "completed", exitCode: 0 },
+      ...{ lease: leaseIn(play), server, jobHash: this.jobHash, engine: "engine-1", reason: "completed", exitCode: 0 },
       ...{
         incarnation: 1,
         usedMs: 2_000,
@@ -338,7 +344,7 @@ export class LeaseScript extends Script {
   }
 
   result(over: Partial<Said<"result">> = {}, { at }: { at?: number } = {}): this {
-    this.say("server", "result", this.manifest(over), at === undefined ? {} : { at });
+    this.say(this.holder, "result", this.manifest(over), at === undefined ? {} : { at });
     return this;
   }
 
@@ -538,6 +544,14 @@ export function resultIn(play: Play) {
   return told && !told.isAside ? play.of("result") : null;
 }
 
+/** Of a lease that has moved, as if it had been opened so long before as had been claimed by then. */
+function meteredSince(play: Play): number {
+  if (!play.has("move")) return play.of("opening").at;
+  const { at } = play.of("move");
+  const before = play.all("claim-receipt").filter((receipt) => receipt.at <= at);
+  return at - (before.at(-1)?.document.payload.usedMs ?? 0);
+}
+
 export function usedIn(play: Play, reason: EndReason, closedAt: number): Used {
   const result = resultIn(play);
   const stated = result?.document.payload.reason === reason ? result.document.payload : null;
@@ -545,7 +559,7 @@ export function usedIn(play: Play, reason: EndReason, closedAt: number): Used {
   const { durationMsMax, holdNanos } = limitsIn(play);
   return {
     ...{ po: play.of("purchase-order").document.payload, reason, durationMsMax, holdNanos, closedAt },
-    openedAt: play.has("opening") ? play.of("opening").at : null,
+    openedAt: play.has("opening") ? meteredSince(play) : null,
     stoppedAt: play.has("stop") ? play.of("stop").at : null,
     resultAt: result?.at ?? null,
     usedMs: stated?.usedMs ?? claim?.usedMs ?? 0,

@@ -34,6 +34,7 @@ const NEEDS: Readonly<Partial<Record<KeyName, readonly string[]>>> = {
   owner: ["party owner"],
   server: ["party owner", "grant enrol", "grant server"],
   referee: ["party referee-owner", "grant referee"],
+  "server-2": ["party owner", "grant server-2"],
   "referee-2": ["party referee-owner", "grant referee-2"],
 };
 
@@ -41,7 +42,7 @@ const NEEDS: Readonly<Partial<Record<KeyName, readonly string[]>>> = {
 const RESTS: readonly (readonly [check: string, kinds: readonly Kind[]])[] = [
   ["purchase order", ["purchase-order", "order"]],
   ["opening", ["acceptance", "opening"]],
-  ["use", ["claim", "claim-receipt", "stop", "extension", "amendment"]],
+  ["use", ["claim", "claim-receipt", "stop", "extension", "amendment", "takeover", "move"]],
   ["result", ["commitment", "reveal", "result", "delivery"]],
   ["bill", ["closing", "settlement"]],
   ["dispute", ["objection", "ruling", "trace-request", "trace", "dispute"]],
@@ -138,10 +139,33 @@ class Oracle {
     return isThis && po.place <= acceptance.place && acceptance.place <= opening.place && acceptance.at <= po.payload.acceptBy + away;
   }
 
+  /** Whether the other server of the owner has the lease by the word of all three who must give it. */
+  #isMoved(move: Read<"move">): boolean {
+    const { cast } = this.asked.story;
+    const takeover = this.#embedded("takeover", move.payload.takeover, move);
+    const handover = takeover && this.#embedded("handover", takeover.payload.handover, move);
+    const offer = takeover && this.#embedded("offer", takeover.payload.offer, move);
+    if (!takeover || !handover || !offer || move.by !== "orders" || handover.by !== "server") return false;
+    const isOthers = [takeover, offer].every(({ by, payload }) => by === "server-2" && payload.server === cast.server2);
+    const isNamed = handover.payload.server === cast.server && handover.payload.to === cast.server2;
+    const isThis = [move, takeover, handover].every(({ payload }) => payload.lease === this.asked.receipt.lease);
+    return isOthers && isNamed && isThis && [takeover, handover, offer].every((each) => this.#spoke(each));
+  }
+
+  /** Who has the lease there; null: nobody can tell. */
+  #holderAt(place: number): KeyName | null {
+    const moves = this.reading.of("move");
+    const [move] = moves;
+    if (move === undefined) return "server";
+    return moves.length === 1 && move.place <= place && this.#isMoved(move) ? "server-2" : null;
+  }
+
   /** The first that the log has: a second one is no part of the lease. */
   get result(): Read<"result"> | null {
     const result = this.reading.of("result")[0] ?? null;
-    return result?.by === "server" && result.payload.lease === this.asked.receipt.lease && this.#spoke(result) ? result : null;
+    return result && result.by === this.#holderAt(result.place) && result.payload.lease === this.asked.receipt.lease && this.#spoke(result)
+      ? result
+      : null;
   }
 
   /** Whether the server's result is what running the job comes to. */
@@ -206,13 +230,21 @@ class Oracle {
     if (!this.#isClaimed(result)) return false;
     const { money, isCut } = billed({
       ...{ po: bound.po.payload, reason, ...limits, usedMs, fuel, egressBytes, closedAt: closing.at },
-      ...{ openedAt: opening.at, stoppedAt: stop?.at ?? null, resultAt: result.at },
+      ...{ openedAt: this.#meteredSince(opening.at), stoppedAt: stop?.at ?? null, resultAt: result.at },
     });
     const isCounted = Object.entries(money).every(([key, value]) => payload[key as keyof typeof money] === value);
     const isPaid = payload.dueNanos !== "0" && money.billableMs + Number(money.billableFuel) > 0;
     return (
       isCounted && this.#isDelivered(result, isPaid) && ((!isCut && !(stop && isPaid)) || isLogProved) && this.#isHonest(payload.dueNanos)
     );
+  }
+
+  /** Of a lease that has moved, as if it had been opened so long before as had been claimed by then. */
+  #meteredSince(openedAt: number): number {
+    const [move] = this.reading.of("move");
+    if (move === undefined) return openedAt;
+    const before = this.reading.of("claim-receipt").filter(({ place }) => place < move.place);
+    return move.at - (before.at(-1)?.payload.usedMs ?? 0);
   }
 
   /** Whether claims speak for all the time that is paid: one at least every interval, late by half of one at most. */

@@ -3,6 +3,7 @@ import type { EndReason } from "@xenoservers/market";
 import type { Payload } from "@xenoservers/protocol";
 import type { KeyName } from "./cast.ts";
 import { LeaseScript, NO_BYTES, leaseIn, type Deal } from "./lease-script.ts";
+import { moved } from "./moved.ts";
 import type { Said } from "./script.ts";
 
 type Stated = Partial<Said<"result">>;
@@ -116,6 +117,13 @@ const MEASURED: Readonly<Record<string, Plot>> = {
     tell: (s) => {
       begun(s).claimed(8_000, 1_000).claimed(18_000, 5_000_000).stopped().after(500);
       return s.result({ ...OUTSIDE, reason: "customer-stop", usedMs: 21_000, egressBytes: 6_000_000 }).over();
+    },
+  },
+  "a machine, moved to another server of its owner": {
+    deal: { ...MACHINE, moves: true },
+    tell: (s) => {
+      moved(begun(s).claimed(9_000, 2_000)).claimed(17_000, 3_000).stopped().after(500);
+      return s.result({ ...OUTSIDE, reason: "customer-stop", usedMs: 19_000, egressBytes: 3_000 }).over();
     },
   },
   "stopped by its customer just before it ended": {

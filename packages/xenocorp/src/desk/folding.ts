@@ -179,6 +179,7 @@ export class LeaseChange {
 
   get effects(): Effect[] {
     const { server, resources } = this.lease;
+    const { server: from } = this.#before.data;
     const filed = this.#filed.filter(({ document }) => KIND_TABLE[document.kind].to.includes("server"));
     const freed = holdsCapacity(this.#before.data.state) && !holdsCapacity(this.lease.state);
     const [seat, seated] = [this.#before.data.seat, this.lease.seat];
@@ -187,6 +188,8 @@ export class LeaseChange {
       ...(moved ? [{ kind: "lease-moved", ...moved } as const] : []),
       ...(seat !== null && seat !== seated ? [{ kind: "index-free", server: seat, resources, sign: 1 } as const] : []),
       ...(seated !== null && seat !== seated ? [{ kind: "index-free", server: seated, resources, sign: -1 } as const] : []),
+      ...(from !== server ? [{ kind: "index-free", server: from, resources, sign: 1 } as const] : []),
+      ...(from !== server ? [{ kind: "index-free", server, resources, sign: -1 } as const] : []),
       ...(freed ? [{ kind: "index-free", server, resources, sign: 1 } as const] : []),
       ...(filed.length > 0
         ? [{ kind: "to-server", server, filed: filed.map(({ document: { envelope } }) => ({ envelope, at: this.at })) } as const]

@@ -8,6 +8,7 @@ import type { PartyCaller } from "./caller.ts";
 import * as disputes from "./disputes.ts";
 import { announceFee } from "./fees.ts";
 import * as leases from "./leases.ts";
+import { moveLease } from "./moves.ts";
 import * as offers from "./offers.ts";
 import * as orders from "./orders.ts";
 import type { Outcome } from "./outcome.ts";
@@ -68,6 +69,7 @@ const HANDLERS: { readonly [K in Kind]: Handler<K> | null } = {
   delivery: byParty(leases.receiveDelivery),
   stop: byParty(leases.stopLease),
   extension: byParty(leases.extendLease),
+  takeover: byParty(moveLease),
   objection: byParty(leases.object),
   ruling: leases.rule,
   referee: nameReferee,
@@ -83,6 +85,9 @@ const HANDLERS: { readonly [K in Kind]: Handler<K> | null } = {
   reveal: null,
   "claim-receipt": null,
   amendment: null,
+  // it is handed in inside a takeover
+  handover: null,
+  move: null,
   closing: null,
   settlement: null,
   gap: null,

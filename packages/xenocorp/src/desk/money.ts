@@ -120,11 +120,18 @@ const seatMoney = (before: LeaseRow, after: LeaseRow): Transfers => [
 ];
 const seatOf = ({ id, draw }: LeaseRow): string => `${id}/seat-${draw?.round ?? 0}`;
 
+/** Room at the server that it has moved to, before that of the first is given back. */
+const movedMoney = (before: LeaseRow, after: LeaseRow): Transfers => [
+  ...capacityTransfers(after.lastMove ?? after.id, after.server, after.resources, "reserve"),
+  ...capacityTransfers(after.lastMove ?? after.id, before.server, before.resources, "release"),
+];
+
 /** All that moves between two folds of one lease, in order. `drawn`: the allowances that what was added to the hold counts against. */
 export function moneyBetween(before: LeaseRow, after: LeaseRow, drawn: readonly Allowance[] = []): Transfers {
   const { trace, objection, final } = after;
   return [
     ...(after.lastAmendment !== before.lastAmendment ? extendedMoney(before, after, drawn) : []),
+    ...(after.server !== before.server ? movedMoney(before, after) : []),
     ...(holdsCapacity(before.state) && !holdsCapacity(after.state)
       ? capacityTransfers(after.id, after.server, after.resources, "release")
       : []),

@@ -28,7 +28,7 @@ async function statementsOf(round: Round): Promise<RefereeStatement[]> {
   return readSetting("referees", await round.get("setting", REFEREES));
 }
 
-async function isReferee(round: Round, server: string): Promise<boolean> {
+export async function isReferee(round: Round, server: string): Promise<boolean> {
   return refereesAt(await statementsOf(round), Number.MAX_SAFE_INTEGER).includes(server);
 }
 

@@ -69,6 +69,9 @@ appeal             n     n    k   k     k     k    k      y     y     y     k   
 purchase-order     k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 opening            k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 reveal             k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
+takeover           k     k    k   k     k     k    k      +     y     k     k      x       v        k        u     u
+handover           k     k    k   k     k     k    k      +     y     k     k      x       v        k        u     u
+move               k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 claim-receipt      k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 amendment          k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k
 closing            k     k    k   k     k     k    k      k     k     k     k      k       k        k        k     k

@@ -3,7 +3,7 @@
  * stand in scopes.fixture.ts.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { API, KINDS, type Envelope, type Kind, type Route, type RouteName, type Signer } from "@xenoservers/protocol";
+import { API, API_WORDS, KINDS, type Envelope, type Kind, type Route, type RouteName, type Signer } from "@xenoservers/protocol";
 import type { FromBroker, Pipe } from "@xenoservers/protocol/link";
 import { sequence } from "../log/sequencer.ts";
 import { CHANNELS, CODES, DOCUMENTS, KEYS, LINKS, ROUTES, SEEN, cellsOf, type Key } from "./scopes.fixture.ts";
@@ -172,7 +172,7 @@ describe("every route", () => {
 
   it("declares every code that it refuses with", async () => {
     for (const { row, cell } of cells) {
-      const declared: readonly string[] = names.includes(row as RouteName) ? API[row as RouteName].refusals : [];
+      const declared: readonly string[] = names.includes(row as RouteName) ? API_WORDS[row as RouteName].refusals : [];
       if (["k", "n", "o", "t"].includes(cell)) expect(declared, `${row} ${cell}`).toContain(CODES[cell]);
     }
   });

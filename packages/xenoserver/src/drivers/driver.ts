@@ -81,6 +81,40 @@ export type GuestEnding =
 /** JSON that finds the guest again after the daemon was restarted. */
 export type GuestToken = { [key: string]: string | number };
 
+/** Part of what a guest goes on from at another server, by its driver's own name for it. */
+export interface CarriedFile {
+  name: string;
+  pieces(): AsyncIterable<Uint8Array>;
+}
+
+/** What a guest goes on from at another server. */
+export interface Carrying {
+  /** What does not change while it runs. */
+  fixed: readonly CarriedFile[];
+  /** The rest, of a guest that stands still. */
+  rest(): Promise<readonly CarriedFile[]>;
+  /** Nothing that was made to be carried is left. */
+  dispose(): Promise<void>;
+}
+
+/** Where that is put at the other server. */
+export interface Arriving {
+  /** The next bytes of that file; throws where no guest of this driver has such a one. */
+  add(name: string, bytes: Uint8Array): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/** How guests come from other servers. */
+export interface GuestMoves {
+  /** Why a guest with this work ends where it began, in words; null where it can go on elsewhere. */
+  problemWith(work: Work, ordered: Ordered): string | null;
+  arrive(lease: string): Promise<Arriving>;
+  /** Stands still where the other server left it, until it begins. What arrived is the driver's from then on. */
+  prepare(job: GuestJob, arrived: Arriving): Promise<PreparedGuest>;
+  /** One that an earlier daemon prepared and never began: nothing of it is left. */
+  discard(token: GuestToken): Promise<void>;
+}
+
 export interface RunningGuest {
   readonly token: GuestToken;
   readonly ended: Promise<GuestEnding>;
@@ -105,6 +139,8 @@ export interface RunningGuest {
   dispose(): Promise<void>;
   /** Over the guest's network so far; absent where there is none. */
   egressBytes?(): number;
+  /** To be carried to another server; absent where it cannot be. */
+  carry?(): Promise<Carrying>;
   /** What its customer can do with it while it runs, where it has a console. */
   controls?: GuestControls | null;
 }
@@ -166,6 +202,8 @@ export interface GuestDriver {
   /** Throws RefusedWork where the customer's bytes are at fault, and anything where it was called off; nothing is left of it then. */
   prepare(job: GuestJob): Promise<PreparedGuest>;
   adopt(token: GuestToken, job: GuestJob): Promise<RunningGuest>;
+  /** Absent where guests end where they began. */
+  readonly moves?: GuestMoves;
   monotonicMs(): number;
   /** Lets go of what it keeps on disk only to be quicker the next time. */
   makeRoom(): Promise<void>;

@@ -26,5 +26,8 @@ export function workOf(header: WorkHeader): Work {
   return { kind: "machine", vm };
 }
 
+/** The same, as its customer brought it. */
+export const headerOf = (work: Work): WorkHeader => (work.kind === "wasm" ? { t: "job", ...work.job } : { t: "vm", ...work.vm });
+
 /** What was brought, whichever driver reads it. */
 export const broughtBy = (work: Work): WasmJob | MachineJob => (work.kind === "wasm" ? work.job : work.vm);

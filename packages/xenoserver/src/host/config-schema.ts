@@ -9,6 +9,7 @@ import { zFeeBasisPoints, zParty } from "@xenoservers/protocol";
 import { z } from "zod";
 import { addressRange, isGiven, isWithin } from "../drivers/xapi/address-range.ts";
 import { isPoolUrl, rangesProblem } from "./config-values.ts";
+import { parseHostPort } from "../move/move-port.ts";
 import { HOURS_LIKE, hoursIn, isTimeZone } from "./hours.ts";
 
 const MEMORY_MIB_MIN = 64;
@@ -92,6 +93,8 @@ const RANGE = 'write addresses of one network that are its leases\' alone, such 
 const DNS = "write the addresses of name servers";
 const zFingerprint = z.string(saying(FINGERPRINTS)).regex(/^([0-9a-f]{2}:?){31}[0-9a-f]{2}$/i, saying(FINGERPRINTS));
 
+const LISTEN = 'write an address of this machine and a port, such as "10.0.0.5:4433" or "[fd00::5]:4433"';
+
 const SECTIONS = {
   price: {
     fuel_hour: zAmount.default(20_000_000n),
@@ -172,6 +175,13 @@ const SECTIONS = {
       .max(3, saying("write at most 3 name servers"))
       .default([]),
   },
+  move: {
+    /** Where other servers of this owner hand leases over, such as "10.0.0.5:4433"; without it: nowhere. */
+    listen: z
+      .string(saying(LISTEN))
+      .refine((text) => parseHostPort(text) !== null, LISTEN)
+      .optional(),
+  },
   disk: {
     /** Kept of ended leases for who may ask for it: all together, and each customer's. */
     kept_gib: gib().default(20),
@@ -224,6 +234,7 @@ export const zConfig = z.strictObject({
   vm: z.strictObject(SECTIONS.vm).prefault({}),
   xen: z.strictObject(SECTIONS.xen).prefault({}),
   xapi: zXapi.prefault({}),
+  move: z.strictObject(SECTIONS.move).prefault({}),
   disk: zDisk.prefault({}),
   labels: z
     .record(z.string().regex(/^[a-z0-9-]{1,32}$/, LABEL_NAME), z.string(LABEL).regex(/^[A-Za-z0-9._:-]{1,64}$/, LABEL))

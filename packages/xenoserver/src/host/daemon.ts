@@ -1,5 +1,6 @@
 /** The daemon on a real machine: its key, its folder, its guests, its link. */
 import { statfs } from "node:fs/promises";
+import type { Server } from "node:net";
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { Addresses, type ServerStanding } from "@xenoservers/protocol";
@@ -8,16 +9,18 @@ import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protoc
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import type { VmDriver } from "../drivers/qemu/vm-driver.ts";
-import { openJournal, type Journal } from "../lease/journal.ts";
+import { openJournal, type Journal, type LeaseRecord } from "../lease/journal.ts";
 import type { InputRules } from "../lease/kept-inputs.ts";
 import type { RoomRules } from "../lease/kept-room.ts";
 import type { Listing } from "../listing.ts";
 import { XenoServer, type ServerOptions } from "../server.ts";
+import { listenForMoves, parseHostPort } from "../move/move-port.ts";
 import { HttpBrokerApi } from "./broker-api.ts";
 import { Counting } from "./counting.ts";
 import { isOther } from "../drivers/xapi/pool-capacity.ts";
 import { capacityOf, isListedAt, priceOf, type ServerConfig } from "./config.ts";
 import type { GuestDriver } from "../drivers/driver.ts";
+import { moveAll, type Moved, type MoveTarget } from "./drain-to.ts";
 import { openDrivers, type OpenDriversOptions } from "./drivers.ts";
 import { readIdentity, type ServerIdentity } from "./machine-identity.ts";
 import type { Reread } from "./reread.ts";
@@ -60,6 +63,8 @@ export interface Daemon {
   reread(): Promise<Omit<Reread, "config">>;
   /** Whether it takes no new leases, until told otherwise and through restarts. Returns when that is on disk. */
   setDrained(drained: boolean): Promise<void>;
+  /** Takes no new leases, and hands over what runs to another server of this owner. */
+  drainTo(target: MoveTarget): Promise<Moved>;
   close(): Promise<void>;
 }
 
@@ -136,7 +141,7 @@ function journalOf(folder: string, settings: Settings, log: DaemonOptions["log"]
   });
 }
 
-function ownersWishes(server: XenoServer, settings: Settings, applied: Applied): Pick<Daemon, "reread" | "setDrained"> {
+function ownersWishes(server: XenoServer, settings: Settings, applied: Applied): Pick<Daemon, "reread" | "setDrained" | "drainTo"> {
   return {
     async reread() {
       const { changed, later } = await settings.reread();
@@ -148,7 +153,21 @@ function ownersWishes(server: XenoServer, settings: Settings, applied: Applied):
       if (drained) void server.drain();
       else await server.undrain();
     },
+    async drainTo(target) {
+      await this.setDrained(true);
+      return moveAll(server, target);
+    },
   };
+}
+
+/** Of guests that leases still have. */
+const foldersOf = (records: readonly LeaseRecord[]): string[] =>
+  records.flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
+
+/** Where other servers of this owner hand leases over, if anywhere. */
+async function listenIn({ move }: ServerConfig, server: XenoServer): Promise<Server | null> {
+  const at = parseHostPort(move.listen ?? "");
+  return at && listenForMoves(at, (pipe) => server.moves.answer(pipe));
 }
 
 /** What a pool can give is less when a host leaves, and more when one comes: the offer says so. */
@@ -173,9 +192,8 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
   const identity = await identityIn(folder);
   const settings = await openSettings(configFile);
   const journal = await journalOf(folder, settings, log);
-  const inUse = (await journal.load()).flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
   const { drivers, states, vms, pool, measure } = await openDrivers({
-    ...{ crypto: nodeCrypto, folder, cache, config: settings.now, inUse, log },
+    ...{ crypto: nodeCrypto, folder, cache, config: settings.now, inUse: foldersOf(await journal.load()), log },
     ...(network ? { network } : {}),
     ...(wrapDriver ? { wrapDriver } : {}),
   });
@@ -203,6 +221,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     ...(onState ? { onState } : {}),
   });
   counting.of = { server, vms, freeBytes: () => freeBytesOf(folder) };
+  const moves = await listenIn(settings.now, server);
   await server.start();
   pool?.onCapacity(() => follow(test, pool.capacity(), () => server.change(givenBy(settings.now, applied)), log));
   const tidying = keepTidy(journal, log);
@@ -223,6 +242,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
       closing.abort();
       clearInterval(tidying);
       await served?.close();
+      moves?.close();
       await server.close();
       await measured;
     },

@@ -62,6 +62,7 @@ const OTHER: Readonly<Record<string, string>> = {
   "xapi.network_addresses": '"10.9.0.16-10.9.0.250/24"',
   "xapi.network_gateway": '"10.9.0.1"',
   "xapi.network_dns": '["10.9.0.53"]',
+  "move.listen": '"10.0.0.5:4433"',
   "disk.kept_gib": "6",
   "disk.kept_customer_gib": "1",
   "disk.inputs_gib": "3",
@@ -75,7 +76,7 @@ const OTHER: Readonly<Record<string, string>> = {
 const LATER = new Set([
   ...["pool", "warm", "policy.egress_ports", "policy.egress_allow", "policy.egress_gib_month", "policy.egress_mbit", "policy.fetch_images"],
   ...["vm.enabled", "vm.disk_iops", "vm.image_cache_gib", "vm.snapshots", "vm.customer_snapshots_gib", "vm.customer_snapshots_hours"],
-  ...["xen.enabled", "xen.guests"],
+  ...["xen.enabled", "xen.guests", "move.listen"],
   ...CONFIG_KEYS.filter((key) => key.startsWith("xapi.")),
 ]);
 

@@ -22,12 +22,14 @@ export function planReread(before: ServerConfig, after: ServerConfig): Reread {
     ...SECTION_NAMES.flatMap((section) => differing(before[section], after[section]).map((key) => `${section}.${key}`)),
     ...(["pool", "warm", "drain_seconds"] as const).filter((key) => before[key] !== after[key]),
   ];
-  const fixed = new Set<string>(["pool", "warm", ...FIXED_POLICY.map((key) => `policy.${key}`)]);
-  const isFixed = (key: string): boolean => fixed.has(key) || /^(?:vm|xen|xapi)\./.test(key);
+  const fixedKeys = new Set<string>(["pool", "warm", ...FIXED_POLICY.map((key) => `policy.${key}`)]);
+  const isFixed = (key: string): boolean => fixedKeys.has(key) || /^(?:vm|xen|xapi|move)\./.test(key);
   const { egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images } = before.policy;
+  const { vm, xen, xapi, move, pool, warm } = before;
+  const fixed = { vm, xen, xapi, move, pool, warm };
   const policy = { ...after.policy, egress_ports, egress_allow, egress_gib_month, egress_mbit, fetch_images };
   return {
-    config: { ...after, policy, vm: before.vm, xen: before.xen, xapi: before.xapi, pool: before.pool, warm: before.warm },
+    config: { ...after, policy, ...fixed },
     changed: all.filter((key) => !isFixed(key)),
     later: all.filter(isFixed),
   };

@@ -19,6 +19,9 @@ interface ClaimsHost {
   heard(): Promise<void>;
 }
 
+/** A claim that was not receipted is looked at again, where something waits for its receipt. */
+const CLAIM_AGAIN_MS = 1_000;
+
 /** The broker takes no claim of this lease any more. */
 const CLOSED_CODES = ["wrong_state", "not_found"];
 /** What the broker heard last is not what this server remembers. */
@@ -30,7 +33,7 @@ export class Claims {
   #cancel: () => void = () => {};
   #cancelSilence: (() => void) | null = null;
   #receiptedAt: number;
-  #underWay: Promise<void> = Promise.resolve();
+  #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(ctx: LeaseContext, host: ClaimsHost) {
     this.#ctx = ctx;
@@ -42,8 +45,32 @@ export class Claims {
     this.#cancel();
     if (!this.#may) return;
     this.#cancel = this.#ctx.world.timers.after(afterMs, () => {
-      this.#underWay = this.#claim().catch((error: unknown) => this.#ctx.log("a claim failed", { error: String(error) }));
+      void this.#claimNow();
     });
+  }
+
+  /** Whether it was receipted. */
+  #claimNow(): Promise<boolean> {
+    const claimed = this.#claim().catch((error: unknown) => {
+      this.#ctx.log("a claim failed", { error: String(error) });
+      return false;
+    });
+    this.#underWay = claimed;
+    return claimed;
+  }
+
+  /** All that was used is claimed and receipted, and nothing more before `schedule`. False where nothing is claimed here any more. */
+  async receipted(): Promise<boolean> {
+    for (let isReceipted = false; ;) {
+      this.#cancel();
+      await this.#underWay;
+      this.#cancel(); // what was under way has set the next
+      if (!this.#may) return false;
+      if (isReceipted && lastClaimOf(this.#ctx.facts.lease).usedMs >= this.#usedMs) return true;
+      isReceipted = await this.#claimNow();
+      this.#cancel();
+      if (!isReceipted) await this.#ctx.sleep(CLAIM_AGAIN_MS);
+    }
   }
 
   stop(): void {
@@ -66,15 +93,15 @@ export class Claims {
     this.#cancelSilence = null;
   }
 
-  async #claim(): Promise<void> {
-    if (!this.#may) return;
+  async #claim(): Promise<boolean> {
+    if (!this.#may) return false;
     const { record, world } = this.#ctx;
     record.pendingClaim ??= this.#sign();
     const { envelope } = record.pendingClaim;
     await this.#ctx.save();
     this.#listen();
     const answer = await world.submit(envelope);
-    if (this.#ctx.stage().is === "over" || this.#ctx.stage().is === "released") return;
+    if (this.#ctx.stage().is === "over" || this.#ctx.stage().is === "released") return false;
     const receipted = await this.#answered(record.pendingClaim, answer);
     if (receipted) {
       this.#heard();
@@ -82,6 +109,7 @@ export class Claims {
       await this.#host.heard();
     }
     this.schedule();
+    return receipted;
   }
 
   /** Whether the claim was receipted. */
@@ -102,11 +130,15 @@ export class Claims {
     return false;
   }
 
+  /** Never more than was bought. */
+  get #usedMs(): number {
+    return Math.min(this.#host.usedMs(), this.#ctx.facts.lease.durationMsMax);
+  }
+
   #sign(): SignedClaim {
     const { world, record, facts, po } = this.#ctx;
-    const { lease } = facts;
-    const last = lastClaimOf(lease);
-    const usedMs = Math.max(last.usedMs, Math.min(this.#host.usedMs(), lease.durationMsMax));
+    const last = lastClaimOf(facts.lease);
+    const usedMs = Math.max(last.usedMs, this.#usedMs);
     const egressBytes = Math.max(last.egressBytes, this.#host.egressBytes());
     const { id, envelope } = signDocument(world.crypto, world.signer, "claim", {
       ...{ origin: po.origin, seen: world.seen(), lease: record.lease, incarnation: record.incarnation, sequence: last.sequence + 1 },

@@ -147,6 +147,19 @@ export class GuestRun {
     else await this.#ctx.finish(withNothing("server-failed", "the server could not find its guest again after a restart"));
   }
 
+  /** What another server handed over goes on here; `prepared`: by this daemon. */
+  async takeOn(prepared: PreparedGuest | null): Promise<void> {
+    try {
+      if (prepared) await this.#follow(await prepared.begin());
+      else await this.adopt();
+    } catch (error) {
+      this.#ctx.log("the guest did not go on", { error: String(error) });
+      return this.#ctx.finish(withNothing("server-failed", "the server could not go on with what another handed over"));
+    }
+    if (this.#ctx.record.pausedByCustomer) await this.#guest?.pause();
+    await this.#clock.goOn("moving");
+  }
+
   /** The one whose output is here, once it was looked for; null where there is none. */
   async found(): Promise<RunningGuest | null> {
     await this.#looking;
@@ -209,6 +222,8 @@ export class GuestRun {
     if (record.result) return;
     record.stop ??= reason;
     await this.#ctx.save();
+    // it may be elsewhere: stopped once it is known to be here
+    if (record.handover) return;
     if (!this.#ctx.move({ t: "stop" })) return;
     const stage = this.#ctx.stage();
     if (stage.is !== "stopping") return this.#ctx.ending(withNothing(record.stop));

@@ -15,7 +15,7 @@ const RECONCILE_MS = 2_000;
 const TRIES_MAX = 5;
 
 /** All of a receipt that is of the lease, and the public documents in it that give keys their roles. */
-function documentsOf({ documents, leaves }: Receipt): Documents {
+export function documentsOf({ documents, leaves }: Receipt): Documents {
   const filed = (all: Receipt["documents"]): Documents["filed"] => all.map(({ envelope, at }) => ({ envelope, at }));
   const roles = leaves.filter(({ kind }) => kind === "party" || kind.startsWith("key-"));
   const gaps = leaves.filter(({ kind }) => kind === "gap");

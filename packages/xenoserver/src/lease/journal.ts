@@ -41,8 +41,8 @@ export interface SignedResult {
   stderrSize: number;
 }
 
-/** Why a guest stands still at nobody's cost: the broker does not hear this server; this server's disk is full. */
-export type Unbilled = "unheard" | "no-room";
+/** Why a guest stands still at nobody's cost: the broker does not hear this server; its disk is full; the guest is carried to another. */
+export type Unbilled = "unheard" | "no-room" | "moving";
 
 interface GuestRecord {
   token: GuestToken;
@@ -82,6 +82,10 @@ export interface LeaseRecord {
   /** The customer doubts the result: what was asked for, what runs, and what was signed. */
   trace: { request: string; token: GuestToken | null; envelope: Envelope | null } | null;
   overAt: number | null;
+  /** Signed and perhaps sent: the lease may be elsewhere until a later claim is receipted. Records of earlier versions have none. */
+  handover?: Envelope | null;
+  /** What this server signed to take the lease over from another; where it began here there is none. */
+  takeover?: Envelope;
 }
 
 /** Of a lease whose purchase order has just come. */

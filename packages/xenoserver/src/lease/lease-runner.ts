@@ -14,6 +14,7 @@ import { Claims } from "./claims.ts";
 import { customersView } from "./customers-view.ts";
 import { GuestRun } from "./guest-run.ts";
 import { HandingIn } from "./handing-in.ts";
+import { HandingOver } from "./handing-over.ts";
 import { Hearing } from "./hearing.ts";
 import { JobIntake } from "./job-intake.ts";
 import type { LeaseBytes, LeaseRecord, StopReason } from "./journal.ts";
@@ -26,12 +27,14 @@ import type { RunnerWorld } from "./runner-world.ts";
 import { Retention } from "./retention.ts";
 import { STAGES, next, type Stage, type StageEvent } from "./stages.ts";
 import { filedBy, surely } from "./submitting.ts";
+import { TakingOver } from "./taking-over.ts";
 import { TraceAnswer } from "./trace-answer.ts";
 
 /** Where an earlier daemon left the lease. */
-function resumed({ overAt, result, commitment, guest }: LeaseRecord, lease: Lease): Stage {
+function resumed({ overAt, result, commitment, guest }: LeaseRecord, lease: Lease, server: string): Stage {
   if (overAt !== null) return { is: "over" };
   if (result) return { is: commitment && (lease.commitment?.revealedAt ?? null) === null ? "committed" : "ended" };
+  if (lease.server !== server) return { is: "taking" };
   if (guest) return { is: "beginning" };
   return { is: lease.openedAt === null ? "accepting" : "waiting" };
 }
@@ -50,6 +53,8 @@ export class LeaseRunner implements LeaseContext {
   readonly #guestRun: GuestRun;
   readonly #handingIn: HandingIn;
   readonly #trace: TraceAnswer;
+  readonly handingOver: HandingOver;
+  readonly takingOver: TakingOver;
   /** What is kept of it once it is over, as it was found last. */
   #keptBytes: Promise<LeaseBytes> | null = null;
   readonly #sleepers = new Set<() => void>();
@@ -69,7 +74,7 @@ export class LeaseRunner implements LeaseContext {
     this.po = po.document.payload;
     this.order = order.document.payload;
     this.driver = world.drivers.get(this.order.driver) ?? missingDriver(this.order.driver, world.timers);
-    this.#stage = resumed(record, this.facts.lease);
+    this.#stage = resumed(record, this.facts.lease, world.server);
     this.#clock = new LeaseClock(this, (reason) => this.apart(this.stop(reason)));
     this.#guestRun = new GuestRun(this, this.#clock, {
       begins: () => this.#attachments.sendState(),
@@ -87,11 +92,18 @@ export class LeaseRunner implements LeaseContext {
         this.#guestRun.silent();
         this.apart(this.#clock.silent(unheardMs));
       },
-      heard: () => {
+      heard: async () => {
         this.#guestRun.heard();
-        return this.#clock.heard();
+        await this.#clock.heard();
+        await this.handingOver.heard();
       },
     });
+    this.handingOver = new HandingOver(this, this.#clock, {
+      guest: () => this.#guestRun.guest,
+      claims: this.#claims,
+      stop: (reason) => this.stop(reason),
+    });
+    this.takingOver = new TakingOver(this, { guestRun: this.#guestRun, taken: () => this.#claims.schedule() });
     this.#intake = new JobIntake(this, this.#clock, () => this.#guestRun.start());
     this.#handingIn = new HandingIn(this, {
       guest: () => this.#guestRun.guest,
@@ -154,6 +166,7 @@ export class LeaseRunner implements LeaseContext {
   }
 
   async finish(end: GuestEnd): Promise<void> {
+    if (this.handingOver.isElsewhere) return this.handingOver.holdEnd(end);
     if (this.move({ t: "finished" })) await this.ending(end);
   }
 
@@ -180,6 +193,7 @@ export class LeaseRunner implements LeaseContext {
     if (lease.durationMsMax !== before.durationMsMax) this.#clock.limit();
     if (lease.stop && !before.stop) this.apart(this.stop(lease.stop.reason));
     if (lease.commitment?.revealedAt && !before.commitment?.revealedAt) this.apart(this.#handingIn.revealed());
+    if (lease.server !== before.server && lease.server !== this.world.server) await this.over("moved to another server of its owner");
     if (lease.closing) await this.over(`closed by the broker: ${lease.closing.reason}`);
     if (lease.trace) this.apart(this.#trace.give());
   }
@@ -205,6 +219,8 @@ export class LeaseRunner implements LeaseContext {
     switch (this.#stage.is) {
       case "accepting":
         return this.#accept();
+      case "taking":
+        return this.takingOver.goOn();
       case "waiting":
         if (!this.world.drivers.has(this.order.driver)) return this.finish(withNothing("server-failed", this.driver.sandbox.why));
         return stop ? this.stop(stop) : this.#intake.resume();
@@ -240,11 +256,13 @@ export class LeaseRunner implements LeaseContext {
   }
 
   async over(why: string): Promise<void> {
+    const wasTaking = this.#stage.is === "taking";
     if (!this.move({ t: "over" })) return;
     this.#claims.stop();
     this.#clock.cancel();
     this.#handingIn.stop();
     this.log("lease over", { why });
+    if (wasTaking) await this.takingOver.discard();
     if (!this.record.result) await this.#guestRun.kill();
     await this.#intake.forgetUnwanted();
     this.record.overAt = this.world.marketNow() ?? this.world.timers.now();

@@ -6,9 +6,9 @@ import { EVENT_NAMES, STAGES, STAGE_NAMES, next, type EventName, type Stage, typ
 import { fakeJob } from "../testing/fake-customer.ts";
 import { orderedFor } from "../testing/ordered.ts";
 
-/** The order of a lease's life: nothing leads back. */
+/** The order of a lease's life, here or from another server on: nothing leads back. */
 const LIFE: readonly StageName[] = [
-  ...(["accepting", "waiting", "preparing", "beginning", "running", "stopping", "ending"] as const),
+  ...(["accepting", "taking", "waiting", "preparing", "beginning", "running", "stopping", "ending"] as const),
   ...(["committed", "ended", "delivering", "over", "released"] as const),
 ];
 
@@ -26,7 +26,7 @@ const pairs = STAGE_NAMES.flatMap((stage) => EVENT_NAMES.map((event) => [stage, 
 describe("every stage x every event", () => {
   it("is decided: a next stage, or ignored", () => {
     expect(STAGE_NAMES.toSorted()).toEqual(LIFE.toSorted());
-    expect(pairs).toHaveLength(12 * 12);
+    expect(pairs).toHaveLength(13 * 13);
     for (const [stage, event] of pairs) {
       const to = STAGES[stage].on[event];
       expect(to === null || STAGE_NAMES.includes(to), `${stage} x ${event}`).toBe(true);
@@ -75,8 +75,8 @@ describe("every stage x every event", () => {
     expect(LIFE.filter((stage) => STAGES[stage].claims)).toEqual(["waiting", "preparing", "beginning", "running", "stopping"]);
   });
 
-  it("reaches every stage from the first", () => {
-    const reached = new Set<StageName>(["accepting"]);
+  it("reaches every stage from the first of a lease that begins here or comes from another server", () => {
+    const reached = new Set<StageName>(["accepting", "taking"]);
     for (const stage of reached) for (const to of Object.values(STAGES[stage].on)) if (to) reached.add(to);
     expect([...reached].toSorted()).toEqual(STAGE_NAMES.toSorted());
   });

@@ -8,6 +8,8 @@
  *                        ending ─────────────────── signed ─────────────────▶ ended ─handed-in─▶ delivering
  *                          └── committed (a replica's, not shown) ──▶ committed ─revealed──┘
  *
+ *   taking ─taken─▶ beginning: what another server of its owner handed over stands still here until the broker has moved the lease
+ *
  * `over` ends every stage: settled, closed, lapsed, refused. `released` is for a daemon that goes away: guests run on, and the next one
  * takes the lease up from its journal. An event that a stage ignores has come too late or twice; whoever raised it cleans up what it
  * brought.
@@ -17,6 +19,8 @@ import type { RunningGuest } from "../drivers/driver.ts";
 export type Stage =
   /** The acceptance is on its way. */
   | { is: "accepting" }
+  /** Another server of its owner hands it over: its guest stands still here, and the lease is not here yet. */
+  | { is: "taking" }
   /** Open: the job's bytes may come. */
   | { is: "waiting" }
   /** A guest is being made. */
@@ -40,6 +44,7 @@ export type StageName = Stage["is"];
 
 export type StageEvent =
   | { t: "opened" }
+  | { t: "taken" }
   | { t: "job-here" }
   | { t: "prepared" }
   | { t: "began"; guest: RunningGuest }
@@ -65,7 +70,7 @@ interface Row {
 }
 
 const NONE = {
-  ...{ opened: null, "job-here": null, prepared: null, began: null, stop: null, finished: null },
+  ...{ opened: null, taken: null, "job-here": null, prepared: null, began: null, stop: null, finished: null },
   ...{ signed: null, committed: null, revealed: null, "handed-in": null, over: null, released: null },
 } satisfies Record<EventName, null>;
 const ANYHOW = { ...NONE, over: "over", released: "released" } as const;
@@ -74,6 +79,7 @@ const done = { shows: "ended", holdsCapacity: false, claims: false } as const;
 
 export const STAGES: Readonly<Record<StageName, Row>> = {
   accepting: { on: { ...ANYHOW, opened: "waiting" }, shows: "waiting", holdsCapacity: true, claims: false },
+  taking: { on: { ...ANYHOW, taken: "beginning" }, shows: "preparing", holdsCapacity: true, claims: false },
   waiting: { on: { ...ANYHOW, "job-here": "preparing", stop: "ending", finished: "ending" }, shows: "waiting", ...held },
   preparing: { on: { ...ANYHOW, prepared: "beginning", stop: "ending", finished: "ending" }, shows: "preparing", ...held },
   // a stop is remembered until the guest can be told

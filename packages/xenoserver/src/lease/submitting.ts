@@ -9,6 +9,7 @@ import type { LeaseContext } from "./lease-context.ts";
 const zAnswered = z.looseObject({
   at: z.int(),
   opening: z.optional(zEnvelope),
+  move: z.optional(zEnvelope),
   receipt: z.optional(zEnvelope),
   delivery: z.optional(zEnvelope),
   closing: z.optional(zEnvelope),
@@ -19,8 +20,8 @@ const zAnswered = z.looseObject({
 export function filedBy(own: readonly Envelope[], answer: Record<string, unknown>): Filed[] {
   const read = zAnswered.safeParse(answer);
   if (!read.success) return [];
-  const { at, opening, receipt, delivery, closing, settlement } = read.data;
-  return [...own, opening, receipt, delivery, closing, settlement].flatMap((envelope) => (envelope ? [{ envelope, at }] : []));
+  const { at, opening, move, receipt, delivery, closing, settlement } = read.data;
+  return [...own, opening, move, receipt, delivery, closing, settlement].flatMap((envelope) => (envelope ? [{ envelope, at }] : []));
 }
 
 /** May pass; or may not. */

@@ -9,6 +9,7 @@ import {
   endOf,
   invariant,
   isDrawnFor,
+  movedBy,
   quoteOn,
   stakeToLockNanos,
   step,
@@ -59,6 +60,8 @@ export const TIMINGS: LeaseTimings = {
   ...{ disputeWindowMs: 600_000, ruleWithinMs: 86_400_000 },
 };
 
+/** Whose link is meant where nobody is named. */
+const THE_SERVER = "server";
 const LOG = { epoch: "e0".repeat(16), size: 0, root: "00".repeat(32) };
 
 type Filed = { envelope: Envelope; at: number };
@@ -97,9 +100,10 @@ export class FakeMarket {
   pushes = true;
   /** The server's, as it is told at its next login. */
   clock: MeasuredClock | null = null;
-  #toServer: (message: string | Uint8Array) => void = () => {};
+  /** By who is at the other end. */
+  readonly #links = new Map<string, (message: string | Uint8Array) => void>();
   #isAway = false;
-  #cut: () => void = () => {};
+  readonly #cuts = new Map<string, () => void>();
   readonly #refs = new Map<string, number>();
   readonly #gaps: Filed[] = [];
   readonly #answers = new Map<string, LinkAnswer>();
@@ -172,32 +176,38 @@ export class FakeMarket {
   /** Nobody hears it, and it hears nobody, until it is back. */
   goAway(): void {
     this.#isAway = true;
-    this.#cut();
+    for (const cut of this.#cuts.values()) cut();
   }
 
   comeBack(): void {
     this.#isAway = false;
   }
 
-  connect = async (): Promise<Pipe> => {
+  connect = (): Promise<Pipe> => this.#connect(THE_SERVER);
+
+  /** For another server beside the first. */
+  connectAs = (name: string) => (): Promise<Pipe> => this.#connect(name);
+
+  async #connect(name: string): Promise<Pipe> {
     if (this.#isAway) throw new Error("nobody listens there");
     let deliver: (message: string | Uint8Array) => void = () => {};
-    this.#toServer = (message) => void this.timers.after(1, () => deliver(message));
+    const toServer = (message: string | Uint8Array): void => void this.timers.after(1, () => deliver(message));
+    this.#links.set(name, toServer);
     const challenge = { t: "challenge", challenge: "00".repeat(32), market: { ...this.info, now: this.timers.now() }, beat: DEFAULT_BEAT };
-    this.#toServer(JSON.stringify(challenge));
+    toServer(JSON.stringify(challenge));
     return {
-      send: (message) => void this.timers.after(1, () => (this.#isAway ? undefined : this.#receive(message))),
+      send: (message) => void this.timers.after(1, () => (this.#isAway ? undefined : this.#receive(name, message))),
       close: () => {},
       onMessage: (handler) => (deliver = handler),
-      onClose: (handler) => (this.#cut = handler),
+      onClose: (handler) => void this.#cuts.set(name, handler),
     };
-  };
-
-  #send(message: object): void {
-    this.#toServer(JSON.stringify(message));
   }
 
-  #receive(message: string | Uint8Array): void {
+  #send(message: object, to = THE_SERVER): void {
+    this.#links.get(to)?.(JSON.stringify(message));
+  }
+
+  #receive(from: string, message: string | Uint8Array): void {
     if (typeof message !== "string") {
       const parsed = parseChannelMessage(message);
       if (parsed) this.#channels.get(parsed.session)?.(parsed.bytes);
@@ -205,15 +215,15 @@ export class FakeMarket {
     }
     const value: unknown = JSON.parse(message);
     if (message.includes('"t":"hello"'))
-      this.#send({ t: "welcome", party: this.owner.party, live: { grants: [], filed: [] }, clock: this.clock });
-    if (message.includes('"t":"ping"')) this.#send({ t: "pong", now: this.timers.now() - (this.clock?.offsetMs ?? 0) });
+      this.#send({ t: "welcome", party: this.owner.party, live: { grants: [], filed: [] }, clock: this.clock }, from);
+    if (message.includes('"t":"ping"')) this.#send({ t: "pong", now: this.timers.now() - (this.clock?.offsetMs ?? 0) }, from);
     const submit = zSubmit.safeParse(value);
     if (!submit.success) return;
     const { ref, envelope, delivery } = submit.data;
     const answer = this.submit(envelope, delivery);
     const parsed = parseDocument(crypto, envelope);
     if (parsed.ok) this.#refs.set(parsed.document.id, ref);
-    if (answer !== this.LATER) this.#reply(ref, answer);
+    if (answer !== this.LATER) this.#reply(ref, answer, from);
   }
 
   /** Answers what `instead` put off. */
@@ -221,12 +231,12 @@ export class FakeMarket {
     this.#reply(this.#refs.get(document) ?? 0, answer);
   }
 
-  #reply(ref: number, answer: LinkAnswer): void {
-    this.#send(answer.ok ? { t: "answer", ref, answer: answer.answer } : { t: "answer", ref, error: refusalBody(answer).error });
+  #reply(ref: number, answer: LinkAnswer, to = THE_SERVER): void {
+    this.#send(answer.ok ? { t: "answer", ref, answer: answer.answer } : { t: "answer", ref, error: refusalBody(answer).error }, to);
   }
 
   push(filed: readonly Filed[], grants: Envelope[] = this.grants): void {
-    this.#send({ t: "documents", documents: { grants, filed } });
+    for (const name of this.#links.keys()) this.#send({ t: "documents", documents: { grants, filed } }, name);
   }
 
   /** The customer's end of a channel to the server. */
@@ -237,7 +247,7 @@ export class FakeMarket {
     this.#channels.set(session, (bytes) => receive(bytes));
     this.#send({ t: "channel-open", lease, session });
     return {
-      send: (bytes) => void (typeof bytes !== "string" && this.#toServer(channelMessage(session, bytes))),
+      send: (bytes) => void (typeof bytes !== "string" && this.#links.get(THE_SERVER)?.(channelMessage(session, bytes))),
       close: () => {
         this.#send({ t: "channel-close", session, why: "" });
         closed();
@@ -340,6 +350,10 @@ export class FakeMarket {
   #answer(document: AnyDocument, { id, orderId, slot }: Lease, delivery: unknown, at: number): Record<string, unknown> {
     if (document.kind === "acceptance")
       return { opening: this.issue("opening", { lease: id, order: orderId, slot, acceptance: document.id, at }).envelope };
+    if (document.kind === "takeover") {
+      const previous = movedBy(this.lease(id)) ?? "";
+      return { move: this.issue("move", { lease: id, takeover: document.envelope, previous, at }).envelope };
+    }
     if (document.kind === "claim") {
       const { sequence, usedMs, egressBytes } = document.payload;
       return { receipt: this.issue("claim-receipt", { lease: id, claim: document.id, sequence, usedMs, egressBytes, at }).envelope };

@@ -1,4 +1,4 @@
-import { countTo, parsePort, parseTime } from "../parse.ts";
+import { countTo, parseMoveTarget, parsePort, parseTime } from "../parse.ts";
 import { data, flag, inputOf, json, text, value, word, type InputOf } from "../verb.ts";
 
 export const serveInput = inputOf(
@@ -16,7 +16,15 @@ export const serveInput = inputOf(
 export type ServeInput = InputOf<typeof serveInput>;
 export const serverInput = inputOf({}, { json, data });
 export type ServerInput = InputOf<typeof serverInput>;
-export const serverDrainInput = inputOf({}, { undo: flag("--undo", "take leases again"), json, data });
+export const serverDrainInput = inputOf(
+  {},
+  {
+    undo: flag("--undo", "take leases again"),
+    to: value("--to <id@host:port>", "hand running leases over to another server of yours, where it has [move] listen", parseMoveTarget),
+    ...{ json, data },
+  },
+);
+export type ServerDrainInput = InputOf<typeof serverDrainInput>;
 export const serverStopInput = inputOf({}, { now: flag("--now", "end running leases at your cost"), json, data });
 export const abuseTraceInput = inputOf(
   { address: word },

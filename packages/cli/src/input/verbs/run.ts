@@ -58,6 +58,7 @@ const job = {
   ),
   pay: choice("--pay <terms>", "default on-result; by-interval for machines", ["on-result", "by-interval"]),
   on: choiceOr("--on <whose>", "your own machines, or the market's", ["mine", "market"], "market"),
+  stay: flag("--stay", "a machine ends at the server where it began: its owner never moves it to another of its servers"),
   where: adding(
     valueOr("--where <conditions>", "as for search", "", (typed) => conditionsIn(typed, "--where ")),
     " ",

@@ -55,7 +55,7 @@ async function memoryHashOf(folder: string): Promise<string> {
 }
 
 /** How far a machine has come, for a daemon that finds it. */
-const PROGRESS = ["prepared", "begun"] as const;
+const PROGRESS = ["prepared", "restored", "begun"] as const;
 type Progress = (typeof PROGRESS)[number];
 
 /** Whether it has ended within that time. */
@@ -100,6 +100,11 @@ export class Machine {
     return PROGRESS.find((each) => each === text) ?? "prepared";
   }
 
+  /** It goes on from where it ran at another server, once it begins. */
+  restored(): Promise<void> {
+    return this.#came("restored");
+  }
+
   #came(to: Progress): Promise<void> {
     return writeFile(path.join(this.token.folder, "progress"), to, { mode: 0o600 });
   }
@@ -117,11 +122,12 @@ export class Machine {
   async begin(): Promise<void> {
     const { vm } = this;
     if (!vm) throw new Error("the machine has ended");
+    const goesOn = this.#given.goesOn || (await this.#progress()) === "restored";
     await this.#came("begun");
     if (this.token.kind !== "oci") return this.#cont(vm);
     const port = (this.#port ??= await this.#openPort());
     this.#opened.resolve(port);
-    if (this.#given.goesOn) {
+    if (goesOn) {
       port.renew();
       await this.#cont(vm);
     } else port.go();
@@ -140,7 +146,7 @@ export class Machine {
   /** Takes it up where an earlier daemon left it. */
   async goOn(): Promise<void> {
     if (!this.vm) return;
-    if ((await this.#progress()) === "prepared") return this.begin();
+    if ((await this.#progress()) !== "begun") return this.begin();
     if (this.token.kind !== "oci") return;
     void this.#openPort()
       .then((port) => {

@@ -2,10 +2,11 @@
  * The machines of one server: made for leases, found again after a restart. Who controls the inputs: the customer (specification,
  * images).
  */
+import { randomBytes } from "node:crypto";
 import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { processOf, type VmSpec } from "@xenoservers/protocol";
-import type { BoundFile } from "./box.ts";
+import { uidOf, type BoundFile } from "./box.ts";
 import { SPARE_MS, prune } from "../images/cache.ts";
 import { PERIOD_US, removeCgroup, type Cgroup, type Share } from "../../cgroup.ts";
 import { newToken } from "../oci/job-port.ts";
@@ -20,7 +21,7 @@ import { planVm, type PlanInput } from "./plan.ts";
 import { loadState } from "./state.ts";
 import type { SnapshotSource } from "../snapshots/snapshot.ts";
 import type { Template, Templates } from "../snapshots/templates.ts";
-import { NotStarted, Vm, followVm, killVm, launchVm, makeVmFolder, removeVm, type LaunchInput, type VmHandle } from "./vm.ts";
+import { NotStarted, Vm, followVm, killVm, launchVm, makeVmFolder, putPrinted, removeVm, type LaunchInput, type VmHandle } from "./vm.ts";
 
 /** What a machine was to start from may be dropped meanwhile, or its keeper be ended. */
 class TemplateFailed extends Error {
@@ -146,6 +147,10 @@ const shareOf = ({ spec: { vcpu }, memoryMib }: Pick<MachineJob, "spec" | "memor
   ceilingUs: vcpu * PERIOD_US + CEILING_EXTRA_US,
 });
 
+/** One that comes from another server has a group of its own: that server may be on the same host, where the lease's machine still is. */
+const groupNameOf = ({ name, from }: MachineJob): string =>
+  from?.printed ? `${name.slice(0, 16)}-${randomBytes(3).toString("hex")}` : name.slice(0, 24);
+
 export class Machines {
   readonly options: MachinesOptions;
 
@@ -204,8 +209,9 @@ export class Machines {
     try {
       const laid = await layOut(this.options, job, folder);
       template = mayUseTemplate && laid.oci && !from && templates ? await templates.find(laid.templateKey) : null;
-      cgroup = await host.limits.create(name.slice(0, 24), shareOf(job));
+      cgroup = await host.limits.create(groupNameOf(job), shareOf(job));
       const start = await startOf(laid, { template, from }, folder, host);
+      if (from?.printed) await putPrinted(folder, from.printed, uidOf(name));
       vm = await launched(
         launchOf(job, start, { folder, cgroup, host, template, ...this.#fullDisk }),
         start.plan,
@@ -217,12 +223,14 @@ export class Machines {
       const ociToken = from?.ociToken || newToken();
       const port = laid.oci && !from ? await startOci(vm, job, ociToken, template !== null) : null;
       const kind = laid.oci ? "oci" : job.deterministic ? "deterministic" : "other";
-      return new Machine(vm, await tokenOf(vm, job.spec, start, { kind, ociToken }), {
+      const machine = new Machine(vm, await tokenOf(vm, job.spec, start, { kind, ociToken }), {
         asked: processOf(job.spec.vm),
         goesOn: laid.oci && from !== null,
         port,
         begunAs: { template, templates: laid.oci ? templates : null, laid },
       });
+      if (from?.printed) await machine.restored();
+      return machine;
     } catch (error) {
       await vm?.quit();
       if (cgroup) await removeCgroup(cgroup);
@@ -263,6 +271,19 @@ export class Machines {
   /** Lets go of what was built for machines and was not used just now. */
   makeRoom(): Promise<void> {
     return prune(this.options.cache.folder, 0, SPARE_MS);
+  }
+
+  /** Where what a machine goes on from is put while it comes from another server. A daemon that starts removes it. */
+  async arrivingFolder(lease: string): Promise<string> {
+    const folder = path.join(this.options.folder, `arriving-${lease.slice(0, 24)}`);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { mode: 0o700 });
+    return folder;
+  }
+
+  /** One that an earlier daemon made, and that is not to begin. */
+  discard({ folder }: MachineToken): Promise<void> {
+    return removeVm(folder);
   }
 
   /** A machine of an earlier daemon; one that is gone ends as crashed. */

@@ -8,7 +8,7 @@
  */
 import { spawn } from "node:child_process";
 import { closeSync, openSync, watch, type FSWatcher } from "node:fs";
-import { lchown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, lchown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { guestTextEnd, readGuestFile, statGuestFile } from "../../guest-files.ts";
 import { isRecord, parseOwn } from "../../json.ts";
@@ -52,7 +52,8 @@ const MIB = 1024 * 1024;
 /** How long a guest that was asked to power down may take. */
 const POWERDOWN_MS = 10_000;
 
-export type VmStream = "console" | "stdout" | "stderr";
+export const VM_STREAMS = ["console", "stdout", "stderr"] as const;
+export type VmStream = (typeof VM_STREAMS)[number];
 
 export interface VmHandle {
   folder: string;
@@ -73,6 +74,15 @@ const STREAM_FILES: Record<VmStream, string> = { console: VM_FILES.consoleLog, s
 /** What a machine has printed, also after it has gone. */
 export function readVmStream(folder: string, stream: VmStream, offset: number): Promise<Uint8Array> {
   return readGuestFile(boxFolder(folder), STREAM_FILES[stream], offset, CHUNK_BYTES);
+}
+
+/** What it printed at another server stands before what it prints here. QEMU, which may write there too, does not run yet. */
+export async function putPrinted(folder: string, printed: Readonly<Record<VmStream, string>>, uid: number): Promise<void> {
+  for (const stream of VM_STREAMS) {
+    const own = boxPath(folder, STREAM_FILES[stream]);
+    await copyFile(printed[stream], own);
+    await giveToBox(own, uid);
+  }
 }
 
 /** Of what QEMU writes into its log, which has no bound but that of a file. */
@@ -272,7 +282,7 @@ export class Vm {
 
   #saysTooMuch(): boolean {
     let size = 0;
-    for (const stream of ["console", "stdout", "stderr"] as const) size += this.size(stream);
+    for (const stream of VM_STREAMS) size += this.size(stream);
     return size > this.handle.outputMibMax * MIB;
   }
 

@@ -6,7 +6,7 @@ import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import { flatten, type Base } from "../images/disks.ts";
 import { streamState, wholeMemory } from "../machine/state.ts";
-import { boxPath, type Vm } from "../machine/vm.ts";
+import { boxPath, type Vm, type VmStream } from "../machine/vm.ts";
 import { VM_FILES } from "../machine/plan.ts";
 
 export interface SnapshotSource {
@@ -17,6 +17,8 @@ export interface SnapshotSource {
   disk: string | null;
   /** By which an OCI guest's answer is known; empty for others. */
   ociToken: string;
+  /** Of the same machine, that ran at another server before: files of what it had printed there. */
+  printed?: Readonly<Record<VmStream, string>>;
 }
 
 /**

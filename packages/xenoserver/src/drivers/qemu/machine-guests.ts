@@ -1,9 +1,10 @@
 /** Virtual machines under the contract of all drivers. */
 import { DRIVERS, invariant } from "@xenoservers/market";
 import type { Crypto } from "@xenoservers/protocol";
-import type { GuestDriver, GuestJob } from "../driver.ts";
+import type { GuestDriver, GuestJob, GuestMoves } from "../driver.ts";
 import type { MachineJob, Work } from "../work.ts";
 import { machineProblem, neededForMachine } from "./machine-work.ts";
+import { ArrivingMachine, stayingProblem } from "./vm-carry.ts";
 import type { VmDriver } from "./vm-driver.ts";
 import type { VmJob } from "./vm-job.ts";
 
@@ -24,6 +25,16 @@ function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, s
     ...(fetchMsMax === undefined ? {} : { fetchMsMax }),
   };
 }
+
+const movesOf = (vms: VmDriver): GuestMoves => ({
+  problemWith: (work) => stayingProblem(machineOf(work).spec),
+  arrive: (lease) => vms.arrive(lease),
+  async prepare(job, arrived) {
+    invariant(arrived instanceof ArrivingMachine, "what arrived was put where this driver said");
+    return vms.restore(vmJobOf(job), arrived);
+  },
+  discard: (token) => vms.discard(token),
+});
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
@@ -46,6 +57,7 @@ export function machineGuests(crypto: Crypto, vms: VmDriver): GuestDriver {
     neededBlobs: (work, { order }) => neededForMachine(machineOf(work), order.party, vms),
     isSegment: () => false,
     prepare: (job) => vms.prepare(vmJobOf(job)),
+    moves: movesOf(vms),
     adopt: (token, job) => vms.adopt(token, vmJobOf(job)),
     monotonicMs,
     makeRoom: () => vms.makeRoom(),

@@ -11,12 +11,14 @@ import {
   parseRanges,
   overheadMib,
   publicAddresses,
+  type Machine,
   type MachineToken,
   type QemuHost,
 } from "@xenoservers/guests";
 import type { GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
 import { machineHolds } from "../holds.ts";
 import { VmBlobs } from "./vm-blobs.ts";
+import { ArrivingMachine } from "./vm-carry.ts";
 import { refusedOr } from "./vm-ends.ts";
 import { openGates, type BeyondGate, type EgressPolicy, type Gates } from "./vm-gates.ts";
 import { runningGuest } from "./vm-guest.ts";
@@ -43,6 +45,12 @@ export interface VmDriver {
   /** Throws RefusedWork; every other error is a failure of the host's. */
   prepare(job: VmJob): Promise<PreparedGuest>;
   adopt(token: GuestToken, job: VmJob): Promise<RunningGuest>;
+  /** Where what another server hands over is put. */
+  arrive(lease: string): Promise<ArrivingMachine>;
+  /** Stands still where it stood there; what arrived is used up. */
+  restore(job: VmJob, arrived: ArrivingMachine): Promise<PreparedGuest>;
+  /** One that was restored, and is not to begin. */
+  discard(token: GuestToken): Promise<void>;
   /** What customers' images, and disks built of them, take of this machine's. */
   imageBytes(): Promise<number>;
   makeRoom(): Promise<void>;
@@ -109,20 +117,13 @@ const orderedOf = ({ lease, customer, spec, inputs, memoryMib, deterministic, fo
   ...{ name: lease, customer, spec, inputs, memoryMib, deterministic, forgets },
 });
 
-async function prepared(parts: Parts, job: VmJob): Promise<PreparedGuest> {
-  const { machines, kept, blobs, gates } = parts;
-  const { customer, spec } = job;
-  const from = spec.vm.kind === "snapshot" ? await kept.find(customer, spec.vm.snapshot) : null;
-  if (spec.vm.kind === "snapshot" && !from) throw new Refusal("job", "this server does not have that snapshot of yours, or not any more");
-  const problem = from && snapshotProblem(spec, from.spec);
-  if (problem) throw new Refusal("job", problem);
-  const blobFile = await (from ? blobs.findKept(job) : blobs.find(job));
-  const machine = await machines.prepare({ ...orderedOf(job), blobFile, from, ...(job.signal ? { signal: job.signal } : {}) });
+/** A machine that stands still until it begins, or is let go. */
+function preparedGuest(parts: Parts, machine: Machine, job: VmJob): PreparedGuest {
   return {
     token: machine.token,
     async begin() {
       try {
-        const guest = await runningGuest(machine, job, gates.open(job), parts);
+        const guest = await runningGuest(machine, job, parts.gates.open(job), parts);
         await machine.begin();
         return guest;
       } catch (error) {
@@ -132,6 +133,29 @@ async function prepared(parts: Parts, job: VmJob): Promise<PreparedGuest> {
     },
     discard: () => machine.dispose(),
   };
+}
+
+/** As the other server left it. What arrived is not needed any more then: the machine has its own links to it. */
+async function restored({ machines, ...parts }: Parts, job: VmJob, arrived: ArrivingMachine): Promise<PreparedGuest> {
+  try {
+    const from = await arrived.source(job.spec);
+    const machine = await machines.prepare({ ...orderedOf(job), blobFile: arrived.blobFile, from });
+    return preparedGuest({ machines, ...parts }, machine, job);
+  } finally {
+    await arrived.discard();
+  }
+}
+
+async function prepared(parts: Parts, job: VmJob): Promise<PreparedGuest> {
+  const { machines, kept, blobs } = parts;
+  const { customer, spec } = job;
+  const from = spec.vm.kind === "snapshot" ? await kept.find(customer, spec.vm.snapshot) : null;
+  if (spec.vm.kind === "snapshot" && !from) throw new Refusal("job", "this server does not have that snapshot of yours, or not any more");
+  const problem = from && snapshotProblem(spec, from.spec);
+  if (problem) throw new Refusal("job", problem);
+  const blobFile = await (from ? blobs.findKept(job) : blobs.find(job));
+  const machine = await machines.prepare({ ...orderedOf(job), blobFile, from, ...(job.signal ? { signal: job.signal } : {}) });
+  return preparedGuest(parts, machine, job);
 }
 
 export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver> {
@@ -162,6 +186,9 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       const machine = await machines.adopt(token as MachineToken, { ...orderedOf(job), blobFile: job.blobFile, from: null });
       return runningGuest(machine, job, gates.open(job), parts);
     },
+    arrive: async (lease) => new ArrivingMachine(await machines.arrivingFolder(lease)),
+    restore: (job, arrived) => restored(parts, job, arrived),
+    discard: (token) => machines.discard(token as MachineToken),
     async makeRoom() {
       await images.makeRoom();
       await machines.makeRoom();

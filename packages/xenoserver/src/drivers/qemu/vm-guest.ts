@@ -5,6 +5,7 @@ import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
 import { inputOf } from "./guest-input.ts";
 import type { VmBlobs } from "./vm-blobs.ts";
 import { endingOf } from "./vm-ends.ts";
+import { carryMachine } from "./vm-carry.ts";
 import type { Gates } from "./vm-gates.ts";
 import type { VmJob } from "./vm-job.ts";
 import type { SnapshotStore } from "./vm-snapshots.ts";
@@ -114,6 +115,7 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
       machine.release();
     },
     egressBytes: () => gate?.bytes ?? 0,
+    carry: async () => carryMachine(machine, await shared.blobs.of(job)),
     controls: control && controlsOf(machine, control, job, shared),
   };
 }

@@ -7,9 +7,9 @@ import { createHash } from "node:crypto";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { Timers } from "@xenoservers/protocol/link";
-import type { GuestDriver, GuestEnding, GuestToken, RunningGuest } from "../driver.ts";
+import type { Arriving, CarriedFile, GuestDriver, GuestEnding, GuestMoves, GuestToken, RunningGuest } from "../driver.ts";
 import { RefusedJob } from "../refused.ts";
-import { wasmGuests } from "../wasm/wasm-guests.ts";
+import { preparedJobOf, wasmGuests } from "../wasm/wasm-guests.ts";
 import type { PreparedJob, WasmDriver } from "../wasm/wasm-job.ts";
 
 const SIM_FUEL_PER_MS = 10_000_000n;
@@ -34,12 +34,13 @@ class SimGuest {
   /** Time it really ran: what the owner gave. */
   ranMs = 0;
 
-  constructor(timers: Timers, job: PreparedJob) {
+  /** `leftMs`: of one that ran elsewhere before. */
+  constructor(timers: Timers, job: PreparedJob, leftMs?: number) {
     this.#timers = timers;
     this.#job = job;
     this.ended = new Promise((resolve) => (this.#end = resolve));
     this.#runsMs = Math.min(Number(job.spec.args[1]), Math.ceil(Number(job.fuelMax) / Number(SIM_FUEL_PER_MS)));
-    this.#left = this.#runsMs;
+    this.#left = leftMs ?? this.#runsMs;
     this.#since = timers.now();
     this.#go();
   }
@@ -113,6 +114,11 @@ class SimGuest {
     this.#go();
   }
 
+  /** Of one that stands still: what is to run of it. */
+  get leftMs(): number {
+    return this.#left;
+  }
+
   onChange(changed: () => void): void {
     this.#changed.add(changed);
   }
@@ -138,6 +144,27 @@ function goneGuest(token: GuestToken, endedMonotonicMs: number): RunningGuest {
   };
 }
 
+const LEFT = "left";
+
+/** All that another server goes on from. */
+const leftOf = (guest: SimGuest): CarriedFile => ({
+  name: LEFT,
+  async *pieces() {
+    yield new TextEncoder().encode(String(guest.leftMs));
+  },
+});
+
+class ArrivingLeft implements Arriving {
+  text = "";
+
+  async add(name: string, bytes: Uint8Array): Promise<void> {
+    if (name !== LEFT) throw new Error(`a guest of this driver has no ${name}`);
+    this.text += new TextDecoder().decode(bytes);
+  }
+
+  discard = nothing;
+}
+
 function runningGuest(token: GuestToken, guest: SimGuest): RunningGuest {
   return {
     token,
@@ -152,11 +179,14 @@ function runningGuest(token: GuestToken, guest: SimGuest): RunningGuest {
     kill: async () => guest.fail("its process was killed"),
     release: () => {},
     dispose: nothing,
+    carry: async () => ({ fixed: [], rest: async () => [leftOf(guest)], dispose: nothing }),
   };
 }
 
 export function createSimDriver(timers: Timers): SimDriver {
   const guests = new Map<number, { guest: SimGuest; lease: string }>();
+  /** From another server, and not begun. */
+  const waiting = new Set<number>();
   let made = 0;
 
   function found(id: number): RunningGuest {
@@ -183,12 +213,34 @@ export function createSimDriver(timers: Timers): SimDriver {
         discard: nothing,
       };
     },
-    adopt: async (token) => found(Number(token["id"])),
+    async adopt(token) {
+      const id = Number(token["id"]);
+      if (waiting.delete(id)) guests.get(id)?.guest.resume();
+      return found(id);
+    },
     makeRoom: nothing,
     close: nothing,
   };
+  const discard = (id: number): void => {
+    waiting.delete(id);
+    guests.delete(id);
+  };
+  const moves: GuestMoves = {
+    problemWith: () => null,
+    arrive: async () => new ArrivingLeft(),
+    async prepare(job, arrived) {
+      const id = ++made;
+      const guest = new SimGuest(timers, preparedJobOf(job), Number((arrived as ArrivingLeft).text));
+      guest.pause();
+      guests.set(id, { guest, lease: job.lease });
+      waiting.add(id);
+      return { token: { id }, begin: () => engine.adopt({ id }), discard: async () => discard(id) };
+    },
+    discard: async (token) => discard(Number(token["id"])),
+  };
   return {
     ...wasmGuests(nodeCrypto, engine),
+    moves,
     get ran() {
       return new Map([...guests.values()].map(({ guest, lease }) => [lease, guest.ranMs]));
     },

@@ -16,7 +16,7 @@ function breakpointsOf({ segment }: WasmJob, trace: GuestJob["trace"]): Prepared
   return segment && { kind: "segment", ...segment.segment, pieces: segment.pieces };
 }
 
-function preparedJobOf({ lease, po, order, work, fuelMax, runMsMax, trace, blobFile }: GuestJob): PreparedJob {
+export function preparedJobOf({ lease, po, order, work, fuelMax, runMsMax, trace, blobFile }: GuestJob): PreparedJob {
   const job = jobOf(work);
   const { spec, inputs, segment, forgets = false } = job;
   const again = trace ?? segment?.segment ?? null;

@@ -1,0 +1,104 @@
+/**
+ * A lease's machine on its way to another server: its memory, devices and disk as for a snapshot, what it has printed, and the images that
+ * it was made of. Who controls the inputs: the guest; of what arrives, the server that hands it over, the same owner's.
+ */
+import { createReadStream } from "node:fs";
+import { access, appendFile, chmod, readFile, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { VM_STREAMS, type Machine, type SnapshotSource } from "@xenoservers/guests";
+import type { VmSpec } from "@xenoservers/protocol";
+import type { Arriving, CarriedFile, Carrying } from "../driver.ts";
+
+const PIECE_BYTES = 252 * 1024;
+const STATE = "state";
+const DISK = "disk.qcow2";
+/** By which an image's guest is known by its answer; empty for others. */
+const TOKEN = "token";
+const BLOB = "blob-";
+const IS_PART = /^(state|disk\.qcow2|token|console|stdout|stderr|blob-[0-9a-f]{64})$/;
+
+/** Why a machine ends where it began, in words; null where it can go on elsewhere. */
+export function stayingProblem(spec: VmSpec): string | null {
+  if (spec.vm.kind === "snapshot") return "its machine began with a snapshot, which is on this server alone";
+  if (spec.firmware === "uefi") return "its machine keeps UEFI variables, which are not carried";
+  if (spec.tpm) return "its machine has a TPM, whose state is not carried";
+  return spec.screen === true ? "its machine has a screen, which is not carried" : null;
+}
+
+const isThere = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
+
+const fileOf = (name: string, file: string): CarriedFile => ({
+  name,
+  pieces: () => createReadStream(file, { highWaterMark: PIECE_BYTES }),
+});
+
+const printedOf = (machine: Machine, stream: (typeof VM_STREAMS)[number]): CarriedFile => ({
+  name: stream,
+  async *pieces() {
+    for (let at = 0; ;) {
+      const bytes = await machine.read(stream, at);
+      if (bytes.length === 0) return;
+      for (let from = 0; from < bytes.length; from += PIECE_BYTES) yield bytes.subarray(from, from + PIECE_BYTES);
+      at += bytes.length;
+    }
+  },
+});
+
+/** `blobs`: what it was made of, by digest. */
+export function carryMachine(machine: Machine, blobs: ReadonlyMap<string, string>): Carrying {
+  const { folder: own, kind, ociToken } = machine.token;
+  const folder = path.join(own, "carried");
+  return {
+    fixed: [...blobs].map(([digest, file]) => fileOf(`${BLOB}${digest}`, file)),
+    async rest() {
+      await rm(folder, { recursive: true, force: true });
+      await machine.snapshot(folder);
+      await writeFile(path.join(folder, TOKEN), kind === "oci" ? ociToken : "", { mode: 0o600 });
+      const disk = path.join(folder, DISK);
+      return [
+        fileOf(STATE, path.join(folder, STATE)),
+        ...((await isThere(disk)) ? [fileOf(DISK, disk)] : []),
+        fileOf(TOKEN, path.join(folder, TOKEN)),
+        ...VM_STREAMS.map((stream) => printedOf(machine, stream)),
+      ];
+    },
+    dispose: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** A machine that comes, in a folder of its own. */
+export class ArrivingMachine implements Arriving {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  async add(name: string, bytes: Uint8Array): Promise<void> {
+    if (!IS_PART.test(name)) throw new Error(`no part of a machine is called ${name}`);
+    await appendFile(path.join(this.folder, name), bytes, { mode: 0o600 });
+  }
+
+  blobFile = (digest: string): string => path.join(this.folder, `${BLOB}${digest}`);
+
+  /** What a machine goes on from here. Of a part that is empty nothing came. */
+  async source(spec: VmSpec): Promise<SnapshotSource> {
+    const at = (name: string): string => path.join(this.folder, name);
+    for (const name of [...VM_STREAMS, TOKEN]) await appendFile(at(name), "", { mode: 0o600 });
+    const disk = (await isThere(at(DISK))) ? at(DISK) : null;
+    // by the box of its machine, in folders that nobody else can enter
+    if (disk !== null) await chmod(disk, 0o444);
+    return {
+      ...{ spec, state: at(STATE), disk, ociToken: await readFile(at(TOKEN), "utf8") },
+      printed: { console: at("console"), stdout: at("stdout"), stderr: at("stderr") },
+    };
+  }
+
+  discard(): Promise<void> {
+    return rm(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * How a lease leaves this server for another of its owner: its guest stands still, is carried there, and is handed over once the last claim
+ * is receipted. What is signed is saved before it is sent. Until a later claim is receipted the lease may be elsewhere, so that nothing of
+ * it runs here; that claim voids the handover, and the guest goes on. Who controls the inputs: the other server, which is the same owner's
+ * and may fall silent at any moment; the broker (receipts).
+ */
+import { lastClaimOf, movedBy, stayingReason } from "@xenoservers/market";
+import { signDocument, type Envelope, type Receipt } from "@xenoservers/protocol";
+import type { CarriedFile, Carrying, RunningGuest } from "../drivers/driver.ts";
+import type { Work } from "../drivers/work.ts";
+import type { Claims } from "./claims.ts";
+import type { GuestEnd } from "./guest-end.ts";
+import type { StopReason } from "./journal.ts";
+import type { LeaseClock } from "./lease-clock.ts";
+import type { LeaseContext } from "./lease-context.ts";
+
+/** What the other server is told of a lease before anything is carried there. */
+export interface Handed {
+  receipt: Receipt;
+  work: Work;
+  pausedByCustomer: boolean;
+}
+
+/** The server that is to have a lease, as this one speaks with it. Each throws, in words, where it says no or is not there any more. */
+export interface Taker {
+  readonly server: string;
+  ask(handed: Handed): Promise<void>;
+  send(name: string, bytes: Uint8Array): Promise<void>;
+  /** Resolves once all that was sent stands there, still. */
+  restored(): Promise<void>;
+  /** Resolves once the lease is there. */
+  handOver(handover: Envelope, receipt: Receipt): Promise<void>;
+}
+
+/** A broker shows what it has answered within a moment. */
+const SHOWN_WAIT_MS = 1_000;
+const SHOWN_TRIES_MAX = 10;
+
+interface HandingOverHost {
+  guest(): RunningGuest | null;
+  claims: Pick<Claims, "receipted" | "schedule">;
+  stop(reason: StopReason): Promise<void>;
+}
+
+export class HandingOver {
+  readonly #ctx: LeaseContext;
+  readonly #clock: LeaseClock;
+  readonly #host: HandingOverHost;
+  /** It is carried, and no handover is signed yet. */
+  #isCarrying = false;
+  /** How its guest ended while the lease may have been elsewhere. */
+  #ended: GuestEnd | null = null;
+
+  constructor(ctx: LeaseContext, clock: LeaseClock, host: HandingOverHost) {
+    this.#ctx = ctx;
+    this.#clock = clock;
+    this.#host = host;
+  }
+
+  /** Why it does not leave this server now, in words; null where it may. */
+  problem(): string | null {
+    const { record, facts, driver, po, order } = this.#ctx;
+    if (this.#isCarrying || record.handover) return "it is being moved already";
+    if (this.#ctx.stage().is !== "running" || !record.work) return `it is ${this.#ctx.stage().is}, and moves while it runs`;
+    const staying = stayingReason(facts.lease) ?? driver.moves?.problemWith(record.work, { po, order }) ?? null;
+    if (staying !== null) return staying;
+    return driver.moves && this.#host.guest()?.carry ? null : `a guest of the driver ${driver.name} cannot be carried by this server`;
+  }
+
+  /** Resolves once the lease is there. Throws, in words, where it is not, as far as is known; it goes on here then, once that is sure. */
+  async give(to: Taker): Promise<void> {
+    const problem = this.problem();
+    if (problem !== null) throw new Error(problem);
+    this.#isCarrying = true;
+    try {
+      const handover = await this.#carry(to);
+      this.#isCarrying = false;
+      // where the other server is not heard of, this is how it is found out where the lease is
+      this.#host.claims.schedule();
+      await to.handOver(handover.envelope, handover.receipt);
+      const { stands } = this.#ctx.record.guest ?? {};
+      const stoodMs = stands ? Math.round(this.#ctx.driver.monotonicMs() - stands.sinceMonotonicMs) : 0;
+      this.#ctx.log("lease handed over", { to: to.server, stoodMs });
+      await this.#ctx.catchUp();
+    } catch (error) {
+      this.#ctx.log("the lease was not moved", { to: to.server, why: error instanceof Error ? error.message : String(error) });
+      if (this.#ctx.record.handover) this.#host.claims.schedule(0);
+      throw error;
+    } finally {
+      if (this.#isCarrying) await this.#stays();
+    }
+  }
+
+  async #carry(to: Taker): Promise<{ envelope: Envelope; receipt: Receipt }> {
+    const { record } = this.#ctx;
+    const guest = this.#running();
+    const { work, pausedByCustomer } = record;
+    if (!guest.carry || !work) throw new Error("there is nothing to carry");
+    await to.ask({ receipt: await this.#shown(), work, pausedByCustomer });
+    const carrying = await guest.carry();
+    try {
+      await this.#send(to, carrying.fixed);
+      await this.#standStill(to, guest, carrying);
+    } finally {
+      await carrying.dispose();
+    }
+    if (!(await this.#host.claims.receipted())) throw new Error("the lease takes no claim any more");
+    this.#running();
+    const receipt = await this.#shown();
+    return { envelope: await this.#sign(to.server), receipt };
+  }
+
+  async #standStill(to: Taker, guest: RunningGuest, carrying: Carrying): Promise<void> {
+    this.#running();
+    await this.#clock.stand("moving");
+    await guest.pause();
+    await this.#send(to, await carrying.rest());
+    await to.restored();
+  }
+
+  async #send(to: Taker, files: readonly CarriedFile[]): Promise<void> {
+    for (const { name, pieces } of files)
+      for await (const bytes of pieces()) {
+        this.#running();
+        await to.send(name, bytes);
+      }
+  }
+
+  /** Throws where it was stopped or has ended meanwhile. */
+  #running(): RunningGuest {
+    const stage = this.#ctx.stage();
+    if (stage.is !== "running") throw new Error(`the lease is ${stage.is} meanwhile`);
+    return stage.guest;
+  }
+
+  /** The broker's log of the lease, with the last claim that was receipted here: the other server folds it for itself. */
+  async #shown(): Promise<Receipt> {
+    const { world, record, facts } = this.#ctx;
+    for (let tries = 0; tries < SHOWN_TRIES_MAX; tries++) {
+      const receipt = await world.receipt(record.lease).catch(() => null);
+      const { lastClaim } = facts.lease;
+      if (receipt && (lastClaim === null || receipt.documents.some(({ id }) => id === lastClaim.id))) return receipt;
+      await this.#ctx.sleep(SHOWN_WAIT_MS);
+      this.#running();
+    }
+    throw new Error("the broker does not show its log of the lease");
+  }
+
+  async #sign(to: string): Promise<Envelope> {
+    const { world, record, facts, po } = this.#ctx;
+    const { lease } = facts;
+    const { envelope } = signDocument(world.crypto, world.signer, "handover", {
+      ...{ origin: po.origin, seen: world.seen(), lease: record.lease, previous: movedBy(lease) ?? "", server: world.server, to },
+      lastClaim: lastClaimOf(lease).id,
+    });
+    record.handover = envelope;
+    await this.#ctx.save();
+    return envelope;
+  }
+
+  /** Whether nothing of it may happen here before it is known where the lease is. */
+  get isElsewhere(): boolean {
+    return Boolean(this.#ctx.record.handover);
+  }
+
+  /** Its guest has ended where the lease may be elsewhere: that counts once it is not. */
+  holdEnd(end: GuestEnd): void {
+    this.#ended ??= end;
+  }
+
+  /** A claim was receipted: the lease is here, whatever was handed over before it. Also of what an earlier daemon began to carry. */
+  async heard(): Promise<void> {
+    if (this.#isCarrying) return;
+    if (this.#ctx.record.guest?.stands?.why.includes("moving")) await this.#stays();
+  }
+
+  async #stays(): Promise<void> {
+    this.#isCarrying = false;
+    const { record } = this.#ctx;
+    const wasHandedOver = this.isElsewhere;
+    record.handover = null;
+    await this.#ctx.save();
+    await this.#clock.goOn("moving");
+    if (!wasHandedOver) return;
+    this.#ctx.log("the lease stays: what was handed over was not taken");
+    if (this.#ended) return this.#ctx.finish(this.#ended);
+    // what it was told meanwhile
+    if (record.stop) await this.#host.stop(record.stop);
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * A message pipe over TCP between two servers of one owner, as a WebSocket is one between a server and its broker: each message is its
+ * length, whether it is text, and its bytes. Who controls the inputs: whoever is at the other end.
+ */
+import type { Socket } from "node:net";
+import { parseUtf8 } from "@xenoservers/protocol";
+import type { Pipe } from "@xenoservers/protocol/link";
+
+/** A packet of a channel, or an offer in clear. */
+const MESSAGE_BYTES_MAX = 256 * 1024;
+const HEAD_BYTES = 5;
+const TEXT = 1;
+/** What waits to be sent, of who reads nothing. */
+const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+/** An end that has gone without a word is found out. */
+const KEEP_ALIVE_MS = 10_000;
+
+function framed(message: string | Uint8Array): [head: Buffer, body: Uint8Array] {
+  const body = typeof message === "string" ? Buffer.from(message) : message;
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt32BE(body.length);
+  head[4] = typeof message === "string" ? TEXT : 0;
+  return [head, body];
+}
+
+export function movePipe(socket: Socket): Pipe {
+  let handler: (message: string | Uint8Array) => void = () => {};
+  let closed: (why?: string) => void = () => {};
+  let why: string | undefined;
+  let waiting: Buffer = Buffer.alloc(0);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  socket.setNoDelay(true);
+
+  function fail(problem: string): void {
+    why ??= problem;
+    socket.destroy();
+  }
+
+  /** The messages that are whole. */
+  function take(): void {
+    while (waiting.length >= HEAD_BYTES && !socket.destroyed) {
+      const length = waiting.readUInt32BE();
+      if (length > MESSAGE_BYTES_MAX) return fail("a message is too long");
+      if (waiting.length < HEAD_BYTES + length) return;
+      const isText = waiting[4] === TEXT;
+      const bytes = new Uint8Array(waiting.subarray(HEAD_BYTES, HEAD_BYTES + length));
+      waiting = waiting.subarray(HEAD_BYTES + length);
+      const message = isText ? parseUtf8(bytes) : bytes;
+      if (message === null) return fail("a text is no text");
+      handler(message);
+    }
+  }
+
+  socket.on("data", (bytes: Buffer) => {
+    waiting = waiting.length === 0 ? bytes : Buffer.concat([waiting, bytes]);
+    take();
+  });
+  socket.on("error", (error) => (why ??= error.message));
+  socket.once("close", () => closed(why));
+  return {
+    send(message) {
+      if (socket.destroyed || socket.writableEnded) return;
+      const [head, body] = framed(message);
+      socket.write(head);
+      socket.write(body);
+      if (socket.writableLength > WAITING_BYTES_MAX) fail("the other end takes nothing");
+    },
+    close: () => void socket.end(() => socket.destroy()),
+    onMessage: (told) => (handler = told),
+    onClose: (told) => (closed = told),
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * The end of a move that is to have the lease: one lease for each pipe, step by step; whatever comes out of turn ends it. Until the
+ * takeover is signed, nothing of it outlives the pipe. Who controls the inputs: whoever connects; after its lease was admitted, the server
+ * that has it.
+ */
+import { visible, type Envelope, type Receipt } from "@xenoservers/protocol";
+import { respondWith, type Channel } from "@xenoservers/protocol/channel";
+import type { Pipe } from "@xenoservers/protocol/link";
+import type { Arriving } from "../drivers/driver.ts";
+import type { Handed } from "../lease/handing-over.ts";
+import type { RunnerWorld } from "../lease/runner-world.ts";
+import {
+  PIECE_BYTES_MAX,
+  WHY_MAX,
+  parseHanded,
+  parseHandedOver,
+  parseLeaseSaid,
+  parseMoveHeader,
+  type LeaseSaid,
+  type MoveHeader,
+} from "./move-messages.ts";
+
+/** A lease that is held here, and is not here yet. */
+export interface Coming {
+  arrive(): Promise<Arriving>;
+  restore(arrived: Arriving): Promise<void>;
+  /** From then on it goes on by itself, whatever becomes of the pipe. */
+  take(handover: Envelope, receipt: Receipt): Promise<void>;
+  /** It does not come; of no consequence once it was taken. */
+  letGo(why: string): Promise<void>;
+}
+
+interface TakingHost extends Pick<RunnerWorld, "channelKey" | "channelMemory" | "timers" | "log"> {
+  /** As it is listed now; null where this server takes no leases. */
+  offer(): Envelope | null;
+  /** Throws, in words, where it is not taken. `channelKey`: of whoever hands it over. */
+  admit(lease: string, channelKey: string, handed: Handed): Coming;
+}
+
+/** Whoever connects has a lease admitted within that time. */
+const ADMITTED_WITHIN_MS = 30_000;
+
+/** Whoever is told no closes by itself. */
+const CLOSES_WITHIN_MS = 10_000;
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Speaks with whoever has connected. */
+export function answerGiving(host: TakingHost, pipe: Pipe): void {
+  const offer = host.offer();
+  if (!offer) return pipe.close();
+  const late = host.timers.after(ADMITTED_WITHIN_MS, () => pipe.close());
+  pipe.onClose(late);
+  pipe.onMessage((message) => {
+    const said = typeof message === "string" ? parseLeaseSaid(message) : null;
+    if (!said) return pipe.close();
+    const ready = (channel: Channel<MoveHeader>): void => void new Taking(host, said, channel, late);
+    const { channelKey: own, channelMemory: memory } = host;
+    respondWith(parseMoveHeader, pipe, { own, otherKey: said.channelKey, lease: said.lease, ready, memory });
+  });
+  pipe.send(JSON.stringify({ offer }));
+}
+
+type Step = "lease" | "files" | "handover" | "over";
+
+class Taking {
+  readonly #host: TakingHost;
+  readonly #said: LeaseSaid;
+  readonly #channel: Channel<MoveHeader>;
+  #step: Step = "lease";
+  #coming: Coming | null = null;
+  #arriving: Arriving | null = null;
+  readonly #admitted: () => void;
+
+  constructor(host: TakingHost, said: LeaseSaid, channel: Channel<MoveHeader>, admitted: () => void) {
+    this.#admitted = admitted;
+    this.#host = host;
+    this.#said = said;
+    this.#channel = channel;
+    channel.onMessage((header, body) => this.#hear(header, body));
+    channel.onClose((why) => {
+      admitted();
+      void this.#end(why);
+    });
+  }
+
+  get #isOver(): boolean {
+    return this.#step === "over";
+  }
+
+  async #hear(header: MoveHeader, body: Uint8Array): Promise<void> {
+    if (this.#isOver) return;
+    try {
+      await this.#take(header, body);
+    } catch (error) {
+      const why = visible(wordsOf(error)).slice(0, WHY_MAX);
+      await this.#end(why);
+      await this.#channel.send({ t: "no", why });
+      this.#host.timers.after(CLOSES_WITHIN_MS, () => this.#channel.close());
+    }
+  }
+
+  async #take(header: MoveHeader, body: Uint8Array): Promise<void> {
+    if (header.t === "lease" && this.#step === "lease") await this.#admit(body);
+    else if (header.t === "file" && this.#step === "files") return this.#file(header.name, body);
+    else if (header.t === "carried" && this.#step === "files") await this.#restore();
+    else if (header.t === "handover" && this.#step === "handover") await this.#handedOver(body);
+    else throw new Error(`a ${header.t} is out of turn`);
+    await this.#channel.send({ t: "yes" });
+  }
+
+  async #admit(body: Uint8Array): Promise<void> {
+    const handed = parseHanded(body);
+    if (!handed) throw new Error("the lease cannot be read: both servers must run the same version of xeno");
+    this.#coming = this.#host.admit(this.#said.lease, this.#said.channelKey, handed);
+    this.#admitted();
+    const arriving = await this.#coming.arrive();
+    if (this.#isOver) return arriving.discard();
+    this.#arriving = arriving;
+    this.#step = "files";
+  }
+
+  async #file(name: string, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > PIECE_BYTES_MAX) throw new Error("a piece is too long");
+    await this.#arriving?.add(name, bytes);
+  }
+
+  async #restore(): Promise<void> {
+    const arrived = this.#arriving;
+    this.#arriving = null;
+    if (arrived) await this.#coming?.restore(arrived);
+    if (!this.#isOver) this.#step = "handover";
+  }
+
+  async #handedOver(body: Uint8Array): Promise<void> {
+    const handed = parseHandedOver(body);
+    if (!handed) throw new Error("what was handed over cannot be read");
+    await this.#coming?.take(handed.handover, handed.receipt);
+    this.#step = "over";
+  }
+
+  async #end(why: string): Promise<void> {
+    const [coming, arriving] = [this.#coming, this.#arriving];
+    [this.#step, this.#coming, this.#arriving] = ["over", null, null];
+    try {
+      await arriving?.discard();
+      await coming?.letGo(why);
+    } catch (error) {
+      this.#host.log("what came of a lease could not be removed", { lease: this.#said.lease, why: wordsOf(error) });
+    }
+  }
+}
