@@ -60,11 +60,15 @@ beforeEach(async () => {
 });
 
 /** How the move went: null where the lease is there; else why not, in words. */
-function moved(between: (pipe: Pipe) => Pipe = (pipe) => pipe, to = second.server.id): { why?: string | null } {
+function moved(
+  between: (pipe: Pipe) => Pipe = (pipe) => pipe,
+  to = second.server.id,
+  [giver, taker] = [first, second],
+): { why?: string | null } {
   const [near, far] = network.pair("second");
-  second.server.moves.answer(far);
+  taker.server.moves.answer(far);
   const went: { why?: string | null } = {};
-  first.server.moves.give(lease, to, between(near)).then(
+  giver.server.moves.give(lease, to, between(near)).then(
     () => (went.why = null),
     (error: Error) => (went.why = error.message),
   );
@@ -103,7 +107,35 @@ function silentAfter(pipe: Pipe, messages: number): Pipe {
   };
 }
 
+/** The guest has ended well in one place, was billed for what it ran, and nothing of it is left in the other. */
+async function endsWell(): Promise<void> {
+  await until(() => market.lease(lease).state === "settled");
+  await until(() => [first, second].every((server) => ["over", undefined].includes(server.stage(lease))));
+  expect(ran(first) + ran(second), lines()).toBe(100_000);
+  expect(
+    handedIn("result").filter(({ reason }) => reason !== "completed"),
+    lines(),
+  ).toEqual([]);
+  const { end } = market.lease(lease);
+  expect(end?.billableMs).toBe(100_000);
+}
+
 describe("a lease that moves", () => {
+  it("goes there and back to where it was bound, and there again", async () => {
+    for (const [from, to] of [
+      [first, second],
+      [second, first],
+      [first, second],
+    ] as const) {
+      const went = moved((pipe) => pipe, to.server.id, [from, to]);
+      await until(() => went.why !== undefined);
+      expect(went.why, lines()).toBeNull();
+      await until(() => to.stage(lease) === "running");
+      await until(() => from.stage(lease) === undefined);
+    }
+    await endsWell();
+  });
+
   it("goes on at the other server where it stood, ends there, and is paid for what it ran", async () => {
     const went = moved();
     await until(() => went.why !== undefined);
@@ -163,19 +195,6 @@ describe("a lease that moves", () => {
 });
 
 describe("whatever is cut, and whoever is killed", () => {
-  /** The guest has ended well in one place, was billed for what it ran, and nothing of it is left in the other. */
-  async function endsWell(): Promise<void> {
-    await until(() => market.lease(lease).state === "settled");
-    await until(() => [first, second].every((server) => ["over", undefined].includes(server.stage(lease))));
-    expect(ran(first) + ran(second), lines()).toBe(100_000);
-    expect(
-      handedIn("result").filter(({ reason }) => reason !== "completed"),
-      lines(),
-    ).toEqual([]);
-    const { end } = market.lease(lease);
-    expect(end?.billableMs).toBe(100_000);
-  }
-
   it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])("the connection, after %i messages", async (messages) => {
     moved((pipe) => cutAfter(pipe, messages));
     await endsWell();

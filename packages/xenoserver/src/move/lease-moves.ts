@@ -11,7 +11,7 @@ import type { Handed } from "../lease/handing-over.ts";
 import { documentsOf } from "../lease/hearing.ts";
 import { newRecord, type LeaseRecord } from "../lease/journal.ts";
 import type { RoomProblem } from "../lease/kept-room.ts";
-import { factWorld } from "../lease/lease-facts.ts";
+import { LeaseFacts, factWorld } from "../lease/lease-facts.ts";
 import { LeaseRunner } from "../lease/lease-runner.ts";
 import type { RunnerWorld } from "../lease/runner-world.ts";
 import { openTaker } from "./giving.ts";
@@ -48,6 +48,8 @@ function recordOf(world: RunnerWorld, lease: string, { receipt, work }: Handed):
   if (!acceptance) throw new Error("no server has accepted it");
   const incarnation = Math.floor(world.timers.now() / 1_000);
   const record = newRecord({ lease, grants: [...grants], facts: [{ ...first }], acceptance, incarnation });
+  // where the lease is now says what this server is to do about it
+  new LeaseFacts(world, record).rebuild(documentsOf(receipt));
   return { ...record, work };
 }
 
@@ -89,7 +91,6 @@ export class LeaseMoves {
     // of one that was here before
     await runners.get(lease)?.left();
     const runner = new LeaseRunner(this.#world, recordOf(this.#world, lease, handed));
-    runner.facts.rebuild(documentsOf(handed.receipt));
     const why =
       channelKey === channelKeyOf(this.#world, runner)
         ? this.#problem(runner, handed)
