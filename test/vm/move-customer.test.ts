@@ -1,7 +1,6 @@
-/** What a customer does with a machine while it moves between two real servers and afterwards, and what an owner is told who has no place for it. */
+/** What a customer does with a machine while it moves between servers and afterwards; what an owner is told who has no place for it. */
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
-import { connect } from "node:net";
+import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";

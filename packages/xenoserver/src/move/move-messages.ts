@@ -13,7 +13,8 @@
  *   handover + {handover, receipt, …} ──▶ signs the takeover, and hands it in
  *              ◀───────── yes             the lease is there
  *
- * In place of a `yes` there may be a `no`, in words; before either, as often as it takes, a `busy`: whoever says nothing is gone. Who controls the inputs: the other end, every byte.
+ * In place of a `yes` there may be a `no`, in words; before either, as often as it takes, a `busy`: whoever says nothing is gone.
+ * Who controls the inputs: the other end, every byte.
  */
 import { jsonIn, parseUtf8, zEnvelope, zId, zKey, zReceipt, type Envelope } from "@xenoservers/protocol";
 import { parseChannelHeader } from "@xenoservers/protocol/channel";

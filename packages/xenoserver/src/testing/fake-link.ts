@@ -1,4 +1,4 @@
-/** The links of a broker for this package's tests, to one server or several, over pipes in this process; what is handed in there is for others. */
+/** The links of a broker for this package's tests, to one server or several, over pipes in this process; what comes there is for others. */
 import { refusalBody, parseDocument, type Envelope } from "@xenoservers/protocol";
 import {
   DEFAULT_BEAT,
