@@ -1,7 +1,7 @@
 import { it } from "vitest";
 
 /** XENO_THOROUGH=1, as .ci/run sets it, has the suites with generated cases try several times as many: more than a person waits for. */
-const isThorough = process.env["XENO_THOROUGH"] === "1";
+export const isThorough = process.env["XENO_THOROUGH"] === "1";
 
 /** How many cases: `here`, or `thorough`. */
 export const cases = (here: number, thorough: number): number => (isThorough ? thorough : here);

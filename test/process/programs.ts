@@ -39,9 +39,14 @@ export class Programs {
   static async open(serverToml = WASM_ALONE): Promise<Programs> {
     const programs = new Programs(await mkdtemp(path.join(tmpdir(), "xeno-kill-")));
     await placeDatabase(programs.at("broker"));
-    await cp(await preparedCache(programs.folder), path.join(programs.at("server"), "prepared"), { recursive: true });
-    await writeFile(path.join(programs.at("server"), "xenoserver.toml"), serverToml);
+    await programs.place("server", serverToml);
     return programs;
+  }
+
+  /** The folder of a server that is not enrolled yet. */
+  async place(name: string, serverToml: string): Promise<void> {
+    await cp(await preparedCache(this.folder), path.join(this.at(name), "prepared"), { recursive: true });
+    await writeFile(path.join(this.at(name), "xenoserver.toml"), serverToml);
   }
 
   /** `xeno ARGS` by that person. */
@@ -49,13 +54,18 @@ export class Programs {
     return this.#start(who, [CLI, ...args]);
   }
 
-  #start(who: string, args: string[], level = "warn"): Started {
+  #start(who: string, args: string[], level = "warn", stdin: "ignore" | "pipe" = "ignore"): Started {
     const env = { ...process.env, XENO_HOME: path.join(this.folder, who), LOG_LEVEL: level, NO_COLOR: "1", DATABASE_URL: undefined };
-    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, args, { env, stdio: [stdin, "pipe", "pipe"] });
     const seen: Done = { code: null, stdout: "", stderr: "" };
-    child.stdout.on("data", (chunk: Buffer) => (seen.stdout += chunk.toString()));
-    child.stderr.on("data", (chunk: Buffer) => (seen.stderr += chunk.toString()));
+    child.stdout?.on("data", (chunk: Buffer) => (seen.stdout += chunk.toString()));
+    child.stderr?.on("data", (chunk: Buffer) => (seen.stderr += chunk.toString()));
     return { child, seen, done: new Promise((resolve) => child.on("close", (code) => resolve(((seen.code = code), { ...seen })))) };
+  }
+
+  /** The same, whose standard input is the test's to write. */
+  xenoFed(who: string, args: string[]): Started {
+    return this.#start(who, [CLI, ...args], "warn", "pipe");
   }
 
   /** What it printed. Throws where it fails. */
@@ -97,9 +107,20 @@ export class Programs {
 
   /** Resolves when it runs, listed or not. */
   async serve(...args: string[]): Promise<ChildProcess> {
-    const started = this.#start("owner", [CLI, "serve", "--data", this.at("server"), ...args], "info");
+    const started = this.#served("server", args);
     this.server = started.seen;
     return this.#printed(started, "serves");
+  }
+
+  /** One beside it, in a folder of that name. */
+  async serveIn(name: string, ...args: string[]): Promise<Started> {
+    const started = this.#served(name, args);
+    await this.#printed(started, "serves");
+    return started;
+  }
+
+  #served(name: string, args: string[]): Started {
+    return this.#start("owner", [CLI, "serve", "--data", this.at(name), ...args], "info");
   }
 
   isListed(): Promise<void> {

@@ -1,22 +1,12 @@
 /** Machines of two real servers of one owner: what runs on the first goes on at the second, where it stood. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Market } from "@xenoservers/sdk";
 import type { Daemon } from "@xenoservers/xenoserver";
 import { until, type TestMarket } from "../process/market.ts";
-import { VM_TOML, busyboxLayout, cliHome, initrd, kernel, machines, qemus, vmMarket } from "./support.ts";
-
-/** One that nobody listens on now. */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
+import { VM_TOML, busyboxLayout, cliHome, freePort, initrd, kernel, machines, qemus, vmMarket } from "./support.ts";
 
 const tomlOf = (port: number): string => `${VM_TOML}[move]\nlisten = "127.0.0.1:${port}"\n`;
 

@@ -123,7 +123,10 @@ export class XenoServer {
         options.onState?.();
       },
     };
-    this.moves = new LeaseMoves(this.#world, { runners: this.#runners, offer: () => this.#offer, admission: () => this.#admission });
+    this.moves = new LeaseMoves(this.#world, {
+      ...{ runners: this.#runners, offer: () => this.#offer, admission: () => this.#admission },
+      roomProblem: (customer) => this.#roomProblem(customer),
+    });
   }
 
   #login(challenge: string, market: MarketInfo): Envelope {

@@ -13,22 +13,34 @@ export interface Moved {
   stay: { lease: string; why: string }[];
 }
 
+/** The other server is not reached: that is so for whatever runs here. */
+class Unreached extends Error {
+  override name = "Unreached";
+}
+
+const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /** `ID@HOST:PORT` is in `target`. A lease that cannot leave now stays, and the next is tried. */
 export async function moveAll(server: Pick<XenoServer, "moves">, { server: to, ...at }: MoveTarget): Promise<Moved> {
   const done: Moved = { moved: [], stay: [] };
+  let unreached: string | null = null;
   for (const [lease, problem] of server.moves.problems()) {
-    const why = problem ?? (await moveOne(server, lease, to, at));
+    const went: unknown = problem ?? unreached ?? (await moveOne(server, lease, to, at));
+    if (went instanceof Unreached) unreached = went.message;
+    const why = went === null || typeof went === "string" ? went : wordsOf(went);
     if (why === null) done.moved.push(lease);
     else done.stay.push({ lease, why });
   }
   return done;
 }
 
-async function moveOne({ moves }: Pick<XenoServer, "moves">, lease: string, to: string, at: HostPort): Promise<string | null> {
+/** What it failed of; null where the lease is there. */
+async function moveOne({ moves }: Pick<XenoServer, "moves">, lease: string, to: string, at: HostPort): Promise<unknown> {
   try {
-    await moves.give(lease, to, await connectForMove(at));
+    const pipe = await connectForMove(at).catch((error: unknown) => Promise.reject(new Unreached(wordsOf(error))));
+    await moves.give(lease, to, pipe);
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return error;
   }
 }

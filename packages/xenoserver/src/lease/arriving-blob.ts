@@ -54,7 +54,7 @@ export function openWhole(file: string, digest: string, size: number): ArrivingB
 }
 
 /** Whether it failed for want of room. */
-const isFull = (error: unknown): boolean =>
+export const isFull = (error: unknown): boolean =>
   error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
 
 /**

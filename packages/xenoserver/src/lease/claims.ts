@@ -59,18 +59,23 @@ export class Claims {
     return claimed;
   }
 
-  /** All that was used is claimed and receipted, and nothing more before `schedule`. False where nothing is claimed here any more. */
-  async receipted(): Promise<boolean> {
-    for (let isReceipted = false; ;) {
+  /**
+   * All that was used is claimed and receipted, and nothing more before `schedule`. False where nothing is claimed here any more, or it is
+   * not wanted any more.
+   */
+  async receipted(isWanted: () => boolean): Promise<boolean> {
+    for (let isReceipted = false; isWanted();) {
       this.#cancel();
       await this.#underWay;
+      if (!isWanted()) break;
       this.#cancel(); // what was under way has set the next
       if (!this.#may) return false;
       if (isReceipted && lastClaimOf(this.#ctx.facts.lease).usedMs >= this.#usedMs) return true;
       isReceipted = await this.#claimNow();
-      this.#cancel();
+      if (isWanted()) this.#cancel();
       if (!isReceipted) await this.#ctx.sleep(CLAIM_AGAIN_MS);
     }
+    return false;
   }
 
   stop(): void {

@@ -18,23 +18,35 @@ import type { LeaseContext } from "./lease-context.ts";
 export interface Handed {
   receipt: Receipt;
   work: Work;
+}
+
+/** With what it is handed over in the end. */
+export interface HandedOver {
+  handover: Envelope;
+  /** With the last claim that was receipted here. */
+  receipt: Receipt;
   pausedByCustomer: boolean;
 }
 
 /** The server that is to have a lease, as this one speaks with it. Each throws, in words, where it says no or is not there any more. */
 export interface Taker {
   readonly server: string;
+  /** Rejects, in words, once it is not there any more. */
+  readonly gone: Promise<never>;
   ask(handed: Handed): Promise<void>;
   send(name: string, bytes: Uint8Array): Promise<void>;
   /** Resolves once all that was sent stands there, still. */
   restored(): Promise<void>;
   /** Resolves once the lease is there. */
-  handOver(handover: Envelope, receipt: Receipt): Promise<void>;
+  handOver(handed: HandedOver): Promise<void>;
 }
 
 /** A broker shows what it has answered within a moment. */
 const SHOWN_WAIT_MS = 1_000;
 const SHOWN_TRIES_MAX = 10;
+/** How long the owner waits for what the broker says of where the lease is. */
+const LOOK_AGAIN_MS = 1_000;
+const LOOKED_TIMES_MAX = 60;
 
 interface HandingOverHost {
   guest(): RunningGuest | null;
@@ -73,30 +85,39 @@ export class HandingOver {
     if (problem !== null) throw new Error(problem);
     this.#isCarrying = true;
     try {
-      const handover = await this.#carry(to);
+      const handed = await this.#carry(to);
       this.#isCarrying = false;
       // where the other server is not heard of, this is how it is found out where the lease is
       this.#host.claims.schedule();
-      await to.handOver(handover.envelope, handover.receipt);
+      await to.handOver(handed).catch((error: Error) => this.#foundOut(error));
       const { stands } = this.#ctx.record.guest ?? {};
       const stoodMs = stands ? Math.round(this.#ctx.driver.monotonicMs() - stands.sinceMonotonicMs) : 0;
       this.#ctx.log("lease handed over", { to: to.server, stoodMs });
       await this.#ctx.catchUp();
     } catch (error) {
       this.#ctx.log("the lease was not moved", { to: to.server, why: error instanceof Error ? error.message : String(error) });
-      if (this.#ctx.record.handover) this.#host.claims.schedule(0);
       throw error;
     } finally {
       if (this.#isCarrying) await this.#stays();
     }
   }
 
-  async #carry(to: Taker): Promise<{ envelope: Envelope; receipt: Receipt }> {
+  /** The other server does not say that it has the lease: a claim says where it is. Throws where it is not there, as far as is known. */
+  async #foundOut(why: Error): Promise<void> {
+    this.#host.claims.schedule(0);
+    for (let looked = 0; this.isElsewhere && looked < LOOKED_TIMES_MAX; looked++) {
+      await this.#ctx.sleep(LOOK_AGAIN_MS);
+      if (this.#ctx.stage().is === "over") return;
+    }
+    throw this.isElsewhere ? new Error(`${why.message}; whether it is there is not known before the broker is heard`) : why;
+  }
+
+  async #carry(to: Taker): Promise<HandedOver> {
     const { record } = this.#ctx;
     const guest = this.#running();
-    const { work, pausedByCustomer } = record;
+    const { work } = record;
     if (!guest.carry || !work) throw new Error("there is nothing to carry");
-    await to.ask({ receipt: await this.#shown(), work, pausedByCustomer });
+    await to.ask({ receipt: await this.#shown(), work });
     const carrying = await guest.carry();
     try {
       await this.#send(to, carrying.fixed);
@@ -104,10 +125,12 @@ export class HandingOver {
     } finally {
       await carrying.dispose();
     }
-    if (!(await this.#host.claims.receipted())) throw new Error("the lease takes no claim any more");
+    const receipted = this.#host.claims.receipted(() => this.#isCarrying);
+    if (!(await Promise.race([receipted, to.gone]))) throw new Error("the lease takes no claim any more");
     this.#running();
     const receipt = await this.#shown();
-    return { envelope: await this.#sign(to.server), receipt };
+    const handover = await this.#sign(to.server);
+    return { handover, receipt, pausedByCustomer: record.pausedByCustomer };
   }
 
   async #standStill(to: Taker, guest: RunningGuest, carrying: Carrying): Promise<void> {
@@ -181,6 +204,7 @@ export class HandingOver {
     record.handover = null;
     await this.#ctx.save();
     await this.#clock.goOn("moving");
+    this.#host.claims.schedule();
     if (!wasHandedOver) return;
     this.#ctx.log("the lease stays: what was handed over was not taken");
     if (this.#ended) return this.#ctx.finish(this.#ended);

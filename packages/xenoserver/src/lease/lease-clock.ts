@@ -6,6 +6,9 @@
 import type { StopReason, Unbilled } from "./journal.ts";
 import type { LeaseContext } from "./lease-context.ts";
 
+/** What its customer is told who would pause or resume it just then. */
+const MOVING = "the lease is being moved to another server of its owner: ask again in a moment";
+
 export class LeaseClock {
   readonly #ctx: LeaseContext;
   /** The time that was bought is over. */
@@ -72,6 +75,8 @@ export class LeaseClock {
     const stage = this.#ctx.stage();
     const { record } = this.#ctx;
     if (stage.is !== "running" || record.pausedByCustomer === paused) return;
+    // what is said here now is not heard there
+    if (record.handover) throw new Error(MOVING);
     record.pausedByCustomer = paused;
     await this.#ctx.save();
     if (record.guest?.stands) return;

@@ -281,6 +281,11 @@ export class LeaseRunner implements LeaseContext {
     return { lease, customer: this.po.customer, ...taken, overAt, isSpare: false, letGo: () => this.#retention.letGo() };
   }
 
+  /** Nothing is kept here of a lease that has gone to another server, and comes back. */
+  async left(): Promise<void> {
+    if (this.#stage.is === "over" && this.record.result === null) await this.#retention.letGo();
+  }
+
   async #forget(): Promise<void> {
     if (this.#stage.is === "released") return;
     this.#attachments.close();

@@ -4,9 +4,10 @@
  * that hands over, the same owner's; the broker (its answer).
  */
 import { lastClaimOf } from "@xenoservers/market";
-import { parseDocumentOf, signDocument, type Envelope, type Receipt } from "@xenoservers/protocol";
+import { parseDocumentOf, signDocument, type Envelope } from "@xenoservers/protocol";
 import type { Arriving, PreparedGuest } from "../drivers/driver.ts";
 import type { GuestRun } from "./guest-run.ts";
+import type { HandedOver } from "./handing-over.ts";
 import { documentsOf } from "./hearing.ts";
 import type { LeaseContext } from "./lease-context.ts";
 import { filedBy, surely } from "./submitting.ts";
@@ -40,7 +41,7 @@ export class TakingOver {
   }
 
   /** Signs for it, and hands that in. Throws, in words, where the lease is not here in the end: nothing of it is left then. */
-  async take(handover: Envelope, receipt: Receipt, offer: Envelope): Promise<void> {
+  async take({ handover, receipt, pausedByCustomer }: HandedOver, offer: Envelope): Promise<void> {
     const { world, record, facts, po, driver } = this.#ctx;
     const prepared = this.#prepared;
     const handed = parseDocumentOf(world.crypto, "handover", handover);
@@ -54,10 +55,17 @@ export class TakingOver {
       ...{ token: prepared.token, startedMonotonicMs: now - last.usedMs, pausedMs: 0 },
       stands: { sinceMonotonicMs: now, why: ["moving"] },
     };
+    record.pausedByCustomer = pausedByCustomer;
     record.stop ??= facts.lease.stop?.reason ?? null;
     const own = { origin: po.origin, seen: world.seen(), lease: record.lease, server: world.server };
     record.takeover = signDocument(world.crypto, world.signer, "takeover", { ...own, handover, offer }).envelope;
-    await this.#ctx.save();
+    try {
+      await this.#ctx.save();
+    } catch (error) {
+      // nobody has heard of it
+      delete record.takeover;
+      throw error;
+    }
     await this.goOn();
     if (this.#ctx.stage().is === "over") throw new Error(NOT_MOVED);
   }

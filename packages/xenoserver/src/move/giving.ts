@@ -3,31 +3,25 @@
  * end; before its offer was checked, whoever answers there.
  */
 import { invariant } from "@xenoservers/market";
-import { parseDocumentOf, serverIdOf, toHex, utf8, visible, type Envelope, type Receipt } from "@xenoservers/protocol";
+import { parseDocumentOf, serverIdOf, toHex, utf8, visible, type Envelope } from "@xenoservers/protocol";
 import { initiateWith, type Channel } from "@xenoservers/protocol/channel";
-import type { Pipe } from "@xenoservers/protocol/link";
-import type { Handed, Taker } from "../lease/handing-over.ts";
+import type { Pipe, Timers } from "@xenoservers/protocol/link";
+import type { Handed, HandedOver, Taker } from "../lease/handing-over.ts";
 import type { RunnerWorld } from "../lease/runner-world.ts";
 import { handedOverText, handedText, parseMoveHeader, parseOfferSaid, type MoveHeader } from "./move-messages.ts";
 
-/** Whoever answers first says its offer, within that time. */
-const OFFER_WITHIN_MS = 10_000;
+/** Whoever answers has said its offer and shown its key within that time. */
+const ANSWERS_WITHIN_MS = 10_000;
+/** An end that takes nothing and says nothing for so long while it is waited for is not there. A guest may stand still meanwhile. */
+const SILENT_MS = 30_000;
 
 type GivingWorld = Pick<RunnerWorld, "crypto" | "signer" | "owner" | "pins" | "channelKey" | "timers">;
 
 /** The offer that is said at the other end of a pipe. */
-function saidOffer({ timers }: GivingWorld, pipe: Pipe): Promise<Envelope> {
+function saidOffer(pipe: Pipe): Promise<Envelope> {
   return new Promise((resolve, reject) => {
-    const late = timers.after(OFFER_WITHIN_MS, () => {
-      reject(new Error("whoever answers there does not say its offer"));
-      pipe.close();
-    });
-    pipe.onClose((why) => {
-      late();
-      reject(new Error(why ? visible(why) : "the connection was closed before an offer was said"));
-    });
+    pipe.onClose((why) => reject(new Error(why ? visible(why) : "the connection was closed before an offer was said")));
     pipe.onMessage((message) => {
-      late();
       const offer = typeof message === "string" ? parseOfferSaid(message) : null;
       if (offer) return resolve(offer);
       reject(new Error("whoever answers there is no xenoserver that takes leases"));
@@ -48,46 +42,88 @@ function keyOf({ crypto, owner }: GivingWorld, server: string, offer: Envelope):
 
 /** Resolves once the two have shown each other their keys. */
 export async function openTaker(world: GivingWorld, pipe: Pipe, { server, lease }: { server: string; lease: string }): Promise<Giving> {
-  const otherKey = keyOf(world, server, await saidOffer(world, pipe));
-  pipe.send(JSON.stringify({ lease, channelKey: toHex(world.channelKey.publicKey) }));
-  return new Giving(server, await initiateWith(parseMoveHeader, pipe, world.channelKey, otherKey, lease));
+  const { timers, channelKey } = world;
+  const late = Promise.withResolvers<never>();
+  const cancel = timers.after(ANSWERS_WITHIN_MS, () => {
+    late.reject(new Error(`whoever answers there has not shown within ${ANSWERS_WITHIN_MS / 1_000} s that it is a xenoserver`));
+    pipe.close();
+  });
+  try {
+    const otherKey = keyOf(world, server, await Promise.race([saidOffer(pipe), late.promise]));
+    pipe.send(JSON.stringify({ lease, channelKey: toHex(channelKey.publicKey) }));
+    const channel = await Promise.race([initiateWith(parseMoveHeader, pipe, channelKey, otherKey, lease), late.promise]);
+    return new Giving(server, channel, timers);
+  } finally {
+    cancel();
+  }
 }
 
 export class Giving implements Taker {
   readonly server: string;
   readonly #channel: Channel<MoveHeader>;
+  readonly #timers: Timers;
   /** What the next answer is for. */
   #asked: PromiseWithResolvers<void> | null = null;
-  #over: Error | null = null;
+  readonly #over = Promise.withResolvers<never>();
+  #why: Error | null = null;
+  /** Set while it is waited for. */
+  #cancelSilence: (() => void) | null = null;
 
-  constructor(server: string, channel: Channel<MoveHeader>) {
+  constructor(server: string, channel: Channel<MoveHeader>, timers: Timers) {
     this.server = server;
     this.#channel = channel;
+    this.#timers = timers;
+    this.#over.promise.catch(() => {}); // where nobody waits for it
     channel.onMessage((header) => this.#hear(header));
+    channel.onUsed(() => this.#heard());
     channel.onClose((why) => this.#end(why));
   }
 
+  get gone(): Promise<never> {
+    return this.#over.promise;
+  }
+
+  /** It is there, and has time anew. */
+  #heard(): void {
+    if (this.#cancelSilence) this.#listen();
+  }
+
+  #listen(): void {
+    this.#cancelSilence?.();
+    this.#cancelSilence = this.#timers.after(SILENT_MS, () => this.#end(`the other server has not been heard for ${SILENT_MS / 1_000} s`));
+  }
+
+  async #waitFor(work: Promise<void>): Promise<void> {
+    this.#listen();
+    try {
+      await Promise.race([work, this.gone]);
+    } finally {
+      this.#cancelSilence?.();
+      this.#cancelSilence = null;
+    }
+  }
+
   #hear(header: MoveHeader): void {
-    if (header.t === "yes") {
+    if (header.t === "busy") this.#heard();
+    else if (header.t === "yes") {
       this.#asked?.resolve();
       this.#asked = null;
     } else this.#end(header.t === "no" ? `the other server does not take it: ${visible(header.why)}` : "it says what is no answer");
   }
 
   #end(why: string): void {
-    this.#over ??= new Error(why);
-    this.#asked?.reject(this.#over);
-    this.#asked = null;
+    if (this.#why) return;
+    this.#why = new Error(why);
+    this.#over.reject(this.#why);
     this.#channel.close();
   }
 
   async #ask(header: MoveHeader, text = ""): Promise<void> {
     invariant(this.#asked === null, "one thing is asked at a time");
-    if (this.#over) throw this.#over;
+    if (this.#why) throw this.#why;
     const asked = (this.#asked = Promise.withResolvers<void>());
-    asked.promise.catch(() => {}); // waited for below
-    await this.#channel.send(header, utf8(text));
-    await asked.promise;
+    void this.#channel.send(header, utf8(text));
+    await this.#waitFor(asked.promise);
   }
 
   ask(handed: Handed): Promise<void> {
@@ -95,16 +131,16 @@ export class Giving implements Taker {
   }
 
   async send(name: string, bytes: Uint8Array): Promise<void> {
-    if (this.#over) throw this.#over;
-    await this.#channel.send({ t: "file", name }, bytes);
+    if (this.#why) throw this.#why;
+    await this.#waitFor(this.#channel.send({ t: "file", name }, bytes));
   }
 
   restored(): Promise<void> {
     return this.#ask({ t: "carried" });
   }
 
-  handOver(handover: Envelope, receipt: Receipt): Promise<void> {
-    return this.#ask({ t: "handover" }, handedOverText(handover, receipt));
+  handOver(handed: HandedOver): Promise<void> {
+    return this.#ask({ t: "handover" }, handedOverText(handed));
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import type { Pipe } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { beforeEach, describe, expect, it } from "vitest";
 import { openTaker } from "./giving.ts";
+import { TIMINGS } from "../testing/fake-market.ts";
 import { LISTING, ROOM, type TestServer } from "../testing/test-server.ts";
 import { twoServers, type TwoServers } from "../testing/two-servers.ts";
 
@@ -28,7 +29,7 @@ beforeEach(async () => {
   ({ clock, network, market, first, second, lease } = two);
 });
 
-const until = (condition: () => boolean): Promise<void> => two.until(condition);
+const until = (...asked: Parameters<TwoServers["until"]>): Promise<void> => two.until(...asked);
 const moved = (...asked: Parameters<TwoServers["moved"]>) => two.moved(...asked);
 const ran = (of: TestServer): number => two.ran(of);
 const lines = (): string => two.lines();
@@ -55,7 +56,46 @@ function cutAfter(pipe: Pipe, messages: number): Pipe {
   };
 }
 
+/** Nothing comes or goes any more after so many messages, and nobody says so: a daemon that hangs. */
+function silentAfter(pipe: Pipe, messages: number): Pipe {
+  let left = messages;
+  return {
+    close: () => pipe.close(),
+    onClose: (handler) => pipe.onClose(handler),
+    send: (message) => void (left-- > 0 && pipe.send(message)),
+    onMessage: (handler) => pipe.onMessage((message) => void (left-- > 0 && handler(message))),
+  };
+}
+
+/** The guest has ended well in one place, was billed for what it ran, and nothing of it is left in the other. */
+async function endsWell(): Promise<void> {
+  await until(() => market.lease(lease).state === "settled");
+  await until(() => [first, second].every((server) => ["over", undefined].includes(server.stage(lease))));
+  expect(ran(first) + ran(second), lines()).toBe(100_000);
+  expect(
+    handedIn("result").filter(({ reason }) => reason !== "completed"),
+    lines(),
+  ).toEqual([]);
+  const { end } = market.lease(lease);
+  expect(end?.billableMs).toBe(100_000);
+}
+
 describe("a lease that moves", () => {
+  it("goes there and back to where it was bound, and there again", async () => {
+    for (const [from, to] of [
+      [first, second],
+      [second, first],
+      [first, second],
+    ] as const) {
+      const went = moved((pipe) => pipe, [from, to]);
+      await until(() => went.why !== undefined);
+      expect(went.why, lines()).toBeNull();
+      await until(() => to.stage(lease) === "running");
+      await until(() => from.stage(lease) === undefined);
+    }
+    await endsWell();
+  });
+
   it("goes on at the other server where it stood, ends there, and is paid for what it ran", async () => {
     const went = moved();
     await until(() => went.why !== undefined);
@@ -115,7 +155,7 @@ describe("a lease that moves", () => {
     const world = { crypto: nodeCrypto, signer: market.serverSigner, owner: market.owner.party, pins: () => market.pins, timers: clock };
     let why: string | null = null;
     openTaker({ ...world, channelKey }, near, { server: second.server.id, lease })
-      .then((taker) => taker.ask({ receipt, work: record.work!, pausedByCustomer: false }))
+      .then((taker) => taker.ask({ receipt, work: record.work! }))
       .catch((error: Error) => (why = error.message));
     await until(() => why !== null);
     expect(why).toBe("the other server does not take it: whoever hands it over is not the server that has it");
@@ -132,21 +172,35 @@ describe("a lease that moves", () => {
 });
 
 describe("whatever is cut, and whoever is killed", () => {
-  /** The guest has ended well in one place, was billed for what it ran, and nothing of it is left in the other. */
-  async function endsWell(): Promise<void> {
-    await until(() => market.lease(lease).state === "settled");
-    await until(() => [first, second].every((server) => ["over", undefined].includes(server.stage(lease))));
-    expect(ran(first) + ran(second), lines()).toBe(100_000);
-    expect(
-      handedIn("result").filter(({ reason }) => reason !== "completed"),
-      lines(),
-    ).toEqual([]);
-    const { end } = market.lease(lease);
-    expect(end?.billableMs).toBe(100_000);
-  }
-
   it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])("the connection, after %i messages", async (messages) => {
     moved((pipe) => cutAfter(pipe, messages));
+    await endsWell();
+  });
+
+  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12])(
+    "an end that hangs after %i messages is waited for no longer than two minutes",
+    async (messages) => {
+      const went = moved((pipe) => silentAfter(pipe, messages));
+      await until(() => went.why !== undefined, 120_000);
+      const isThere = market.lease(lease).server === second.server.id;
+      expect(went.why === null, `${went.why}\n${lines()}`).toBe(isThere);
+      await endsWell();
+      const again = TIMINGS.graceMs;
+      await clock.runUntil(clock.now() + again);
+      expect([...second.server.state.leases].filter(({ stage }) => stage === "taking")).toEqual([]);
+    },
+  );
+
+  it("the broker's log, which is not shown: the lease stays, and is claimed for as before", async () => {
+    const { receipt } = market;
+    let shown = 0;
+    market.receipt = async (id) => (++shown > 1 && market.lease(id).state === "open" ? null : receipt(id));
+    const went = moved();
+    await until(() => went.why !== undefined);
+    expect(went.why).toBe("the broker does not show its log of the lease");
+    const claims = handedIn("claim").length;
+    await clock.runUntil(clock.now() + 3 * TIMINGS.claimIntervalMs);
+    expect(handedIn("claim").length).toBeGreaterThan(claims + 1);
     await endsWell();
   });
 

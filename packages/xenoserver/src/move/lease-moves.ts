@@ -10,6 +10,7 @@ import { movedInProblem, type Admission } from "../admission.ts";
 import type { Handed } from "../lease/handing-over.ts";
 import { documentsOf } from "../lease/hearing.ts";
 import { newRecord, type LeaseRecord } from "../lease/journal.ts";
+import type { RoomProblem } from "../lease/kept-room.ts";
 import { LeaseFacts, factWorld } from "../lease/lease-facts.ts";
 import { LeaseRunner } from "../lease/lease-runner.ts";
 import type { RunnerWorld } from "../lease/runner-world.ts";
@@ -21,6 +22,8 @@ interface LeaseMovesHost {
   /** This server's, as it is listed now; null where it takes no leases. */
   offer(): Envelope | null;
   admission(): Pick<Admission, "isListed" | "listing" | "placed">;
+  /** Why another lease of this customer has no room on the disk. */
+  roomProblem(customer: string): Promise<RoomProblem | null>;
 }
 
 /** By which key the lease is reached now: of the offer that it was bound to or, where it has moved, of the one that it moved to. */
@@ -35,7 +38,7 @@ function channelKeyOf({ crypto }: RunnerWorld, { record, po }: LeaseRunner): str
 }
 
 /** As it begins here, with all that was told of it: where it is by that, it stands still here. Throws, in words, where it cannot be. */
-function recordOf(world: RunnerWorld, lease: string, { receipt, work, pausedByCustomer }: Handed): LeaseRecord {
+function recordOf(world: RunnerWorld, lease: string, { receipt, work }: Handed): LeaseRecord {
   const { grants, filed } = documentsOf(receipt);
   const ofKind = (kind: Kind) => filed.find(({ envelope }) => envelope.payloadType === payloadType(kind));
   const first = ofKind("purchase-order");
@@ -49,7 +52,7 @@ function recordOf(world: RunnerWorld, lease: string, { receipt, work, pausedByCu
   const acceptance = ofKind("acceptance")?.envelope;
   if (!acceptance) throw new Error("no server has accepted it");
   const incarnation = Math.floor(world.timers.now() / 1_000);
-  const record = { ...newRecord({ lease, grants: [...grants], facts: [{ ...first }], acceptance, incarnation }), work, pausedByCustomer };
+  const record = { ...newRecord({ lease, grants: [...grants], facts: [{ ...first }], acceptance, incarnation }), work };
   new LeaseFacts(world, record).rebuild({ grants, filed });
   return record;
 }
@@ -66,7 +69,7 @@ export class LeaseMoves {
   /** Whoever connects may hand a lease over. */
   answer(pipe: Pipe): void {
     const { channelKey, channelMemory, timers, log } = this.#world;
-    const admit = (lease: string, key: string, handed: Handed): Coming => this.#admit(lease, key, handed);
+    const admit = (lease: string, key: string, handed: Handed): Promise<Coming> => this.#admit(lease, key, handed);
     answerGiving({ channelKey, channelMemory, timers, log, offer: this.#host.offer, admit }, pipe);
   }
 
@@ -87,15 +90,18 @@ export class LeaseMoves {
     }
   }
 
-  #admit(lease: string, channelKey: string, handed: Handed): Coming {
+  async #admit(lease: string, channelKey: string, handed: Handed): Promise<Coming> {
     const { runners } = this.#host;
-    if (runners.has(lease)) throw new Error("the lease is here already");
+    // of one that was here before
+    await runners.get(lease)?.left();
     const runner = new LeaseRunner(this.#world, recordOf(this.#world, lease, handed));
     const why =
       channelKey === channelKeyOf(this.#world, runner)
         ? this.#problem(runner, handed)
         : "whoever hands it over is not the server that has it";
-    if (why !== null) throw new Error(why);
+    const problem = why ?? (await this.#host.roomProblem(runner.po.customer))?.why ?? null;
+    if (problem !== null) throw new Error(problem);
+    if (runners.has(lease)) throw new Error("the lease is here already");
     runners.set(lease, runner);
     return this.#coming(runner);
   }
@@ -122,11 +128,12 @@ export class LeaseMoves {
     return {
       arrive: () => moves.arrive(record.lease),
       restore: (arrived) => takingOver.restore(arrived),
-      take: (handover, receipt) => {
+      take: (handed) => {
         const offer = this.#host.offer();
         if (!offer) throw new Error("this server takes no leases any more");
-        return takingOver.take(handover, receipt, offer);
+        return takingOver.take(handed, offer);
       },
+      graceMs: runner.facts.lease.timings.graceMs,
       letGo: async (why) => {
         if (!record.takeover) await runner.over(why);
       },

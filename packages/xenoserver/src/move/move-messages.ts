@@ -5,21 +5,22 @@
  *   has the lease                         is to have it
  *              ◀───────── {offer}         (in clear, as it is listed: the owner named the server whose key has signed it)
  *   {lease, channelKey} ────────────────▶ (in clear: only whoever holds that key is answered)
- *   lease + {receipt, work, …} ─────────▶ folds it, and holds its room
+ *   lease + {receipt, work} ────────────▶ folds it, and holds its room
  *              ◀───────── yes
  *   file {name} + bytes … ──────────────▶ first what does not change, then the rest of a guest that stands still
  *   carried ────────────────────────────▶ restores it, still
  *              ◀───────── yes
- *   handover + {handover, receipt} ─────▶ signs the takeover, and hands it in
+ *   handover + {handover, receipt, …} ──▶ signs the takeover, and hands it in
  *              ◀───────── yes             the lease is there
  *
- * In place of a `yes` there may be a `no`, in words. Who controls the inputs: the other end, every byte.
+ * In place of a `yes` there may be a `no`, in words; before either, as often as it takes, a `busy`: whoever says nothing is gone.
+ * Who controls the inputs: the other end, every byte.
  */
-import { jsonIn, parseUtf8, zEnvelope, zId, zKey, zReceipt, type Envelope, type Receipt } from "@xenoservers/protocol";
+import { jsonIn, parseUtf8, zEnvelope, zId, zKey, zReceipt, type Envelope } from "@xenoservers/protocol";
 import { parseChannelHeader } from "@xenoservers/protocol/channel";
 import { z } from "zod";
 import { bringsWork, headerOf, workOf, type Work } from "../drivers/work.ts";
-import type { Handed } from "../lease/handing-over.ts";
+import type { Handed, HandedOver } from "../lease/handing-over.ts";
 
 /** A file's pieces. */
 export const PIECE_BYTES_MAX = 252 * 1024;
@@ -30,6 +31,7 @@ const zMoveHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("file"), name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,79}$/) }),
   z.strictObject({ t: z.literal("carried") }),
   z.strictObject({ t: z.literal("handover") }),
+  z.strictObject({ t: z.literal("busy") }),
   z.strictObject({ t: z.literal("yes") }),
   z.strictObject({ t: z.literal("no"), why: z.string().max(WHY_MAX) }),
 ]);
@@ -54,11 +56,10 @@ const zHanded = z.strictObject({
   receipt: zReceipt,
   /** As its customer brought it. */
   work: z.looseObject({ t: z.enum(["job", "vm"]) }),
-  pausedByCustomer: z.boolean(),
 });
-const zHandedOver = z.strictObject({ handover: zEnvelope, receipt: zReceipt });
+const zHandedOver = z.strictObject({ handover: zEnvelope, receipt: zReceipt, pausedByCustomer: z.boolean() });
 
-export const handedText = ({ work, ...rest }: Handed): string => JSON.stringify({ ...rest, work: headerOf(work) });
+export const handedText = ({ receipt, work }: Handed): string => JSON.stringify({ receipt, work: headerOf(work) });
 
 function workIn(value: object): Work | null {
   const header = parseChannelHeader(JSON.stringify(value));
@@ -71,6 +72,7 @@ export function parseHanded(body: Uint8Array): Handed | null {
   return handed && work && { ...handed, work };
 }
 
-export const handedOverText = (handover: Envelope, receipt: Receipt): string => JSON.stringify({ handover, receipt });
+export const handedOverText = ({ handover, receipt, pausedByCustomer }: HandedOver): string =>
+  JSON.stringify({ handover, receipt, pausedByCustomer });
 
-export const parseHandedOver = (body: Uint8Array): { handover: Envelope; receipt: Receipt } | null => read(zHandedOver, parseUtf8(body));
+export const parseHandedOver = (body: Uint8Array): HandedOver | null => read(zHandedOver, parseUtf8(body));

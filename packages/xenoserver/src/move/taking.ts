@@ -3,11 +3,12 @@
  * takeover is signed, nothing of it outlives the pipe. Who controls the inputs: whoever connects; after its lease was admitted, the server
  * that has it.
  */
-import { visible, type Envelope, type Receipt } from "@xenoservers/protocol";
+import { visible, type Envelope } from "@xenoservers/protocol";
 import { respondWith, type Channel } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
 import type { Arriving } from "../drivers/driver.ts";
-import type { Handed } from "../lease/handing-over.ts";
+import { isFull } from "../lease/arriving-blob.ts";
+import type { Handed, HandedOver } from "../lease/handing-over.ts";
 import type { RunnerWorld } from "../lease/runner-world.ts";
 import {
   PIECE_BYTES_MAX,
@@ -25,25 +26,35 @@ export interface Coming {
   arrive(): Promise<Arriving>;
   restore(arrived: Arriving): Promise<void>;
   /** From then on it goes on by itself, whatever becomes of the pipe. */
-  take(handover: Envelope, receipt: Receipt): Promise<void>;
+  take(handed: HandedOver): Promise<void>;
   /** It does not come; of no consequence once it was taken. */
   letGo(why: string): Promise<void>;
+  /** Whoever hands it over and says nothing for so long has lost it anyway. */
+  readonly graceMs: number;
 }
 
 interface TakingHost extends Pick<RunnerWorld, "channelKey" | "channelMemory" | "timers" | "log"> {
   /** As it is listed now; null where this server takes no leases. */
   offer(): Envelope | null;
   /** Throws, in words, where it is not taken. `channelKey`: of whoever hands it over. */
-  admit(lease: string, channelKey: string, handed: Handed): Coming;
+  admit(lease: string, channelKey: string, handed: Handed): Promise<Coming>;
 }
 
 /** Whoever connects has a lease admitted within that time. */
 const ADMITTED_WITHIN_MS = 30_000;
 
+const GONE = "whoever hands it over has gone";
+
 /** Whoever is told no closes by itself. */
 const CLOSES_WITHIN_MS = 10_000;
 
-const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** Between two words that it is still at work. */
+const BUSY_MS = 5_000;
+
+function wordsOf(error: unknown): string {
+  if (isFull(error)) return "its disk is full";
+  return error instanceof Error ? error.message : String(error);
+}
 
 /** Speaks with whoever has connected. */
 export function answerGiving(host: TakingHost, pipe: Pipe): void {
@@ -71,6 +82,7 @@ class Taking {
   #coming: Coming | null = null;
   #arriving: Arriving | null = null;
   readonly #admitted: () => void;
+  #idle: () => void = () => {};
 
   constructor(host: TakingHost, said: LeaseSaid, channel: Channel<MoveHeader>, admitted: () => void) {
     this.#admitted = admitted;
@@ -90,6 +102,8 @@ class Taking {
 
   async #hear(header: MoveHeader, body: Uint8Array): Promise<void> {
     if (this.#isOver) return;
+    this.#idle();
+    const work = this.#busy();
     try {
       await this.#take(header, body);
     } catch (error) {
@@ -97,7 +111,30 @@ class Taking {
       await this.#end(why);
       await this.#channel.send({ t: "no", why });
       this.#host.timers.after(CLOSES_WITHIN_MS, () => this.#channel.close());
+    } finally {
+      work();
+      this.#await();
     }
+  }
+
+  /** Says that it is still at work, until the function that comes back is called. */
+  #busy(): () => void {
+    const { timers } = this.#host;
+    let cancel = (): void => {};
+    const again = (): void => {
+      cancel = timers.after(BUSY_MS, () => {
+        void this.#channel.send({ t: "busy" });
+        again();
+      });
+    };
+    again();
+    return () => cancel();
+  }
+
+  /** Whoever says nothing more has not gone, and never comes. */
+  #await(): void {
+    const coming = this.#coming;
+    if (coming) this.#idle = this.#host.timers.after(coming.graceMs, () => this.#channel.close());
   }
 
   async #take(header: MoveHeader, body: Uint8Array): Promise<void> {
@@ -112,9 +149,11 @@ class Taking {
   async #admit(body: Uint8Array): Promise<void> {
     const handed = parseHanded(body);
     if (!handed) throw new Error("the lease cannot be read: both servers must run the same version of xeno");
-    this.#coming = this.#host.admit(this.#said.lease, this.#said.channelKey, handed);
+    const coming = await this.#host.admit(this.#said.lease, this.#said.channelKey, handed);
     this.#admitted();
-    const arriving = await this.#coming.arrive();
+    if (this.#isOver) return coming.letGo(GONE);
+    this.#coming = coming;
+    const arriving = await coming.arrive();
     if (this.#isOver) return arriving.discard();
     this.#arriving = arriving;
     this.#step = "files";
@@ -135,11 +174,12 @@ class Taking {
   async #handedOver(body: Uint8Array): Promise<void> {
     const handed = parseHandedOver(body);
     if (!handed) throw new Error("what was handed over cannot be read");
-    await this.#coming?.take(handed.handover, handed.receipt);
+    await this.#coming?.take(handed);
     this.#step = "over";
   }
 
   async #end(why: string): Promise<void> {
+    this.#idle();
     const [coming, arriving] = [this.#coming, this.#arriving];
     [this.#step, this.#coming, this.#arriving] = ["over", null, null];
     try {

@@ -1,6 +1,6 @@
 /**
  * A broker for this package's tests, made of market, protocol and verify alone: it folds what it is handed, signs what follows, and can be
- * told to say anything else, with its own keys. It speaks the link's protocol over a pipe in this process, and keeps everything in memory.
+ * told to say anything else, with its own keys. It keeps everything in memory.
  */
 import {
   NOT_AUDITED,
@@ -18,74 +18,34 @@ import {
 } from "@xenoservers/market";
 import {
   KIND_TABLE,
-  KeyBook,
   ofAnyKind,
   parseDocument,
-  partyIdOf,
   refuse,
-  refusalBody,
   rootAccountOf,
-  signDocument,
   sealedDigestOf,
   toHex,
   verifyDocument,
   type AnyDocument,
   type Envelope,
   type Kind,
-  type MarketPins,
-  type Payload,
   type Receipt,
-  type Signer,
   type SignedDocument,
   type Verified,
 } from "@xenoservers/protocol";
-import { channelKeyPair, type ChannelKeyPair } from "@xenoservers/protocol/channel";
-import {
-  DEFAULT_BEAT,
-  channelMessage,
-  parseChannelMessage,
-  type LinkAnswer,
-  type MarketInfo,
-  type MeasuredClock,
-  type Pipe,
-  type Timers,
-} from "@xenoservers/protocol/link";
-import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
-import { factOf, type FactWorld } from "@xenoservers/verify";
-import { z } from "zod";
+import { type LinkAnswer, type MarketInfo, type Timers } from "@xenoservers/protocol/link";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { factOf } from "@xenoservers/verify";
+import { FakeLink, type Filed } from "./fake-link.ts";
+import type { FakeParty, Said } from "./fake-parties.ts";
 
 const crypto = nodeCrypto;
 export const TIMINGS: LeaseTimings = {
   ...{ acceptWithinMs: 5_000, startWithinMs: 20_000, claimIntervalMs: 10_000, graceMs: 30_000, deliverWithinMs: 60_000 },
   ...{ disputeWindowMs: 600_000, ruleWithinMs: 86_400_000 },
 };
-
-/** Whose link is meant where nobody is named. */
-const THE_SERVER = "server";
 const LOG = { epoch: "e0".repeat(16), size: 0, root: "00".repeat(32) };
 
-type Filed = { envelope: Envelope; at: number };
-/** What is signed without its market's name, which stands in every document. */
-type Said<K extends Kind> = Omit<Payload<K>, "origin" | "seen">;
-
-export interface FakeParty {
-  party: string;
-  signer: Signer;
-  channelKey: ChannelKeyPair;
-  grants: Envelope[];
-}
-
-const zSubmit = z.object({ t: z.literal("submit"), ref: z.int(), envelope: z.unknown(), delivery: z.unknown().optional() });
-
-export class FakeMarket {
-  readonly timers: Timers;
-  readonly origin = "test/market";
-  readonly keys = { purchaseOrders: this.#key(1), receipts: this.#key(2), checkpoints: this.#key(3) };
-  readonly operator = this.#key(4);
-  readonly pins: MarketPins;
-  readonly owner: FakeParty;
-  readonly customer: FakeParty;
-  readonly serverSigner = this.#key(7);
+export class FakeMarket extends FakeLink {
   /** Everything that the server handed in, in order. */
   readonly received: AnyDocument[] = [];
   readonly leases = new Map<string, Lease>();
@@ -98,162 +58,16 @@ export class FakeMarket {
   readonly LATER: LinkAnswer = refuse("internal", { why: "later" });
   /** Documents are pushed as they are filed; a broker that says nothing lets its server find out. */
   pushes = true;
-  /** The server's, as it is told at its next login. */
-  clock: MeasuredClock | null = null;
-  /** By who is at the other end. */
-  readonly #links = new Map<string, (message: string | Uint8Array) => void>();
-  #isAway = false;
-  readonly #cuts = new Map<string, () => void>();
-  readonly #refs = new Map<string, number>();
   readonly #gaps: Filed[] = [];
   readonly #answers = new Map<string, LinkAnswer>();
-  readonly #channels = new Map<string, (bytes: Uint8Array) => void>();
   #offer: SignedDocument<"offer"> | null = null;
   #made = 0;
 
   constructor(timers: Timers) {
-    this.timers = timers;
-    const publicKeys = {
-      purchaseOrders: this.keys.purchaseOrders.publicKey,
-      checkpoints: this.keys.checkpoints.publicKey,
-      receipts: this.keys.receipts.publicKey,
-    };
-    this.pins = { origin: this.origin, keys: publicKeys, operatorKey: this.operator.publicKey };
-    this.owner = this.newParty(5);
-    this.customer = this.newParty(6);
-    this.owner.grants.push(this.grant(this.owner, this.serverSigner.publicKey, "server"));
+    super(timers);
     this.info = {
       ...{ ...this.pins, currency: "test", log: LOG, feeBasisPoints: 0, announcedFee: null, referees: [], witnesses: [] },
       ...{ mergeDelayMs: 1_000, timings: TIMINGS, protocol: { min: 1, max: 1 }, now: timers.now() },
-    };
-  }
-
-  #key(seed: number): Signer {
-    return createSigner(new Uint8Array(32).fill(seed));
-  }
-
-  sign<K extends Kind>(signer: Signer, kind: K, said: Said<K>): SignedDocument<K> {
-    // every payload is what was said and the market's name
-    return signDocument(crypto, signer, kind, { origin: this.origin, seen: null, ...said } as unknown as Payload<K>);
-  }
-
-  newParty(seed: number): FakeParty {
-    const signer = this.#key(seed);
-    const party = partyIdOf(crypto, signer.publicKey);
-    const { envelope } = this.sign(signer, "party", { party, name: `party ${seed}`, rootKey: signer.publicKey, recoveryKey: null });
-    return { party, signer, channelKey: channelKeyPair(new Uint8Array(32).fill(seed)), grants: [envelope] };
-  }
-
-  grant({ party, signer }: FakeParty, key: string, role: "server" | "device"): Envelope {
-    const scopes = role === "server" ? (["serve", "dispute", "read"] as const) : (["spend", "control"] as const);
-    return this.sign(signer, "key-grant", {
-      ...{
-        party,
-        key,
-        role,
-        label: role,
-        scopes: [...scopes],
-        account: null,
-        leaseLabel: null,
-        maxSpendPerDayNanos: null,
-        expiresAt: null,
-      },
-    }).envelope;
-  }
-
-  get grants(): Envelope[] {
-    return [...this.owner.grants, ...this.customer.grants];
-  }
-
-  get world(): FactWorld {
-    const book = new KeyBook(crypto, this.origin);
-    for (const grant of this.grants) book.learn(grant, 0);
-    return { crypto, market: this.pins, keyOf: book.keyOf };
-  }
-
-  // --- the link -------------------------------------------------------------------------------------------------------------------
-
-  /** Nobody hears it, and it hears nobody, until it is back. */
-  goAway(): void {
-    this.#isAway = true;
-    for (const cut of this.#cuts.values()) cut();
-  }
-
-  comeBack(): void {
-    this.#isAway = false;
-  }
-
-  connect = (): Promise<Pipe> => this.#connect(THE_SERVER);
-
-  /** For another server beside the first. */
-  connectAs = (name: string) => (): Promise<Pipe> => this.#connect(name);
-
-  async #connect(name: string): Promise<Pipe> {
-    if (this.#isAway) throw new Error("nobody listens there");
-    let deliver: (message: string | Uint8Array) => void = () => {};
-    const toServer = (message: string | Uint8Array): void => void this.timers.after(1, () => deliver(message));
-    this.#links.set(name, toServer);
-    const challenge = { t: "challenge", challenge: "00".repeat(32), market: { ...this.info, now: this.timers.now() }, beat: DEFAULT_BEAT };
-    toServer(JSON.stringify(challenge));
-    return {
-      send: (message) => void this.timers.after(1, () => (this.#isAway ? undefined : this.#receive(name, message))),
-      close: () => {},
-      onMessage: (handler) => (deliver = handler),
-      onClose: (handler) => void this.#cuts.set(name, handler),
-    };
-  }
-
-  #send(message: object, to = THE_SERVER): void {
-    this.#links.get(to)?.(JSON.stringify(message));
-  }
-
-  #receive(from: string, message: string | Uint8Array): void {
-    if (typeof message !== "string") {
-      const parsed = parseChannelMessage(message);
-      if (parsed) this.#channels.get(parsed.session)?.(parsed.bytes);
-      return;
-    }
-    const value: unknown = JSON.parse(message);
-    if (message.includes('"t":"hello"'))
-      this.#send({ t: "welcome", party: this.owner.party, live: { grants: [], filed: [] }, clock: this.clock }, from);
-    if (message.includes('"t":"ping"')) this.#send({ t: "pong", now: this.timers.now() - (this.clock?.offsetMs ?? 0) }, from);
-    const submit = zSubmit.safeParse(value);
-    if (!submit.success) return;
-    const { ref, envelope, delivery } = submit.data;
-    const answer = this.submit(envelope, delivery);
-    const parsed = parseDocument(crypto, envelope);
-    if (parsed.ok) this.#refs.set(parsed.document.id, ref);
-    if (answer !== this.LATER) this.#reply(ref, answer, from);
-  }
-
-  /** Answers what `instead` put off. */
-  answerLate(document: string, answer: LinkAnswer): void {
-    this.#reply(this.#refs.get(document) ?? 0, answer);
-  }
-
-  #reply(ref: number, answer: LinkAnswer, to = THE_SERVER): void {
-    this.#send(answer.ok ? { t: "answer", ref, answer: answer.answer } : { t: "answer", ref, error: refusalBody(answer).error }, to);
-  }
-
-  push(filed: readonly Filed[], grants: Envelope[] = this.grants): void {
-    for (const name of this.#links.keys()) this.#send({ t: "documents", documents: { grants, filed } }, name);
-  }
-
-  /** The customer's end of a channel to the server. */
-  openChannel(lease: string): Pipe {
-    const session = (++this.#made).toString(16).padStart(32, "0");
-    let receive: (bytes: Uint8Array) => void = () => {};
-    let closed: () => void = () => {};
-    this.#channels.set(session, (bytes) => receive(bytes));
-    this.#send({ t: "channel-open", lease, session });
-    return {
-      send: (bytes) => void (typeof bytes !== "string" && this.#links.get(THE_SERVER)?.(channelMessage(session, bytes))),
-      close: () => {
-        this.#send({ t: "channel-close", session, why: "" });
-        closed();
-      },
-      onMessage: (handler) => (receive = handler),
-      onClose: (handler) => (closed = handler),
     };
   }
 
@@ -304,12 +118,6 @@ export class FakeMarket {
     this.leases.set(id, next.lease);
     this.#gaps.push({ envelope: gap.envelope, at });
     if (this.pushes) this.push([{ envelope: gap.envelope, at }]);
-  }
-
-  documentId(envelope: Envelope): string {
-    const parsed = parseDocument(crypto, envelope);
-    invariant(parsed.ok, "it is a document");
-    return parsed.document.id;
   }
 
   lease(id: string): Lease {

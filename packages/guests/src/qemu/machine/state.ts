@@ -14,7 +14,7 @@ import { QmpError, connectSocket } from "./qmp.ts";
 const POLL_MS = 5;
 const TIMEOUT_MS = 10 * 60_000;
 
-async function migrated(vm: Vm): Promise<void> {
+async function migrated(vm: Pick<Vm, "qmp">): Promise<void> {
   for (const deadline = Date.now() + TIMEOUT_MS; ;) {
     const answer = await vm.qmp("query-migrate");
     if (!isRecord(answer)) throw new QmpError("QEMU does not say how far the machine's state has come");
@@ -74,12 +74,20 @@ export async function saveState(vm: Vm): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** Puts a saved state into a machine that waits for one (`-incoming defer`). */
-export async function loadState(vm: Vm, file: string): Promise<void> {
+/**
+ * Puts a saved state into a machine that waits for one (`-incoming defer`). QEMU hangs up once it has what it wants, be all of it said or
+ * not: its own word is how it went.
+ */
+export async function loadState(vm: Pick<Vm, "folder" | "qmp">, file: string): Promise<void> {
   await vm.qmp("migrate-incoming", { uri: `unix:/w/${VM_FILES.migrate}` });
   const socket = await connectSocket(boxPath(vm.folder, VM_FILES.migrate));
-  await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), socket);
-  await migrated(vm);
+  const broken = await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), socket).then(
+    () => null,
+    (error: Error) => error,
+  );
+  await migrated(vm).catch((error: Error) => {
+    throw broken === null ? error : new Error(`${error.message} (${broken.message})`, { cause: broken });
+  });
 }
 
 /** How many instructions a deterministic machine has run: `qemu_icount` of the state's section timer/icount (QEMU softmmu/icount.c). */

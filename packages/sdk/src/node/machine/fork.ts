@@ -39,13 +39,13 @@ interface ForkWanted {
   signal?: AbortSignal | undefined;
 }
 
-function wantedOf({ bound }: HeldMachine, { maxTime, budget }: ForkWanted): Wanted {
+function wantedOf({ bound, session }: HeldMachine, { maxTime, budget }: ForkWanted): Wanted {
   const { payload: order } = bound.order;
   const { resources, terms, assurance, on, label, account, driver, accel, egress, egressMibMax } = order;
   return {
     ...{ resources, terms, assurance, on, label, account, driver, accel, egress, egressMibMax },
     maxPriceNanosPerHour: null,
-    conditions: [{ key: "server", op: "=", value: bound.po.payload.server }],
+    conditions: [{ key: "server", op: "=", value: session.bound.serving.server }],
     durationMsMax: maxTime,
     fuelMax: BigInt(order.fuelMax),
     budgetNanos: budget,

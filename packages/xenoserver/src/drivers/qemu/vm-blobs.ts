@@ -1,5 +1,6 @@
 /** Where the bytes lie that a lease's machine begins with. Who controls the inputs: the customer (digests, addresses). */
-import { access } from "node:fs/promises";
+import { access, copyFile, link, mkdir, rm } from "node:fs/promises";
+import path from "node:path";
 import type { ImageStore } from "@xenoservers/guests";
 import { blobsOfVm } from "@xenoservers/protocol";
 import { assertStillThere } from "../still-there.ts";
@@ -7,6 +8,7 @@ import type { VmJob } from "./vm-job.ts";
 import type { SnapshotStore } from "./vm-snapshots.ts";
 
 const MIB = 1024 * 1024;
+const GONE = ": order it anew, and take the snapshot at once";
 
 export class VmBlobs {
   readonly #images: ImageStore;
@@ -44,8 +46,20 @@ export class VmBlobs {
     return (digest) => found.get(digest) ?? blobFile(digest);
   }
 
-  /** What a snapshot of a job's machine needs to begin again, whatever becomes of the cache. Throws, in words, where some of it is gone. */
-  async of({ customer, spec, blobFile }: VmJob): Promise<Map<string, string>> {
+  /** One that another server has handed over with the lease, as if its customer had brought it here. Its digest was checked. */
+  async came({ customer, forgets, blobFile }: VmJob, digest: string, file: string): Promise<void> {
+    const own = blobFile(digest);
+    await mkdir(path.dirname(own), { recursive: true, mode: 0o700 });
+    await rm(own, { force: true });
+    await link(file, own).catch(() => copyFile(file, own)); // on another file system
+    if (!forgets) await this.#images.keep(customer, digest, own);
+  }
+
+  /**
+   * What a snapshot of a job's machine needs to begin again, whatever becomes of the cache. Throws, in words (`gone`), where some of it is
+   * not here any more.
+   */
+  async of({ customer, spec, blobFile }: VmJob, gone = GONE): Promise<Map<string, string>> {
     const from = spec.vm.kind === "snapshot" ? await this.#kept.find(customer, spec.vm.snapshot) : null;
     const { vm } = from?.spec ?? spec;
     const digests = new Set(blobsOfVm(from?.spec ?? spec));
@@ -57,8 +71,7 @@ export class VmBlobs {
         () => true,
         () => false,
       );
-      if (!isThere)
-        throw new Error("this server has let go of the image that the machine began with: order it anew, and take the snapshot at once");
+      if (!isThere) throw new Error(`this server has let go of the image that the machine began with${gone}`);
       found.set(digest, file);
     }
     return found;

@@ -2,6 +2,7 @@
  * A lease's machine on its way to another server: its memory, devices and disk as for a snapshot, what it has printed, and the images that
  * it was made of. Who controls the inputs: the guest; of what arrives, the server that hands it over, the same owner's.
  */
+import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access, appendFile, chmod, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -48,14 +49,22 @@ const printedOf = (machine: Machine, stream: (typeof VM_STREAMS)[number]): Carri
   },
 });
 
+const carriedFolder = ({ folder }: Machine["token"]): string => path.join(folder, "carried");
+
+/** What a daemon that was killed had put by for another server. */
+export async function forgetCarried(machine: Machine): Promise<void> {
+  const folder = carriedFolder(machine.token);
+  for (const each of [folder, `${folder}.part`]) await rm(each, { recursive: true, force: true });
+}
+
 /** `blobs`: what it was made of, by digest. */
 export function carryMachine(machine: Machine, blobs: ReadonlyMap<string, string>): Carrying {
-  const { folder: own, kind, ociToken } = machine.token;
-  const folder = path.join(own, "carried");
+  const { kind, ociToken } = machine.token;
+  const folder = carriedFolder(machine.token);
   return {
     fixed: [...blobs].map(([digest, file]) => fileOf(`${BLOB}${digest}`, file)),
     async rest() {
-      await rm(folder, { recursive: true, force: true });
+      await forgetCarried(machine);
       await machine.snapshot(folder);
       await writeFile(path.join(folder, TOKEN), kind === "oci" ? ociToken : "", { mode: 0o600 });
       const disk = path.join(folder, DISK);
@@ -66,13 +75,15 @@ export function carryMachine(machine: Machine, blobs: ReadonlyMap<string, string
         ...VM_STREAMS.map((stream) => printedOf(machine, stream)),
       ];
     },
-    dispose: () => rm(folder, { recursive: true, force: true }),
+    dispose: () => forgetCarried(machine),
   };
 }
 
 /** A machine that comes, in a folder of its own. */
 export class ArrivingMachine implements Arriving {
   readonly folder: string;
+  /** Of the images, what has come of each. */
+  readonly #hashes = new Map<string, Hash>();
 
   constructor(folder: string) {
     this.folder = folder;
@@ -80,10 +91,24 @@ export class ArrivingMachine implements Arriving {
 
   async add(name: string, bytes: Uint8Array): Promise<void> {
     if (!IS_PART.test(name)) throw new Error(`no part of a machine is called ${name}`);
+    if (name.startsWith(BLOB)) this.#hash(name.slice(BLOB.length)).update(bytes);
     await appendFile(path.join(this.folder, name), bytes, { mode: 0o600 });
   }
 
-  blobFile = (digest: string): string => path.join(this.folder, `${BLOB}${digest}`);
+  #hash(digest: string): Hash {
+    const hash = this.#hashes.get(digest) ?? createHash("sha256");
+    this.#hashes.set(digest, hash);
+    return hash;
+  }
+
+  /** Each of the images that it was made of is told, with its file. Throws where one is not what its digest says. */
+  async images(told: (digest: string, file: string) => Promise<void>): Promise<void> {
+    for (const [digest, hash] of this.#hashes) {
+      if (hash.digest("hex") !== digest) throw new Error(`the image ${digest.slice(0, 12)} did not come as it is`);
+      await told(digest, path.join(this.folder, `${BLOB}${digest}`));
+    }
+    this.#hashes.clear();
+  }
 
   /** What a machine goes on from here. Of a part that is empty nothing came. */
   async source(spec: VmSpec): Promise<SnapshotSource> {

@@ -18,7 +18,7 @@ import {
 import type { GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
 import { machineHolds } from "../holds.ts";
 import { VmBlobs } from "./vm-blobs.ts";
-import { ArrivingMachine } from "./vm-carry.ts";
+import { ArrivingMachine, forgetCarried } from "./vm-carry.ts";
 import { refusedOr } from "./vm-ends.ts";
 import { openGates, type BeyondGate, type EgressPolicy, type Gates } from "./vm-gates.ts";
 import { runningGuest } from "./vm-guest.ts";
@@ -135,12 +135,13 @@ function preparedGuest(parts: Parts, machine: Machine, job: VmJob): PreparedGues
   };
 }
 
-/** As the other server left it. What arrived is not needed any more then: the machine has its own links to it. */
-async function restored({ machines, ...parts }: Parts, job: VmJob, arrived: ArrivingMachine): Promise<PreparedGuest> {
+/** As the other server left it. What arrived is not needed any more then: the machine, and the lease, have their own links to it. */
+async function restored(parts: Parts, job: VmJob, arrived: ArrivingMachine): Promise<PreparedGuest> {
   try {
+    await arrived.images((digest, file) => parts.blobs.came(job, digest, file));
     const from = await arrived.source(job.spec);
-    const machine = await machines.prepare({ ...orderedOf(job), blobFile: arrived.blobFile, from });
-    return preparedGuest({ machines, ...parts }, machine, job);
+    const machine = await parts.machines.prepare({ ...orderedOf(job), blobFile: job.blobFile, from });
+    return preparedGuest(parts, machine, job);
   } finally {
     await arrived.discard();
   }
@@ -184,6 +185,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       }),
     async adopt(token, job) {
       const machine = await machines.adopt(token as MachineToken, { ...orderedOf(job), blobFile: job.blobFile, from: null });
+      await forgetCarried(machine);
       return runningGuest(machine, job, gates.open(job), parts);
     },
     arrive: async (lease) => new ArrivingMachine(await machines.arrivingFolder(lease)),
