@@ -7,6 +7,7 @@ import { parseDocument, type Envelope } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { Market, MarketClient, fetchMarket, identityOf, pinsOf } from "@xenoservers/sdk";
 import wabtInit from "wabt";
+import { until } from "../until.ts";
 import { PLAYWRIGHT, startChromium, type Browser, type Tab } from "./chromium.ts";
 import { ended, install, packed } from "./install.ts";
 import { demoMarket, type DemoMarket } from "./market.ts";
@@ -304,12 +305,12 @@ describe("the market's page", () => {
     const stands = (id: string) => customer.client.read("order", { params: { id } });
     const waitsNow = async (): Promise<string[]> =>
       (await Promise.all(orderIds(sent).map(stands))).flatMap(({ id, waiting }) => (waiting ? [id] : []));
-    await expect.poll(async () => [orderIds(sent).length, (await waitsNow()).length > 0], { timeout: 60_000 }).toEqual([4, true]);
+    await until(async () => orderIds(sent).length === 4 && (await waitsNow()).length > 0);
     const waited = await waitsNow();
     await link("Key").click();
     await button("Forget this key").click();
     await heading("A key for this page").waitFor();
-    await expect.poll(waitsNow, { timeout: 60_000 }).toEqual([]);
+    await until(async () => (await waitsNow()).length === 0);
     for (const id of waited) expect(await stands(id)).toMatchObject({ lease: null });
     for (const id of orderIds(sent)) {
       const { lease } = await stands(id);

@@ -21,7 +21,7 @@ async function leftByKilled(name: string): Promise<string> {
   const module = JSON.stringify(new URL("held-scratch.ts", import.meta.url).href);
   const words = `import { heldScratch } from ${module};
     console.log((await heldScratch(${JSON.stringify(name)})).folder);
-    setInterval(() => {}, 1000);`;
+    process.stdin.resume();`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", words], { env: { ...process.env, TMPDIR: place } });
   const [said] = (await once(child.stdout, "data")) as [Buffer];
   child.kill("SIGKILL");

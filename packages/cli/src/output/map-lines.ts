@@ -25,8 +25,8 @@ export function mapText(progress: MapProgress, currency: string): string {
  * ordered for them.
  */
 export function leftText(undone: readonly string[], unknown: number, command: string): string | null {
-  if (undone.length > 0)
-    return `${countOf(undone.length, "input")} left undone (${namedText(undone)}): the budget is used up; go on with a larger one: ${command}`;
+  const left = `${countOf(undone.length, "input")} left undone (${namedText(undone)})`;
+  if (undone.length > 0) return `${left}: the budget is used up; go on with a larger one: ${command}`;
   if (unknown === 0) return null;
   return `${countOf(unknown, "input")} came to no result here; mended, this runs what is left, and pays nothing again: ${command}`;
 }
@@ -34,7 +34,7 @@ export function leftText(undone: readonly string[], unknown: number, command: st
 const NAMED_MAX = 5;
 
 /** The inputs of which one thing is to be said, in one line: the first by their names. */
-export function namedText(names: readonly string[]): string {
+function namedText(names: readonly string[]): string {
   const more = names.length - NAMED_MAX;
   return `${names.slice(0, NAMED_MAX).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

@@ -106,9 +106,12 @@ const NAMELESS_KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
 /** Of whoever names none, while somebody may still go on with it by the name that it was told. */
 export const namelessMap = (): string => `map-${randomBytes(4).toString("hex")}`;
 
-/** What maps without a name of their own left that were killed, and that nobody has gone on with for a month; what cannot be removed stays. */
+/**
+ * What maps without a name of their own left that were killed, and that nobody has gone on with for a month; what cannot be removed stays.
+ * There has been a map.
+ */
 export async function dropOldMaps(now = Date.now()): Promise<void> {
-  const names = await readdir(mapsFolder()).catch(() => []);
+  const names = await readdir(mapsFolder());
   for (const name of names.filter((each) => NAMELESS.test(each))) {
     const journal = path.join(mapFolder(name), "journal.jsonl");
     const changedAt = await stat(journal).then(
