@@ -37,6 +37,11 @@ export interface Tab {
   setViewportSize(size: { width: number; height: number }): Promise<void>;
   emulateMedia(options: { colorScheme: "dark" | "light" }): Promise<void>;
   screenshot(options: { path: string; fullPage?: boolean }): Promise<unknown>;
+  /** What it asks for at such an address is asked as `answer` says. */
+  route(
+    url: RegExp,
+    answer: (route: { request(): { url(): string }; continue(options: { url: string }): Promise<void> }) => Promise<void>,
+  ): Promise<unknown>;
   waitForFunction(what: string): Promise<unknown>;
   waitForEvent(event: "download"): Promise<Download>;
   evaluate<R>(script: string): Promise<R>;

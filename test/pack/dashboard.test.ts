@@ -3,8 +3,11 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { parseDocument, type Envelope } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
 import { Market, MarketClient, fetchMarket, identityOf, pinsOf } from "@xenoservers/sdk";
 import wabtInit from "wabt";
+import { until } from "../until.ts";
 import { PLAYWRIGHT, startChromium, type Browser, type Tab } from "./chromium.ts";
 import { ended, install, packed } from "./install.ts";
 import { demoMarket, type DemoMarket } from "./market.ts";
@@ -55,6 +58,17 @@ async function token(...words: string[]): Promise<string> {
   const { stdout, stderr, code } = await ended(process.execPath, args, { XENO_HOME: path.join(folder, "market") });
   expect(code, stderr).toBe(0);
   return (JSON.parse(stdout) as { token: string }).token;
+}
+
+/** Of those that wait for room where they find none. */
+function orderIds(sent: readonly { text: string }[]): string[] {
+  const bodies = sent.flatMap(({ text }) => (text.includes('"waits":true') ? [text.slice(text.indexOf(" ") + 1)] : []));
+  const ids = bodies.map((body) => {
+    const parsed = parseDocument(nodeCrypto, (JSON.parse(body) as { envelope: Envelope }).envelope);
+    if (!parsed.ok) throw new Error(parsed.code);
+    return parsed.document.id;
+  });
+  return [...new Set(ids)];
 }
 
 /** As the demo's owner, whose machine it is. */
@@ -251,6 +265,58 @@ describe("the market's page", () => {
     expect(rows).toEqual(["file state printed", "a b.csv exit 0 2 lines", `${BAD_NAME} exit 0 1 lines`, "none.csv exit 3 0 lines"]);
     await button("Run something else").click();
     await box("Script").waitFor();
+  });
+
+  it("shows leases page by page, and withdraws what waits for room where its key is forgotten", async () => {
+    const secret = await token();
+    await enter(secret);
+    for (const exitCode of [1, 2, 3]) {
+      await order(`import sys; sys.exit(${exitCode})`);
+      await tab.getByText(new RegExp(`completed with exit code ${exitCode}`)).waitFor();
+    }
+    await tab.route(/api\/v1\/leases\?/, (route) =>
+      route.continue({
+        url: route
+          .request()
+          .url()
+          .replace(/limit=\d+/, "limit=1"),
+      }),
+    );
+    await link("Leases").click();
+    for (const [exitCode, other] of [
+      [3, "Older"],
+      [2, "Older"],
+      [1, "Newer"],
+      [2, "Newer"],
+      [3, "Older"],
+    ] as const) {
+      await tab.getByRole("row", { name: new RegExp(`exit ${exitCode}`) }).waitFor();
+      await button(other).click();
+    }
+    await link("Run").click();
+    await box("Script").fill(ENDLESS);
+    const files = Array.from({ length: 4 }, (_, i) => ({ name: `${i}.csv`, mimeType: "text/csv", buffer: Buffer.from("1\n") }));
+    await tab.getByRole("button", { name: /^Files that it reads/ }).setInputFiles(files);
+    await confirm();
+    await button("Show what it costs").click();
+    sent.length = 0;
+    await button("Order 4 runs").click();
+    const customer = await Market.connect({ token: secret });
+    const stands = (id: string) => customer.client.read("order", { params: { id } });
+    const waitsNow = async (): Promise<string[]> =>
+      (await Promise.all(orderIds(sent).map(stands))).flatMap(({ id, waiting }) => (waiting ? [id] : []));
+    await until(async () => orderIds(sent).length === 4 && (await waitsNow()).length > 0);
+    const waited = await waitsNow();
+    await link("Key").click();
+    await button("Forget this key").click();
+    await heading("A key for this page").waitFor();
+    await until(async () => (await waitsNow()).length === 0);
+    for (const id of waited) expect(await stands(id)).toMatchObject({ lease: null });
+    for (const id of orderIds(sent)) {
+      const { lease } = await stands(id);
+      if (lease !== null) await customer.stop(lease);
+    }
+    customer.close();
   });
 
   it("has one key in all its tabs: none takes another's, and one that forgets it forgets it for all", async () => {

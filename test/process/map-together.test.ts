@@ -89,6 +89,13 @@ it("is killed when one lease serves several, and gone on with: each input is don
   expect(await leases()).toHaveLength(all.length);
 });
 
+it("is shown with what each of its runs was given", async () => {
+  const { lease } = lines.find(({ run }) => run === 1)!;
+  const shown = await programs.ok("customer", ["lease", "show", lease]);
+  for (const { index, run } of lines.filter((line) => line.lease === lease))
+    expect(shown.split("\n")).toContain(`${`run ${run}`.padEnd(9)}read.wasm /in/${String(index).padStart(2, "0")}.txt`);
+});
+
 it("has receipts that hold where the lease of several is run again here", async () => {
   const several = lines.find(({ run }) => run === 1);
   const verified = await programs.xeno("customer", ["verify", several!.lease, "--re-execute"]).done;

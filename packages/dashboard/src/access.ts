@@ -143,7 +143,7 @@ export class Access {
 
   close(): void {
     removeEventListener("beforeunload", this.#leaving);
-    this.several?.orderNoMore();
+    this.several?.letGo();
     this.#link.stop();
     this.market.close();
   }

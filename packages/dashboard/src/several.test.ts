@@ -70,14 +70,16 @@ it("ends: stops what runs, withdraws what waits for room, and orders nothing mor
   ]);
 });
 
-it("orders no more once its key is left, and what was ordered runs on", async () => {
+it("orders no more once its key is left, and withdraws what waits for room; what runs runs on", async () => {
   const leases = new Leases();
   const several = new Several(runs, leases);
   await leases.bind(0);
-  several.orderNoMore();
-  for (let i = 1; i < AT_ONCE; i++) await leases.bind(i);
-  for (let i = 0; i < AT_ONCE; i++) await leases.over(i);
-  expect([leases.begun.length, leases.stopped, several.isOver]).toEqual([AT_ONCE, [], true]);
+  several.letGo();
+  await settled();
+  expect([leases.begun.length, leases.stopped]).toEqual([AT_ONCE, []]);
+  await leases.over(0);
+  const left = runs.slice(1).map(() => "left");
+  expect([several.isOver, statesOf(several)]).toEqual([true, ["over", ...left].join(" ")]);
 });
 
 it("stops what is bound at the very moment that it ends", async () => {

@@ -57,13 +57,18 @@ export class Several {
 
   /** Orders nothing more, withdraws what waits for room, and stops what runs. */
   async end(): Promise<void> {
-    this.orderNoMore();
-    this.#ending.abort();
+    this.letGo();
     const stops = this.#rows.flatMap(({ state, lease }) => (state === "running" && lease !== null ? [this.#ways.stop(lease)] : []));
     await Promise.all(stops);
   }
 
-  /** What was ordered runs on. */
+  /** Orders nothing more, and withdraws what waits for room: nobody would be there to take it. What runs runs on. */
+  letGo(): void {
+    this.orderNoMore();
+    this.#ending.abort();
+  }
+
+  /** What was ordered runs on, or waits on. */
   orderNoMore(): void {
     this.#isClosed = true;
     this.#rows = this.#rows.map((row) => (row.state === "waits" ? { ...row, state: "left" } : row));

@@ -83,6 +83,13 @@ it("logs in again where its token is not taken any more", async () => {
   expect(seen.filter(({ path }) => path === API.token.path)).toHaveLength(2);
 });
 
+it("logs in once for what is asked at once, and again where that failed", async () => {
+  answers[API.token.path]?.unshift([403, { error: { code: "suspended" } }]);
+  await expect(client.read("offers")).rejects.toMatchObject({ code: "suspended" });
+  await Promise.all([client.read("offers"), client.read("offers")]);
+  expect(seen.filter(({ path }) => path === API.token.path)).toHaveLength(2);
+});
+
 it("asks again while the broker is busy, and gives up with the broker's own words", async () => {
   answers[API.offers.path] = [
     [503, { error: { code: "unavailable" } }],

@@ -34,8 +34,8 @@ import {
   type SignedDocument,
 } from "@xenoservers/protocol";
 import { pinsOf, systemTimers, zMarketInfo, type LinkAnswer, type MarketInfo, type Pipe, type Timers } from "@xenoservers/protocol/link";
+import { ask, systemCrypto, type Answer } from "@xenoservers/protocol/system";
 import { connectPipe } from "@xenoservers/protocol/websocket";
-import { systemCrypto } from "@xenoservers/protocol/system";
 import * as z from "zod/mini";
 import { answeredDocument } from "./answered.ts";
 import { BrokenWordError, InputError, RefusedError } from "./errors.ts";
@@ -76,7 +76,7 @@ const zRefused = z.looseObject({ error: z.record(z.string(), z.unknown()) });
 const zAnswer = z.record(z.string(), z.unknown());
 const zTaken = z.looseObject({ promise: zPromise, at: zTime, salt: z.string() });
 
-async function refusalIn(response: Response): Promise<Refusal> {
+async function refusalIn(response: Answer): Promise<Refusal> {
   const body = zRefused.safeParse(await response.json().catch(() => null));
   return body.success
     ? parseRefusal(body.data.error)
@@ -112,6 +112,7 @@ export class MarketClient {
   /** Called where a broker takes its time to answer: it is waited for all the same. */
   onSlow: (broker: string) => void = () => {};
   #token: { value: string; expiresAt: number } | null = null;
+  #loggingIn: Promise<string> | null = null;
   #market: { info: MarketInfo; readAt: number } | null = null;
 
   constructor(url: string, pins: MarketPins, identity: Identity) {
@@ -220,20 +221,20 @@ export class MarketClient {
     return new Uint8Array(await (await this.#get(name, request)).arrayBuffer());
   }
 
-  async #get<N extends RouteName>(name: N, request: ReadRequest<N>): Promise<Response> {
+  async #get<N extends RouteName>(name: N, request: ReadRequest<N>): Promise<Answer> {
     const route: Route = API[name];
     const url = this.pathOf(name, request);
     for (let attempt = 1; ; attempt++) {
       const got = await this.#once(url, route.access !== "public" || ANSWERS_ITS_CALLER.has(name), request.signal);
       request.signal?.throwIfAborted();
-      if (got instanceof Response) return got;
+      if (!("code" in got)) return got;
       if (got.code === "bad_token") this.#token = null;
       if ((got.code !== "bad_token" && !isTakenLater(got.code)) || attempt >= TRIES) throw new RefusedError(got);
       await this.sleep(WAIT_MS * attempt);
     }
   }
 
-  async #once(path: string, asCaller: boolean, signal: AbortSignal | undefined): Promise<Response | Refusal> {
+  async #once(path: string, asCaller: boolean, signal: AbortSignal | undefined): Promise<Answer | Refusal> {
     try {
       const response = await this.#fetch("GET", path, null, await this.#session(asCaller), signal);
       return response.ok ? response : await refusalIn(response);
@@ -253,7 +254,9 @@ export class MarketClient {
   async #session(needed: boolean): Promise<string | null> {
     if (!needed && !this.#token) return null;
     if (this.#token && this.#token.expiresAt > this.timers.now() + RENEW_BEFORE_MS) return this.#token.value;
-    return this.login();
+    // what is asked at once has one login
+    this.#loggingIn ??= this.login().finally(() => (this.#loggingIn = null));
+    return this.#loggingIn;
   }
 
   /** A fresh session token; also kept for later reads. */
@@ -269,7 +272,7 @@ export class MarketClient {
     return token;
   }
 
-  #fetch(method: string, path: string, body: unknown, token: string | null, ended?: AbortSignal): Promise<Response> {
+  #fetch(method: string, path: string, body: unknown, token: string | null, ended?: AbortSignal): Promise<Answer> {
     const headers = {
       ...(body === null ? {} : { "content-type": "application/json" }),
       ...(token === null ? {} : { authorization: `Bearer ${token}` }),
@@ -280,7 +283,7 @@ export class MarketClient {
       this.onCall({ method, url: url.href, body: said, asCaller: token !== null });
       const late = AbortSignal.timeout(ANSWER_MS);
       const answered = this.timers.after(SLOW_MS, () => this.onSlow(url.origin));
-      return fetch(url, { method, headers, body: said, signal: ended ? AbortSignal.any([ended, late]) : late }).finally(answered);
+      return ask(url, { method, headers, body: said, signal: ended ? AbortSignal.any([ended, late]) : late }).finally(answered);
     });
   }
 }

@@ -4,6 +4,7 @@ export {
   AbortedError,
   ContextError,
   InputError,
+  InUseError,
   KeptError,
   MarketError,
   RefusedError,

@@ -25,6 +25,7 @@ export const SDK_CODES = {
   bad_input: { blame: "caller", retryable: false, money: "none", next: "change what the message names; nothing was signed" },
   no_context: { blame: "caller", retryable: false, money: "none", next: "log in (`xeno login URL`), or give a token (XENO_TOKEN)" },
   kept_differs: { blame: "caller", retryable: false, money: "none", next: "use what is named here by its whole id, or where it was sent" },
+  in_use: { blame: "caller", retryable: true, money: "none", next: "wait for the program that has it open, or end that one" },
   aborted: { blame: "caller", retryable: true, money: "none", next: "nothing: its own signal asked for it" },
   given_up: { blame: "caller", retryable: true, money: "withdrawn", next: "look at the lease for what it had used until then" },
   broken_purchase_order: {
@@ -131,6 +132,12 @@ export class ContextError extends MarketError {
 export class KeptError extends MarketError {
   override name = "KeptError";
   readonly code = "kept_differs";
+}
+
+/** Another program of this machine has it open now. */
+export class InUseError extends MarketError {
+  override name = "InUseError";
+  readonly code = "in_use";
 }
 
 /** What was over had run, and is billed as its terms say. */

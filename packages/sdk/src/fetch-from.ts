@@ -1,6 +1,7 @@
 /** What anyone may read of a market, from whichever of its addresses answers. */
 import { Addresses } from "@xenoservers/protocol";
+import { ask, type Answer, type Question } from "@xenoservers/protocol/system";
 
 /** `url`: one or several addresses of the market. */
-export const fetchFrom = (url: string, path: string, init: RequestInit = {}): Promise<Response> =>
-  new Addresses(url).first((address) => fetch(new URL(path, address), init));
+export const fetchFrom = (url: string, path: string, question: Question = {}): Promise<Answer> =>
+  new Addresses(url).first((address) => ask(new URL(path, address), question));

@@ -55,7 +55,7 @@ export { keepBroken, verifyKept } from "./node/broken-order.ts";
 export { archivedRows, checkedReceipts, isArchive, isOfRows, type ArchivedRow, type CheckedReceipt } from "./node/archive/checked.ts";
 export type { Appeal, AppealOptions, AppealTerms } from "./node/appeal.ts";
 export { Market, type ConnectOptions, type TracedDispute, type VerifyOptions } from "./node/market.ts";
-export { dropMap } from "./node/map-place.ts";
+export { dropMap, dropOldMaps, namelessMap } from "./node/map-place.ts";
 export { isMapName, type MapOptions, type MapProgress, type Mapped } from "./facade/map/options.ts";
 export { type MapRun } from "./facade/map/map-run.ts";
 export { plannedOf } from "./node/here.ts";

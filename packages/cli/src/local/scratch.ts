@@ -1,6 +1,6 @@
 /**
  * Folders for the time that something takes: gone when it is done, and when a signal that nobody here listens to ends the program, or it
- * exits in the midst of it. What a kill leaves lies where the system clears up.
+ * exits in the midst of it. What a kill leaves lies where the system clears up (or held-scratch.ts).
  */
 import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -33,7 +33,7 @@ function unwatch(): void {
   for (const signal of ENDING) process.removeListener(signal, onSignal);
 }
 
-interface Scratch {
+export interface Scratch {
   folder: string;
   /** Idempotent. */
   remove(): Promise<void>;

@@ -8,7 +8,7 @@ import { InputError, assertPlaceFor, isOnThisMachine } from "@xenoservers/sdk";
 import { z } from "zod";
 import { runInput, type RunInput } from "../input/verbs/run.ts";
 import { readTyped } from "../input/verb.ts";
-import { scratch } from "../local/scratch.ts";
+import { heldScratch } from "../local/held-scratch.ts";
 import { UserError } from "../output/ui.ts";
 import { withinFolder } from "./own-folder.ts";
 
@@ -101,10 +101,13 @@ export interface JobHere {
   done(): Promise<void>;
 }
 
+/** Of folders of jobs that are under way. */
+export const AGENT_FOLDER = "agent";
+
 /** Throws UserError where the job is not one. */
 export async function jobHere(job: Job, folder: string | null): Promise<JobHere> {
   if (job.in !== undefined && job.files.length > 0) throw new UserError("give either 'in' or 'files'");
-  const { folder: work, remove: done } = await scratch("agent");
+  const { folder: work, remove: done } = await heldScratch(AGENT_FOLDER);
   try {
     const sent = path.join(work, "in");
     await mkdir(sent);

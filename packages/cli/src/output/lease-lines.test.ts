@@ -1,7 +1,7 @@
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { expect, it } from "vitest";
 import { endLine, nextCommand, stateLine } from "./lease-lines.ts";
-import { showLines } from "../verbs/lease-show.ts";
+import { runLines, showLines } from "../verbs/lease-show.ts";
 
 const market = new PaperMarket(new Random(1));
 const server = market.server(market.party("olga"));
@@ -29,6 +29,12 @@ it("names the option that orders more where a limit ended it", () => {
 it("says of a lease without an end where it stands", () => {
   expect(stateLine(view({ state: "lapsed" }))).toContain("no server took it up in time; the money is back");
   expect(stateLine(view({ state: "delivering" }))).toContain("waits until its bytes are here, or lie sealed");
+});
+
+it("lists the runs of a lease of several inputs by what each was given", () => {
+  const run = (args: string[]) => ({ args, env: [], stdin: "0".repeat(64), stdinSize: 0 });
+  expect(runLines([run(["/in/a b.csv"]), run(["-x", "7"])])).toEqual(["run 0    '/in/a b.csv'", "run 1    -x 7"]);
+  expect(runLines([])).toEqual([]);
 });
 
 it("names the next thing to do", () => {

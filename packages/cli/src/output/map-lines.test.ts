@@ -16,7 +16,8 @@ it("says how far it is, what it has cost, and what is to come while something is
 });
 
 it("says what goes on, where there is something to go on with", () => {
-  expect(leftText(0, 0, "xeno map")).toBe(null);
-  expect(leftText(2, 1, "xeno map")).toMatch(/^2 inputs left undone.*: xeno map$/);
-  expect(leftText(0, 1, "xeno map")).toMatch(/^1 input came to no result here.*pays nothing again: xeno map$/);
+  expect(leftText([], 0, "xeno map")).toBe(null);
+  expect(leftText(["a", "b"], 1, "xeno map")).toMatch(/^2 inputs left undone \(a, b\): .*: xeno map$/);
+  expect(leftText([..."abcdefg"], 0, "xeno map")).toMatch(/^7 inputs left undone \(a, b, c, d, e and 2 more\): /);
+  expect(leftText([], 1, "xeno map")).toMatch(/^1 input came to no result here.*pays nothing again: xeno map$/);
 });

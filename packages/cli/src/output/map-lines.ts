@@ -24,10 +24,19 @@ export function mapText(progress: MapProgress, currency: string): string {
  * What of a map `command` goes on with; null: nothing. `unknown`: inputs that came to no result here, of which nobody can say what was
  * ordered for them.
  */
-export function leftText(undone: number, unknown: number, command: string): string | null {
-  if (undone > 0) return `${countOf(undone, "input")} left undone: the budget is used up; go on with a larger one: ${command}`;
+export function leftText(undone: readonly string[], unknown: number, command: string): string | null {
+  const left = `${countOf(undone.length, "input")} left undone (${namedText(undone)})`;
+  if (undone.length > 0) return `${left}: the budget is used up; go on with a larger one: ${command}`;
   if (unknown === 0) return null;
   return `${countOf(unknown, "input")} came to no result here; mended, this runs what is left, and pays nothing again: ${command}`;
+}
+
+const NAMED_MAX = 5;
+
+/** The inputs of which one thing is to be said, in one line: the first by their names. */
+function namedText(names: readonly string[]): string {
+  const more = names.length - NAMED_MAX;
+  return `${names.slice(0, NAMED_MAX).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 export class MapLine {

@@ -5,6 +5,7 @@ import {
   ContextError,
   GuestFileError,
   InputError,
+  InUseError,
   KeptError,
   MarketError,
   RefusedError,
@@ -40,7 +41,7 @@ function wrongPart({ issues: [first] }: z.core.$ZodError): string {
 }
 
 /** Of these the words alone are for people: they say what to do. */
-const isSaid = (error: unknown): boolean => [InputError, ContextError, KeptError].some((kind) => error instanceof kind);
+const isSaid = (error: unknown): boolean => [InputError, ContextError, InUseError, KeptError].some((kind) => error instanceof kind);
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof KeptError) return EXIT.mismatch;

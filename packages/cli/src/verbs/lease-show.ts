@@ -1,6 +1,6 @@
 /** `xeno lease show`: one lease, where it stands, and what can be done. */
-import type { LeaseView } from "@xenoservers/protocol";
-import { shortId } from "@xenoservers/sdk";
+import type { JobSpec, LeaseView } from "@xenoservers/protocol";
+import { KeptError, RefusedError, fetchBound, readKeptJob, shellWord, shortId, type MarketClient } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { LeaseShowInput } from "../input/verbs/lease.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
@@ -12,8 +12,26 @@ export async function leaseShow({ lease: id, timeFormat, json }: LeaseShowInput)
   const { client, context } = await openClient("read");
   const lease = await client.read("lease", { params: { id } });
   if (json) return printJson(lease);
-  for (const line of showLines(lease, context.currency)) print(line);
+  const runs = lease.customer === context.party ? await runsOf(client, lease.id) : [];
+  for (const line of [...showLines(lease, context.currency), ...runLines(runs)]) print(line);
 }
+
+type Runs = NonNullable<JobSpec["runs"]>;
+
+/** Of a lease of several inputs, where its job was sent from here: nobody else knows what they are. */
+async function runsOf(client: MarketClient, lease: string): Promise<Runs> {
+  try {
+    const { order } = await fetchBound(client, lease);
+    return (await readKeptJob(order.payload.jobHash)).spec.runs ?? [];
+  } catch (error) {
+    // it is of another machine's, or not kept any more, or has no purchase order that can be read now
+    if (error instanceof KeptError || error instanceof RefusedError) return [];
+    throw error;
+  }
+}
+
+/** Each by its number, as a map's lines and its `--json` name it. */
+export const runLines = (runs: Runs): string[] => runs.map(({ args }, index) => `run ${index}`.padEnd(9) + args.map(shellWord).join(" "));
 
 export function showLines(lease: LeaseView, currency: string): string[] {
   const { id, state, label, server, terms, result, delivery, deadlineAt } = lease;

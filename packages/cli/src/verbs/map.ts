@@ -1,5 +1,4 @@
 /** `xeno map`: one program on many files, so many at once within one budget. Outputs in the order of the inputs, progress on stderr. */
-import { randomBytes } from "node:crypto";
 import path from "node:path";
 import {
   LeftUndoneError,
@@ -8,6 +7,8 @@ import {
   assertPlaceFor,
   currentContext,
   dropMap,
+  dropOldMaps,
+  namelessMap,
   shellWord,
   shortId,
   type JobResult,
@@ -30,7 +31,6 @@ import { dim, printJson, red, say, showRaw, yellow } from "../output/terminal.ts
 import { EXIT } from "../output/exit.ts";
 import { UserError, countOf } from "../output/ui.ts";
 
-const NAME_BYTES = 4;
 const FAILED = 1;
 /** Of all together, where nothing is said. */
 const USUAL_BUDGET = 1_000_000_000n;
@@ -164,7 +164,7 @@ function commandFor({ words, file }: MapInput, name: string): string {
 export async function map(input: MapInput): Promise<void> {
   const wanted = await asked(input);
   const quiet = input.quiet || input.json;
-  const name = input.resume ?? `map-${randomBytes(NAME_BYTES).toString("hex")}`;
+  const name = input.resume ?? namelessMap();
   const { currency } = (await currentContext()).context;
   const market = await Market.connect({
     moduleCheck: await import("@xenoservers/engine/check"),
@@ -194,13 +194,16 @@ export async function map(input: MapInput): Promise<void> {
     onProgress: (progress) => line.show(progress),
   });
   let failed = 0;
-  let [undone, unknown] = [0, 0];
+  let unknown = 0;
+  const undone: string[] = [];
   try {
     for await (const each of results) {
       if (!each.ok) failed++;
-      if (!each.ok && each.error instanceof LeftUndoneError) undone++;
+      const isUndone = !each.ok && each.error instanceof LeftUndoneError;
+      if (isUndone) undone.push(wanted.called(each.input));
       else if (each.result === null) unknown++;
-      await show(each, wanted.called(each.input), input, line);
+      // of what is left undone all is said once, at the end; a program is told of each
+      if (!isUndone || input.json) await show(each, wanted.called(each.input), input, line);
     }
   } catch (error) {
     line.end();
@@ -218,6 +221,7 @@ export async function map(input: MapInput): Promise<void> {
   if (left !== null) say(left);
   // a name that nobody has chosen nobody comes back to
   else if (input.resume === null) await dropMap(name);
+  await dropOldMaps();
 }
 
 /** What ended all of them, with the command that goes on. */

@@ -25,7 +25,8 @@ export async function ps({ all, label, limit, after, timeFormat, json }: PsInput
     return label === null ? page.leases : page.leases.filter((lease) => lease.label === label);
   });
   if (json) return printJsonList({}, "leases", listing.byPage(), () => ({ away, next: listing.next }));
-  const leases = await listing.all();
+  // neither has to wait for the other
+  const [leases, due] = await Promise.all([listing.all(), dueAudits(client, AUDITS_LOOKED_FOR)]);
   if (!all && label === null && after === null && listing.next === null)
     await noteLeases(
       home.data,
@@ -50,7 +51,6 @@ export async function ps({ all, label, limit, after, timeFormat, json }: PsInput
   const rate = leases
     .filter((lease) => mine(lease) && isLive(lease.state))
     .reduce((sum, lease) => sum + BigInt(lease.ratePerHourNanos), 0n);
-  const due = await dueAudits(client, AUDITS_LOOKED_FOR);
   if (due.length > 0) say(dueLine(due));
   const isPart = listing.next !== null || after !== null;
   say(`running leases cost you ${money(rate, context.currency)} per hour ${isPart || label !== null ? "as far as shown here" : "in all"}`);

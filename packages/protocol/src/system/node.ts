@@ -4,7 +4,8 @@ import type { RunningHash } from "./system.ts";
 
 export { nodeCrypto as systemCrypto, createSigner } from "../node-crypto.ts";
 export { nodeChannelCrypto as channelCrypto } from "./node-channel-crypto.ts";
-export type { RunningHash } from "./system.ts";
+export { nodeAsk as ask } from "./node-ask.ts";
+export type { Answer, Question, RunningHash } from "./system.ts";
 
 export function startSha256(): RunningHash {
   const hash = createHash("sha256");

@@ -1,6 +1,6 @@
 /**
- * What a platform gives besides the crypto port: hashes that go on, and what a lease's channel is made of. Each platform has its own
- * (node.ts, web.ts), chosen by the conditions in this package's `imports` and `exports`; all pass one contract.
+ * What a platform gives besides the crypto port: hashes that go on, what a lease's channel is made of, and questions over HTTP. Each
+ * platform has its own (node.ts, web.ts), chosen by the conditions in this package's `imports` and `exports`; all pass one contract.
  */
 
 /** SHA-256 of what has come so far. */
@@ -29,5 +29,25 @@ export interface ChannelCrypto {
   /** Throws where it was not sealed so. `into` has 16 bytes less than `sealed`; it then holds nothing of use. */
   open(into: Uint8Array, sealed: Uint8Array, also: Uint8Array | null, nonce: Uint8Array, key: Uint8Array): void;
 }
+
+/** What is asked over HTTP. */
+export interface Question {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string | null;
+  signal?: AbortSignal;
+}
+
+/** What a `Response` is here: its bytes are read once. */
+export interface Answer {
+  readonly ok: boolean;
+  readonly status: number;
+  text(): Promise<string>;
+  json(): Promise<unknown>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
+/** Rejects where nobody answers, or with the signal's reason. */
+export type Ask = (url: URL, question?: Question) => Promise<Answer>;
 
 export const TAG_BYTES = 16;

@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { dropMap, openMapPlace } from "./map-place.ts";
+import { dropMap, dropOldMaps, namelessMap, openMapPlace } from "./map-place.ts";
 
 /** No process has it: kernels of Linux count to 2^22. */
 const NOBODY = 4_194_305;
@@ -21,7 +21,7 @@ const at = (...names: string[]): string => path.join(folder, "data/maps/n", ...n
 it("is one program's at a time, for its user alone, and is left as it was", async () => {
   const place = await openMapPlace("n");
   await expect(openMapPlace("n")).rejects.toMatchObject({
-    code: "kept_differs",
+    code: "in_use",
     message: expect.stringContaining(`${process.pid}`) as string,
   });
   await place.write("a\n");
@@ -38,6 +38,22 @@ it("is one program's at a time, for its user alone, and is left as it was", asyn
   await again.close();
   await dropMap("n");
   expect(await readdir(path.join(folder, "data/maps"))).toEqual([]);
+});
+
+it("goes a month after a map without a name was killed; what is named, new or open stays", async () => {
+  const [old, held, recent] = [namelessMap(), namelessMap(), namelessMap()];
+  const month = 31 * 24 * 60 * 60 * 1_000;
+  for (const name of [old, held, recent, "n"]) {
+    const place = await openMapPlace(name);
+    await place.write("a\n");
+    if (name !== held) await place.close();
+  }
+  await dropOldMaps();
+  expect((await readdir(path.join(folder, "data/maps"))).sort()).toEqual([old, held, recent, "n"].sort());
+  await writeFile(path.join(folder, "data/maps", old, "lock"), String(NOBODY));
+  await utimes(path.join(folder, "data/maps", recent, "journal.jsonl"), new Date(), new Date(Date.now() + month));
+  await dropOldMaps(Date.now() + month);
+  expect((await readdir(path.join(folder, "data/maps"))).sort()).toEqual([held, recent, "n"].sort());
 });
 
 it("is taken over from a program that is no more, by one of those that find it, whenever they look", async () => {

@@ -2,10 +2,11 @@
  * Where a map's journal lies on this machine: a folder of its own below the data folder, one program's at a time. Who controls the inputs:
  * whoever runs this (the name); this machine's disk.
  */
-import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { readIfThere, writeNew, writeWhole } from "@xenoservers/protocol/files";
-import { KeptError } from "../errors.ts";
+import { InUseError, KeptError } from "../errors.ts";
 import type { JournalPlace } from "../facade/map/journal.ts";
 import { home } from "./home.ts";
 
@@ -21,10 +22,10 @@ function isThere(pid: number): boolean {
   }
 }
 
-const inUse = (name: string, lock: string, pid: number): KeptError =>
-  new KeptError(`the map '${name}' is open in process ${pid}: wait for it, or end it (if that is another program, remove ${lock})`);
+const inUse = (name: string, lock: string, pid: number): InUseError =>
+  new InUseError(`the map '${name}' is open in process ${pid}: wait for it, or end it (if that is another program, remove ${lock})`);
 
-/** Throws KeptError. What a program left that was killed is taken over. */
+/** Throws InUseError. What a program left that was killed is taken over. */
 async function lockAt(lock: string, name: string): Promise<void> {
   for (;;) {
     const taken = await writeNew(lock, String(process.pid)).then(
@@ -54,7 +55,8 @@ async function clearDead(lock: string, name: string): Promise<void> {
   }
 }
 
-const mapFolder = (name: string): string => path.join(home.data, "maps", name);
+const mapsFolder = (): string => path.join(home.data, "maps");
+const mapFolder = (name: string): string => path.join(mapsFolder(), name);
 
 export async function openMapPlace(name: string): Promise<JournalPlace> {
   const folder = mapFolder(name);
@@ -97,3 +99,26 @@ export async function openMapPlace(name: string): Promise<JournalPlace> {
 
 /** What nobody goes on with any more. */
 export const dropMap = (name: string): Promise<void> => rm(mapFolder(name), { recursive: true, force: true });
+
+const NAMELESS = /^map-[0-9a-f]{8}$/;
+const NAMELESS_KEPT_MS = 30 * 24 * 60 * 60 * 1_000;
+
+/** Of whoever names none, while somebody may still go on with it by the name that it was told. */
+export const namelessMap = (): string => `map-${randomBytes(4).toString("hex")}`;
+
+/**
+ * What maps without a name of their own left that were killed, and that nobody has gone on with for a month; what cannot be removed stays.
+ * There has been a map.
+ */
+export async function dropOldMaps(now = Date.now()): Promise<void> {
+  const names = await readdir(mapsFolder());
+  for (const name of names.filter((each) => NAMELESS.test(each))) {
+    const journal = path.join(mapFolder(name), "journal.jsonl");
+    const changedAt = await stat(journal).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => null,
+    );
+    const owner = Number(await readIfThere(path.join(mapFolder(name), "lock")));
+    if (changedAt !== null && now - changedAt > NAMELESS_KEPT_MS && !isThere(owner)) await dropMap(name).catch(() => {});
+  }
+}

@@ -49,7 +49,7 @@ export interface MapWays {
   owner: JournalOwner;
   now(): number;
   sleep(ms: number): Promise<void>;
-  /** Throws KeptError where another program has the map of this name open. */
+  /** Throws InUseError where another program has the map of this name open. */
   journal(name: string): Promise<JournalPlace>;
   plan(input: RunInput): Promise<MapPlan>;
   /** Of one kind, as one lease; each by its place among them. Throws ApartError, with nothing signed, where they cannot be. */
