@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { innermostOf } from "../../packages/guests/src/qemu/machine/box.ts";
 import { until } from "../process/market.ts";
 import { Programs, kill9, told } from "../process/programs.ts";
-import { busyboxLayout, initrd, kernel, machines, qemus, run } from "./support.ts";
+import { busyboxLayout, endMachines, initrd, kernel, machines, qemus, run } from "./support.ts";
 
 machines("machines of a server that is killed", () => {
   let programs: Programs;
@@ -25,7 +25,7 @@ machines("machines of a server that is killed", () => {
   });
   afterAll(async () => {
     await kill9(server);
-    for (const pid of await qemus(programs.folder)) process.kill(-pid, "SIGKILL");
+    await endMachines(programs.folder);
     await kill9(broker);
     await programs.remove();
     await rm(folder, { recursive: true, force: true });

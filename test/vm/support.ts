@@ -187,7 +187,7 @@ export async function vmMarket(toml = VM_TOML): Promise<TestMarket> {
   const market = await startMarket({}, toml);
   const close = market.close.bind(market);
   market.close = async () => {
-    for (const pid of await qemus(market.folder)) process.kill(-pid, "SIGKILL");
+    await endMachines(market.folder);
     await run("sh", [
       "-c",
       `for p in $(pgrep -f 'sleep infinity'); do case $(readlink /proc/$p/fd/* 2>/dev/null) in *xeno-snapshot*) kill $p;; esac; done`,
@@ -239,6 +239,16 @@ export async function qemus(folder: string): Promise<number[]> {
     if (command.startsWith("unshare") && command.includes(`${folder}/`) && command.includes("/vm/machines/")) found.push(Number(pid));
   }
   return found;
+}
+
+/** What is left of a market's machines; one may just have ended by itself. */
+export async function endMachines(folder: string): Promise<void> {
+  for (const pid of await qemus(folder))
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
 }
 
 export { NO_BLOB };
