@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promis
 import { createHash } from "node:crypto";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
@@ -146,6 +147,40 @@ machines("a Debian from its disk image", () => {
     const [says, [code]] = await Promise.all([text(asked.stderr), once(asked, "exit")]);
     expect(says).toMatch(/^error: .*(reset|ECONNRESET)/);
     expect(code).toBe(125);
+  });
+
+  it("tells the guest of a connection that was reset here, which is no end of it, and of one that ended", async () => {
+    const server = `use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 7779, Listen => 5) or die; exit if fork;
+      close STDOUT; close STDERR; open my $log, ">", "/tmp/came"; $log->autoflush;
+      while (my $c = $s->accept) { my $n; do { $n = sysread $c, my $d, 100 } while $n; print $log defined $n ? "end\n" : "$!\n"; close $c }`;
+    expect(await cli.xeno("exec", lease, "--", "perl", "-e", server)).toMatchObject({ code: 0 });
+    const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
+    const env = { ...process.env, XENO_HOME: cli.home };
+    const forward = spawn(process.execPath, [program, "forward", lease, "22779:7779"], { env, stdio: "ignore" });
+    const came = async (): Promise<string> => (await cli.xeno("exec", lease, "--", "cat", "/tmp/came")).stdout;
+    const joined = async (): Promise<Socket> => {
+      let socket = new Socket();
+      await until(() => {
+        socket = connect(22779, "127.0.0.1");
+        return once(socket, "connect").then(
+          () => true,
+          () => false,
+        );
+      });
+      return socket;
+    };
+    try {
+      (await joined()).end("all that there is");
+      await until(async () => (await came()) === "end\n");
+      const reset = await joined();
+      reset.write("a part");
+      await until(async () => reset.bytesWritten > 0);
+      reset.resetAndDestroy();
+      await until(async () => (await came()) !== "end\n");
+      expect(await came()).toBe("end\nConnection reset by peer\n");
+    } finally {
+      forward.kill("SIGINT");
+    }
   });
 
   it("is left with no file behind when ssh is told to end", async () => {

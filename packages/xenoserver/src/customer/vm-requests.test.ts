@@ -1,5 +1,6 @@
 /** What a customer sends to the program of its guest, and hears of how much that has read. */
 import { once } from "node:events";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { Duplex, type DuplexOptions } from "node:stream";
 import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
 import { describe, expect, it } from "vitest";
@@ -161,6 +162,34 @@ describe("a connection into a guest", () => {
     expect([streams.length, shut]).toEqual([66, [7, 8, 103]]);
     expect([6, 7].map((at) => streams[at]?.destroyed)).toEqual([true, true]);
     requests.close();
+  });
+
+  it.each([
+    ["which its customer's program has reset is reset in the guest", "read ECONNRESET", "ECONNRESET"],
+    ["which its customer's program has ended is one that ended", "", "end"],
+  ])("%s", async (_, why, came) => {
+    const guest = createServer();
+    await once(guest.listen(0, "127.0.0.1"), "listening");
+    const taken = once(guest, "connection");
+    const { channel } = channelOf();
+    const requests = requestsOf(channel, {
+      async open() {
+        const socket = connect((guest.address() as AddressInfo).port, "127.0.0.1");
+        await once(socket, "connect");
+        return Object.assign(socket, { breakOff: () => void socket.resetAndDestroy(), wasBrokenOff: async () => false });
+      },
+    });
+    await requests.receive({ t: "open", id: 1, port: 80 }, BYTES);
+    const [socket] = (await taken) as [Socket];
+    const heard = new Promise((resolve) => {
+      socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code)).once("end", () => resolve("end"));
+    });
+    socket.resume();
+    await requests.receive({ t: "shut", id: 1, why }, BYTES);
+    expect(await heard).toBe(came);
+    requests.close();
+    socket.destroy();
+    guest.close();
   });
 
   it("makes room when it has gone, and is made once by one name", async () => {

@@ -73,7 +73,7 @@ export class VmRequests {
       case "taken":
         return this.#tunnels.get(header.id)?.taken(header.bytes);
       case "shut":
-        return this.#tunnels.get(header.id)?.shut();
+        return this.#tunnels.get(header.id)?.shut(header.why);
       case "ask":
         return void this.#ask(header, body);
     }
