@@ -6,6 +6,7 @@ import type { DeviceModel } from "./device-model.ts";
 import type { DomainEnd } from "./domain-end.ts";
 import { boundOf, printedBytes } from "./domain-console.ts";
 import { overlayLost, type Overlay } from "./disk-overlay.ts";
+import type { DomainRoom } from "./domain-room.ts";
 import { POLL_MS } from "./domain-talk.ts";
 import type { DomainToken } from "./domain-token.ts";
 import type { DomainWatch } from "./domain-watch.ts";
@@ -22,6 +23,8 @@ interface FollowingOf {
   watch: DomainWatch;
   token: Pick<DomainToken, "folder" | "uuid" | "outputMibMax">;
   over: Overlay | undefined;
+  /** Null where it has no disk that grows. */
+  room: DomainRoom | null;
   deviceModel: DeviceModel | null;
   /** Null: it is gone. */
   look(found: ListedDomain | null): void;
@@ -46,12 +49,13 @@ export class DomainFollowing {
   }
 
   begin(): void {
-    const { watch, token, look, keepAgain, failed } = this.#of;
+    const { watch, token, room, look, keepAgain, failed } = this.#of;
     this.#isOn = true;
     this.#unfollow = watch.follow(token.uuid, look);
     let polls = 0;
     this.#timer = setInterval(() => {
       void this.#hear().catch((error: unknown) => failed("was not heard", error));
+      void room?.look().catch((error: unknown) => failed("has a disk whose room was not looked at", error));
       if (++polls % KEPT_POLLS === 0) void keepAgain().catch((error: unknown) => failed("has no console", error));
       if (polls % MODEL_POLLS === 0) void this.#lookAtModel().catch((error: unknown) => failed("has a QEMU that was not seen", error));
       if (polls % DISK_POLLS === 0) void this.#lookAtDisk().catch((error: unknown) => failed("has a disk that was not seen", error));

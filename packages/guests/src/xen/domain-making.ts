@@ -11,6 +11,7 @@ import { disksOf, domainConfig } from "./domain-config.ts";
 import { leaveConsole } from "./domain-console.ts";
 import { consoleNodes, consoleOwners } from "./domain-consoles.ts";
 import { asDevices, deviceNodes, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
+import type { DomainEnd } from "./domain-end.ts";
 import { wasMade } from "./domain-progress.ts";
 import type { DomainToken, DomainWork } from "./domain-token.ts";
 import type { ListedDomain } from "./listing.ts";
@@ -43,11 +44,16 @@ export class DomainMaking {
     return found && !found.dying ? found : null;
   }
 
-  /** The domain's number, which is another one after each restart. Throws where it is gone. */
-  async id(): Promise<number> {
+  /** As it is listed. Throws where it is gone, or has ended. */
+  async running(): Promise<ListedDomain> {
     const found = await this.found();
     if (!found || found.shutdown !== null) throw new Error("the domain has ended");
-    return found.id;
+    return found;
+  }
+
+  /** The domain's number, which is another one after each restart. Throws where it is gone. */
+  async id(): Promise<number> {
+    return (await this.running()).id;
   }
 
   /** Makes it, paused; of the state of another, if there is one. Half of it may be there where that fails. */
@@ -78,6 +84,13 @@ export class DomainMaking {
     await card.attach(id);
     await xl.write(cardNodes(id));
     await card.serve();
+  }
+
+  /** For the host's own books: what the domain had of it. */
+  async tellUse(kind: DomainEnd["kind"]): Promise<void> {
+    const { xl, token, log } = this.#of;
+    const used = (await xl.usage().catch(() => [])).find(({ name }) => name === token.name);
+    log("a domain ended", { kind, ...(used ?? { name: token.name }) });
   }
 
   /** Its files stay, and its network. Throws where it cannot be. */

@@ -123,6 +123,7 @@ describe("a server's domains", () => {
         ["progress", "begun"],
       ] as const)
         await writeFile(path.join(token.folder, name), bytes);
+      Object.assign(toolstack.domains[0]!, { paused: false, pauses: 0 });
       return { ...token, jobToken, diskMib: 1 };
     }
     const adopt = (token: DomainToken): Promise<Domain> => domains.adopt(token, { ...SPEC, vm: IMAGE });

@@ -29,6 +29,7 @@ import { imageBase } from "./image-disk.ts";
 import { writeSeed } from "./domain-seed.ts";
 import { domainName, domainUuid, hasMark } from "./domain-names.ts";
 import { markIn } from "./domain-mark.ts";
+import { ROOM, type RoomRules } from "./domain-room.ts";
 import { DomainWatch } from "./domain-watch.ts";
 import { DEVICE_MODEL_MIB, MEDIUM, isEmulated, layOutDeviceModel, leaveDeviceModel } from "./device-model.ts";
 import type { DomainKind, DomainPlan } from "./domain-config.ts";
@@ -77,6 +78,8 @@ interface DomainsOptions {
   consoleDaemon?: ConsoleDaemon;
   /** What is at the other end of a domain's other consoles: for tests. */
   wireCommand?: WireCommand;
+  /** How full the host's disk may be: for tests. */
+  roomRules?: RoomRules;
   log(what: string, facts: Record<string, unknown>): void;
 }
 
@@ -306,8 +309,8 @@ export class Domains {
   }
 
   #domain(token: DomainToken, work: DomainWork): Domain {
-    const { xl, log, consoleDaemon = XENCONSOLED, wireCommand = ringCommand } = this.#options;
-    return new Domain({ xl, watch: this.#watch, consoleDaemon, wireCommand, log }, token, work);
+    const { xl, log, consoleDaemon = XENCONSOLED, wireCommand = ringCommand, roomRules = ROOM } = this.#options;
+    return new Domain({ xl, watch: this.#watch, consoleDaemon, wireCommand, roomRules, log }, token, work);
   }
 
   /** A domain of an earlier daemon; one that is gone has ended. */
