@@ -31,7 +31,17 @@ export function endOfShutdown(reason: ShutdownReason, console: string): DomainEn
 const fileOf = (folder: string): string => path.join(folder, "end.json");
 
 const KINDS: Readonly<Record<DomainEnd["kind"], true>> = {
-  ...{ shutdown: true, job: true, panic: true, hang: true, "output-limit": true, stopped: true, crashed: true, host: true, "no-room": true },
+  ...{
+    shutdown: true,
+    job: true,
+    panic: true,
+    hang: true,
+    "output-limit": true,
+    stopped: true,
+    crashed: true,
+    host: true,
+    "no-room": true,
+  },
 };
 const SAY_WHY: readonly unknown[] = ["panic", "output-limit", "crashed", "host"] satisfies DomainEnd["kind"][];
 

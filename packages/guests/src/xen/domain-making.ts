@@ -4,9 +4,11 @@
  */
 import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { cpuSecondsOf } from "../cgroup.ts";
 import { messageOf } from "../thrown.ts";
 import type { DeviceModel } from "./device-model.ts";
 import { cardNodes, type DomainCard } from "./domain-card.ts";
+import { DomainBackEnd, type BackEnds } from "./domain-back-end.ts";
 import { disksOf, domainConfig } from "./domain-config.ts";
 import { leaveConsole } from "./domain-console.ts";
 import { consoleNodes, consoleOwners } from "./domain-consoles.ts";
@@ -25,6 +27,7 @@ interface MakingOf {
   card: DomainCard | null;
   /** Null where no hardware of it is emulated. */
   deviceModel: DeviceModel | null;
+  backEnds: BackEnds;
   /** Whether it has consoles beside its first. */
   hasConsoles: boolean;
   log(what: string, facts: Record<string, unknown>): void;
@@ -32,9 +35,12 @@ interface MakingOf {
 
 export class DomainMaking {
   readonly #of: MakingOf;
+  /** What dom0's kernel does for it. */
+  readonly backEnd: DomainBackEnd;
 
   constructor(of: MakingOf) {
     this.#of = of;
+    this.backEnd = new DomainBackEnd(of.token.name, of.work.plan.vcpu, of.backEnds);
   }
 
   /** As it is now; null where it is not, or is going. */
@@ -72,6 +78,7 @@ export class DomainMaking {
       await deviceModel?.check(await xl.deviceModel(id));
       await this.attachCard(id);
       await disksAreOpen(id, devices.length);
+      if (deviceModel) await this.backEnd.holdProcess(id, await deviceModel.group());
       await wasMade(token.folder, id);
     };
     await asDevices(disksOf(plan), made);
@@ -88,9 +95,11 @@ export class DomainMaking {
 
   /** For the host's own books: what the domain had of it. */
   async tellUse(kind: DomainEnd["kind"]): Promise<void> {
-    const { xl, token, log } = this.#of;
+    const { xl, token, deviceModel, log } = this.#of;
     const used = (await xl.usage().catch(() => [])).find(({ name }) => name === token.name);
-    log("a domain ended", { kind, ...(used ?? { name: token.name }) });
+    const group = (await deviceModel?.group()) ?? null;
+    const ofDom0 = { backEndCpuSeconds: await this.backEnd.cpuSeconds(), qemuCpuSeconds: group && (await cpuSecondsOf(group)) };
+    log("a domain ended", { kind, ...(used ?? { name: token.name }), ...ofDom0 });
   }
 
   /** Its files stay, and its network. Throws where it cannot be. */
@@ -107,6 +116,7 @@ export class DomainMaking {
     await this.destroy();
     await card?.leave();
     await deviceModel?.leave();
+    await this.backEnd.leave();
     for (const { file, over } of disksOf(work.plan)) for (const each of over ? [file, over.base] : [file]) await rm(each, { force: true });
   }
 

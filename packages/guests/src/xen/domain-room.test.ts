@@ -12,7 +12,7 @@ import type { Domain } from "./domain.ts";
 import type { RoomRules } from "./domain-room.ts";
 import { Domains } from "./domains.ts";
 import { openTerminal, type Terminal } from "./terminal.fixture.ts";
-import { Toolstack } from "./toolstack.fixture.ts";
+import { RATES, Toolstack } from "./toolstack.fixture.ts";
 import { trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
 
@@ -35,7 +35,7 @@ describe.skipIf(process.getuid?.() !== 0)("a domain whose host's disk is full", 
   async function open(inUse: readonly string[], roomRules: RoomRules): Promise<Domains> {
     const domains = new Domains({
       ...{ xl: new Xl(toolstack.run, toolstack.apart), kind: "pvh", loader: null, stock: null, card: null, emulates: false },
-      ...{ folder: path.join(folder, "domains"), cache: { folder: path.join(folder, "cache"), bytesMax: 0 } },
+      ...{ folder: path.join(folder, "domains"), rates: RATES, cache: { folder: path.join(folder, "cache"), bytesMax: 0 } },
       ...{ consoleDaemon: { name: "perl", settledSeconds: 0 }, roomRules, log: () => {} },
     });
     opened.push(domains);

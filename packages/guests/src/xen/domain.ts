@@ -15,6 +15,7 @@ import type { VmSpec } from "@xenoservers/protocol";
 import { readGuestFile } from "../guest-files.ts";
 import { messageOf } from "../thrown.ts";
 import { DeviceModel } from "./device-model.ts";
+import type { BackEnds } from "./domain-back-end.ts";
 import { DomainCard } from "./domain-card.ts";
 import { CONSOLE_LOG } from "./domain-console.ts";
 import { readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
@@ -51,6 +52,7 @@ interface DomainParts {
   consoleDaemon: ConsoleDaemon;
   wireCommand: WireCommand;
   roomRules: RoomRules;
+  backEnds: BackEnds;
   log(what: string, facts: Record<string, unknown>): void;
 }
 
@@ -103,14 +105,14 @@ export class Domain {
     const isSerial = plan.emulation !== undefined && plan.kernel === null;
     const line = isSerial ? "serial/0" : "console";
     this.#talk = new DomainTalk({ xl: parts.xl, daemon: isSerial ? QEMU_OF_XEN : parts.consoleDaemon, line, folder, outputMibMax });
-    const { xl, watch, wireCommand, log } = parts;
+    const { xl, watch, wireCommand, backEnds, log } = parts;
     this.sessions = this.#streams && new DomainSessions({ xl, wireCommand, id: () => this.#making.id() });
     const { card, deviceModel } = this;
-    this.#making = new DomainMaking({ xl, token, work, card, deviceModel, hasConsoles: this.sessions !== null, log });
+    this.#making = new DomainMaking({ xl, token, work, card, deviceModel, backEnds, hasConsoles: this.sessions !== null, log });
     const stands = { folder, pause: () => this.#pauseForRoom(), over: () => this.#end({ kind: "no-room" }) };
     this.#room = disksOf(plan).some(({ isWritable }) => isWritable) ? new DomainRoom(stands, parts.roomRules) : null;
     this.#following = new DomainFollowing({
-      ...{ watch, token, over: plan.over, room: this.#room, deviceModel },
+      ...{ watch, token, over: plan.over, room: this.#room, deviceModel, backEnd: this.#making.backEnd },
       look: (found) => void this.#look(found),
       keepAgain: () => this.#keepAgain(),
       changed: () => this.#changed(),

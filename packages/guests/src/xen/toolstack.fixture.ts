@@ -16,6 +16,9 @@ interface Made {
 const HEADING =
   "Name                                        ID   Mem VCPUs\tState\tTime(s)   UUID                            Reason-Code\tSecurity Label";
 
+/** For disks that nothing reads or writes here. */
+export const RATES = { iopsMax: 1, bytesPerSecondMax: 1 };
+
 export class Toolstack {
   readonly domains: Made[] = [];
   /** What each call was, in order. */
