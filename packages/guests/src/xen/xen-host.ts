@@ -69,18 +69,25 @@ async function runs(name: RegExp): Promise<boolean> {
 const DAEMONS = [
   {
     name: /^(oxenstored|xenstored)$/,
-    why: "xenstored does not run: where it did since the host was started, start the host again, for a new one knows no domain that runs; else start it (systemctl start xenstored)",
+    why:
+      "xenstored does not run: where it did since the host was started, start the host again, for a new one would know no domain that is " +
+      "there; else start it (systemctl start xenstored; apt install xen-utils)",
   },
   {
     name: /^xenconsoled$/,
-    why: "xenconsoled does not run, and without it no domain has a console: start it (systemctl start xenconsoled)",
+    why: "xenconsoled does not run, and without it no domain has a console: start it (systemctl start xenconsoled), and those that run are heard again",
   },
 ] as const;
 
-async function missing(info: XenInfo, kind: DomainKind): Promise<string | null> {
+/** Asked before anything else: without xenstored xl does not answer. */
+async function daemonMissing(): Promise<string | null> {
   for (const { name, why } of DAEMONS) if (!(await runs(name))) return why;
+  return null;
+}
+
+function abilityMissing({ abilities }: XenInfo, kind: DomainKind): string | null {
   const needs = kind === "pvh" ? ["hvm", "hap"] : ["pv"];
-  const lacks = needs.find((ability) => !info.abilities.includes(ability));
+  const lacks = needs.find((ability) => !abilities.includes(ability));
   return lacks === undefined ? null : `this hypervisor gives no ${lacks}, which ${kind} domains need: set xen.guests to another kind`;
 }
 
@@ -199,9 +206,11 @@ export async function openXenHost(
   xl: Xl = new Xl(),
 ): Promise<XenHostState> {
   if (!(await isDom0())) return { ok: false, why: "this system is not dom0 of a Xen host" };
+  const daemon = await daemonMissing();
+  if (daemon !== null) return { ok: false, why: daemon };
   const info = await xl.info().catch((error: unknown) => messageOf(error));
   if (typeof info === "string") return { ok: false, why: `${info}; Debian's toolstack is in xen-utils, and xl needs root` };
-  const why = await missing(info, kind);
+  const why = abilityMissing(info, kind);
   if (why !== null) return { ok: false, why };
   try {
     await mkdir(cache, { recursive: true, mode: 0o700 });
