@@ -75,7 +75,9 @@ const DAEMONS = [
   },
   {
     name: /^xenconsoled$/,
-    why: "xenconsoled does not run, and without it no domain has a console: start it (systemctl start xenconsoled), and those that run are heard again",
+    why:
+      "xenconsoled does not run, and without it no domain has a console: start it (systemctl start xenconsoled), and those that run are " +
+      "heard again",
   },
 ] as const;
 
