@@ -24,7 +24,7 @@ onXen("disks of domains", () => {
   beforeAll(async () => {
     dom0 = await ServedDom0.start();
     await dom0.sh(
-      `truncate -s 1G /srv/small && mke2fs -q -F /srv/small && rm -rf ${DATA}/xen && mkdir ${DATA}/xen && mount /srv/small ${DATA}/xen`,
+      `truncate -s 1G /srv/small && mke2fs -q -F -t ext4 /srv/small && rm -rf ${DATA}/xen && mkdir ${DATA}/xen && mount /srv/small ${DATA}/xen`,
     );
   });
   afterAll(() => dom0?.close());
@@ -46,7 +46,7 @@ onXen("disks of domains", () => {
     await dom0.stop(going.session.lease);
     const { stdout, lease } = await going.end();
     expect(stdout).not.toContain("an error");
-    expect(lease.end).toMatchObject({ reason: "stopped" });
+    expect(lease.end).toMatchObject({ reason: "customer-stop" });
     await dom0.nothingIsLeft("/srv/small");
     await dom0.kill();
   });
