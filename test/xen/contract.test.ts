@@ -24,7 +24,7 @@ onXen("the driver of domains", () => {
     const folder = await mkdtemp(path.join(tmpdir(), "xeno-contract-"));
     const disk = path.join(folder, "checkout.sqsh");
     const layout = await busyboxLayout(folder);
-    const parts = ["packages", "node_modules", "package.json", "vitest.dom0.config.ts", layout];
+    const parts = ["packages", "node_modules", "package.json", "tsconfig.base.json", "vitest.dom0.config.ts", layout];
     await run("mksquashfs", [...parts, disk, ...PACKED, ...LEFT_OUT], { cwd: ROOT });
     const server = createServer((socket) => createReadStream(disk).pipe(socket)).listen(0, "127.0.0.1");
     await once(server, "listening");
