@@ -102,18 +102,23 @@ onXen("disk images of domains", () => {
     await dom0.kill();
   });
 
-  it("end their lease as their server's failure where its disk takes no more of what they write", async () => {
-    await dom0.sh(`rm -rf ${DATA}/xen && mkdir ${DATA}/xen && mount -t tmpfs -o size=128m tmpfs ${DATA}/xen`);
+  it("end their lease as their server's failure where its disk took no more of what they wrote while no server watched it", async () => {
+    await dom0.sh(`truncate -s 1G /srv/small && mke2fs -q -F -t ext4 /srv/small
+      rm -rf ${DATA}/xen && mkdir ${DATA}/xen && mount /srv/small ${DATA}/xen`);
     await dom0.serve();
     const going = await dom0.rent(
       await diskOf("echo ready; read line; dd if=/dev/urandom of=/dev/xvda bs=64k seek=400 count=100; sync; sleep 9999"),
     );
     await until(() => going.seen.stdout.includes("ready"));
+    await dom0.kill();
     await dom0.sh(`fallocate -l $(( ($(stat -f -c '%a * %S' ${DATA}/xen)) - 1048576 )) ${DATA}/xen/full`);
     await dom0.type("write");
+    await until(async () => (await dom0.sh("dmsetup status")).includes("Invalid"));
+    await dom0.sh(`rm ${DATA}/xen/full`);
+    await dom0.serve();
     const { lease } = await going.end();
     expect(lease.end).toMatchObject({ reason: "server-failed", blame: "owner" });
-    await dom0.nothingIsLeft();
+    await dom0.nothingIsLeft("/srv/small");
     await dom0.kill();
   });
 });

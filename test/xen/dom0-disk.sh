@@ -11,7 +11,7 @@ mapfile -t sources < <(find /etc/apt/sources.list.d \( -name '*.sources' -o -nam
 [ -d root ] || INITRD=No mmdebstrap --quiet --variant=minbase --aptopt="$work/apt.conf" --dpkgopt=force-unsafe-io \
   --include=xen-utils-4.17,xen-hypervisor-4.17-amd64,xenstore-utils,grub-xen-host,linux-image-amd64,busybox-static,qemu-guest-agent \
   --include=iproute2,procps,kmod,qemu-utils,util-linux,dmsetup,nftables,socat,e2fsprogs,squashfs-tools,xz-utils,bzip2 \
-  --include=qemu-system-xen \
+  --include=qemu-system-xen,openssh-server \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   bookworm root "${sources[@]}"
 mkdir -p "$target"

@@ -10,6 +10,9 @@ import { bareProgram, domain, forkOf, imageOf, onXen } from "./support.ts";
 const POLICY = '[policy]\\negress = "public"\\negress_ports = [80]\\n[price]\\negress_gib = "1.0"\\n';
 const [PUBLIC, PRIVATE, OWN] = ["93.184.216.34", "10.77.0.2", "10.77.0.1"];
 const PAGE_BYTES = 100_000;
+const SLOW_MBIT = 1;
+/** What lies between the guest's card and dom0's. */
+const RING_BYTES = 512 * 1024;
 const BUDGET_NANOS = 3_000_000_000n;
 
 /** Beyond dom0, by a pair of cards: a namespace in which everybody answers, at a public address and at a private one; and dom0's own service. */
@@ -146,6 +149,27 @@ onXen("a domain's network", () => {
     await until(() => second.seen.stdout.includes("from outside"));
     await dom0.stop(second.session.lease);
     await second.end();
+    await nothingIsLeft();
+    await dom0.kill();
+  });
+
+  it("sends no faster than a quarter above what its owner gives", async () => {
+    await dom0.serve(POLICY.replace("[price]", `egress_mbit = ${SLOW_MBIT}\\n[price]`));
+    const job = await domain(
+      `${NETWORK}
+      for each in 1 2 3 4 5 6 7 8; do ping -q -s 60000 -i 0.01 10.0.2.2 >/dev/null & done; sleep 5
+      sent() { cat /sys/class/net/eth0/statistics/tx_bytes; cut -d. -f1 /proc/uptime; }
+      echo from $(sent); sleep 30; echo to $(sent)
+      poweroff -f`,
+      { egress: "public" },
+    );
+    const { stdout } = await (await rent(job)).end();
+    const [[bytesFrom = 0, from = 0] = [], [bytesTo = 0, to = 0] = []] = [...stdout.matchAll(/^(?:from|to) (\d+) (\d+)/gm)].map(
+      ([, bytes, at]) => [Number(bytes), Number(at)] as const,
+    );
+    const bytes = bytesTo - bytesFrom;
+    expect(bytes, stdout).toBeGreaterThan(0);
+    expect(bytes, stdout).toBeLessThan(((SLOW_MBIT * 1_000_000 * 1.25) / 8) * (to - from + 1) + RING_BYTES);
     await nothingIsLeft();
     await dom0.kill();
   });

@@ -8,11 +8,13 @@ import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "..
 import { run } from "../vm/support.ts";
 import type { SystemdHost } from "../vm/systemd-host.ts";
 import { startDom0 } from "./dom0-host.ts";
-import { wantedOnXen } from "./support.ts";
+import { sshDom0 } from "./ssh-dom0.ts";
+import { XEN_HOST, wantedOnXen } from "./support.ts";
 
-const XENO = "/opt/xeno/packages/cli/bin/xeno";
+const PRODUCT = "/opt/xeno";
 export const DATA = "/srv/xeno";
-const LOG = "/srv/xeno.log";
+const XENO = `${PRODUCT}/packages/cli/bin/xeno`;
+const LOG = `${DATA}.log`;
 const settingsOf = (kind: DomainKind): string => `drain_seconds = 1\\n[xen]\\nguests = "${kind}"\\n[disk]\\nleft_free_gib = 0\\n`;
 
 type Order = Parameters<typeof wantedOnXen>[1];
@@ -34,7 +36,12 @@ export class ServedDom0 {
     const folder = await mkdtemp(path.join(tmpdir(), "xeno-dom0-"));
     const market = await startMarket();
     await market.daemon.close(); // its one server is the one in dom0
-    const dom0 = new ServedDom0(market, folder, await startDom0(Number(new URL(market.customer.url).port)));
+    const port = Number(new URL(market.customer.url).port);
+    const dom0 = new ServedDom0(
+      market,
+      folder,
+      await (XEN_HOST === undefined ? startDom0(port) : sshDom0(XEN_HOST, { port, product: PRODUCT, data: DATA })),
+    );
     const at = path.join(folder, "server");
     await enrolIn(at, market.owner);
     const { stdout: packed } = await run("sh", ["-c", 'tar -C "$1" -cf - . | base64 -w0', "sh", at]);
@@ -57,10 +64,11 @@ export class ServedDom0 {
     return this.sh("xl list | awk 'NR > 2 {print $1}'");
   }
 
-  /** No domain, and no device of one. */
-  async nothingIsLeft(): Promise<void> {
+  /** No domain, and no device of one. `but`: a file of the test's own that a loop device reads. */
+  async nothingIsLeft(but = "/nothing"): Promise<void> {
     await until(async () => (await this.domains()) === "");
-    await until(async () => (await this.sh("dmsetup info --columns --noheadings --options name; losetup --list")) === "No devices found");
+    const loops = `losetup --list --noheadings --output BACK-FILE | grep -vx ${but} || true`;
+    await until(async () => (await this.sh(`dmsetup info --columns --noheadings --options name; ${loops}`)) === "No devices found");
   }
 
   /** Waits until it is listed once more. `settings`: beside the usual; `kind`: of its domains (PV boots faster where all is emulated). */

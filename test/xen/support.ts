@@ -14,6 +14,10 @@ import { dom0Files } from "./dom0-host.ts";
 const wantedHere = process.env["XENO_XEN"] === "1";
 if (!wantedHere) console.warn("SKIPPED: suites on a real Xen need Debian's packages and most of a core; npm run test:xen runs them");
 
+/** Dom0 of a real host, by ssh, in place of the emulated one. */
+export const XEN_HOST = process.env["XENO_XEN_HOST"];
+if (wantedHere && XEN_HOST === undefined) console.warn("no real Xen host was tried: XENO_XEN_HOST names none, and all is emulated");
+
 /** A suite that is skipped, loudly and counted, unless Xen is wanted; with XENO_XEN=1 what is missing is a failure. */
 export const onXen = (name: string, suite: () => void): void => void describe.skipIf(!wantedHere)(name, suite);
 

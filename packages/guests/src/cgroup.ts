@@ -198,6 +198,14 @@ export async function wasOutOfMemory({ kind, folders }: Cgroup): Promise<boolean
   return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0) > 0;
 }
 
+const MICROSECONDS = 1_000_000;
+
+/** Of the processor, by all that is or was in it, in seconds; null where it is not there, or of version 1. */
+export async function cpuSecondsOf({ kind, folders }: Cgroup): Promise<number | null> {
+  const used = kind === "cgroup2" ? /^usage_usec (\d{1,18})$/m.exec(await read(folders[0], "cpu.stat"))?.[1] : undefined;
+  return used === undefined ? null : Number(used) / MICROSECONDS;
+}
+
 const REMOVE_TRIES = 250;
 const REMOVE_EVERY_MS = 20;
 

@@ -128,6 +128,13 @@ describe("units of a server in dom0", () => {
     expect(daemon).toContain('ReadWritePaths="/srv/xeno" -/run -/var/lib/xen -/var/log/xen');
     expect(lines(false).daemon).toContain('ReadWritePaths="/srv/xeno"');
   });
+
+  it("have bounds for disks, and let go of threads of dom0's kernel that live on with their domains", () => {
+    expect(lines(true).guests).toContain("Delegate=cpu io memory pids");
+    expect(lines(true).guests.filter((line) => line.startsWith("ExecStop="))).toHaveLength(1);
+    expect(lines(false).guests).toContain("Delegate=cpu memory pids");
+    expect(lines(false).guests.filter((line) => line.startsWith("ExecStop="))).toEqual([]);
+  });
 });
 
 it("refuses what systemd would not start, or read as another line", () => {

@@ -79,15 +79,24 @@ const metricsAt = (port: number | null): string => (port === null ? "" : ` --met
 const commandOf = ({ node, entry, folder, configFile, metricsPort }: Unit): string =>
   `${quoted(node)} ${word(entry)} serve --data ${word(folder)} --config ${word(configFile)}${metricsAt(metricsPort)}`;
 
+/** Of sh(1), as systemd takes it. */
+const oneLine = (script: string): string => script.replaceAll("$", "$$$$").replaceAll("\n", "; ");
+
 /**
  * Its group is there as long as a process is in it: one that sleeps, in a group of its own below, before the unit counts as started. What
  * follows `-` may fail: where control groups are of version 1, the daemon's unit is enough.
  */
-const KEEPER = `group=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/keeper
+const KEEPER = oneLine(`group=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/keeper
 { mkdir "$group" && echo $$ > "$group/cgroup.procs"; } || true
-sleep infinity &`
-  .replaceAll("$", "$$$$")
-  .replaceAll("\n", "; ");
+sleep infinity &`);
+
+/**
+ * Threads of dom0's kernel that work for domains live on with these, and no signal ends them: systemd would wait for them. They go back to
+ * where the kernel begins them.
+ */
+const LETS_THREADS_GO = oneLine(`group=/sys/fs/cgroup$(sed -n "s,/.control,,;s,^0::,,p" /proc/self/cgroup)
+cat "$group"/xeno-back-end-*/cgroup.procs 2>/dev/null | while read -r thread; do echo "$thread" >/sys/fs/cgroup/cgroup.procs; done
+true`);
 
 /** What only root's systemd can put around a process. */
 const GUESTS_CLOSED = `CapabilityBoundingSet=
@@ -105,8 +114,8 @@ ${startsAfterXen(isDom0)}
 [Service]
 Type=forking
 ExecStart=/bin/sh -c '${KEEPER}'
-Slice=${SLICE}
-Delegate=cpu memory pids
+${isDom0 ? `ExecStop=-/bin/sh -c '${LETS_THREADS_GO}'\n` : ""}Slice=${SLICE}
+Delegate=cpu ${isDom0 ? "io " : ""}memory pids
 # each guest has a bound of its own; systemd's would be one for all of them
 TasksMax=infinity
 ${manager === "system" ? `${GUESTS_CLOSED}${devices(isDom0)}` : ""}NoNewPrivileges=yes

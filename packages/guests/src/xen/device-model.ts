@@ -167,6 +167,11 @@ export class DeviceModel {
     return said === undefined ? "its QEMU was ended" : `its QEMU ended, and had said: ${said.trim()}`;
   }
 
+  /** What it is held in; null where that is nothing. */
+  async group(): Promise<Cgroup | null> {
+    return (await recordIn(this.#folder))?.cgroup ?? null;
+  }
+
   /** One viewer's connection to its screen. Throws in words for its customer. */
   screen(): Promise<Socket> {
     return this.#viewers.open();

@@ -17,7 +17,7 @@ import { isThere } from "./domain-disk.ts";
 import { NETWORK } from "./domain-network.ts";
 import { OtherEnd } from "./other-end.fixture.ts";
 import { openTerminal, type Terminal } from "./terminal.fixture.ts";
-import { Toolstack } from "./toolstack.fixture.ts";
+import { RATES, Toolstack } from "./toolstack.fixture.ts";
 import { trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
 
@@ -50,7 +50,7 @@ describe.skipIf(process.getuid?.() !== 0)("a domain's card", () => {
   async function open(inUse: readonly string[] = [], run = toolstack.run): Promise<Domains> {
     const all = new Domains({
       ...{ xl: new Xl(run, toolstack.apart), kind: "pv", loader: null, stock: null, emulates: false, card: { kbitPerSecondMax: 1_250 } },
-      ...{ folder: path.join(folder, "domains"), cache: { folder: path.join(folder, "cache"), bytesMax: 0 }, log: () => {} },
+      ...{ folder: path.join(folder, "domains"), rates: RATES, cache: { folder: path.join(folder, "cache"), bytesMax: 0 }, log: () => {} },
       consoleDaemon: { name: "perl", settledSeconds: 0 },
     });
     opened.push(all);

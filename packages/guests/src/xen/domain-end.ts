@@ -8,7 +8,7 @@ import { panicLine } from "../qemu/machine/panic-line.ts";
 import { writeOwn } from "../write-own.ts";
 import type { ShutdownReason } from "./listing.ts";
 
-export type DomainEnd = Exclude<MachineEnd, { kind: "deterministic" | "memory-limit" | "no-room" }>;
+export type DomainEnd = Exclude<MachineEnd, { kind: "deterministic" | "memory-limit" }>;
 
 /** `console`: the last of what it printed. Null where it wants to start again. What a guest can bring about is never its host's doing. */
 export function endOfShutdown(reason: ShutdownReason, console: string): DomainEnd | null {
@@ -31,7 +31,17 @@ export function endOfShutdown(reason: ShutdownReason, console: string): DomainEn
 const fileOf = (folder: string): string => path.join(folder, "end.json");
 
 const KINDS: Readonly<Record<DomainEnd["kind"], true>> = {
-  ...{ shutdown: true, job: true, panic: true, hang: true, "output-limit": true, stopped: true, crashed: true, host: true },
+  ...{
+    shutdown: true,
+    job: true,
+    panic: true,
+    hang: true,
+    "output-limit": true,
+    stopped: true,
+    crashed: true,
+    host: true,
+    "no-room": true,
+  },
 };
 const SAY_WHY: readonly unknown[] = ["panic", "output-limit", "crashed", "host"] satisfies DomainEnd["kind"][];
 

@@ -3,9 +3,11 @@
  * console is kept and its disk can be written. Who controls the inputs: the guest (what it prints, what QEMU says), the owner's disk.
  */
 import type { DeviceModel } from "./device-model.ts";
+import type { DomainBackEnd } from "./domain-back-end.ts";
 import type { DomainEnd } from "./domain-end.ts";
 import { boundOf, printedBytes } from "./domain-console.ts";
 import { overlayLost, type Overlay } from "./disk-overlay.ts";
+import type { DomainRoom } from "./domain-room.ts";
 import { POLL_MS } from "./domain-talk.ts";
 import type { DomainToken } from "./domain-token.ts";
 import type { DomainWatch } from "./domain-watch.ts";
@@ -15,14 +17,17 @@ import type { ListedDomain } from "./listing.ts";
 const KEPT_POLLS = 8;
 /** How often it is looked at whether its disk can be written. */
 const DISK_POLLS = 40;
-/** How often it is looked at whether what emulates its hardware is there. */
+/** How often it is looked at whether what emulates its hardware is there, and what dom0's kernel began for it. */
 const MODEL_POLLS = 4;
 
 interface FollowingOf {
   watch: DomainWatch;
   token: Pick<DomainToken, "folder" | "uuid" | "outputMibMax">;
   over: Overlay | undefined;
+  /** Null where it has no disk that grows. */
+  room: DomainRoom | null;
   deviceModel: DeviceModel | null;
+  backEnd: DomainBackEnd;
   /** Null: it is gone. */
   look(found: ListedDomain | null): void;
   keepAgain(): Promise<void>;
@@ -37,6 +42,8 @@ interface FollowingOf {
 export class DomainFollowing {
   readonly #of: FollowingOf;
   #printed = 0;
+  /** The domain's number, as it was seen last. */
+  #id: number | null = null;
   #isOn = false;
   #unfollow: () => void = () => {};
   #timer: NodeJS.Timeout | null = null;
@@ -46,14 +53,20 @@ export class DomainFollowing {
   }
 
   begin(): void {
-    const { watch, token, look, keepAgain, failed } = this.#of;
+    const { watch, token, room, backEnd, look, keepAgain, failed } = this.#of;
     this.#isOn = true;
-    this.#unfollow = watch.follow(token.uuid, look);
+    this.#unfollow = watch.follow(token.uuid, (found) => {
+      this.#id = found?.id ?? null;
+      look(found);
+    });
     let polls = 0;
     this.#timer = setInterval(() => {
       void this.#hear().catch((error: unknown) => failed("was not heard", error));
+      void room?.look().catch((error: unknown) => failed("has a disk whose room was not looked at", error));
       if (++polls % KEPT_POLLS === 0) void keepAgain().catch((error: unknown) => failed("has no console", error));
       if (polls % MODEL_POLLS === 0) void this.#lookAtModel().catch((error: unknown) => failed("has a QEMU that was not seen", error));
+      if (polls % MODEL_POLLS === 0 && this.#id !== null)
+        void backEnd.hold(this.#id).catch((error: unknown) => failed("has no bounds for its disks", error));
       if (polls % DISK_POLLS === 0) void this.#lookAtDisk().catch((error: unknown) => failed("has a disk that was not seen", error));
     }, POLL_MS);
   }

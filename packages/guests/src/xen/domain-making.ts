@@ -4,13 +4,16 @@
  */
 import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { cpuSecondsOf } from "../cgroup.ts";
 import { messageOf } from "../thrown.ts";
 import type { DeviceModel } from "./device-model.ts";
 import { cardNodes, type DomainCard } from "./domain-card.ts";
+import { DomainBackEnd, type BackEnds } from "./domain-back-end.ts";
 import { disksOf, domainConfig } from "./domain-config.ts";
 import { leaveConsole } from "./domain-console.ts";
 import { consoleNodes, consoleOwners } from "./domain-consoles.ts";
 import { asDevices, deviceNodes, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
+import type { DomainEnd } from "./domain-end.ts";
 import { wasMade } from "./domain-progress.ts";
 import type { DomainToken, DomainWork } from "./domain-token.ts";
 import type { ListedDomain } from "./listing.ts";
@@ -24,6 +27,7 @@ interface MakingOf {
   card: DomainCard | null;
   /** Null where no hardware of it is emulated. */
   deviceModel: DeviceModel | null;
+  backEnds: BackEnds;
   /** Whether it has consoles beside its first. */
   hasConsoles: boolean;
   log(what: string, facts: Record<string, unknown>): void;
@@ -31,9 +35,12 @@ interface MakingOf {
 
 export class DomainMaking {
   readonly #of: MakingOf;
+  /** What dom0's kernel does for it. */
+  readonly backEnd: DomainBackEnd;
 
   constructor(of: MakingOf) {
     this.#of = of;
+    this.backEnd = new DomainBackEnd(of.token.name, of.work.plan.vcpu, of.backEnds);
   }
 
   /** As it is now; null where it is not, or is going. */
@@ -43,11 +50,16 @@ export class DomainMaking {
     return found && !found.dying ? found : null;
   }
 
-  /** The domain's number, which is another one after each restart. Throws where it is gone. */
-  async id(): Promise<number> {
+  /** As it is listed. Throws where it is gone, or has ended. */
+  async running(): Promise<ListedDomain> {
     const found = await this.found();
     if (!found || found.shutdown !== null) throw new Error("the domain has ended");
-    return found.id;
+    return found;
+  }
+
+  /** The domain's number, which is another one after each restart. Throws where it is gone. */
+  async id(): Promise<number> {
+    return (await this.running()).id;
   }
 
   /** Makes it, paused; of the state of another, if there is one. Half of it may be there where that fails. */
@@ -66,6 +78,7 @@ export class DomainMaking {
       await deviceModel?.check(await xl.deviceModel(id));
       await this.attachCard(id);
       await disksAreOpen(id, devices.length);
+      if (deviceModel) await this.backEnd.holdProcess(id, await deviceModel.group());
       await wasMade(token.folder, id);
     };
     await asDevices(disksOf(plan), made);
@@ -78,6 +91,15 @@ export class DomainMaking {
     await card.attach(id);
     await xl.write(cardNodes(id));
     await card.serve();
+  }
+
+  /** For the host's own books: what the domain had of it. */
+  async tellUse(kind: DomainEnd["kind"]): Promise<void> {
+    const { xl, token, deviceModel, log } = this.#of;
+    const used = (await xl.usage().catch(() => [])).find(({ name }) => name === token.name);
+    const group = (await deviceModel?.group()) ?? null;
+    const ofDom0 = { backEndCpuSeconds: await this.backEnd.cpuSeconds(), qemuCpuSeconds: group && (await cpuSecondsOf(group)) };
+    log("a domain ended", { kind, ...(used ?? { name: token.name }), ...ofDom0 });
   }
 
   /** Its files stay, and its network. Throws where it cannot be. */
@@ -94,6 +116,7 @@ export class DomainMaking {
     await this.destroy();
     await card?.leave();
     await deviceModel?.leave();
+    await this.backEnd.leave();
     for (const { file, over } of disksOf(work.plan)) for (const each of over ? [file, over.base] : [file]) await rm(each, { force: true });
   }
 

@@ -12,7 +12,7 @@ import type { DomainPlan } from "./domain-config.ts";
 import { layOutSaved } from "./domain-fork.ts";
 import { DomainSaving, savedKind } from "./domain-save.ts";
 import { openTerminal, type Terminal } from "./terminal.fixture.ts";
-import { Toolstack } from "./toolstack.fixture.ts";
+import { RATES, Toolstack } from "./toolstack.fixture.ts";
 import { trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
 
@@ -41,7 +41,7 @@ describe("a domain that is saved", () => {
     toolstack.tty = terminal.tty;
     domains = new Domains({
       ...{ xl: new Xl(toolstack.run, toolstack.apart), kind: "pv", loader: null, stock: null, card: null, emulates: false, log: () => {} },
-      ...{ folder: path.join(folder, "domains"), cache: { folder: path.join(folder, "cache"), bytesMax: 0 } },
+      ...{ folder: path.join(folder, "domains"), rates: RATES, cache: { folder: path.join(folder, "cache"), bytesMax: 0 } },
       consoleDaemon: { name: "perl", settledSeconds: 0 },
     });
     await domains.open([]);

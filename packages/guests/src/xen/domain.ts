@@ -15,14 +15,16 @@ import type { VmSpec } from "@xenoservers/protocol";
 import { readGuestFile } from "../guest-files.ts";
 import { messageOf } from "../thrown.ts";
 import { DeviceModel } from "./device-model.ts";
+import type { BackEnds } from "./domain-back-end.ts";
 import { DomainCard } from "./domain-card.ts";
 import { CONSOLE_LOG } from "./domain-console.ts";
 import { readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
 import { endOf, endOfGone } from "./domain-ending.ts";
-import type { DomainPlan } from "./domain-config.ts";
+import { disksOf, type DomainPlan } from "./domain-config.ts";
 import { DomainFollowing } from "./domain-following.ts";
 import { DomainMaking } from "./domain-making.ts";
 import { isMade, progressOf, reached } from "./domain-progress.ts";
+import { DomainRoom, type RoomRules } from "./domain-room.ts";
 import { DomainSaving } from "./domain-save.ts";
 import { DomainSessions } from "./domain-sessions.ts";
 import { DomainStreams } from "./domain-streams.ts";
@@ -49,6 +51,8 @@ interface DomainParts {
   watch: DomainWatch;
   consoleDaemon: ConsoleDaemon;
   wireCommand: WireCommand;
+  roomRules: RoomRules;
+  backEnds: BackEnds;
   log(what: string, facts: Record<string, unknown>): void;
 }
 
@@ -71,6 +75,8 @@ export class Domain {
   readonly #plan: DomainPlan;
   readonly #making: DomainMaking;
   readonly #following: DomainFollowing;
+  /** Null where it has no disk that grows. */
+  readonly #room: DomainRoom | null;
   /** Of an image's program; null where the console is all that there is. */
   readonly #streams: DomainStreams | null;
   #finish!: (end: DomainEnd) => void;
@@ -99,12 +105,14 @@ export class Domain {
     const isSerial = plan.emulation !== undefined && plan.kernel === null;
     const line = isSerial ? "serial/0" : "console";
     this.#talk = new DomainTalk({ xl: parts.xl, daemon: isSerial ? QEMU_OF_XEN : parts.consoleDaemon, line, folder, outputMibMax });
-    const { xl, watch, wireCommand, log } = parts;
+    const { xl, watch, wireCommand, backEnds, log } = parts;
     this.sessions = this.#streams && new DomainSessions({ xl, wireCommand, id: () => this.#making.id() });
     const { card, deviceModel } = this;
-    this.#making = new DomainMaking({ xl, token, work, card, deviceModel, hasConsoles: this.sessions !== null, log });
+    this.#making = new DomainMaking({ xl, token, work, card, deviceModel, backEnds, hasConsoles: this.sessions !== null, log });
+    const stands = { folder, pause: () => this.#pauseForRoom(), over: () => this.#end({ kind: "no-room" }) };
+    this.#room = disksOf(plan).some(({ isWritable }) => isWritable) ? new DomainRoom(stands, parts.roomRules) : null;
     this.#following = new DomainFollowing({
-      ...{ watch, token, over: plan.over, deviceModel },
+      ...{ watch, token, over: plan.over, room: this.#room, deviceModel, backEnd: this.#making.backEnd },
       look: (found) => void this.#look(found),
       keepAgain: () => this.#keepAgain(),
       changed: () => this.#changed(),
@@ -183,6 +191,7 @@ export class Domain {
       return this.#told(written);
     }
     await this.#saving.takeUp();
+    await this.#room?.takeUp();
     if (this.#over) return;
     const progress = await progressOf(this.token.folder);
     const found = await this.#making.found();
@@ -252,16 +261,9 @@ export class Domain {
     this.#following.end();
     this.sessions?.close();
     await writeDomainEnd(this.token.folder, end).catch((error: unknown) => this.#failed("has an end that could not be kept", error));
-    await this.#tellUse(end);
+    await this.#making.tellUse(end.kind);
     await this.unmake();
     this.#told(end);
-  }
-
-  /** For the host's own books: what the domain had of it. */
-  async #tellUse({ kind }: DomainEnd): Promise<void> {
-    const { xl, log } = this.#parts;
-    const used = (await xl.usage().catch(() => [])).find(({ name }) => name === this.token.name);
-    log("a domain ended", { kind, ...(used ?? { name: this.token.name }) });
   }
 
   #told(end: DomainEnd): void {
@@ -319,15 +321,26 @@ export class Domain {
     if (!this.#over) this.#parts.watch.look();
   }
 
+  /** Xen counts how often a domain was paused, and resumes it after as many words: it is paused once. */
   async pause(): Promise<void> {
     await this.#saving.over();
-    await this.#parts.xl.pause(await this.#making.id());
+    const found = await this.#making.running();
+    if (!found.paused) await this.#parts.xl.pause(found.id);
+  }
+
+  /** One that is to hand in what it has goes on, as far as it comes. */
+  async #pauseForRoom(): Promise<void> {
+    if (!this.isOver && !this.#stopping && !this.#settling) await this.pause();
+  }
+
+  /** Called with why it stands still at its host's fault, and with null when it can be resumed. */
+  onStall(told: (why: string | null) => void): void {
+    this.#room?.onChange(told);
   }
 
   async resume(): Promise<void> {
     await this.#saving.over();
-    const found = await this.#making.found();
-    if (!found || found.shutdown !== null) throw new Error("the domain has ended");
+    const found = await this.#making.running();
     if (found.paused) await this.#parts.xl.unpause(found.id);
   }
 

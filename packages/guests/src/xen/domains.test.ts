@@ -11,7 +11,7 @@ import type { DomainToken } from "./domain-token.ts";
 import { Domains, domainProblem } from "./domains.ts";
 import { domainName, domainUuid } from "./domain-names.ts";
 import { openTerminal } from "./terminal.fixture.ts";
-import { Toolstack } from "./toolstack.fixture.ts";
+import { RATES, Toolstack } from "./toolstack.fixture.ts";
 import { trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
 
@@ -42,6 +42,7 @@ describe("a server's domains", () => {
   async function open(inUse: readonly string[] = [], run = toolstack.run): Promise<Domains> {
     const all = new Domains({
       ...{ xl: new Xl(run, toolstack.apart), kind: "pvh", ...NOTHING_ELSE, folder: path.join(folder, "domains") },
+      rates: RATES,
       cache: { folder: path.join(folder, "cache"), bytesMax: 0 },
       consoleDaemon: { name: "perl", settledSeconds: 0 },
       log: (what) => void log.push(what),
@@ -123,6 +124,7 @@ describe("a server's domains", () => {
         ["progress", "begun"],
       ] as const)
         await writeFile(path.join(token.folder, name), bytes);
+      Object.assign(toolstack.domains[0]!, { paused: false, pauses: 0 });
       return { ...token, jobToken, diskMib: 1 };
     }
     const adopt = (token: DomainToken): Promise<Domain> => domains.adopt(token, { ...SPEC, vm: IMAGE });

@@ -29,6 +29,9 @@ import { imageBase } from "./image-disk.ts";
 import { writeSeed } from "./domain-seed.ts";
 import { domainName, domainUuid, hasMark } from "./domain-names.ts";
 import { markIn } from "./domain-mark.ts";
+import { BackEndThreads } from "./back-end-threads.ts";
+import { XEN_DEVICES, backEndGroup, leaveBackEnd, type BackEnds, type DiskRates } from "./domain-back-end.ts";
+import { ROOM, type RoomRules } from "./domain-room.ts";
 import { DomainWatch } from "./domain-watch.ts";
 import { DEVICE_MODEL_MIB, MEDIUM, isEmulated, layOutDeviceModel, leaveDeviceModel } from "./device-model.ts";
 import type { DomainKind, DomainPlan } from "./domain-config.ts";
@@ -69,6 +72,8 @@ interface DomainsOptions {
   card: CardRules | null;
   /** Whether there are domains with a BIOS and emulated hardware. */
   emulates: boolean;
+  /** How fast each disk of a domain may be. */
+  rates: DiskRates;
   /** For disks that are made once. */
   cache: Cache;
   /** For the domains of leases. */
@@ -77,6 +82,8 @@ interface DomainsOptions {
   consoleDaemon?: ConsoleDaemon;
   /** What is at the other end of a domain's other consoles: for tests. */
   wireCommand?: WireCommand;
+  /** How full the host's disk may be: for tests. */
+  roomRules?: RoomRules;
   log(what: string, facts: Record<string, unknown>): void;
 }
 
@@ -114,6 +121,7 @@ interface LaidOut {
 async function removed(folder: string): Promise<void> {
   await leaveNetwork(folder);
   await leaveDeviceModel(folder, path.basename(folder));
+  await leaveBackEnd(path.basename(folder));
   await rm(folder, { recursive: true, force: true });
 }
 
@@ -155,10 +163,12 @@ export function domainProblem(
 export class Domains {
   readonly #options: DomainsOptions;
   readonly #watch: DomainWatch;
+  readonly #backEnds: BackEnds;
   #mark = "";
 
   constructor(options: DomainsOptions) {
     this.#options = options;
+    this.#backEnds = { threads: new BackEndThreads(), rates: options.rates, groupOf: backEndGroup, devices: XEN_DEVICES };
     this.#watch = new DomainWatch(options.xl, (why) => options.log("the toolstack does not say which domains there are", { error: why }));
   }
 
@@ -306,8 +316,9 @@ export class Domains {
   }
 
   #domain(token: DomainToken, work: DomainWork): Domain {
-    const { xl, log, consoleDaemon = XENCONSOLED, wireCommand = ringCommand } = this.#options;
-    return new Domain({ xl, watch: this.#watch, consoleDaemon, wireCommand, log }, token, work);
+    const { xl, log, consoleDaemon = XENCONSOLED, wireCommand = ringCommand, roomRules = ROOM } = this.#options;
+    const parts = { xl, watch: this.#watch, consoleDaemon, wireCommand, roomRules, backEnds: this.#backEnds, log };
+    return new Domain(parts, token, work);
   }
 
   /** A domain of an earlier daemon; one that is gone has ended. */

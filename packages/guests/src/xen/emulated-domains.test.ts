@@ -13,7 +13,7 @@ import { startDeviceModel } from "./device-model.fixture.ts";
 import type { Domain } from "./domain.ts";
 import { Domains, deviceModelMibOf, domainProblem, type Bootable } from "./domains.ts";
 import { openTerminal, type Terminal } from "./terminal.fixture.ts";
-import { Toolstack } from "./toolstack.fixture.ts";
+import { RATES, Toolstack } from "./toolstack.fixture.ts";
 import { trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
 
@@ -89,6 +89,7 @@ describe.skipIf(process.getuid?.() !== 0)("a domain with emulated hardware", () 
         emulates: true,
         folder: path.join(folder, "domains"),
       },
+      rates: RATES,
       cache: { folder: path.join(folder, "cache"), bytesMax: 0 },
       consoleDaemon: { name: "perl", settledSeconds: 0 },
       log: () => {},

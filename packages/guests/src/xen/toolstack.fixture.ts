@@ -7,12 +7,17 @@ interface Made {
   name: string;
   uuid: string;
   paused: boolean;
+  /** How often it was paused more than resumed: it goes on at none. */
+  pauses: number;
   shutdown: ShutdownReason | null;
   config: string;
 }
 
 const HEADING =
   "Name                                        ID   Mem VCPUs\tState\tTime(s)   UUID                            Reason-Code\tSecurity Label";
+
+/** For disks that nothing reads or writes here. */
+export const RATES = { iopsMax: 1, bytesPerSecondMax: 1 };
 
 export class Toolstack {
   readonly domains: Made[] = [];
@@ -31,7 +36,7 @@ export class Toolstack {
   #last = 0;
 
   add(name: string, uuid: string): Made {
-    const made: Made = { id: ++this.#last, name, uuid, paused: true, shutdown: null, config: "" };
+    const made: Made = { id: ++this.#last, name, uuid, paused: true, pauses: 1, shutdown: null, config: "" };
     this.domains.push(made);
     return made;
   }
@@ -55,7 +60,7 @@ export class Toolstack {
     const domain = this.domains[at];
     if (!domain) throw Object.assign(new Error("failed"), { stderr: `${rest.at(-1)} is an invalid domain identifier (rc=-6)\n` });
     if (command === "destroy") this.domains.splice(at, 1);
-    if (command === "pause" || command === "unpause") domain.paused = command === "pause";
+    if (command === "pause" || command === "unpause") this.#count(domain, command === "pause" ? 1 : -1);
     if (command === "shutdown") domain.shutdown = "poweroff";
     if (command === "reboot") domain.shutdown = "reboot";
     return "";
@@ -75,8 +80,13 @@ export class Toolstack {
     await this.whileSaving();
     if (this.unsaved !== null) throw Object.assign(new Error("failed"), { stderr: this.unsaved });
     await writeFile(file!, `state of ${domain.name}`);
-    Object.assign(domain, { shutdown: null, paused: true });
+    Object.assign(domain, { shutdown: null, paused: true, pauses: 1 });
   };
+
+  #count(domain: Made, more: 1 | -1): void {
+    domain.pauses = Math.max(0, domain.pauses + more);
+    domain.paused = domain.pauses > 0;
+  }
 
   async #restore(config: string, state: string): Promise<string> {
     this.restored.push(await readFile(state, "utf8"));

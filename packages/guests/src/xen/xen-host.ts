@@ -8,6 +8,7 @@ import { openStock, stockProblem, type Stock } from "../qemu/images/stock.ts";
 import { domainUuid, hasMark } from "./domain-names.ts";
 import { messageOf } from "../thrown.ts";
 import { overlaysMissing } from "./disk-overlay.ts";
+import { backEndGroup } from "./domain-back-end.ts";
 import { isThere } from "./domain-disk.ts";
 import { networkMissing } from "./domain-network.ts";
 import { DEVICE_MODEL_MIB, DeviceModel, layOutDeviceModel, leaveDeviceModel } from "./device-model.ts";
@@ -33,6 +34,8 @@ export interface XenHost {
   networkWhy: string | null;
   /** What domains with emulated hardware need and is missing; null where there can be some. */
   emulationWhy: string | null;
+  /** What bounds of disks' speed need and is missing; null where there are some. */
+  ratesWhy: string | null;
   /** What the host's own LVM may do with customers' disks; null where it leaves them alone. */
   lvmWhy: string | null;
   /** For domains of leases, those that run already included. */
@@ -64,17 +67,29 @@ async function runs(name: RegExp): Promise<boolean> {
 }
 
 const DAEMONS = [
-  { name: /^(oxenstored|xenstored)$/, why: "xenstored does not run: start it (systemctl start xenstored)" },
+  {
+    name: /^(oxenstored|xenstored)$/,
+    why:
+      "xenstored does not run: where it did since the host was started, start the host again, for a new one would know no domain that is " +
+      "there; else start it (systemctl start xenstored; apt install xen-utils)",
+  },
   {
     name: /^xenconsoled$/,
-    why: "xenconsoled does not run, and without it no domain has a console: start it (systemctl start xenconsoled)",
+    why:
+      "xenconsoled does not run, and without it no domain has a console: start it (systemctl start xenconsoled), and those that run are " +
+      "heard again",
   },
 ] as const;
 
-async function missing(info: XenInfo, kind: DomainKind): Promise<string | null> {
+/** Asked before anything else: without xenstored xl does not answer. */
+async function daemonMissing(): Promise<string | null> {
   for (const { name, why } of DAEMONS) if (!(await runs(name))) return why;
+  return null;
+}
+
+function abilityMissing({ abilities }: XenInfo, kind: DomainKind): string | null {
   const needs = kind === "pvh" ? ["hvm", "hap"] : ["pv"];
-  const lacks = needs.find((ability) => !info.abilities.includes(ability));
+  const lacks = needs.find((ability) => !abilities.includes(ability));
   return lacks === undefined ? null : `this hypervisor gives no ${lacks}, which ${kind} domains need: set xen.guests to another kind`;
 }
 
@@ -163,6 +178,12 @@ async function emulationProblem(xl: Xl, info: XenInfo, of: { mark: string; withi
   }
 }
 
+/** What bounds of disks' speed lack here, in words for the owner; null where there are some. */
+const ratesProblem = async (): Promise<string | null> =>
+  (await backEndGroup("trial")) === null
+    ? "domains' disks are as fast as the host's: bounds need control groups of version 2 with the controller io (xeno serve --install)"
+    : null;
+
 /** GRUB for each kind of domain, of Debian's grub-xen-host: it runs in the domain, and reads the guest's own disk there. */
 const LOADERS: Readonly<Record<DomainKind, string>> = {
   pvh: "/usr/lib/grub-xen/grub-i386-xen_pvh.bin",
@@ -187,9 +208,11 @@ export async function openXenHost(
   xl: Xl = new Xl(),
 ): Promise<XenHostState> {
   if (!(await isDom0())) return { ok: false, why: "this system is not dom0 of a Xen host" };
+  const daemon = await daemonMissing();
+  if (daemon !== null) return { ok: false, why: daemon };
   const info = await xl.info().catch((error: unknown) => messageOf(error));
   if (typeof info === "string") return { ok: false, why: `${info}; Debian's toolstack is in xen-utils, and xl needs root` };
-  const why = await missing(info, kind);
+  const why = abilityMissing(info, kind);
   if (why !== null) return { ok: false, why };
   try {
     await mkdir(cache, { recursive: true, mode: 0o700 });
@@ -202,8 +225,12 @@ export async function openXenHost(
     const missingNet = await networkMissing();
     const networkWhy = missingNet && `no network: it needs ${missingNet}`;
     const lvmWhy = await lvmProblem();
+    const ratesWhy = await ratesProblem();
     const engine = `xen-${info.version}-${kind}`;
-    return { ok: true, host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, networkWhy, emulationWhy, lvmWhy, engine } };
+    return {
+      ok: true,
+      host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, networkWhy, emulationWhy, ratesWhy, lvmWhy, engine },
+    };
   } catch (error) {
     return { ok: false, why: `a domain (${kind}) was tried: ${messageOf(error)}` };
   }

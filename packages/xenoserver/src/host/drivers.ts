@@ -142,6 +142,7 @@ async function openDomains(
   const lock = await lockHost();
   const options = {
     ...{ host: xen.host, folder: path.join(folder, "xen"), inUse, crypto, imageCacheGib: vm.image_cache_gib, snapshots, log },
+    ...{ diskIops: vm.disk_iops },
     ...{ egress: egressOf(policy), recordFolder: machinesFolder(folder), ...(network ? { network } : {}) },
   };
   const domains = await createXenDriver(options).catch(async (error: unknown) => {

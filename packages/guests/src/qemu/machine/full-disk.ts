@@ -14,12 +14,19 @@ export const NO_ROOM = "the server's disk is full: the machine stands still unti
 export class FullDisk {
   readonly #folder: string;
   readonly #waitMsMax: number;
+  readonly #roomBytes: number;
   #told: (why: string | null) => void = () => {};
   #since: number | null = null;
 
-  constructor(folder: string, waitMsMax = WAIT_MS_MAX) {
+  /** `roomBytes`: it goes on when so much is free. */
+  constructor(folder: string, waitMsMax = WAIT_MS_MAX, roomBytes = ROOM_BYTES) {
     this.#folder = folder;
     this.#waitMsMax = waitMsMax;
+    this.#roomBytes = roomBytes;
+  }
+
+  get isMet(): boolean {
+    return this.#since !== null;
   }
 
   /** Called with why it stands still, and with null when there is room again. At once where it stands still now. */
@@ -35,11 +42,15 @@ export class FullDisk {
     this.#told(NO_ROOM);
   }
 
+  freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.#folder);
+    return bavail * bsize;
+  }
+
   /** True where it has waited for too long. */
   look(): boolean {
     if (this.#since === null) return false;
-    const { bavail, bsize } = statfsSync(this.#folder);
-    if (bavail * bsize < ROOM_BYTES) return performance.now() - this.#since > this.#waitMsMax;
+    if (this.freeBytes() < this.#roomBytes) return performance.now() - this.#since > this.#waitMsMax;
     this.#since = null;
     this.#told(null);
     return false;

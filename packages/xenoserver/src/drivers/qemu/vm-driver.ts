@@ -16,6 +16,7 @@ import {
   type QemuHost,
 } from "@xenoservers/guests";
 import type { GuestToken, PreparedGuest, RunningGuest } from "../driver.ts";
+import { DISK_BYTES_PER_SECOND_MAX } from "../disk-rates.ts";
 import { machineHolds } from "../holds.ts";
 import { VmBlobs } from "./vm-blobs.ts";
 import { ArrivingMachine, forgetCarried } from "./vm-carry.ts";
@@ -25,10 +26,8 @@ import { runningGuest } from "./vm-guest.ts";
 import type { VmJob } from "./vm-job.ts";
 import { SnapshotStore, snapshotProblem } from "./vm-snapshots.ts";
 
-const MIB = 1024 * 1024;
-const GIB = 1024 * MIB;
+const GIB = 1024 ** 3;
 const HOUR_MS = 3_600_000;
-const DISK_BYTES_PER_SECOND_MAX = 200 * MIB;
 
 export interface VmDriver {
   readonly engine: string;

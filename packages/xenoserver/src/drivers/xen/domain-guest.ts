@@ -52,6 +52,7 @@ export function runningDomain(domain: Domain, { fuelMax, monotonicMs, snapshot, 
     token: domain.token,
     ended,
     onChange: (changed) => domain.onChange(changed),
+    onStall: (told) => domain.onStall(told),
     readStream: (stream, offset) => domain.read(stream, offset),
     readOutput: (digest, offset, length) =>
       /^[0-9a-f]{64}$/.test(digest) ? domain.readOutput(digest, offset, length) : Promise.resolve(new Uint8Array(0)),

@@ -18,6 +18,7 @@ import {
   type XenHost,
 } from "@xenoservers/guests";
 import type { GuestDriver, GuestJob, PreparedGuest, RunningGuest } from "../driver.ts";
+import { DISK_BYTES_PER_SECOND_MAX } from "../disk-rates.ts";
 import { refusedOr } from "../qemu/vm-ends.ts";
 import { openGates, type BeyondGate, type EgressPolicy, type Gates } from "../qemu/vm-gates.ts";
 import type { MachineJob, Work } from "../work.ts";
@@ -31,6 +32,8 @@ interface XenDriverOptions {
   /** Folders of domains that leases of an earlier daemon still use. */
   inUse: readonly string[];
   crypto: Crypto;
+  /** Of each disk of a domain. */
+  diskIops: number;
   /** For disks that are made of images once and kept. */
   imageCacheGib: number;
   /** Customers' own: room for all together, and how long each is kept. */
@@ -85,6 +88,7 @@ async function openParts({ host, folder, inUse, snapshots, egress, log, ...optio
   const cache = { folder: path.join(folder, "cache"), bytesMax: options.imageCacheGib * GIB };
   for (const each of [cache.folder, options.recordFolder]) await mkdir(each, { recursive: true, mode: 0o700 });
   const domains = new Domains({
+    rates: { iopsMax: options.diskIops, bytesPerSecondMax: DISK_BYTES_PER_SECOND_MAX },
     ...{ xl, kind, loader, stock, card, emulates, cache, log, folder: path.join(folder, "domains") },
     ...(options.consoleDaemon ? { consoleDaemon: options.consoleDaemon } : {}),
   });

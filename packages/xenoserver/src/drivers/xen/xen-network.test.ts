@@ -53,8 +53,15 @@ describe.skipIf(process.getuid?.() !== 0)("a domain that may reach the network",
       engine: "xen-4.17-pv",
     } as const;
     const driver = await createXenDriver({
-      host: { ...host, loader: null, loaderWhy: "", stock: null, stockWhy: "", emulationWhy: "no HVM", lvmWhy: null },
-      ...{ folder: path.join(folder, "xen"), recordFolder: path.join(folder, "vm"), inUse, crypto: nodeCrypto, imageCacheGib: 1 },
+      host: { ...host, loader: null, loaderWhy: "", stock: null, stockWhy: "", emulationWhy: "no HVM", ratesWhy: null, lvmWhy: null },
+      ...{
+        folder: path.join(folder, "xen"),
+        recordFolder: path.join(folder, "vm"),
+        inUse,
+        crypto: nodeCrypto,
+        imageCacheGib: 1,
+        diskIops: 1,
+      },
       ...{
         snapshots: { gib: 1, hours: 1 },
         egress: { ports: [80], allow: [], bytesPerSecondMax: 12_500_000, gibPerMonth: 1 },

@@ -11,6 +11,7 @@ export function xenState(xen: XenHostState): DriverState {
   if (xen.host.stock === null) notes.push(xen.host.stockWhy);
   notes.push(xen.host.emulationWhy ?? "screens and media (HVM)");
   if (xen.host.networkWhy !== null) notes.push(xen.host.networkWhy);
+  if (xen.host.ratesWhy !== null) notes.push(xen.host.ratesWhy);
   if (xen.host.lvmWhy !== null) notes.push(xen.host.lvmWhy);
   return { ...state, present: true, reason: notes.join("; "), room: { vcpu: info.cpus, memoryMib: roomMib } };
 }
