@@ -53,7 +53,7 @@ export function carryMachine(machine: Machine, blobs: ReadonlyMap<string, string
   const { folder: own, kind, ociToken } = machine.token;
   const folder = path.join(own, "carried");
   return {
-    fixed: [...blobs].map(([digest, file]) => fileOf(`${BLOB}${digest}`, file)),
+    running: [...blobs].map(([digest, file]) => fileOf(`${BLOB}${digest}`, file)),
     async rest() {
       await rm(folder, { recursive: true, force: true });
       await machine.snapshot(folder);
