@@ -6,7 +6,7 @@ import type { ChildProcess } from "node:child_process";
 import { access, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../process/market.ts";
 import { Programs, kill9, told, type Started } from "../process/programs.ts";
 import { isThorough } from "../thorough.ts";
@@ -91,7 +91,9 @@ class Side {
   }
 }
 
-machines("a machine that moves while somebody is killed", () => {
+if (!isThorough)
+  console.warn("SKIPPED: killing servers and broker in the middle of a real move takes a quarter of an hour; XENO_THOROUGH=1 runs it");
+(isThorough ? machines : describe.skip)("a machine that moves while somebody is killed", () => {
   let programs: Programs;
   let broker: ChildProcess;
   let sides: [Side, Side];
@@ -213,16 +215,8 @@ machines("a machine that moves while somebody is killed", () => {
     });
 
   const ALL = STAGES.flatMap((stage) => (["giver", "taker", "broker"] as const).map((victim) => [victim, stage] as const));
-  /** As many as fit into some minutes. */
-  const SOME = [
-    ["giver", "carried in part"],
-    ["taker", "restored"],
-    ["giver", "handed over"],
-    ["broker", "handed over"],
-    ["taker", "takeover signed"],
-  ] as const satisfies (typeof ALL)[number][];
 
-  it.each(isThorough ? ALL : SOME)("the %s, when it is %s", (victim, stage) => killedAt(stage, victim));
+  it.each(ALL)("the %s, when it is %s", (victim, stage) => killedAt(stage, victim));
 
   it("is not paused by who says so while it is handed over, and is by who says so again", async () => {
     await moving("handed over", async ({ taker, proxy, drain }) => {

@@ -24,7 +24,18 @@ const MEMORY_MIB = 4_096;
 const MACHINE = ["-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "qemu64,+svm,+npt,+ssse3,+sse4.1,+sse4.2,+popcnt"];
 const XEN_WORDS = "dom0_mem=1024M,max:1024M console=com1 com1=115200 no-real-mode";
 
-async function argsOf(folder: string, sshPort: number | undefined): Promise<string[]> {
+/** Where servers there listen for moves. */
+export const MOVE_LISTEN = "10.0.2.15:4433";
+
+/** Ports of this machine, by which its own are reached: ssh's, and that of servers that hand leases over to one there. */
+interface Dom0Ports {
+  ssh?: number | undefined;
+  move?: number | undefined;
+}
+
+const forwardOf = (port: number | undefined, to: string): string => (port === undefined ? "" : `,hostfwd=tcp:127.0.0.1:${port}-${to}`);
+
+async function argsOf(folder: string, { ssh, move }: Dom0Ports): Promise<string[]> {
   const files = await dom0Files();
   const at = (name: string): string => path.join(files, name);
   const [overlay, product] = [path.join(folder, "disk.qcow2"), path.join(folder, "product.sqsh")];
@@ -35,14 +46,8 @@ async function argsOf(folder: string, sshPort: number | undefined): Promise<stri
     ...["-kernel", at("xen"), "-append", XEN_WORDS, "-initrd", `${at("vmlinux")} console=hvc0 quiet,${at("initrd")}`],
     ...["-drive", `if=none,id=disk,format=qcow2,cache=unsafe,file=${overlay}`, "-device", "virtio-blk-pci,drive=disk"],
     ...["-drive", `if=none,id=product,format=raw,readonly=on,file=${product}`, "-device", "virtio-blk-pci,drive=product"],
-    ...[
-      "-netdev",
-      `user,id=net${sshPort === undefined ? "" : `,hostfwd=tcp:127.0.0.1:${sshPort}-:22`}`,
-      "-device",
-      "virtio-net-pci,netdev=net",
-      "-device",
-      "virtio-serial",
-    ],
+    ...["-netdev", `user,id=net${forwardOf(ssh, ":22")}${forwardOf(move, MOVE_LISTEN)}`, "-device", "virtio-net-pci,netdev=net"],
+    ...["-device", "virtio-serial"],
     ...["-chardev", `socket,id=agent,path=${folder}/agent,server=on,wait=off`],
     ...["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"],
   ];
@@ -52,11 +57,11 @@ async function argsOf(folder: string, sshPort: number | undefined): Promise<stri
 const forwarded = (port: number): string =>
   `test -d /opt/xeno/packages && setsid socat TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr TCP:10.0.2.2:${port} >/dev/null 2>&1 &`;
 
-/** `port`: a broker's, on this machine. `sshPort`: of this machine, where its own port for ssh is to be reached. */
-export async function startDom0(port: number, sshPort?: number): Promise<SystemdHost> {
+/** `port`: a broker's, on this machine; `ports`: of this machine, that nobody has. */
+export async function startDom0(port: number, ports: Dom0Ports = {}): Promise<SystemdHost> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-xen-"));
   await mkdir(folder, { recursive: true });
-  const qemu = spawn("qemu-system-x86_64", await argsOf(folder, sshPort), { stdio: ["ignore", "ignore", "inherit"] });
+  const qemu = spawn("qemu-system-x86_64", await argsOf(folder, ports), { stdio: ["ignore", "ignore", "inherit"] });
   const gone = new Promise<void>((resolve) => qemu.once("exit", () => resolve()));
   const end = (): void => void qemu.kill("SIGKILL");
   process.once("exit", end);

@@ -7,7 +7,7 @@ import type { DomainKind } from "../../packages/guests/src/xen/domain-config.ts"
 import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "../process/market.ts";
 import { run } from "../vm/support.ts";
 import type { SystemdHost } from "../vm/systemd-host.ts";
-import { startDom0 } from "./dom0-host.ts";
+import { MOVE_LISTEN, startDom0 } from "./dom0-host.ts";
 import { sshDom0 } from "./ssh-dom0.ts";
 import { XEN_HOST, wantedOnXen } from "./support.ts";
 
@@ -17,6 +17,17 @@ const XENO = `${PRODUCT}/packages/cli/bin/xeno`;
 const LOG = `${DATA}.log`;
 const settingsOf = (kind: DomainKind): string => `drain_seconds = 1\\n[xen]\\nguests = "${kind}"\\n[disk]\\nleft_free_gib = 0\\n`;
 
+/** Of a server that takes leases of its owner's others. */
+export const MOVES_TOML = `[move]\\nlisten = "${MOVE_LISTEN}"\\n`;
+/** This machine, as dom0 has it. */
+const THIS_MACHINE = "10.0.2.2";
+
+/** `market`: of another one's; `movePort`: of this machine, for others' moves to it. */
+interface StartedWith {
+  market?: TestMarket;
+  movePort?: number;
+}
+
 type Order = Parameters<typeof wantedOnXen>[1];
 
 export class ServedDom0 {
@@ -24,24 +35,25 @@ export class ServedDom0 {
   /** Of this machine, for what the test makes. */
   readonly folder: string;
   readonly #host: SystemdHost;
+  readonly #with: StartedWith;
 
-  private constructor(market: TestMarket, folder: string, host: SystemdHost) {
+  private constructor(market: TestMarket, folder: string, host: SystemdHost, startedWith: StartedWith) {
     this.market = market;
     this.folder = folder;
     this.#host = host;
+    this.#with = startedWith;
   }
 
   /** Its server is enrolled, and not started. */
-  static async start(): Promise<ServedDom0> {
+  static async start(startedWith: StartedWith = {}): Promise<ServedDom0> {
     const folder = await mkdtemp(path.join(tmpdir(), "xeno-dom0-"));
-    const market = await startMarket();
-    await market.daemon.close(); // its one server is the one in dom0
+    const market = startedWith.market ?? (await startMarket());
+    if (!startedWith.market) await market.daemon.close(); // its servers are those in dom0
     const port = Number(new URL(market.customer.url).port);
-    const dom0 = new ServedDom0(
-      market,
-      folder,
-      await (XEN_HOST === undefined ? startDom0(port) : sshDom0(XEN_HOST, { port, product: PRODUCT, data: DATA })),
-    );
+    const host = await (XEN_HOST === undefined
+      ? startDom0(port, { move: startedWith.movePort })
+      : sshDom0(XEN_HOST, { port, product: PRODUCT, data: DATA }));
+    const dom0 = new ServedDom0(market, folder, host, startedWith);
     const at = path.join(folder, "server");
     await enrolIn(at, market.owner);
     const { stdout: packed } = await run("sh", ["-c", 'tar -C "$1" -cf - . | base64 -w0', "sh", at]);
@@ -58,6 +70,11 @@ export class ServedDom0 {
 
   async #count(words: string): Promise<number> {
     return Number(await this.sh(`grep -c '${words}' ${LOG} || true`));
+  }
+
+  /** Lines of its server's log with those words. */
+  logged(words: string): Promise<string> {
+    return this.sh(`grep '${words}' ${LOG} || true`);
   }
 
   domains(): Promise<string> {
@@ -83,6 +100,16 @@ export class ServedDom0 {
     return this.sh("kill -KILL -$(cat /run/xeno.pid); while kill -0 $(cat /run/xeno.pid) 2>/dev/null; do sleep 1; done");
   }
 
+  /** As its owner types it; what that says. */
+  async drainTo(other: ServedDom0): Promise<string> {
+    const { server } = JSON.parse(await other.sh(`HOME=/root ${XENO} server status --json --data ${DATA}`)) as { server: string };
+    return this.sh(`HOME=/root ${XENO} server drain --to ${server}@${THIS_MACHINE}:${other.#with.movePort} --data ${DATA}`);
+  }
+
+  undrain(): Promise<string> {
+    return this.sh(`HOME=/root ${XENO} server drain --undo --data ${DATA}`);
+  }
+
   rent(job: BuiltVm, over: Order = {}): ReturnType<typeof orderAndFollow> {
     return orderAndFollow(this.market.customer, job, wantedOnXen(job, over));
   }
@@ -100,7 +127,7 @@ export class ServedDom0 {
   async close(): Promise<void> {
     if (process.env["XENO_XEN_LOG"]) console.log((await this.#host.sh(`cat ${LOG}`).catch(() => null))?.stdout);
     await this.#host.close();
-    await this.market.close();
+    if (!this.#with.market) await this.market.close();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

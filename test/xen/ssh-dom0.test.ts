@@ -27,7 +27,7 @@ onXen("a Xen host by ssh", () => {
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-ssh-test-"));
     const sshPort = await freePort();
-    emulated = await startDom0(await freePort(), sshPort);
+    emulated = await startDom0(await freePort(), { ssh: sshPort });
     const key = path.join(folder, "key");
     await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key]);
     const set = await emulated.sh(`set -e

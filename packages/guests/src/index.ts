@@ -32,11 +32,14 @@ export { NANOSECONDS_PER_INSTRUCTION, VM_OVERHEAD_MIB } from "./qemu/machine/pla
 export { Domains, deviceModelMibOf, domainProblem, type Bootable, type DomainJob } from "./xen/domains.ts";
 export type { StdinPort } from "./qemu/oci/stdin-port.ts";
 export type { Domain } from "./xen/domain.ts";
+export { EMULATED_STAYS, IMAGE_STAYS } from "./xen/domain-carrying.ts";
+export type { SavedDomain } from "./xen/domain-fork.ts";
 export type { DomainToken } from "./xen/domain-token.ts";
 export type { ConsoleDaemon } from "./xen/console-daemon.ts";
 export type { CardRules } from "./xen/domain-card.ts";
-export { savedKind } from "./xen/domain-save.ts";
+export { STATE, savedKind } from "./xen/domain-save.ts";
 export { markIn } from "./xen/domain-mark.ts";
 export { lockHost } from "./xen/host-lock.ts";
 export { DOMAIN_KINDS, type DomainKind } from "./xen/domain-config.ts";
+export { sendsLive } from "./xen/xen-info.ts";
 export { isDom0, openXenHost, type XenHost, type XenHostState } from "./xen/xen-host.ts";

@@ -95,7 +95,7 @@ const ROWS = {
       modules: false,
       exactLimits: false,
       boots: true,
-      moves: false,
+      moves: true,
     },
     consoleDevice: "hvc0",
     assurances: ["isolated"],

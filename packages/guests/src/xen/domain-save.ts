@@ -1,8 +1,8 @@
 /**
- * A running domain's memory, devices and disk at one moment. Its kernel suspends itself for it, and goes on afterwards. What writes its
- * memory outlives the daemon: a domain whose saving is cut short stays suspended, and xl has no word that ends that. The next daemon
- * waits for it, by a file of the domain's folder that says where the state goes. Who controls the inputs: the guest (whether its kernel
- * suspends itself, and what its memory holds).
+ * A running domain's memory, devices and disk at one moment. Its kernel suspends itself for it, and goes on afterwards; one that is to go
+ * on elsewhere stands still. What writes its memory outlives the daemon: a domain whose saving is cut short stays suspended, and xl has
+ * no word that ends that. The next daemon waits for it, by a file of the domain's folder that says where the state goes. Who controls the
+ * inputs: the guest (whether its kernel suspends itself, and what its memory holds).
  */
 import { execFile } from "node:child_process";
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
@@ -12,6 +12,7 @@ import { writeOwn } from "../write-own.ts";
 import type { DomainPlan } from "./domain-config.ts";
 import { held } from "./domain-disk.ts";
 import type { ListedDomain } from "./listing.ts";
+import { otherEnd, stateOf } from "./live-save.ts";
 import type { Xl } from "./xl.ts";
 
 const run = promisify(execFile);
@@ -25,6 +26,8 @@ const KIND = "kind";
 export const STATE = "state";
 const SAVED_DISK = "disk.raw";
 const savingFile = (folder: string): string => path.join(folder, "saving");
+/** In that file, of one that stands still afterwards, and of one whose state is sent while it runs. */
+const [STILL, LIVE] = ["still", "live"] as const;
 
 /** Shares its blocks where the file system can, and is as sparse. */
 export async function copyDisk(from: string, to: string, signal?: AbortSignal): Promise<void> {
@@ -46,13 +49,13 @@ async function isWritten(state: string): Promise<boolean> {
 }
 
 /** Beside the disk that a domain writes. */
-const unchangedOf = ({ over, beside = [] }: Pick<DomainPlan, "over" | "beside">): string[] => [
+export const unchangedOf = ({ over, beside = [] }: Pick<DomainPlan, "over" | "beside">): string[] => [
   ...(over ? [over.base] : []),
   ...beside.filter(({ isWritable }) => !isWritable).map(({ file }) => file),
 ];
 
 interface SavedOf {
-  xl: Pick<Xl, "save" | "unpause">;
+  xl: Pick<Xl, "save" | "live" | "pause" | "unpause">;
   /** The domain's own. */
   folder: string;
   plan: Pick<DomainPlan, "kind" | "memoryMib" | "disk" | "over" | "beside">;
@@ -80,9 +83,48 @@ export class DomainSaving {
   }
 
   /** Leaves the snapshot in the folder `to`, or nothing. The domain goes on. */
-  async take(to: string): Promise<void> {
+  take(to: string): Promise<void> {
+    return this.#alone(() => this.#take(to));
+  }
+
+  /** Leaves its state alone in the folder `to`, or nothing. The domain may be paused before, and is afterwards, also where this fails. */
+  takeStill(to: string): Promise<void> {
+    return this.#alone(() => this.#takeStill(to));
+  }
+
+  /** Its state, sent while it runs; once the last of it was had it stands still. Where that fails, or is not wanted, it goes on. */
+  async *live(): AsyncGenerator<Uint8Array> {
     if (this.#underWay) throw new Error("a snapshot of it is being taken");
-    const taken = this.#take(to);
+    const over = Promise.withResolvers<void>();
+    this.#underWay = over.promise;
+    try {
+      yield* this.#live();
+    } finally {
+      this.#underWay = null;
+      over.resolve();
+    }
+  }
+
+  async *#live(): AsyncGenerator<Uint8Array> {
+    const { xl, folder } = this.#of;
+    const { id, paused } = await this.#running();
+    if (paused) throw new Error("a domain that is paused is not sent while it runs");
+    const name = path.basename(folder);
+    await writeOwn(savingFile(folder), `${otherEnd(name)}\n${LIVE}`);
+    const sent = await xl.live(id, name, path.join(folder, "save.log"));
+    try {
+      yield* stateOf(sent);
+      await xl.pause(id);
+    } finally {
+      await sent.end();
+      await this.#saved();
+      await rm(savingFile(folder), { force: true });
+    }
+  }
+
+  async #alone(take: () => Promise<void>): Promise<void> {
+    if (this.#underWay) throw new Error("a snapshot of it is being taken");
+    const taken = take();
     this.#underWay = taken.catch(() => {});
     try {
       await taken;
@@ -91,9 +133,15 @@ export class DomainSaving {
     }
   }
 
-  async #take(to: string): Promise<void> {
+  /** As it runs, or is paused. */
+  async #running(): Promise<ListedDomain> {
     const found = await this.#of.found();
     if (!found || found.shutdown !== null) throw new Error("the domain has ended");
+    return found;
+  }
+
+  async #take(to: string): Promise<void> {
+    const found = await this.#running();
     if (found.paused) throw new Error("a domain that is paused cannot be saved, for its kernel must suspend itself: resume it first");
     const part = `${to}.part`;
     await rm(part, { recursive: true, force: true });
@@ -109,30 +157,65 @@ export class DomainSaving {
     }
   }
 
-  async #write(id: number, to: string): Promise<void> {
+  async #takeStill(to: string): Promise<void> {
+    const { xl, folder } = this.#of;
+    const found = await this.#running();
+    await rm(to, { recursive: true, force: true });
+    await mkdir(to, { recursive: true, mode: 0o700 });
+    const state = path.join(to, STATE);
+    await writeOwn(savingFile(folder), `${state}\n${STILL}`);
+    try {
+      // its kernel must run to suspend itself
+      await Promise.all([this.#save(found.id, state), ...(found.paused ? [xl.unpause(found.id)] : [])]);
+    } catch (error) {
+      await rm(to, { recursive: true, force: true });
+      throw error;
+    } finally {
+      await this.#standStill();
+      await rm(savingFile(folder), { force: true });
+    }
+  }
+
+  async #save(id: number, state: string): Promise<void> {
     const { xl, folder, plan } = this.#of;
     const fileMibMax = Math.ceil(plan.memoryMib * (1 + EXTRA_SHARE)) + EXTRA_MIB;
-    await xl.save(id, path.join(to, STATE), { log: path.join(folder, "save.log"), fileMibMax });
+    await xl.save(id, state, { log: path.join(folder, "save.log"), fileMibMax });
+  }
+
+  async #write(id: number, to: string): Promise<void> {
+    const { plan } = this.#of;
+    await this.#save(id, path.join(to, STATE));
     if (plan.disk !== null) await copyDisk(plan.disk, path.join(to, SAVED_DISK));
     for (const file of unchangedOf(plan)) await held(file, path.join(to, path.basename(file)));
     await writeFile(path.join(to, KIND), plan.kind, { mode: 0o600 });
   }
 
-  async #goOn(): Promise<void> {
+  /** Null where it does not run any more. */
+  async #saved(): Promise<ListedDomain | null> {
     const found = await this.#of.found();
     // its saving was cut short from outside, or the host has no room: no doing of the guest's
-    if (found?.shutdown === "suspend") return this.#of.lost("it was suspended to be saved, and could not go on");
-    if (found?.shutdown === null && found.paused) await this.#of.xl.unpause(found.id);
+    if (found?.shutdown === "suspend") await this.#of.lost("it was suspended to be saved, and could not go on");
+    return found?.shutdown === null ? found : null;
   }
 
-  /** Waits for a saving that an earlier daemon began, and lets its domain go on; what was saved is of no use. */
+  async #goOn(): Promise<void> {
+    const found = await this.#saved();
+    if (found?.paused) await this.#of.xl.unpause(found.id);
+  }
+
+  async #standStill(): Promise<void> {
+    const found = await this.#saved();
+    if (found && !found.paused) await this.#of.xl.pause(found.id);
+  }
+
+  /** Waits for a saving that an earlier daemon began, and lets its domain go on, or stand; what was saved is of no use. */
   async takeUp(): Promise<void> {
     const file = savingFile(this.#of.folder);
-    const state = await readFile(file, "utf8").catch(() => null);
-    if (state === null) return;
+    const [state = "", after] = (await readFile(file, "utf8").catch(() => "")).split("\n");
+    if (state === "") return;
     while (await isWritten(state)) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    await this.#goOn();
-    await rm(path.dirname(state), { recursive: true, force: true });
+    await (after === STILL ? this.#standStill() : this.#goOn());
+    if (after !== LIVE) await rm(path.dirname(state), { recursive: true, force: true });
     await rm(file, { force: true });
   }
 }

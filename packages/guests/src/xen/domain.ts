@@ -17,6 +17,7 @@ import { messageOf } from "../thrown.ts";
 import { DeviceModel } from "./device-model.ts";
 import type { BackEnds } from "./domain-back-end.ts";
 import { DomainCard } from "./domain-card.ts";
+import { DomainCarrying } from "./domain-carrying.ts";
 import { CONSOLE_LOG } from "./domain-console.ts";
 import { readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
 import { endOf, endOfGone } from "./domain-ending.ts";
@@ -71,6 +72,8 @@ export class Domain {
    * beside its first, takes its disk's event channel away (ADR 73).
    */
   readonly sessions: DomainSessions | null;
+  /** On its way to another host. */
+  readonly carrying: DomainCarrying;
   readonly #parts: DomainParts;
   readonly #plan: DomainPlan;
   readonly #making: DomainMaking;
@@ -124,6 +127,15 @@ export class Domain {
       ...{ xl: parts.xl, folder, plan },
       found: async () => (this.#over || this.#ending ? null : this.#making.found()),
       lost: (detail) => this.#end({ kind: "host", detail }),
+    });
+    this.carrying = new DomainCarrying({
+      ...{ plan, folder, isImage: this.#streams !== null, saving: this.#saving, talk: this.#talk },
+      found: () => this.#making.found(),
+      settles: () => this.#settling,
+      saved: (how) => {
+        log("a domain stands still to be carried", { name: token.name, how });
+        if (!this.#over) watch.look();
+      },
     });
     this.ended = new Promise((resolve) => (this.#finish = resolve));
   }

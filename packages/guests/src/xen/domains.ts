@@ -315,6 +315,21 @@ export class Domains {
     };
   }
 
+  /** Where what a domain goes on from is put while it comes from another host. A daemon that starts removes it. */
+  async arrivingFolder(lease: string): Promise<string> {
+    const folder = path.join(this.#options.folder, `arriving-${lease.slice(0, 24)}`);
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { mode: 0o700 });
+    return folder;
+  }
+
+  /** One that an earlier daemon made, and that is not to begin. */
+  async discard({ folder, uuid }: DomainToken): Promise<void> {
+    for (const each of await this.#options.xl.list()) if (each.uuid === uuid) await this.#options.xl.destroy(each.id);
+    await leaveConsole(folder);
+    await removed(folder);
+  }
+
   #domain(token: DomainToken, work: DomainWork): Domain {
     const { xl, log, consoleDaemon = XENCONSOLED, wireCommand = ringCommand, roomRules = ROOM } = this.#options;
     const parts = { xl, watch: this.#watch, consoleDaemon, wireCommand, roomRules, backEnds: this.#backEnds, log };

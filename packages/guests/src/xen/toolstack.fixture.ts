@@ -1,5 +1,6 @@
 /** A toolstack that keeps state and runs no domain: for tests of what this program does with what `xl` says. */
 import { readFile, writeFile } from "node:fs/promises";
+import type { LiveSave } from "./live-save.ts";
 import { SHUTDOWN_REASONS, type ShutdownReason } from "./listing.ts";
 
 interface Made {
@@ -87,6 +88,26 @@ export class Toolstack {
     domain.pauses = Math.max(0, domain.pauses + more);
     domain.paused = domain.pauses > 0;
   }
+
+  /** What is sent of a domain's state while it runs. */
+  sent: Uint8Array = new Uint8Array(0);
+
+  /** In place of xl's sending it. */
+  readonly live = async (id: number, name: string): Promise<LiveSave> => {
+    this.calls.push(`xl migrate ${id} ${name}`);
+    const domain = this.domains.find((each) => each.id === id)!;
+    const { sent } = this;
+    async function* stream(): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < sent.length; at += 16_384) yield sent.subarray(at, at + 16_384);
+    }
+    return {
+      stream: stream(),
+      end: async () => {
+        domain.shutdown = null;
+        return this.unsaved ?? "";
+      },
+    };
+  };
 
   async #restore(config: string, state: string): Promise<string> {
     this.restored.push(await readFile(state, "utf8"));

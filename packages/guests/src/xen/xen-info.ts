@@ -1,4 +1,5 @@
 /** What `xl info` prints. Pure. Who controls the inputs: the toolstack and the hypervisor. */
+import type { DomainKind } from "./domain-config.ts";
 
 export interface XenInfo {
   version: string;
@@ -33,3 +34,7 @@ export function parseInfo(text: string): XenInfo {
     ...{ cpus: whole("nr_cpus"), memoryMib: whole("total_memory"), freeMib: whole("free_memory") },
   };
 }
+
+/** Whether memory of its domains can be sent to another host while they run, for which the hypervisor must see what they write. */
+export const sendsLive = ({ kind, info }: { kind: DomainKind; info: Pick<XenInfo, "abilities"> }): boolean =>
+  kind === "pvh" || info.abilities.includes("shadow");

@@ -9,6 +9,8 @@ import { promisify } from "node:util";
 import { isRecord } from "../json.ts";
 import { firstLineOf } from "../thrown.ts";
 import { offerNodes, parseOffer, type ConsoleOffer, type DomainConsole } from "./domain-consoles.ts";
+import { openLive, type LiveSave, type OpenLive } from "./live-save.ts";
+import { complaintIn } from "./xl-words.ts";
 import { parseInfo, type XenInfo } from "./xen-info.ts";
 import { parseListing, type ListedDomain } from "./listing.ts";
 import { parseUsage, type DomainUsage } from "./usage.ts";
@@ -60,9 +62,6 @@ function complaintOf(cause: unknown): string {
   return said.find((line) => line.trim() !== "" && !IS_REMARK.test(line)) ?? firstLineOf(cause);
 }
 
-/** Progress, which libxc tells as it tells what went wrong. */
-const IS_PROGRESS = /^(?:xc: (?:progress|info|detail)|Saving to )/;
-
 /** Outlives the daemon; what it says goes into a file. Throws the first of that where it fails. */
 const runApart: RunApart = async (program, args, log) => {
   const said = await open(log, "w", 0o600);
@@ -76,8 +75,7 @@ const runApart: RunApart = async (program, args, log) => {
       });
     });
   } catch (cause) {
-    const lines = (await readFile(log, "utf8")).split("\n");
-    const stderr = lines.find((line) => line.trim() !== "" && !IS_PROGRESS.test(line)) ?? String(cause);
+    const stderr = complaintIn(await readFile(log, "utf8")) || String(cause);
     throw Object.assign(new Error("failed", { cause }), { stderr });
   } finally {
     await said.close();
@@ -87,11 +85,13 @@ const runApart: RunApart = async (program, args, log) => {
 export class Xl {
   readonly #run: Run;
   readonly #apart: RunApart;
+  readonly #live: OpenLive;
 
-  /** Both are for tests. */
-  constructor(run: Run = runHere, apart: RunApart = runApart) {
+  /** All are for tests. */
+  constructor(run: Run = runHere, apart: RunApart = runApart, live: OpenLive = openLive) {
     this.#run = run;
     this.#apart = apart;
+    this.#live = live;
   }
 
   async #ask(program: string, args: readonly string[], { signal, ...bounds }: Bounds = {}): Promise<string> {
@@ -138,6 +138,11 @@ export class Xl {
     await this.#apart("prlimit", words, log).catch((cause: unknown) => {
       throw new XlError(`xl save: ${firstLineOf(cause).slice(0, 300)}`, { cause });
     });
+  }
+
+  /** Its state, of a domain that runs on; where it is not paused before that is let go of, it goes on. */
+  live(id: number, name: string, log: string): Promise<LiveSave> {
+    return this.#live(id, name, log);
   }
 
   /** In xenstore, all at once. */

@@ -89,8 +89,8 @@ export interface CarriedFile {
 
 /** What a guest goes on from at another server. */
 export interface Carrying {
-  /** What does not change while it runs. */
-  fixed: readonly CarriedFile[];
+  /** Sent while it runs; once the last of these was had it may stand still. */
+  running: readonly CarriedFile[];
   /** The rest, of a guest that stands still. */
   rest(): Promise<readonly CarriedFile[]>;
   /** Nothing that was made to be carried is left. */

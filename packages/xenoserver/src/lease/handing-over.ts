@@ -120,7 +120,7 @@ export class HandingOver {
     await to.ask({ receipt: await this.#shown(), work });
     const carrying = await guest.carry();
     try {
-      await this.#send(to, carrying.fixed);
+      await this.#send(to, carrying.running);
       await this.#standStill(to, guest, carrying);
     } finally {
       await carrying.dispose();

@@ -7,7 +7,7 @@
  *   {lease, channelKey} ────────────────▶ (in clear: only whoever holds that key is answered)
  *   lease + {receipt, work} ────────────▶ folds it, and holds its room
  *              ◀───────── yes
- *   file {name} + bytes … ──────────────▶ first what does not change, then the rest of a guest that stands still
+ *   file {name} + bytes … ──────────────▶ first of one that runs, then the rest of a guest that stands still
  *   carried ────────────────────────────▶ restores it, still
  *              ◀───────── yes
  *   handover + {handover, receipt, …} ──▶ signs the takeover, and hands it in

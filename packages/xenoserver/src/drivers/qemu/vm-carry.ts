@@ -62,7 +62,7 @@ export function carryMachine(machine: Machine, blobs: ReadonlyMap<string, string
   const { kind, ociToken } = machine.token;
   const folder = carriedFolder(machine.token);
   return {
-    fixed: [...blobs].map(([digest, file]) => fileOf(`${BLOB}${digest}`, file)),
+    running: [...blobs].map(([digest, file]) => fileOf(`${BLOB}${digest}`, file)),
     async rest() {
       await forgetCarried(machine);
       await machine.snapshot(folder);

@@ -179,7 +179,7 @@ function runningGuest(token: GuestToken, guest: SimGuest): RunningGuest {
     kill: async () => guest.fail("its process was killed"),
     release: () => {},
     dispose: nothing,
-    carry: async () => ({ fixed: [], rest: async () => [leftOf(guest)], dispose: nothing }),
+    carry: async () => ({ running: [], rest: async () => [leftOf(guest)], dispose: nothing }),
   };
 }
 

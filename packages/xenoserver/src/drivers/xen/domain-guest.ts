@@ -5,6 +5,7 @@ import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
 import { inputOf } from "../qemu/guest-input.ts";
 import { endingOf } from "../qemu/vm-ends.ts";
 import type { Gates } from "../qemu/vm-gates.ts";
+import { carryDomain } from "./domain-carry.ts";
 
 const NO_CARD = "this domain was ordered without a network card: run it with --network, --ssh-key or --egress";
 const NO_SCREEN = "this domain was ordered without a screen: run it with --screen";
@@ -38,9 +39,11 @@ interface Around {
   gates: Gates;
   /** What its guest reaches; null where that is nothing. */
   gate: Gate | null;
+  /** Its memory can be sent to another host while it runs. */
+  isLive: boolean;
 }
 
-export function runningDomain(domain: Domain, { fuelMax, monotonicMs, snapshot, gates, gate }: Around): RunningGuest {
+export function runningDomain(domain: Domain, { fuelMax, monotonicMs, snapshot, gates, gate, isLive }: Around): RunningGuest {
   let killed = false;
   const ended = domain.ended.then(async (end): Promise<GuestEnding> => {
     await gates.shut(gate);
@@ -69,6 +72,7 @@ export function runningDomain(domain: Domain, { fuelMax, monotonicMs, snapshot, 
     },
     egressBytes: () => gate?.bytes ?? 0,
     dispose: () => domain.dispose(),
+    carry: () => carryDomain(domain, isLive),
     controls: controlsOf(domain, snapshot),
   };
 }

@@ -8,20 +8,24 @@ import {
   SPARE_MS,
   parseRanges,
   prune,
+  sendsLive,
   publicAddresses,
+  type Bootable,
   type CardRules,
   type ConsoleDaemon,
   type Domain,
   type DomainJob,
+  type DomainKind,
   type DomainToken,
   type Gate,
   type XenHost,
 } from "@xenoservers/guests";
-import type { GuestDriver, GuestJob, PreparedGuest, RunningGuest } from "../driver.ts";
+import type { GuestDriver, GuestJob, GuestMoves, PreparedGuest, RunningGuest } from "../driver.ts";
 import { DISK_BYTES_PER_SECOND_MAX } from "../disk-rates.ts";
 import { refusedOr } from "../qemu/vm-ends.ts";
 import { openGates, type BeyondGate, type EgressPolicy, type Gates } from "../qemu/vm-gates.ts";
 import type { MachineJob, Work } from "../work.ts";
+import { ArrivingDomain, stayingProblem } from "./domain-carry.ts";
 import { runningDomain } from "./domain-guest.ts";
 import { DomainSnapshots } from "./domain-snapshots.ts";
 import { domainWorkProblem, neededForDomain, overheadMib } from "./domain-work.ts";
@@ -79,6 +83,8 @@ interface Parts {
   domains: Domains;
   gates: Gates;
   kept: DomainSnapshots;
+  /** Memory of its domains can be sent to another host while they run. */
+  isLive: boolean;
 }
 
 async function openParts({ host, folder, inUse, snapshots, egress, log, ...options }: XenDriverOptions): Promise<Parts> {
@@ -97,21 +103,50 @@ async function openParts({ host, folder, inUse, snapshots, egress, log, ...optio
   const isPublic = publicAddresses(parseRanges(egress.allow));
   const gates = await openGates(options.recordFolder, { ...egress, isPublic, ...beyond }, log);
   const kept = new DomainSnapshots({ ...snapshots, folder: path.join(folder, "kept"), kind, log });
-  return { cache: cache.folder, card, emulates, domains, gates, kept };
+  return { cache: cache.folder, card, emulates, domains, gates, kept, isLive: sendsLive(host) };
 }
 
 /** Null where the job's domain may reach nothing. */
 const gateOf = (gates: Gates, { lease, po, work, egressBytesUsed }: GuestJob): Gate | null =>
   gates.open({ lease, spec: machineOf(work).spec, egressMibMax: po.egressMibMax, egressBytesUsed });
 
-const guestOf = (domain: Domain, { fuelMax, order, lease }: GuestJob, gate: Gate | null, { gates, kept }: Parts): RunningGuest =>
-  runningDomain(domain, { fuelMax, monotonicMs, gates, gate, snapshot: () => kept.take(domain, { customer: order.party, lease }) });
+const guestOf = (domain: Domain, { fuelMax, order, lease }: GuestJob, gate: Gate | null, { gates, kept, isLive }: Parts): RunningGuest =>
+  runningDomain(domain, {
+    ...{ fuelMax, monotonicMs, gates, gate, isLive },
+    snapshot: () => kept.take(domain, { customer: order.party, lease }),
+  });
 
 async function prepared(parts: Parts, job: GuestJob): Promise<PreparedGuest> {
-  const { domains, gates, kept } = parts;
+  const { domains, kept } = parts;
   const domain = await domains.prepare(await kept.found(jobOf(job), job.order.party)).catch((error: unknown) => {
     throw refusedOr(error);
   });
+  return standing(parts, domain, job);
+}
+
+/** As the other server left it. What arrived is not needed any more then: the domain has its own links to it. */
+async function restored(parts: Parts, job: GuestJob, arrived: ArrivingDomain): Promise<PreparedGuest> {
+  try {
+    const from = await arrived.source(machineOf(job.work).spec);
+    return standing(parts, await parts.domains.prepare({ ...jobOf(job), blobFile: arrived.blobFile, from }), job);
+  } finally {
+    await arrived.discard();
+  }
+}
+
+const movesOf = (parts: Parts, kind: DomainKind, bootable: Bootable): GuestMoves => ({
+  problemWith: (work) => stayingProblem(machineOf(work).spec, bootable),
+  arrive: async (lease) => new ArrivingDomain(await parts.domains.arrivingFolder(lease), kind),
+  async prepare(job, arrived) {
+    invariant(arrived instanceof ArrivingDomain, "what arrived was put where this driver said");
+    return restored(parts, job, arrived);
+  },
+  discard: (token) => parts.domains.discard(token as DomainToken),
+});
+
+/** A domain that stands still until it begins, or is let go. */
+function standing(parts: Parts, domain: Domain, job: GuestJob): PreparedGuest {
+  const { gates } = parts;
   return {
     token: domain.token,
     async begin() {
@@ -137,9 +172,10 @@ export async function createXenDriver(options: XenDriverOptions): Promise<GuestD
     can: { console, network, breakpoints },
   } = DRIVERS.xen;
   const { crypto, log } = options;
-  const { engine, loader, stock } = options.host;
+  const { engine, kind, loader, stock } = options.host;
   const parts = await openParts(options);
   const { cache, card, emulates, domains, gates, kept } = parts;
+  const bootable = { loader, stock, card, emulates };
   return {
     name: "xen",
     engine,
@@ -152,12 +188,11 @@ export async function createXenDriver(options: XenDriverOptions): Promise<GuestD
     holds: [],
     offered: () => ({ sandbox: "strong", vmEngine: engine }),
     problemWith: (work, ordered) =>
-      work.kind === "machine"
-        ? domainWorkProblem(crypto, ordered, work.vm, { loader, stock, card, emulates })
-        : "a machine was ordered, not a WebAssembly job",
+      work.kind === "machine" ? domainWorkProblem(crypto, ordered, work.vm, bootable) : "a machine was ordered, not a WebAssembly job",
     neededBlobs: async (work) => neededForDomain(machineOf(work)),
     isSegment: () => false,
     prepare: (job) => prepared(parts, job),
+    moves: movesOf(parts, kind, bootable),
     async adopt(token, job) {
       const domain = await domains.adopt(token as DomainToken, machineOf(job.work).spec);
       const gate = gateOf(gates, job);

@@ -1,0 +1,84 @@
+/**
+ * A domain on its way to another host: why it stays, where it does; its state, saved as it stands still; its disks, which nobody writes
+ * to then. Who controls the inputs: the guest (whether its kernel suspends itself, what its memory and disks hold).
+ */
+import path from "node:path";
+import type { DomainPlan } from "./domain-config.ts";
+import { CONSOLE_LOG } from "./domain-console.ts";
+import { unchangedOf, type DomainSaving } from "./domain-save.ts";
+import type { ListedDomain } from "./listing.ts";
+import type { DomainTalk } from "./domain-talk.ts";
+
+interface CarryingOf {
+  plan: Pick<DomainPlan, "kind" | "emulation" | "disk" | "over" | "beside">;
+  isImage: boolean;
+  saving: Pick<DomainSaving, "takeStill" | "live">;
+  talk: Pick<DomainTalk, "lastWords">;
+  /** The domain's own. */
+  folder: string;
+  /** As it is now. */
+  found(): Promise<ListedDomain | null>;
+  /** Whether it starts again just now, or has ended. */
+  settles(): boolean;
+  /** It stands still, and its state was had: of one that ran, or was saved. */
+  saved(how: "live" | "saved"): void;
+}
+
+/** Its Linux closes its disk's event channel where it goes on elsewhere, for it has consoles beside its first (ADR 73). */
+export const IMAGE_STAYS = "an image's domain cannot go on in another: its Linux would lose its disk";
+export const EMULATED_STAYS = "its domain has emulated hardware (HVM), whose state is not carried";
+
+const SETTLES = "the domain starts again, or has ended";
+
+export class DomainCarrying {
+  readonly #of: CarryingOf;
+
+  constructor(of: CarryingOf) {
+    this.#of = of;
+  }
+
+  /** Why it cannot go on at another host, in words; null where it can. */
+  get problem(): string | null {
+    if (this.#of.plan.emulation) return EMULATED_STAYS;
+    return this.#of.isImage ? IMAGE_STAYS : null;
+  }
+
+  /** How it meets the hypervisor: elsewhere it is no other. */
+  get kind(): DomainPlan["kind"] {
+    return this.#of.plan.kind;
+  }
+
+  /** Files of its disks: what it writes (null: nothing), and what nobody does. */
+  get disks(): { own: string | null; unchanged: string[] } {
+    return { own: this.#of.plan.disk, unchanged: unchangedOf(this.#of.plan) };
+  }
+
+  /** Whether it runs now: one that is paused is not sent while it runs. */
+  async runs(): Promise<boolean> {
+    return (await this.#of.found())?.paused === false;
+  }
+
+  /** Its state, sent while it runs; once the last of it was had it stands still. Where that fails, or is not wanted, it goes on. */
+  async *live(): AsyncGenerator<Uint8Array> {
+    if (this.#of.settles()) throw new Error(SETTLES);
+    yield* this.#of.saving.live();
+    this.#of.saved("live");
+  }
+
+  /** Its state alone, in that folder, or nothing. It stands still afterwards, also where that fails. Throws in words. */
+  async saveStill(to: string): Promise<void> {
+    if (this.#of.settles()) throw new Error(SETTLES);
+    await this.#of.saving.takeStill(to);
+    this.#of.saved("saved");
+  }
+
+  /** The file of what it has printed. */
+  get console(): string {
+    return path.join(this.#of.folder, CONSOLE_LOG);
+  }
+
+  /** Until all has come that it printed before it stood still. */
+  lastWords(): Promise<void> {
+    return this.#of.talk.lastWords();
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * A running domain's state as `xl migrate` sends it: memory while the domain runs, then what was changed meanwhile, of a domain that has
+ * suspended itself. What xl takes for the other host is a line of sh(1) that passes on to this program; it never says that the domain is
+ * there, so xl lets it go on here, paused where it was paused meanwhile. That is as `xl save -p` leaves it. Who controls the inputs: the
+ * toolstack (what it sends), the guest (how much of its memory it changes).
+ */
+import { spawn } from "node:child_process";
+import { open, readFile } from "node:fs/promises";
+import type { Readable, Writable } from "node:stream";
+import { SaveStream } from "./save-stream.ts";
+import { complaintIn } from "./xl-words.ts";
+
+/** As xl waits for it (tools/xl/xl.h, migrate_receiver_banner). */
+const BANNER = String.raw`xl migration receiver ready, send binary domain data.\n`;
+/** File descriptors of that line: what xl sends goes out at the first, and it ends with the second. */
+const [OUT, UNTIL] = [3, 4];
+
+/** In place of the other host, for the domain of that name. By it alone a later daemon finds that it is sent still. */
+export const otherEnd = (name: string): string =>
+  `: ${name}; printf '${BANNER}'; exec 5<&0; cat <&5 >&${OUT} & exec ${OUT}>&-; read -r over <&${UNTIL}; kill $!`;
+
+/** One that is on its way. */
+export interface LiveSave {
+  /** Without an end of its own. */
+  stream: AsyncIterable<Uint8Array>;
+  /** Resolves once xl has let go of the domain; with what it said first, but for how far it was. */
+  end(): Promise<string>;
+}
+
+export type OpenLive = (id: number, name: string, log: string) => Promise<LiveSave>;
+
+/** Outlives the daemon as far as it must: xl lets the domain go on. */
+export const openLive: OpenLive = async (id, name, log) => {
+  const said = await open(log, "w", 0o600);
+  const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
+  const child = spawn("xl", ["migrate", "-s", "", String(id), otherEnd(name)], {
+    ...{ detached: true, stdio: ["ignore", said.fd, said.fd, "pipe", "pipe"], cwd: "/", env },
+  });
+  const ended = new Promise<void>((resolve) => child.once("error", () => resolve()).once("exit", () => resolve()));
+  await said.close();
+  const [stream, until] = [child.stdio[OUT] as Readable, child.stdio[UNTIL] as Writable];
+  until.on("error", () => {}); // it has ended by itself
+  return {
+    stream,
+    async end() {
+      until.end();
+      stream.destroy();
+      await ended;
+      return complaintIn(await readFile(log, "utf8"));
+    },
+  };
+};
+
+/** Up to where it ends. Throws, in xl's words, where it is cut short. */
+export async function* stateOf(sent: LiveSave): AsyncGenerator<Uint8Array> {
+  const read = new SaveStream();
+  for await (const bytes of sent.stream) {
+    read.add(bytes);
+    yield bytes;
+    if (read.isOver) return;
+  }
+  throw new Error(`xl migrate: ${(await sent.end()).slice(0, 300) || "the domain's state was cut short"}`);
+}

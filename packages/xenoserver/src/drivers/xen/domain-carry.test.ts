@@ -1,0 +1,231 @@
+/** A domain that goes from one server's driver to another's, beside toolstacks that only keep state. */
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { DomainKind } from "@xenoservers/guests";
+import { vmJobHashOf, type VmSpec } from "@xenoservers/protocol";
+import { nodeCrypto } from "@xenoservers/protocol/node";
+import { openTerminal, type Terminal } from "../../../../guests/src/xen/terminal.fixture.ts";
+import { savedState } from "../../../../guests/src/xen/save-stream.fixture.ts";
+import { Toolstack } from "../../../../guests/src/xen/toolstack.fixture.ts";
+import { trialKernel } from "../../../../guests/src/xen/trial-kernel.ts";
+import { Xl } from "../../../../guests/src/xen/xl.ts";
+import { until } from "../../../../../test/until.ts";
+import { orderedFor } from "../../testing/ordered.ts";
+import { digestOf } from "../checks.ts";
+import type { Arriving, CarriedFile, Carrying, GuestDriver, GuestJob, PreparedGuest, RunningGuest } from "../driver.ts";
+import { createXenDriver } from "./xen-driver.ts";
+
+const KERNEL = "11".repeat(32);
+const NO_INPUTS = { entries: [], mounts: [] };
+const SPEC: VmSpec = {
+  vm: { kind: "kernel", kernel: KERNEL, initrd: null, append: "console=hvc0" },
+  ...{ machine: "pc", firmware: "bios", devices: "virtio", tpm: false, vcpu: 1, memoryMib: 64, diskMib: 0, outputMibMax: 1 },
+  ...{ network: false, egress: "none", inputs: digestOf(nodeCrypto, NO_INPUTS), engine: null, fuelMax: "1", seed: KERNEL, clockBaseMs: 0 },
+};
+const INFO = { version: "4.17", cpus: 1, memoryMib: 4_096, freeMib: 1_024, scheduler: "credit2", abilities: ["pv"] };
+const HOST = { info: INFO, networkWhy: "none", roomMib: 1_024, loader: null, loaderWhy: "", stock: null, stockWhy: "", lvmWhy: null };
+
+let folder: string;
+interface Server {
+  name: string;
+  toolstack: Toolstack;
+  terminal: Terminal;
+  driver: GuestDriver;
+}
+const servers: Server[] = [];
+
+async function open(name: string, kind: DomainKind, { toolstack = new Toolstack(), inUse = [] as string[] } = {}): Promise<Server> {
+  const terminal = await openTerminal();
+  toolstack.tty = terminal.tty;
+  const driver = await createXenDriver({
+    host: {
+      ...HOST,
+      xl: new Xl(toolstack.run, toolstack.apart, toolstack.live),
+      kind,
+      engine: `xen-4.17-${kind}`,
+      emulationWhy: "no HVM",
+      ratesWhy: null,
+    },
+    ...{ folder: path.join(folder, name), recordFolder: path.join(folder, "vm"), inUse, crypto: nodeCrypto, imageCacheGib: 1 },
+    snapshots: { gib: 1, hours: 1 },
+    egress: { ports: [], allow: [], bytesPerSecondMax: 1, gibPerMonth: 1 },
+    diskIops: 1,
+    log: () => {},
+    consoleDaemon: { name: "perl", settledSeconds: 0 },
+  });
+  const server = { name, toolstack, terminal, driver };
+  servers.push(server);
+  return server;
+}
+
+function jobOf(spec: VmSpec = SPEC): GuestJob {
+  const blobs = [{ digest: KERNEL, size: 1 }];
+  return {
+    ...orderedFor({ jobHash: vmJobHashOf(nodeCrypto, spec), driver: "xen", fuelMax: "1" }),
+    ...{ lease: "ab".repeat(32), work: { kind: "machine", vm: { spec, inputs: NO_INPUTS, blobs } }, fuelMax: 1n, runMsMax: 60_000 },
+    ...{ egressBytesUsed: 0, trace: null, blobFile: (digest) => path.join(folder, digest) },
+  };
+}
+
+const sent = async (files: readonly CarriedFile[], to: Arriving): Promise<void> => {
+  for (const { name, pieces } of files) for await (const bytes of pieces()) await to.add(name, bytes);
+};
+
+/** As two servers do it (lease/handing-over.ts); the first one's stands still afterwards. */
+async function moved(guest: RunningGuest, to: GuestDriver, job = jobOf()): Promise<PreparedGuest> {
+  const carrying: Carrying = await guest.carry!();
+  const arriving = await to.moves!.arrive(job.lease);
+  try {
+    await sent(carrying.running, arriving);
+    await guest.pause();
+    await sent(await carrying.rest(), arriving);
+  } finally {
+    await carrying.dispose();
+  }
+  const gone = (): string => path.join(folder, "what is not here any more");
+  return to.moves!.prepare({ ...job, blobFile: gone }, arriving);
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "xeno-xen-carry-"));
+  await writeFile(path.join(folder, KERNEL), trialKernel());
+});
+afterEach(async () => {
+  for (const { driver, toolstack, terminal } of servers.splice(0)) {
+    toolstack.domains.length = 0;
+    await driver.close();
+    terminal.close();
+  }
+  await rm(folder, { recursive: true, force: true });
+});
+
+const textAt = async (guest: RunningGuest, offset: number): Promise<string> =>
+  Buffer.from(await guest.readStream("stdout", offset)).toString();
+
+it("stands still where it was, and goes on elsewhere behind what it had printed, with what it boots", async () => {
+  const [one, two] = [await open("one", "pv"), await open("two", "pv")];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  one.terminal.print("before");
+  await until(async () => (await textAt(guest, 0)) === "before");
+  const prepared = await moved(guest, two.driver);
+  expect(one.toolstack.domains).toMatchObject([{ paused: true, shutdown: null }]);
+  expect(two.toolstack.restored).toEqual([`state of ${one.toolstack.domains[0]!.name}`]);
+  expect(two.toolstack.domains).toMatchObject([{ paused: true, shutdown: null }]);
+  expect(two.toolstack.domains[0]!.uuid).not.toBe(one.toolstack.domains[0]!.uuid);
+  await guest.kill();
+  await guest.dispose();
+  const there = await prepared.begin();
+  expect(two.toolstack.domains).toMatchObject([{ paused: false }]);
+  two.terminal.print(", after");
+  await until(async () => (await textAt(there, 0)) === "before, after");
+  const own = there.token["folder"] as string;
+  expect(await readFile(path.join(own, "kernel"))).toEqual(trialKernel());
+  expect((await readdir(path.dirname(own))).toSorted()).toEqual(["mark", path.basename(own)]);
+  await there.kill();
+  await there.dispose();
+});
+
+it("goes on also where it began with a snapshot, which the other server does not have", async () => {
+  const [one, two] = [await open("one", "pv"), await open("two", "pv")];
+  const first = await (await one.driver.prepare(jobOf())).begin();
+  const { snapshot } = await first.controls!.snapshot();
+  await first.kill();
+  await first.dispose();
+  const job = jobOf({ ...SPEC, vm: { kind: "snapshot", snapshot } });
+  const guest = await (await one.driver.prepare(job)).begin();
+  const there = await (await moved(guest, two.driver, job)).begin();
+  const own = there.token["folder"] as string;
+  expect(await readFile(path.join(own, "kernel"))).toEqual(trialKernel());
+  there.release();
+  const later = await open("two", "pv", { toolstack: two.toolstack, inUse: [own] });
+  const found = await later.driver.adopt(there.token, job);
+  expect(later.toolstack.domains).toMatchObject([{ paused: false, shutdown: null }]);
+  for (const each of [found, guest]) await each.kill();
+});
+
+it("is sent while it runs where its hypervisor sees what it writes, but not one that its customer has paused", async () => {
+  const [one, two] = [await open("one", "pvh"), await open("two", "pvh")];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  const calls = (): string[] => one.toolstack.calls.filter((call) => /xl (?:migrate|pause|unpause|save) /.test(call)).slice(1);
+  one.toolstack.sent = savedState([Buffer.from("live")]);
+  const prepared = await moved(guest, two.driver);
+  // it is not paused twice, for Xen counts that
+  expect(calls()).toEqual([`xl migrate 1 ${one.toolstack.domains[0]!.name}`, "xl pause 1"]);
+  expect(two.toolstack.restored).toEqual([savedState([Buffer.from("live")]).toString()]);
+  await prepared.discard();
+  await moved(guest, two.driver);
+  expect(calls().slice(2)).toEqual([expect.stringContaining("xl save -p 1"), "xl unpause 1"]);
+  expect(two.toolstack.restored.at(-1)).toBe(`state of ${one.toolstack.domains[0]!.name}`);
+  await guest.kill();
+});
+
+it("is saved where it cannot be sent while it runs", async () => {
+  const [one, two] = [await open("one", "pvh"), await open("two", "pvh")];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  one.toolstack.sent = savedState([Buffer.alloc(100_000, 7)]).subarray(0, 50_000);
+  await moved(guest, two.driver);
+  expect(two.toolstack.restored).toEqual([`state of ${one.toolstack.domains[0]!.name}`]);
+  await guest.kill();
+});
+
+it("goes on where it was when it is resumed there, for it was not taken", async () => {
+  const [one, two] = [await open("one", "pv"), await open("two", "pv")];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  const prepared = await moved(guest, two.driver);
+  await prepared.discard();
+  expect(two.toolstack.domains).toEqual([]);
+  await guest.resume();
+  expect(one.toolstack.domains).toMatchObject([{ paused: false, shutdown: null }]);
+  expect(await readdir(guest.token["folder"] as string)).not.toContain("carried");
+  await guest.kill();
+});
+
+it("is discarded by a later daemon that has only its token, and is found paused by one where it was carried from", async () => {
+  const [one, two] = [await open("one", "pv"), await open("two", "pv")];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  const { token } = await moved(guest, two.driver);
+  await two.driver.close();
+  const later = await open("two", "pv", { toolstack: two.toolstack, inUse: [token["folder"] as string] });
+  expect(later.toolstack.domains).toHaveLength(1);
+  await later.driver.moves!.discard(token);
+  expect(later.toolstack.domains).toEqual([]);
+  expect(await readdir(path.join(folder, "two", "domains"))).toEqual(["mark"]);
+
+  guest.release();
+  const again = await open("one", "pv", { toolstack: one.toolstack, inUse: [guest.token["folder"] as string] });
+  await again.driver.adopt(guest.token, jobOf());
+  expect(again.toolstack.domains).toMatchObject([{ paused: true, shutdown: null }]);
+});
+
+it("is refused at once by a server of another kind of domains, and where its kernel does not suspend itself it stays", async () => {
+  const [one, other] = [await open("one", "pv"), await open("other", "pvh")];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  await expect(moved(guest, other.driver)).rejects.toThrow("it is a pv domain, and that server makes pvh domains ([xen] guests)");
+  expect(one.toolstack.domains).toMatchObject([{ paused: false }]);
+  one.toolstack.unsaved = "libxl: error: guest didn't acknowledge suspend";
+  one.toolstack.whileSaving = async () => void Object.assign(one.toolstack.domains[0]!, { shutdown: null, paused: false });
+  const two = await open("two", "pv");
+  await expect(moved(guest, two.driver)).rejects.toThrow("didn't acknowledge suspend");
+  expect(one.toolstack.domains).toMatchObject([{ paused: true, shutdown: null }]);
+  await guest.kill();
+});
+
+it("says in words which domains stay, and what is no part of one", async () => {
+  const { driver } = await open("one", "pv");
+  const { moves } = driver;
+  const problem = (over: Partial<VmSpec>): string | null => {
+    const job = jobOf({ ...SPEC, ...over });
+    return moves!.problemWith(job.work, job);
+  };
+  expect(problem({})).toBeNull();
+  expect(problem({ vm: { kind: "snapshot", snapshot: KERNEL } })).toBeNull();
+  expect(problem({ screen: true })).toContain("emulated hardware (HVM)");
+  const vm = { kind: "oci", image: KERNEL, layers: [], args: [], env: [], workdir: "/", user: "", hostname: "" } as const;
+  expect(problem({ vm: { ...vm, layers: [], args: [], env: [] } })).toContain("its Linux would lose its disk");
+  const arriving = await moves!.arrive("ab".repeat(32));
+  await expect(arriving.add("../state", new Uint8Array(8))).rejects.toThrow("no part of a domain is called ../state");
+  await expect(moves!.prepare(jobOf(), arriving)).rejects.toThrow("its kind has not come");
+  expect(await readdir(path.join(folder, "one", "domains"))).toEqual(["mark"]);
+});
