@@ -1,5 +1,5 @@
 /** The page that a broker serves, in a real browser, against a real market of the packed command: what a person does in it, by role and name. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -43,6 +43,10 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-dashboard-"));
   const at = path.join(folder, "a page");
   await install(at, file("xenoservers"), PLAYWRIGHT);
+  // fewer than a page keeps busy at once, whatever this machine has
+  const server = path.join(folder, "market/server");
+  await mkdir(server, { recursive: true, mode: 0o700 });
+  await writeFile(path.join(server, "xenoserver.toml"), "[capacity]\nvcpu = 2\n");
   market = await demoMarket(process.execPath, xeno(), path.join(folder, "market"));
   browser = await startChromium(at);
 });

@@ -6,7 +6,7 @@ import { KeyBook, parseDocumentOf, type Receipt, type SignedDocument } from "@xe
 import { checkPurchaseOrder, servingOf, type CheckedPurchaseOrder, type FactWorld, type Serving } from "@xenoservers/verify";
 import type { MarketClient } from "./client.ts";
 import { ORDER_VALID_MS } from "./order.ts";
-import { MarketError } from "./errors.ts";
+import { BrokenWordError, MarketError } from "./errors.ts";
 
 type Checked = Extract<CheckedPurchaseOrder, { ok: true }>;
 
@@ -46,6 +46,9 @@ export function worldOf(client: Pick<MarketClient, "crypto" | "pins">, grants: r
   for (const { envelope, at } of grants) book.learn(envelope, at);
   return { crypto: client.crypto, market: client.pins, keyOf: book.keyOf };
 }
+
+/** The broker names a server to which both servers' documents do not lead: its receipt shows it. */
+export class BrokenMove extends BrokenWordError {}
 
 /** An earlier date would bring back an offer or a fee that holds no more. `signedAt`: of the order. Throws BrokenPurchaseOrder. */
 export function assertDate({ po }: BoundOrder, signedAt: number, grants: readonly unknown[] = []): void {
@@ -94,6 +97,6 @@ export function boundIn(client: MarketClient, receipt: Receipt, lease: string, o
   if (orderId !== undefined && checked.order.id !== orderId)
     throw new BrokenPurchaseOrder("it embeds another order", purchaseOrder, grants);
   const moved = documents.some(({ kind }) => kind === "move") ? servingOf(client.crypto, client.pins, receipt) : null;
-  if (moved?.ok === false) throw new BrokenPurchaseOrder(`it was moved against its documents: ${moved.why}`, purchaseOrder, grants);
+  if (moved?.ok === false) throw new BrokenMove(`the broker moved the lease against its documents: ${moved.why}; nothing was sent there`);
   return { ...checked, world, serving: moved?.serving ?? asBound(checked) };
 }

@@ -40,8 +40,8 @@ const message: Target = {
   corpus: async () =>
     [
       ...[{ t: "lease" }, { t: "file", name: "state" }, { t: "carried" }, { t: "handover" }, { t: "yes" }, { t: "no", why: "full" }],
-      ...[{ offer: ENVELOPE }, { lease: ID, channelKey: ID }, { handover: ENVELOPE, receipt: RECEIPT }],
-      ...[true, false].map((pausedByCustomer) => ({ receipt: RECEIPT, work: WORK, pausedByCustomer })),
+      ...[{ offer: ENVELOPE }, { lease: ID, channelKey: ID }, { receipt: RECEIPT, work: WORK }],
+      ...[true, false].map((pausedByCustomer) => ({ handover: ENVELOPE, receipt: RECEIPT, pausedByCustomer })),
     ].map((each) => bytesOf(JSON.stringify(each))),
   mutate: bentJson,
   play(input) {

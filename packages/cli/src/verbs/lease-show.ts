@@ -1,6 +1,6 @@
 /** `xeno lease show`: one lease, where it stands, and what can be done. */
 import type { JobSpec, LeaseView } from "@xenoservers/protocol";
-import { KeptError, RefusedError, fetchBound, readKeptJob, shellWord, shortId, type MarketClient } from "@xenoservers/sdk";
+import { MarketError, fetchBound, readKeptJob, shellWord, shortId, type MarketClient } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { LeaseShowInput } from "../input/verbs/lease.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
@@ -12,8 +12,10 @@ export async function leaseShow({ lease: id, timeFormat, json }: LeaseShowInput)
   const { client, context } = await openClient("read");
   const lease = await client.read("lease", { params: { id } });
   if (json) return printJson(lease);
-  const runs = lease.customer === context.party ? await runsOf(client, lease.id) : [];
-  for (const line of [...showLines(lease, context.currency), ...runLines(runs)]) print(line);
+  for (const line of showLines(lease, context.currency)) print(line);
+  // a machine has one run, and in the end a long receipt
+  const mayHaveRuns = lease.customer === context.party && lease.terms === "on-result";
+  for (const line of runLines(mayHaveRuns ? await runsOf(client, lease.id) : [])) print(line);
 }
 
 type Runs = NonNullable<JobSpec["runs"]>;
@@ -25,7 +27,7 @@ async function runsOf(client: MarketClient, lease: string): Promise<Runs> {
     return (await readKeptJob(order.payload.jobHash)).spec.runs ?? [];
   } catch (error) {
     // it is of another machine's, or not kept any more, or has no purchase order that can be read now
-    if (error instanceof KeptError || error instanceof RefusedError) return [];
+    if (error instanceof MarketError) return [];
     throw error;
   }
 }

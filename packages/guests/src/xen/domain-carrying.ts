@@ -28,10 +28,13 @@ interface CarryingOf {
 export const IMAGE_STAYS = "an image's domain cannot go on in another: its Linux would lose its disk";
 export const EMULATED_STAYS = "its domain has emulated hardware (HVM), whose state is not carried";
 
+/** How often it is looked whether the kernel of one that is sent while it runs has suspended itself. */
+const STILL_LOOK_MS = 500;
 const SETTLES = "the domain starts again, or has ended";
 
 export class DomainCarrying {
   readonly #of: CarryingOf;
+  #still: () => void = () => {};
 
   constructor(of: CarryingOf) {
     this.#of = of;
@@ -61,8 +64,28 @@ export class DomainCarrying {
   /** Its state, sent while it runs; once the last of it was had it stands still. Where that fails, or is not wanted, it goes on. */
   async *live(): AsyncGenerator<Uint8Array> {
     if (this.#of.settles()) throw new Error(SETTLES);
-    yield* this.#of.saving.live();
+    let isLooking = false;
+    const looks = setInterval(() => {
+      if (isLooking) return;
+      isLooking = true;
+      void this.#lookWhetherStill().finally(() => (isLooking = false));
+    }, STILL_LOOK_MS);
+    try {
+      yield* this.#of.saving.live();
+    } finally {
+      clearInterval(looks);
+    }
     this.#of.saved("live");
+  }
+
+  /** Called where it stands still while the last of its state is sent, once or more. */
+  onStill(told: () => void): void {
+    this.#still = told;
+  }
+
+  async #lookWhetherStill(): Promise<void> {
+    const found = await this.#of.found().catch(() => null);
+    if (found?.shutdown === "suspend") this.#still();
   }
 
   /** Its state alone, in that folder, or nothing. It stands still afterwards, also where that fails. Throws in words. */

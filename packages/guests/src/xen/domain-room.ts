@@ -74,9 +74,11 @@ export class DomainRoom {
 
   async #watch(): Promise<void> {
     if (this.#disk.freeBytes() >= this.#lowBytes) return;
-    await writeOwn(this.#mark, "");
+    // a disk that takes no new file is no reason to let it run
+    const marked = await writeOwn(this.#mark, "").catch((error: Error) => error);
     await this.#of.pause();
     this.#disk.met();
+    if (marked instanceof Error) throw marked;
   }
 
   /** What resumed it meanwhile, such as the end of a snapshot, did so in vain. */

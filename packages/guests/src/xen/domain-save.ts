@@ -68,6 +68,10 @@ interface SavedOf {
 export class DomainSaving {
   readonly #of: SavedOf;
   #underWay: Promise<void> | null = null;
+  /** It runs while its state is sent. */
+  isLive = false;
+  /** How often it stood still because all of its state was sent. */
+  timesSent = 0;
 
   constructor(of: SavedOf) {
     this.#of = of;
@@ -97,9 +101,11 @@ export class DomainSaving {
     if (this.#underWay) throw new Error("a snapshot of it is being taken");
     const over = Promise.withResolvers<void>();
     this.#underWay = over.promise;
+    this.isLive = true;
     try {
       yield* this.#live();
     } finally {
+      this.isLive = false;
       this.#underWay = null;
       over.resolve();
     }
@@ -114,7 +120,8 @@ export class DomainSaving {
     const sent = await xl.live(id, name, path.join(folder, "save.log"));
     try {
       yield* stateOf(sent);
-      await xl.pause(id);
+      if (!(await this.#of.found())?.paused) await xl.pause(id);
+      this.timesSent++;
     } finally {
       await sent.end();
       await this.#saved();

@@ -24,6 +24,7 @@ import { endOf, endOfGone } from "./domain-ending.ts";
 import { disksOf, type DomainPlan } from "./domain-config.ts";
 import { DomainFollowing } from "./domain-following.ts";
 import { DomainMaking } from "./domain-making.ts";
+import { DomainPausing } from "./domain-pausing.ts";
 import { isMade, progressOf, reached } from "./domain-progress.ts";
 import { DomainRoom, type RoomRules } from "./domain-room.ts";
 import { DomainSaving } from "./domain-save.ts";
@@ -89,6 +90,7 @@ export class Domain {
   /** Its end was seen, and is being read. */
   #settling = false;
   readonly #saving: DomainSaving;
+  readonly #pausing: DomainPausing;
   readonly #talk: DomainTalk;
   #stopping = false;
   #begunAt = 0;
@@ -112,7 +114,7 @@ export class Domain {
     this.sessions = this.#streams && new DomainSessions({ xl, wireCommand, id: () => this.#making.id() });
     const { card, deviceModel } = this;
     this.#making = new DomainMaking({ xl, token, work, card, deviceModel, backEnds, hasConsoles: this.sessions !== null, log });
-    const stands = { folder, pause: () => this.#pauseForRoom(), over: () => this.#end({ kind: "no-room" }) };
+    const stands = { folder, pause: () => this.#pausing.forRoom(), over: () => this.#end({ kind: "no-room" }) };
     this.#room = disksOf(plan).some(({ isWritable }) => isWritable) ? new DomainRoom(stands, parts.roomRules) : null;
     this.#following = new DomainFollowing({
       ...{ watch, token, over: plan.over, room: this.#room, deviceModel, backEnd: this.#making.backEnd },
@@ -128,6 +130,8 @@ export class Domain {
       found: async () => (this.#over || this.#ending ? null : this.#making.found()),
       lost: (detail) => this.#end({ kind: "host", detail }),
     });
+    const isEnding = (): boolean => this.isOver || this.#stopping || this.#settling;
+    this.#pausing = new DomainPausing({ xl, making: this.#making, saving: this.#saving, isEnding });
     this.carrying = new DomainCarrying({
       ...{ plan, folder, isImage: this.#streams !== null, saving: this.#saving, talk: this.#talk },
       found: () => this.#making.found(),
@@ -333,16 +337,8 @@ export class Domain {
     if (!this.#over) this.#parts.watch.look();
   }
 
-  /** Xen counts how often a domain was paused, and resumes it after as many words: it is paused once. */
-  async pause(): Promise<void> {
-    await this.#saving.over();
-    const found = await this.#making.running();
-    if (!found.paused) await this.#parts.xl.pause(found.id);
-  }
-
-  /** One that is to hand in what it has goes on, as far as it comes. */
-  async #pauseForRoom(): Promise<void> {
-    if (!this.isOver && !this.#stopping && !this.#settling) await this.pause();
+  pause(): Promise<void> {
+    return this.#pausing.pause();
   }
 
   /** Called with why it stands still at its host's fault, and with null when it can be resumed. */
@@ -350,10 +346,8 @@ export class Domain {
     this.#room?.onChange(told);
   }
 
-  async resume(): Promise<void> {
-    await this.#saving.over();
-    const found = await this.#making.running();
-    if (found.paused) await this.#parts.xl.unpause(found.id);
+  resume(): Promise<void> {
+    return this.#pausing.resume();
   }
 
   /** `withinMs`: how long it may take to power down by itself; 0: no time. */

@@ -20,7 +20,7 @@ import {
 import type { Contents } from "./facts.ts";
 import type { Lease } from "./lease.ts";
 import { stayingReason } from "./moving.ts";
-import { lastClaimOf } from "./use.ts";
+import { lastClaimOf, mostUsedMs } from "./use.ts";
 
 const lease = claimed(opened(MACHINE));
 
@@ -113,6 +113,22 @@ describe("a move", () => {
     const most = { id: "claim 3", at: at + 1_000, content: { usedMs: 3_100 } };
     expect(refusalOf(again, "claim", most)).toBeNull();
     expect(refusalOf(again, "claim", { ...most, content: { usedMs: 3_101 } })?.code).toBe("claim_too_early");
+  });
+
+  it("lets no owner add up, over many moves, what two clocks may differ by", () => {
+    let now = lease;
+    const begunAt = now.toldAt;
+    const before = mostUsedMs(now, begunAt);
+    for (let turn = 0; turn < 10; turn++) {
+      const isHome = now.server === "server";
+      const signer = isHome ? SERVER : OTHER_SERVER;
+      const at = now.toldAt + 10;
+      const usedMs = mostUsedMs(now, at) + 1_000;
+      now = told(told(now, "claim", { id: `claim ${turn + 2}`, signer, at, content: { usedMs } }), "claim-receipt");
+      const back = { id: `takeover ${turn}`, signer: SERVER, payload: home(now) };
+      now = told(now, "move", { id: `move ${turn}`, ...(isHome ? {} : { content: { takeover: back } }) });
+    }
+    expect(mostUsedMs(now, now.toldAt)).toBeLessThanOrEqual(before + now.toldAt - begunAt);
   });
 
   it("counts once: a claim that is receipted before it gives the lease back, and so does another move", () => {

@@ -14,7 +14,7 @@ import type { FactOf, OfferContent } from "./facts.ts";
 import type { Lease, Placing } from "./lease.ts";
 import { firstRefused, refused, taken, type LeaseRefusal, type Step } from "./refusal.ts";
 import { sameTimings } from "./timings.ts";
-import { lastClaimOf } from "./use.ts";
+import { lastClaimOf, mostUsedMs } from "./use.ts";
 
 /** What the next handover names: each counts once. */
 export const movedBy = (lease: Lease): string | null => lease.lastMove ?? lease.acceptance;
@@ -101,7 +101,8 @@ export function move(lease: Lease, { id, at, content }: FactOf<"move">): Step {
   const { server, offer } = takeover.payload;
   return taken({
     ...{ ...lease, server, serverKey: takeover.signer.key, lastMove: id, openClaim: null },
-    metered: { at, usedMs: lastClaimOf(lease).usedMs },
+    // a claim may state more by what two clocks differ: that is no time, and does not add up over several moves
+    metered: { at, usedMs: Math.min(lastClaimOf(lease).usedMs, mostUsedMs(lease, lease.heardAt)) },
     // an extension needs no third signature within what the server that has the lease has signed
     maxLeaseMs: Math.min(lease.maxLeaseMs, offer.payload.maxLeaseMs),
     ...{ heardAt: at, silentMs: lease.silentMs + silenceMs(lease, at) },

@@ -42,7 +42,7 @@ export interface Here {
   keepBroken(error: BrokenPurchaseOrder, client: MarketClient): Promise<void>;
   /** Ids of what was signed here about a lease, and the broker took. */
   signedAbout(lease: string, origin: string): Promise<string[]>;
-  /** Where what became of a map's jobs is kept under a name. Throws KeptError where another program has it open. */
+  /** Where what became of a map's jobs is kept under a name. Throws InUseError where another program has it open. */
   mapJournal(name: string): Promise<JournalPlace>;
   /** A receipt by its file, or by the first letters of its lease's id: what is kept here, or null. */
   keptReceipt(leaseOrFile: string, client: MarketClient): Promise<unknown>;

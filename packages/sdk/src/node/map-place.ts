@@ -118,7 +118,10 @@ export async function dropOldMaps(now = Date.now()): Promise<void> {
       ({ mtimeMs }) => mtimeMs,
       () => null,
     );
-    const owner = Number(await readIfThere(path.join(mapFolder(name), "lock")));
-    if (changedAt !== null && now - changedAt > NAMELESS_KEPT_MS && !isThere(owner)) await dropMap(name).catch(() => {});
+    if (changedAt === null || now - changedAt <= NAMELESS_KEPT_MS) continue;
+    // one that is in use stays
+    await lockAt(path.join(mapFolder(name), "lock"), name)
+      .then(() => dropMap(name))
+      .catch(() => {});
   }
 }

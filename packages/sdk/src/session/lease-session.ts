@@ -193,7 +193,7 @@ export class LeaseSession {
     if (this.#closed) return;
     this.#isFailing = true;
     this.close();
-    void this.withdraw("the job cannot start").then((left) => {
+    void this.withdraw(this.#hasRun ? "the job cannot go on" : "the job cannot start").then((left) => {
       this.#left = left;
       this.#failing.resolve(error);
     });

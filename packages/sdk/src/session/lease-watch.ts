@@ -7,7 +7,7 @@ import { zLeaseView, type Envelope, type LeaseView, type Payload } from "@xenose
 import type { LinkEvent } from "@xenoservers/protocol/link";
 import type { MarketClient } from "../client.ts";
 import { RefusedError } from "../errors.ts";
-import { BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
+import { BrokenMove, BrokenPurchaseOrder, fetchBound, type BoundOrder } from "../purchase-order.ts";
 import type { Alarm } from "./alarm.ts";
 
 const POLL_MS = 1_000;
@@ -112,7 +112,7 @@ export class LeaseWatch {
       else if (lease.state === "open") this.#lookIfTaken();
       this.#stall(STALLED_AFTER_MS, `the lease should have ended, and the broker lets it stand as '${lease.state}'`);
     } catch (error) {
-      if (error instanceof BrokenPurchaseOrder) return never(error);
+      if (error instanceof BrokenPurchaseOrder || error instanceof BrokenMove) return never(error);
       if (error instanceof RefusedError && error.refusal.code === "not_found")
         this.outcome = { kind: "stalled", why: "the broker does not know the lease" };
       else

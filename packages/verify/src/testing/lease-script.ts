@@ -548,8 +548,8 @@ export function resultIn(play: Play) {
 function meteredSince(play: Play): number {
   if (!play.has("move")) return play.of("opening").at;
   const { at } = play.of("move");
-  const before = play.all("claim-receipt").filter((receipt) => receipt.at <= at);
-  return at - (before.at(-1)?.document.payload.usedMs ?? 0);
+  const last = play.all("claim-receipt").findLast((receipt) => receipt.at <= at);
+  return at - (last ? Math.min(last.document.payload.usedMs, last.at - play.of("opening").at) : 0);
 }
 
 export function usedIn(play: Play, reason: EndReason, closedAt: number): Used {

@@ -243,8 +243,8 @@ class Oracle {
   #meteredSince(openedAt: number): number {
     const [move] = this.reading.of("move");
     if (move === undefined) return openedAt;
-    const before = this.reading.of("claim-receipt").filter(({ place }) => place < move.place);
-    return move.at - (before.at(-1)?.payload.usedMs ?? 0);
+    const last = this.reading.of("claim-receipt").findLast(({ place }) => place < move.place);
+    return move.at - (last ? Math.min(last.payload.usedMs, last.at - openedAt) : 0);
   }
 
   /** Whether claims speak for all the time that is paid: one at least every interval, late by half of one at most. */

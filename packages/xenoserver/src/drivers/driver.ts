@@ -91,6 +91,8 @@ export interface CarriedFile {
 export interface Carrying {
   /** Sent while it runs; once the last of these was had it may stand still. */
   running: readonly CarriedFile[];
+  /** Calls where it stands still while the last of these is sent, once or more. Absent: it runs as long. */
+  onStill?(told: () => void): void;
   /** The rest, of a guest that stands still. */
   rest(): Promise<readonly CarriedFile[]>;
   /** Nothing that was made to be carried is left. */

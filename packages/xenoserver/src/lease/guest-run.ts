@@ -143,8 +143,11 @@ export class GuestRun {
       return;
     }
     const guest = first ?? (await this.#lookAgain(token, job));
-    if (guest) await this.#follow(guest);
-    else await this.#ctx.finish(withNothing("server-failed", "the server could not find its guest again after a restart"));
+    if (guest) {
+      await this.#follow(guest);
+      // an earlier daemon was killed as it took the lease on
+      if (record.pausedByCustomer && record.guest.stands?.why.includes("moving")) await guest.pause();
+    } else await this.#ctx.finish(withNothing("server-failed", "the server could not find its guest again after a restart"));
   }
 
   /** What another server handed over goes on here; `prepared`: by this daemon. */

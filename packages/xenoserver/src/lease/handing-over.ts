@@ -119,6 +119,9 @@ export class HandingOver {
     if (!guest.carry || !work) throw new Error("there is nothing to carry");
     await to.ask({ receipt: await this.#shown(), work });
     const carrying = await guest.carry();
+    carrying.onStill?.(() => {
+      if (this.#isCarrying) this.#ctx.apart(this.#clock.stand("moving"));
+    });
     try {
       await this.#send(to, carrying.running);
       await this.#standStill(to, guest, carrying);

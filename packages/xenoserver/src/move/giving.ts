@@ -14,6 +14,8 @@ import { handedOverText, handedText, parseMoveHeader, parseOfferSaid, type MoveH
 const ANSWERS_WITHIN_MS = 10_000;
 /** An end that takes nothing and says nothing for so long while it is waited for is not there. A guest may stand still meanwhile. */
 const SILENT_MS = 30_000;
+/** Between two words that this end is still at work. */
+const BUSY_MS = 5_000;
 
 type GivingWorld = Pick<RunnerWorld, "crypto" | "signer" | "owner" | "pins" | "channelKey" | "timers">;
 
@@ -68,6 +70,7 @@ export class Giving implements Taker {
   #why: Error | null = null;
   /** Set while it is waited for. */
   #cancelSilence: (() => void) | null = null;
+  #cancelWork: () => void = () => {};
 
   constructor(server: string, channel: Channel<MoveHeader>, timers: Timers) {
     this.server = server;
@@ -115,6 +118,7 @@ export class Giving implements Taker {
     if (this.#why) return;
     this.#why = new Error(why);
     this.#over.reject(this.#why);
+    this.#cancelWork();
     this.#channel.close();
   }
 
@@ -126,8 +130,18 @@ export class Giving implements Taker {
     await this.#waitFor(asked.promise);
   }
 
-  ask(handed: Handed): Promise<void> {
-    return this.#ask({ t: "lease" }, handedText(handed));
+  async ask(handed: Handed): Promise<void> {
+    await this.#ask({ t: "lease" }, handedText(handed));
+    this.#work();
+  }
+
+  /** While a guest is saved, or a disk is read that has nothing new, nothing is sent. */
+  #work(): void {
+    this.#cancelWork();
+    this.#cancelWork = this.#timers.after(BUSY_MS, () => {
+      void this.#channel.send({ t: "busy" });
+      this.#work();
+    });
   }
 
   async send(name: string, bytes: Uint8Array): Promise<void> {
@@ -136,6 +150,7 @@ export class Giving implements Taker {
   }
 
   restored(): Promise<void> {
+    this.#cancelWork();
     return this.#ask({ t: "carried" });
   }
 
@@ -144,6 +159,7 @@ export class Giving implements Taker {
   }
 
   close(): void {
+    this.#cancelWork();
     this.#channel.close();
   }
 }

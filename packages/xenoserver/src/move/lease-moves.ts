@@ -92,8 +92,6 @@ export class LeaseMoves {
 
   async #admit(lease: string, channelKey: string, handed: Handed): Promise<Coming> {
     const { runners } = this.#host;
-    // of one that was here before
-    await runners.get(lease)?.left();
     const runner = new LeaseRunner(this.#world, recordOf(this.#world, lease, handed));
     const why =
       channelKey === channelKeyOf(this.#world, runner)
@@ -101,6 +99,8 @@ export class LeaseMoves {
         : "whoever hands it over is not the server that has it";
     const problem = why ?? (await this.#host.roomProblem(runner.po.customer))?.why ?? null;
     if (problem !== null) throw new Error(problem);
+    // of one that was here before
+    await runners.get(lease)?.left();
     if (runners.has(lease)) throw new Error("the lease is here already");
     runners.set(lease, runner);
     return this.#coming(runner);

@@ -138,6 +138,8 @@ class Taking {
   }
 
   async #take(header: MoveHeader, body: Uint8Array): Promise<void> {
+    // it is at work, and has been heard by that
+    if (header.t === "busy" && this.#step === "files") return;
     if (header.t === "lease" && this.#step === "lease") await this.#admit(body);
     else if (header.t === "file" && this.#step === "files") return this.#file(header.name, body);
     else if (header.t === "carried" && this.#step === "files") await this.#restore();

@@ -229,3 +229,67 @@ it("says in words which domains stay, and what is no part of one", async () => {
   await expect(moves!.prepare(jobOf(), arriving)).rejects.toThrow("its kind has not come");
   expect(await readdir(path.join(folder, "one", "domains"))).toEqual(["mark"]);
 });
+
+/** A PVH domain whose state is sent while it runs, and what is asked of it meanwhile. */
+async function sentLive(state: Uint8Array, asked: (guest: RunningGuest) => Promise<void>[]): Promise<[Server, RunningGuest]> {
+  const one = await open("one", "pvh");
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  one.toolstack.sent = state;
+  const carrying = await guest.carry!();
+  let said: Promise<void>[] | null = null;
+  for (const { name, pieces } of carrying.running) for await (const _ of pieces()) if (name === "live") said ??= asked(guest);
+  await Promise.all(said ?? []);
+  return [one, guest];
+}
+
+it("is not resumed, once its state was sent, by what was asked while it was", async () => {
+  const [{ toolstack }, guest] = await sentLive(savedState([Buffer.alloc(100_000, 7)]), (each) => [each.pause(), each.resume()]);
+  expect(toolstack.domains[0]!.pauses).toBe(1);
+  await guest.resume();
+  expect(toolstack.domains[0]!.pauses).toBe(0);
+  await guest.kill();
+});
+
+it("is paused once by two who asked while it was sent in vain", async () => {
+  const half = savedState([Buffer.alloc(100_000, 7)]).subarray(0, 50_000);
+  const [{ toolstack }, guest] = await sentLive(half, (each) => [each.pause(), each.pause()]);
+  expect(toolstack.domains[0]!.pauses).toBe(1);
+  await guest.resume();
+  expect(toolstack.domains[0]!.pauses).toBe(0);
+  await guest.kill();
+});
+
+it("says that it stands still while the last of its state is sent", async () => {
+  const one = await open("one", "pvh");
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  one.toolstack.sent = savedState([Buffer.alloc(100_000, 7)]);
+  const carrying = await guest.carry!();
+  let isStill = false;
+  carrying.onStill!(() => (isStill = true));
+  for (const { name, pieces } of carrying.running)
+    for await (const _ of pieces()) {
+      if (name !== "live" || isStill) continue;
+      const domain = one.toolstack.domains[0]!;
+      domain.shutdown = "suspend";
+      await until(() => isStill);
+      domain.shutdown = null;
+    }
+  expect(isStill).toBe(true);
+  await guest.kill();
+});
+
+it("leaves nothing of what was carried where its daemon was killed in the middle", async () => {
+  const [one, two] = [await open("one", "pv"), await open("two", "pv")];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  const carrying = await guest.carry!();
+  await sent(carrying.running, await two.driver.moves!.arrive(jobOf().lease));
+  await guest.pause();
+  await carrying.rest();
+  guest.release();
+  const at = String(guest.token["folder"]);
+  expect(await readdir(at)).toContain("carried");
+  const again = await open("one", "pv", { toolstack: one.toolstack, inUse: [at] });
+  const found = await again.driver.adopt(guest.token, jobOf());
+  expect(await readdir(at)).not.toContain("carried");
+  await found.kill();
+});

@@ -50,11 +50,16 @@ const textOf = (name: string, text: string): CarriedFile => ({
   },
 });
 
+const carriedFolder = ({ token }: Domain): string => path.join(token.folder, "carried");
+
+/** What a daemon that was killed had put by for another server. */
+export const forgetCarried = (domain: Domain): Promise<void> => rm(carriedFolder(domain), { recursive: true, force: true });
+
 /** `isLive`: the hypervisor sends memory of its kind while it runs. Throws, in words, where it stays. */
 export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carrying> {
-  const { carrying, token, spec } = domain;
+  const { carrying, spec } = domain;
   if (carrying.problem !== null) throw new Error(carrying.problem);
-  const folder = path.join(token.folder, "carried");
+  const folder = carriedFolder(domain);
   const { own, unchanged } = carrying.disks;
   const sent: Sent = new Map();
   const disk = own === null ? [] : [{ name: DISK, pieces: () => piecesOf(own, sent) }];
@@ -80,6 +85,7 @@ export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carr
       ...disk,
       ...(isLive && (await carrying.runs()) ? [live] : []),
     ],
+    onStill: (told) => carrying.onStill(told),
     async rest() {
       if (!isStateSent) await carrying.saveStill(folder);
       return [
@@ -94,7 +100,7 @@ export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carr
         },
       ];
     },
-    dispose: () => rm(folder, { recursive: true, force: true }),
+    dispose: () => forgetCarried(domain),
   };
 }
 

@@ -37,7 +37,8 @@ export async function* piecesOf(file: string, sent: Sent = new Map()): AsyncGene
       const bytes = buffer.subarray(0, bytesRead);
       const name = nameOf(bytes);
       if ((sent.get(at) ?? ARE_ZEROS) !== name) yield numbered(at, bytes);
-      sent.set(at, name);
+      if (name === ARE_ZEROS) sent.delete(at);
+      else sent.set(at, name);
       at += bytesRead;
     }
   } finally {
@@ -69,7 +70,8 @@ export async function addPiece(file: string, piece: Uint8Array): Promise<void> {
   try {
     const bytes = piece.subarray(NUMBER_BYTES);
     if (bytes.length === 0) await handle.truncate(number);
-    else await handle.write(bytes, 0, bytes.length, number);
+    // a disk that is nearly full takes a part, and says so with the next
+    for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at, bytes.length - at, number + at)).bytesWritten;
   } finally {
     await handle.close();
   }

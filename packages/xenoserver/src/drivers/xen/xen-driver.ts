@@ -25,7 +25,7 @@ import { DISK_BYTES_PER_SECOND_MAX } from "../disk-rates.ts";
 import { refusedOr } from "../qemu/vm-ends.ts";
 import { openGates, type BeyondGate, type EgressPolicy, type Gates } from "../qemu/vm-gates.ts";
 import type { MachineJob, Work } from "../work.ts";
-import { ArrivingDomain, stayingProblem } from "./domain-carry.ts";
+import { ArrivingDomain, forgetCarried, stayingProblem } from "./domain-carry.ts";
 import { runningDomain } from "./domain-guest.ts";
 import { DomainSnapshots } from "./domain-snapshots.ts";
 import { domainWorkProblem, neededForDomain, overheadMib } from "./domain-work.ts";
@@ -195,6 +195,7 @@ export async function createXenDriver(options: XenDriverOptions): Promise<GuestD
     moves: movesOf(parts, kind, bootable),
     async adopt(token, job) {
       const domain = await domains.adopt(token as DomainToken, machineOf(job.work).spec);
+      await forgetCarried(domain);
       const gate = gateOf(gates, job);
       const guest = guestOf(domain, job, gate, parts);
       try {
