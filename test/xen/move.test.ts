@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { forwardPort } from "@xenoservers/sdk";
 import { until } from "../process/market.ts";
 import { MOVES_TOML, ServedDom0 } from "./served-dom0.ts";
-import { domain, onXen } from "./support.ts";
+import { XEN_HOST, domain, onXen } from "./support.ts";
 
 /** One that nobody listens on now. */
 async function freePort(): Promise<number> {
@@ -42,7 +42,8 @@ async function heardAt(machine: Parameters<typeof forwardPort>[0]): Promise<stri
   }
 }
 
-onXen("domains that move", () => {
+if (XEN_HOST !== undefined) console.warn("SKIPPED: moves need two hosts, and XENO_XEN_HOST names one");
+(XEN_HOST === undefined ? onXen : describe.skip)("domains that move", () => {
   let [first, second]: [ServedDom0?, ServedDom0?] = [];
   beforeAll(async () => {
     first = await ServedDom0.start({ movePort: await freePort() });

@@ -130,7 +130,7 @@ export class DomainSaving {
   }
 
   async #alone(take: () => Promise<void>): Promise<void> {
-    if (this.#underWay) throw new Error("a snapshot of it is being taken");
+    if (this.#underWay) throw new Error(this.isLive ? "it is being moved to another server" : "a snapshot of it is being taken");
     const taken = take();
     this.#underWay = taken.catch(() => {});
     try {

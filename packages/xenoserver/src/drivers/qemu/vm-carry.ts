@@ -9,6 +9,7 @@ import path from "node:path";
 import { VM_STREAMS, type Machine, type SnapshotSource } from "@xenoservers/guests";
 import type { VmSpec } from "@xenoservers/protocol";
 import type { Arriving, CarriedFile, Carrying } from "../driver.ts";
+import { filesMib, needRoomToCarry } from "../room-to-carry.ts";
 
 const PIECE_BYTES = 252 * 1024;
 const STATE = "state";
@@ -57,14 +58,15 @@ export async function forgetCarried(machine: Machine): Promise<void> {
   for (const each of [folder, `${folder}.part`]) await rm(each, { recursive: true, force: true });
 }
 
-/** `blobs`: what it was made of, by digest. */
-export function carryMachine(machine: Machine, blobs: ReadonlyMap<string, string>): Carrying {
+/** `blobs`: what it was made of, by digest; `memoryMib`: of its guest. */
+export function carryMachine(machine: Machine, memoryMib: number, blobs: ReadonlyMap<string, string>): Carrying {
   const { kind, ociToken } = machine.token;
   const folder = carriedFolder(machine.token);
   return {
     running: [...blobs].map(([digest, file]) => fileOf(`${BLOB}${digest}`, file)),
     async rest() {
       await forgetCarried(machine);
+      await needRoomToCarry(machine.token.folder, memoryMib + (await filesMib(machine.token.folder)));
       await machine.snapshot(folder);
       await writeFile(path.join(folder, TOKEN), kind === "oci" ? ociToken : "", { mode: 0o600 });
       const disk = path.join(folder, DISK);

@@ -115,7 +115,7 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
       machine.release();
     },
     egressBytes: () => gate?.bytes ?? 0,
-    carry: async () => carryMachine(machine, await shared.blobs.of(job, ", which the other server would need")),
+    carry: async () => carryMachine(machine, job.spec.memoryMib, await shared.blobs.of(job, ", which the other server would need")),
     controls: control && controlsOf(machine, control, job, shared),
   };
 }

@@ -16,6 +16,7 @@ import {
 } from "@xenoservers/guests";
 import { zVmSpec, type VmBoot, type VmSpec } from "@xenoservers/protocol";
 import type { Arriving, CarriedFile, Carrying } from "../driver.ts";
+import { needRoomToCarry } from "../room-to-carry.ts";
 import { addPiece, piecesOf, streamedPieces, wholeOf, type Sent } from "./sparse-pieces.ts";
 
 /** How the domain meets its hypervisor. */
@@ -50,6 +51,8 @@ const textOf = (name: string, text: string): CarriedFile => ({
   },
 });
 
+/** Of its memory, what a saved domain takes. */
+const STATE_SHARE = 1.1;
 const carriedFolder = ({ token }: Domain): string => path.join(token.folder, "carried");
 
 /** What a daemon that was killed had put by for another server. */
@@ -57,7 +60,7 @@ export const forgetCarried = (domain: Domain): Promise<void> => rm(carriedFolder
 
 /** `isLive`: the hypervisor sends memory of its kind while it runs. Throws, in words, where it stays. */
 export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carrying> {
-  const { carrying, spec } = domain;
+  const { carrying, spec, token } = domain;
   if (carrying.problem !== null) throw new Error(carrying.problem);
   const folder = carriedFolder(domain);
   const { own, unchanged } = carrying.disks;
@@ -87,7 +90,10 @@ export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carr
     ],
     onStill: (told) => carrying.onStill(told),
     async rest() {
-      if (!isStateSent) await carrying.saveStill(folder);
+      if (!isStateSent) {
+        await needRoomToCarry(token.folder, spec.memoryMib * STATE_SHARE);
+        await carrying.saveStill(folder);
+      }
       return [
         ...(isStateSent ? [] : [fileOf(STATE, path.join(folder, STATE))]),
         ...disk,

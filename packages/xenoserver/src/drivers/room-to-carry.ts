@@ -1,0 +1,28 @@
+/**
+ * Room on the disk of a server that gives a guest away: what is saved of it to be carried lies there first. A server that is drained for
+ * its full disk must not fill the last of it. Who controls the inputs: the owner (the disk), the guest (how much it has written).
+ */
+import { readdir, stat, statfs } from "node:fs/promises";
+import path from "node:path";
+
+const MIB = 1024 * 1024;
+/** Journals of all leases want some. */
+const LEFT_FREE_MIB = 256;
+/** stat(2) counts in these. */
+const BLOCK_BYTES = 512;
+
+const hasGone = (): number => 0;
+
+/** What the files of a folder take, in MiB. */
+export async function filesMib(folder: string): Promise<number> {
+  const sizes = (await readdir(folder)).map((name) => stat(path.join(folder, name)).then(({ blocks }) => blocks * BLOCK_BYTES, hasGone));
+  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0) / MIB;
+}
+
+/** Throws, in words, where so much is not free there. */
+export async function needRoomToCarry(folder: string, wantedMib: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const freeMib = Math.floor((bavail * bsize) / MIB);
+  const mib = Math.ceil(wantedMib) + LEFT_FREE_MIB;
+  if (freeMib < mib) throw new Error(`this server's disk has no room to save it: ${mib} MiB have to be free, ${freeMib} are`);
+}
