@@ -5,7 +5,7 @@ import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseDocument, type Envelope } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { Market, MarketClient, fetchMarket, identityOf, pinsOf } from "@xenoservers/sdk";
+import { Market, MarketClient, RefusedError, fetchMarket, identityOf, pinsOf } from "@xenoservers/sdk";
 import wabtInit from "wabt";
 import { until } from "../until.ts";
 import { PLAYWRIGHT, startChromium, type Browser, type Tab } from "./chromium.ts";
@@ -306,10 +306,16 @@ describe("the market's page", () => {
     sent.length = 0;
     await button("Order 4 runs").click();
     const customer = await Market.connect({ token: secret });
-    const stands = (id: string) => customer.client.read("order", { params: { id } });
+    // null: it was sent, and is not taken yet
+    const stands = (id: string) =>
+      customer.client.read("order", { params: { id } }).catch((error: unknown) => {
+        if (error instanceof RefusedError && error.code === "not_found") return null;
+        throw error;
+      });
     const waitsNow = async (): Promise<string[]> =>
-      (await Promise.all(orderIds(sent).map(stands))).flatMap(({ id, waiting }) => (waiting ? [id] : []));
-    await until(async () => orderIds(sent).length === 4 && (await waitsNow()).length > 0);
+      (await Promise.all(orderIds(sent).map(stands))).flatMap((order) => (order?.waiting ? [order.id] : []));
+    const areTaken = async (): Promise<boolean> => (await Promise.all(orderIds(sent).map(stands))).every((order) => order !== null);
+    await until(async () => orderIds(sent).length === 4 && (await areTaken()) && (await waitsNow()).length > 0);
     const waited = await waitsNow();
     await link("Key").click();
     await button("Forget this key").click();
@@ -317,8 +323,8 @@ describe("the market's page", () => {
     await until(async () => (await waitsNow()).length === 0);
     for (const id of waited) expect(await stands(id)).toMatchObject({ lease: null });
     for (const id of orderIds(sent)) {
-      const { lease } = await stands(id);
-      if (lease !== null) await customer.stop(lease);
+      const lease = (await stands(id))?.lease;
+      if (lease) await customer.stop(lease);
     }
     customer.close();
   });
