@@ -22,6 +22,8 @@ interface CarryingOf {
   settles(): boolean;
   /** It stands still, and its state was had: of one that ran, or was saved. */
   saved(how: "live" | "saved"): void;
+  /** It runs on: not all of its state was sent. */
+  notSent(error: unknown): void;
 }
 
 /** Its Linux closes its disk's event channel where it goes on elsewhere, for it has consoles beside its first (ADR 73). */
@@ -72,6 +74,9 @@ export class DomainCarrying {
     }, STILL_LOOK_MS);
     try {
       yield* this.#of.saving.live();
+    } catch (error) {
+      this.#of.notSent(error);
+      throw error;
     } finally {
       clearInterval(looks);
     }

@@ -136,6 +136,7 @@ export class Domain {
       ...{ plan, folder, isImage: this.#streams !== null, saving: this.#saving, talk: this.#talk },
       found: () => this.#making.found(),
       settles: () => this.#settling,
+      notSent: (error) => this.#failed("is saved to be carried, as it was not sent while it ran", error),
       saved: (how) => {
         log("a domain stands still to be carried", { name: token.name, how });
         if (!this.#over) watch.look();

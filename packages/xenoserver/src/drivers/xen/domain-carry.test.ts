@@ -35,6 +35,7 @@ interface Server {
   driver: GuestDriver;
 }
 const servers: Server[] = [];
+const logged: string[] = [];
 
 async function open(name: string, kind: DomainKind, { toolstack = new Toolstack(), inUse = [] as string[] } = {}): Promise<Server> {
   const terminal = await openTerminal();
@@ -52,7 +53,7 @@ async function open(name: string, kind: DomainKind, { toolstack = new Toolstack(
     snapshots: { gib: 1, hours: 1 },
     egress: { ports: [], allow: [], bytesPerSecondMax: 1, gibPerMonth: 1 },
     diskIops: 1,
-    log: () => {},
+    log: (what) => logged.push(what),
     consoleDaemon: { name: "perl", settledSeconds: 0 },
   });
   const server = { name, toolstack, terminal, driver };
@@ -251,8 +252,10 @@ it("is not resumed, once its state was sent, by what was asked while it was", as
 });
 
 it("is paused once by two who asked while it was sent in vain", async () => {
+  logged.length = 0;
   const half = savedState([Buffer.alloc(100_000, 7)]).subarray(0, 50_000);
   const [{ toolstack }, guest] = await sentLive(half, (each) => [each.pause(), each.pause()]);
+  expect(logged).toContain("a domain is saved to be carried, as it was not sent while it ran");
   expect(toolstack.domains[0]!.pauses).toBe(1);
   await guest.resume();
   expect(toolstack.domains[0]!.pauses).toBe(0);

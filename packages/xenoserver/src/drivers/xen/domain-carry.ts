@@ -74,7 +74,7 @@ export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carr
         yield* streamedPieces(carrying.live());
         isStateSent = true;
       } catch {
-        // it runs on, and is saved; where that cannot be either, it says why
+        // it runs on, and is saved; the log has why
       }
     },
   };
