@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import * as check from "@xenoservers/engine/check";
 import { RUNS_FILE, type RunEnd } from "@xenoservers/protocol";
 import type { GuestDriver } from "@xenoservers/xenoserver";
-import { ALL_BEYOND } from "../../packages/sdk/src/facade/all-beyond.ts";
+import { beyond } from "../../packages/sdk/src/facade/all-beyond.ts";
 import { OpenMarket } from "../../packages/sdk/src/facade/market.ts";
 import { hereWith } from "../../packages/sdk/src/node/here.ts";
 import { reading } from "../process/jobs.ts";
@@ -25,7 +25,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-lists-of-runs-"));
   vi.stubEnv("XENO_HOME", path.join(folder, "home"));
   market = await startMarket();
-  opened = new OpenMarket(market.customer, hereWith(check), ALL_BEYOND);
+  opened = new OpenMarket(market.customer, hereWith(check), beyond);
 });
 afterAll(async () => {
   await market.close();

@@ -10,6 +10,7 @@ import wabtInit from "wabt";
 import { PLAYWRIGHT, startChromium, type Browser } from "./chromium.ts";
 import { ended, install, packed } from "./install.ts";
 import { demoMarket, type DemoMarket } from "./market.ts";
+import type { ManyPage } from "./page/many.ts";
 import type { Page } from "./page/page.ts";
 
 const LIBRARIES = ["@xenoservers/market", "@xenoservers/protocol", "@xenoservers/verify", "@xenoservers/sdk"];
@@ -22,9 +23,11 @@ const STRICT = {
     ...{ target: "es2024", module: "esnext", moduleResolution: "bundler", lib: ["es2024", "dom", "dom.iterable"], types: [], strict: true },
     ...{ exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false, noEmit: true },
   },
-  files: ["page.ts"],
+  files: ["page.ts", "many/page.ts"],
 };
 const HTML = '<!doctype html><meta charset="utf-8"><title>a page</title><script type="module" src="./page.ts"></script>\n';
+/** A second page, with a bundle of its own: the folder that it is built of, and where to. */
+const MANY = { source: "many", built: "dist-many" };
 
 /** Says hello, and after it what it reads. */
 const HELLO = `(module
@@ -40,6 +43,13 @@ const HELLO = `(module
     (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 100)))
     (i32.store (i32.const 4) (i32.load (i32.const 100)))
     (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 104)))))`;
+
+/** Fails for one of its inputs. */
+const SQUARES = `import sys
+n = int(sys.argv[1])
+print(n * n)
+sys.exit(n == 3)
+`;
 
 /** Leaves a file, says something, and has no end: its time would pass at once if it slept. */
 const SCRIPT = `with open("made.txt", "w") as made:
@@ -59,9 +69,19 @@ beforeAll(async () => {
   await install(at, ...LIBRARIES.map((name) => file(name)), `typescript@${version}`, ...OTHERS);
   await cp("test/pack/page/page.ts", path.join(at, "page.ts"));
   await writeFile(path.join(at, "index.html"), HTML);
+  await mkdir(path.join(at, MANY.source));
+  await cp("test/pack/page/many.ts", path.join(at, MANY.source, "page.ts"));
+  await writeFile(path.join(at, MANY.source, "index.html"), HTML);
   await writeFile(path.join(at, "tsconfig.json"), JSON.stringify(STRICT));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** What all scripts of a bundle take with gzip. */
+async function bytesOf(dist: string): Promise<number> {
+  const scripts = (await readdir(path.join(dist, "assets"))).filter((name) => name.endsWith(".js"));
+  const sizes = scripts.map(async (name) => gzipSync(await readFile(path.join(dist, "assets", name)), { level: 9 }).length);
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
 
 /** Serves the bundle, to be run with what it brings and nothing that is made of text. */
 async function served(dist: string, csp: () => string): Promise<{ server: Server; origin: string }> {
@@ -81,20 +101,19 @@ async function served(dist: string, csp: () => string): Promise<{ server: Server
 describe("a page", () => {
   let market: DemoMarket;
   let site: Awaited<ReturnType<typeof served>>;
+  let many: Awaited<ReturnType<typeof served>>;
   let browser: Browser;
   const dist = (): string => path.join(at, "dist");
+  const policy = (): string => `default-src 'none'; script-src 'self'; connect-src ${market.url} ${market.url.replace("http", "ws")}`;
 
   beforeAll(async () => {
-    site = await served(
-      dist(),
-      () => `default-src 'none'; script-src 'self'; connect-src ${market.url} ${market.url.replace("http", "ws")}`,
-    );
+    site = await served(dist(), policy);
+    many = await served(path.join(at, MANY.built), policy);
     market = await demoMarket(
       process.execPath,
       path.resolve("packages/cli/bin/xeno.js"),
       path.join(folder, "market"),
-      "--page",
-      site.origin,
+      ...["--page", site.origin, "--page", many.origin],
     );
     browser = await startChromium(at);
   });
@@ -102,6 +121,7 @@ describe("a page", () => {
     await browser.close();
     await market.close();
     site.server.close();
+    many.server.close();
   });
 
   it("is typed to the last letter in a strict project that knows browsers alone", async () => {
@@ -116,9 +136,7 @@ describe("a page", () => {
     // what is Node's is left empty by Vite, and said: one package looks for it where a platform has no crypto of its own
     const left = `${built.stdout}${built.stderr}`.split("\n").filter((line) => line.includes("externalized"));
     expect(left.filter((line) => !/"crypto".*@hpke\/common/.test(line))).toEqual([]);
-    const scripts = (await readdir(path.join(dist(), "assets"))).filter((name) => name.endsWith(".js"));
-    const sizes = scripts.map(async (name) => gzipSync(await readFile(path.join(dist(), "assets", name)), { level: 9 }).length);
-    const length = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+    const length = await bytesOf(dist());
     console.log(`the bundle takes ${length} bytes with gzip`);
     expect(length).toBeGreaterThan(20 * 1024);
     expect(length).toBeLessThanOrEqual(GZIP_BYTES_MAX);
@@ -163,9 +181,40 @@ describe("a page", () => {
       [
         ...["image is for a program on Node", "a page has no file a.py", "a page has no file a.wasm", "in is for a program on Node"],
         ...["a page has no file a: give its text or its bytes", "a script with asyncio", "main.py imports numpy"],
-        ...["replicas is for a program on Node", "map is for a program on Node", "dispute is for", "audit is for", "a page has no files"],
+        ...["replicas is beyond what this page has loaded", "map is beyond", "dispute is beyond", "audit is beyond", "a page has no files"],
       ].map((words) => expect.stringContaining(words)),
     );
+  });
+
+  it("that has loaded what is beyond one lease maps over inputs, and asks for replicas and for a judge", async () => {
+    const built = await ended(
+      path.join(at, "node_modules/.bin/vite"),
+      ["build", MANY.source, "--outDir", path.join(at, MANY.built)],
+      {},
+      at,
+    );
+    expect(built.code, built.stderr).toBe(0);
+    console.log(`with what is beyond one lease the bundle takes ${await bytesOf(path.join(at, MANY.built))} bytes with gzip`);
+    const tab = await browser.newPage();
+    const errors: Error[] = [];
+    tab.on("pageerror", (error) => errors.push(error));
+    await tab.goto(many.origin);
+    await tab.waitForFunction("globalThis.xeno !== undefined");
+    await market.credit(await tab.evaluate(async (url) => (globalThis as unknown as { xeno: ManyPage }).xeno.login(url), market.url));
+    const inputs = [1, 2, 3, 4, 5, 6, 7];
+    const { came, leases } = await tab.evaluate(
+      async ({ source, inputs }) => (globalThis as unknown as { xeno: ManyPage }).xeno.mapped(source, inputs),
+      { source: SQUARES, inputs },
+    );
+    const wanted = inputs.map((n, index) => ({ ok: n !== 3, index, said: `${n * n}\n`, exitCode: Number(n === 3), verified: true }));
+    expect(came).toEqual(wanted);
+    expect(leases).toBeGreaterThan(0);
+    const said = await tab.evaluate(async (lease) => (globalThis as unknown as { xeno: ManyPage }).xeno.refusals(lease), market.lease);
+    expect(said).toEqual([
+      ...[expect.stringMatching(/owner/), expect.stringMatching(/RefusedError/), expect.stringMatching(/RefusedError/)],
+      expect.stringMatching(/resume is for a program on Node/),
+    ]);
+    expect(errors).toEqual([]);
   });
 
   it("of an origin that the operator does not name reads nothing", async () => {

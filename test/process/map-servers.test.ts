@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import * as check from "@xenoservers/engine/check";
-import { ALL_BEYOND } from "../../packages/sdk/src/facade/all-beyond.ts";
+import { beyond } from "../../packages/sdk/src/facade/all-beyond.ts";
 import { OpenMarket } from "../../packages/sdk/src/facade/market.ts";
 import { hereWith } from "../../packages/sdk/src/node/here.ts";
 import type { Daemon } from "@xenoservers/xenoserver";
@@ -25,7 +25,7 @@ beforeAll(async () => {
   old = await market.addServer("old", await market.newParty("old"), {
     wrapDriver: (driver) => ({ ...driver, capabilities: { ...driver.capabilities, runs: false } }),
   });
-  opened = new OpenMarket(market.customer, hereWith(check), ALL_BEYOND);
+  opened = new OpenMarket(market.customer, hereWith(check), beyond);
 });
 afterAll(async () => {
   await market.close();

@@ -52,12 +52,6 @@ function givenTo(args: readonly string[], env: Readonly<Record<string, string>>,
   return { args: argsFor(args, `/in/${nameIn(at)}`), env, files: { [nameIn(at)]: { path: at } } };
 }
 
-/** Half of the budget is for those that run at once, so that what a few have cost does not make the rest fewer. */
-export const shareOf = (budget: bigint, parallel: number): bigint => {
-  const share = budget / BigInt(2 * parallel);
-  return share > 0n ? share : 1n;
-};
-
 /** What `xeno run` would make of the same words. */
 async function programIn(typed: { file: string; args: string[] }): Promise<Omit<Asked, "inputs" | "called">> {
   const python = await pythonWords(typed);
@@ -73,7 +67,8 @@ async function programIn(typed: { file: string; args: string[] }): Promise<Omit<
 function runOf({ program, args, env: own, called }: Asked, input: MapInput): (at: string) => RunInput {
   const { maxPrice, maxFee, maxTime, maxFuel, maxOutput, assurance, pay, on, where, cpu, mem, disk, label, account } = input;
   const bounds: RunInput = {
-    ...{ budget: input.each ?? shareOf(input.budget ?? USUAL_BUDGET, input.parallel), maxOutput, assurance, on, where, cpu },
+    ...{ maxOutput, assurance, on, where, cpu },
+    ...(input.each === null ? {} : { budget: input.each }),
     ...(maxTime === null ? {} : { maxTime }),
     ...(maxFuel === null ? {} : { maxFuel: Number(maxFuel / 1_000_000_000n) }),
     ...(maxPrice === null ? {} : { maxPrice }),

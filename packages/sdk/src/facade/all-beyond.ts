@@ -1,4 +1,7 @@
-/** All that a market does beyond one lease at a time, for a machine that keeps what was sent. */
+/**
+ * All that a market does beyond one lease at a time: `@xenoservers/sdk/beyond`, which a page hands to its `Market`. A program on Node has
+ * it by itself.
+ */
 import { followUpOrder } from "../audits.ts";
 import type { Beyond } from "./beyond.ts";
 import { auditDue, disputeLease } from "./doubting.ts";
@@ -6,7 +9,7 @@ import { mapOver } from "./map/map-over.ts";
 import { replicasOrdered } from "./replicas-ordered.ts";
 import { resultOfSame } from "./reuse.ts";
 
-export const ALL_BEYOND: Beyond = {
+export const beyond: Beyond = {
   map: mapOver,
   replicas: replicasOrdered,
   followUp: followUpOrder,
@@ -14,3 +17,5 @@ export const ALL_BEYOND: Beyond = {
   dispute: disputeLease,
   earlier: resultOfSame,
 };
+
+export type { Beyond } from "./beyond.ts";

@@ -1,6 +1,6 @@
 /**
  * What a market does beyond one lease at a time: many jobs as one, the same job for several owners, doubts, earlier results. Whoever opens
- * a market hands it in: a page, whose bundle is bounded, has none of it.
+ * a market hands it in: a page, whose bundle is bounded, has none of it unless its author does.
  */
 import type { followUpOrder } from "../audits.ts";
 import type { auditDue, disputeLease } from "./doubting.ts";

@@ -3,7 +3,7 @@ import { END_REASONS, TERMS, type EndReason } from "@xenoservers/market";
 import { expect, it } from "vitest";
 import type { MarketClient } from "../client.ts";
 import { Job } from "./job.ts";
-import { ALL_BEYOND } from "./all-beyond.ts";
+import { beyond } from "./all-beyond.ts";
 import { OpenMarket } from "./market.ts";
 import { Ordering } from "./ordering.ts";
 import type { Prepared } from "./prepared-run.ts";
@@ -54,7 +54,7 @@ it("is prepared after others are over, and refuses what is no run in words", asy
     read: async (name: string) => (read.push(name), Promise.reject(new Error("away"))),
   } as unknown as MarketClient;
   const here = { plan: () => Promise.reject(new Error("it was read")) };
-  const market = new OpenMarket(client, here as unknown as ConstructorParameters<typeof OpenMarket>[1], ALL_BEYOND);
+  const market = new OpenMarket(client, here as unknown as ConstructorParameters<typeof OpenMarket>[1], beyond);
   await expect(market.prepare({ python: "a.py", after: ["abcdef012345"] })).rejects.toThrow("away");
   expect(read).toEqual(["lease"]);
   await expect(market.prepare(undefined as never)).rejects.toMatchObject({ code: "bad_input" });

@@ -24,8 +24,8 @@ import type { Here, Planned } from "./here.ts";
 import type { Job } from "./job.ts";
 import type { JobResult } from "./job-result.ts";
 import { extendLease, objectTo, stopLease, type Answer, type Extended, type ObjectionOptions, type StopOptions } from "./lease-acts.ts";
+import type { MapMeans } from "./map/market-orders.ts";
 import type { MapRun } from "./map/map-run.ts";
-import type { Orders } from "./map/market-ways.ts";
 import type { MapOptions } from "./map/options.ts";
 import type { Means } from "./means.ts";
 import { Ordering, type PlannedOptions } from "./ordering.ts";
@@ -34,7 +34,6 @@ import { assertRunInput, isReplicated, toldHere } from "./read-input.ts";
 import { cancellableReading } from "./reading.ts";
 import type { ReplicasInput, ReplicatedJob } from "./replicated-job.ts";
 import type { AttachOptions, RunInput } from "./run-input.ts";
-import { runsIn, runsPlace, runsTogether } from "./several-runs.ts";
 import { SharedLink, type Opened } from "./shared-link.ts";
 import { Tokens } from "./tokens.ts";
 import { Wallet } from "./wallet.ts";
@@ -149,7 +148,12 @@ export class OpenMarket {
    * number, in place of `{}` in its arguments, or behind them.
    */
   map<T>(inputs: Iterable<T>, each: RunInput | ((input: T, index: number) => RunInput), options: MapOptions = {}): MapRun<T> {
-    return this.#beyond.map(() => this.#orders(), inputs, each, options);
+    const ordering = (): MapMeans => {
+      this.assertMay("spend", "read");
+      const bound = (lease: string): Promise<BoundOrder> => this.bound(lease, undefined);
+      return { ordering: this.#ordering, bound, verify: (lease) => this.verify(lease) };
+    };
+    return this.#beyond.map(ordering, inputs, each, options);
   }
 
   /**
@@ -295,38 +299,5 @@ export class OpenMarket {
     const order: Ordering["order"] = (...each) => this.#ordering.order(...each);
     const replicas: Ordering["replicas"] = (...each) => this.#ordering.replicas(...each);
     return new PreparedRun({ assertMay, order, replicas }, prepared);
-  }
-
-  #orders(): Orders {
-    this.assertMay("spend", "read");
-    const { client, here } = this;
-    const ordering = this.#ordering;
-    return {
-      ...{ client, here },
-      read: (input) => ordering.read(input),
-      earlier: (read) => ordering.earlier(read),
-      order: async (read, waiting) => {
-        const prepared = await ordering.ready(read, waiting.signal).catch(toldHere);
-        const bound = await ordering.place(prepared, waiting);
-        return ordering.follow(bound, prepared.work, read.planned, {});
-      },
-      follow: async (lease, planned) => {
-        const bound = await this.bound(lease, undefined);
-        return ordering.follow(bound, await ordering.keptJob(bound), planned, {});
-      },
-      orderTogether: async (reads, asked, waiting) => {
-        const { planned, wanted, taken } = runsTogether(reads, asked);
-        const prepared = await ordering.ready({ planned, wanted }, waiting.signal).catch(toldHere);
-        const bound = await ordering.place(prepared, waiting);
-        return { job: ordering.follow(bound, prepared.work, planned, {}, taken), taken };
-      },
-      followRun: async (lease, run, planned) => {
-        const bound = await this.bound(lease, undefined);
-        const work = await ordering.keptJob(bound);
-        const { place, taken } = runsPlace(runsIn(work), new Map([[run, planned]]));
-        return { job: ordering.follow(bound, work, place, {}, taken), taken };
-      },
-      verify: (lease) => this.verify(lease),
-    };
   }
 }

@@ -1,7 +1,7 @@
 /** What a way of ordering could do nothing with is refused in words before anything is read, quoted or signed. */
 import { expect, it } from "vitest";
 import type { MarketClient } from "../client.ts";
-import { ALL_BEYOND } from "./all-beyond.ts";
+import { beyond } from "./all-beyond.ts";
 import { OpenMarket } from "./market.ts";
 import { assertTaken } from "./not-taken.ts";
 import type { RunInput } from "./run-input.ts";
@@ -13,7 +13,7 @@ const client = {
   timers: { now: () => 0 },
 } as unknown as MarketClient;
 const here = { plan: () => Promise.reject(new Error("it was read")), mapJournal: () => Promise.reject(new Error("it was opened")) };
-const market = new OpenMarket(client, here as unknown as ConstructorParameters<typeof OpenMarket>[1], ALL_BEYOND);
+const market = new OpenMarket(client, here as unknown as ConstructorParameters<typeof OpenMarket>[1], beyond);
 const onInput = (): null => null;
 const signal = new AbortController().signal;
 

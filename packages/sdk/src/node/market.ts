@@ -1,5 +1,5 @@
 /** A market as this machine's customer knows it: by a context of `xeno login`, or by a token. */
-import { ALL_BEYOND } from "../facade/all-beyond.ts";
+import { beyond as all, type Beyond } from "../facade/all-beyond.ts";
 import { unlessOff } from "../facade/calling-off.ts";
 import { OpenMarket, type Callable } from "../facade/market.ts";
 import type { Dispute, DisputeOptions } from "../facade/doubting.ts";
@@ -24,6 +24,8 @@ export interface ConnectOptions {
   token?: string;
   /** Looks at WebAssembly modules before they are sent; absent: what V8 says of them. */
   moduleCheck?: ModuleCheck;
+  /** What it does beyond one lease at a time, as a page has to say; absent: all of it. */
+  beyond?: Beyond;
   /** Told what could not be kept on this machine; absent: a warning of the process. */
   onWarning?(text: string): void;
   signal?: AbortSignal;
@@ -44,17 +46,18 @@ export interface TracedDispute extends DisputeOptions {
 /** The market: `const market = await Market.connect()`. */
 export class Market extends OpenMarket {
   /** Reads who the customer is, and that the market shows the keys that were pinned; throws ContextError. */
-  static async connect({ context, token, moduleCheck = plainCheck, onWarning, signal }: ConnectOptions = {}): Promise<Market> {
+  static async connect({ context, token, onWarning, signal, ...means }: ConnectOptions = {}): Promise<Market> {
     const asked = { ...(context === undefined ? {} : { context }), ...(token === undefined ? {} : { token }) };
     const known = await unlessOff(signal, currentContext(asked));
     const client = clientOf(known.context, onWarning ?? ((text) => process.emitWarning(text, "XenoWarning")));
     await unlessOff(signal, client.market());
-    return new Market(client, hereWith(moduleCheck), ALL_BEYOND, known.context.witnesses);
+    const { moduleCheck = plainCheck, beyond = all } = means;
+    return new Market(client, hereWith(moduleCheck), beyond, known.context.witnesses);
   }
 
   /** The same by a client that is there already. */
-  static of(client: MarketClient, { moduleCheck = plainCheck }: Pick<ConnectOptions, "moduleCheck"> = {}): Market {
-    return new Market(client, hereWith(moduleCheck), ALL_BEYOND);
+  static of(client: MarketClient, { moduleCheck = plainCheck, beyond = all }: Pick<ConnectOptions, "moduleCheck" | "beyond"> = {}): Market {
+    return new Market(client, hereWith(moduleCheck), beyond);
   }
 
   /**

@@ -12,8 +12,8 @@ import { assertHere, planInPage } from "./plan.ts";
 /** Jobs that are held; what was sent earliest goes. */
 const JOBS_MAX = 32;
 
-/** Hears what the client signs. */
-export function hereOf(client: MarketClient): Here {
+/** Hears what the client signs. `isLoaded`: what is beyond one lease at a time. */
+export function hereOf(client: MarketClient, isLoaded: boolean): Here {
   const jobs = new Map<string, BuiltWork>();
   const signed = new Map<string, string[]>();
   const told = client.onFiled;
@@ -25,10 +25,10 @@ export function hereOf(client: MarketClient): Here {
   const signedAbout = async (lease: string): Promise<string[]> => signed.get(lease) ?? [];
   return {
     filesPlace: async ({ leaveFiles = false, ...options }): Promise<FilesPlace> => {
-      assertHere(options);
+      assertHere(options, isLoaded);
       return { files: leaveFiles ? "left" : "held", write: async () => {} };
     },
-    plan: planInPage,
+    plan: (input) => planInPage(input, isLoaded),
     keepJob: async (job) => {
       jobs.set(job.jobHash, job);
       const [oldest] = jobs.keys();
@@ -44,7 +44,7 @@ export function hereOf(client: MarketClient): Here {
     runs: { keep: async () => {}, read: async () => null, receipt: async () => null, signedAbout },
     keepBroken: async () => {},
     signedAbout,
-    mapJournal: () => Promise.reject(notHere("map")),
+    mapJournal: () => Promise.reject(notHere("resume")),
     keptReceipt: async (id) => {
       if (!LEASE_ID.test(id)) throw new InputError(`'${id}' is no lease's id, and a page has no files: hand the receipt itself in`);
       const lease = await client.read("lease", { params: { id } });

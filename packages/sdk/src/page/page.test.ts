@@ -1,8 +1,10 @@
 /** What a page asks for is read as a program on Node reads it, and what a page cannot do is said before anything is signed. */
 import { readFile } from "node:fs/promises";
+import { systemTimers } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { describe, expect, it } from "vitest";
 import type { Filed, MarketClient } from "../client.ts";
+import { beyond } from "../facade/all-beyond.ts";
 import { plannedDigest } from "../facade/same-work.ts";
 import type { RunInput } from "../facade/run-input.ts";
 import { buildJob } from "../job.ts";
@@ -23,9 +25,9 @@ const clientOf = (): MarketClient =>
       identity: { scopes: ["spend", "read", "dispute", "control"], party: "p" },
       crypto: nodeCrypto,
       pins: { origin: "o" },
-      onFiled: () => {},
+      ...{ onFiled: () => {}, timers: systemTimers },
     },
-    read: () => Promise.reject(new Error("it was asked")),
+    ...{ read: () => Promise.reject(new Error("it was asked")), market: () => Promise.reject(new Error("it was asked")) },
   }) as unknown as MarketClient;
 
 describe("a run", () => {
@@ -40,11 +42,11 @@ describe("a run", () => {
     ["bounds", { module, budget: "0.25", maxTime: "2m", maxFuel: 7, maxOutput: "2M", cpu: 2, disk: "32M", where: "region=eu", on: "mine" }],
     ["what it is paid by", { module, pay: "by-interval", maxPrice: 5n, maxFee: "2.5%", label: "l", batch: "ab".repeat(32) }],
   ])("of %s is what it is on Node", async (_, input) => {
-    const [here, there] = [await planInPage(input), await hereWith(plainCheck).plan(input)];
+    const [here, there] = [await planInPage(input, false), await hereWith(plainCheck).plan(input)];
     expect(here.wanted).toEqual(there.wanted);
     expect(plannedDigest(nodeCrypto, here)).toBe(plannedDigest(nodeCrypto, there));
     expect([here.files, there.files]).toEqual(["held", "held"]);
-    expect((await planInPage({ ...input, leaveFiles: true })).files).toBe("left");
+    expect((await planInPage({ ...input, leaveFiles: true }, false)).files).toBe("left");
   });
 
   it.each<[RunInput, RegExp]>([
@@ -65,18 +67,31 @@ describe("a run", () => {
     [{ module, maxOutput: "lots" }, /^maxOutput/],
     [{}, /say what to run/],
   ])("of %o is refused in words", async (input, says) => {
-    await expect(planInPage(input)).rejects.toMatchObject({ code: "bad_input", message: expect.stringMatching(says) });
+    await expect(planInPage(input, false)).rejects.toMatchObject({ code: "bad_input", message: expect.stringMatching(says) });
   });
 });
 
 describe("a page's market", () => {
-  it("says that it has no maps, replicas, audits or disputes, and asks nobody", async () => {
+  it("says what to load for maps, replicas, audits and disputes, and asks nobody", async () => {
     const market = Market.of(clientOf());
-    const refused = { code: "bad_input", message: expect.stringMatching(/is for a program on Node/) };
+    const refused = { code: "bad_input", message: expect.stringMatching(/has loaded: .*@xenoservers\/sdk\/beyond/) };
     expect(() => market.map([1], { python })).toThrow(expect.objectContaining(refused));
     await expect(market.dispute("abcdef012345")).rejects.toMatchObject(refused);
     await expect(market.audit("abcdef012345")).rejects.toMatchObject(refused);
     await expect(market.run({ python, replicas: 2 })).rejects.toMatchObject(refused);
+  });
+
+  it("that has loaded it has them, and keeps nothing to resume a map by", async () => {
+    const market = Market.of(clientOf(), { beyond });
+    const asked = { message: "it was asked" };
+    await expect(market.map([1], { python }).all).rejects.toMatchObject(asked);
+    await expect(market.map([1], { python }, { resume: "m" }).all).rejects.toMatchObject({
+      ...{ code: "bad_input", message: expect.stringMatching(/^resume is for a program on Node/) },
+    });
+    await expect(market.run({ python, replicas: 2, noAudit: true })).rejects.toMatchObject(asked);
+    await expect(market.dispute("abcdef012345")).rejects.toMatchObject(asked);
+    await expect(market.audit("abcdef012345")).rejects.toMatchObject(asked);
+    expect((await planInPage({ python, replicas: 2 } as RunInput, true)).wanted).toMatchObject({ replicas: 2, assurance: "replicated" });
   });
 
   it("is not connected without a token, or by what is none", async () => {
@@ -92,7 +107,7 @@ describe("what a page holds", () => {
     const client = clientOf();
     const told: unknown[] = [];
     client.onFiled = (filed) => void told.push(filed);
-    const here = hereOf(client);
+    const here = hereOf(client, false);
     const filed = (id: string, kind: string, payload: object, answer: object): Filed =>
       ({ document: { id, kind, payload }, answer }) as unknown as Filed;
     client.onFiled(filed("1", "order", {}, { lease }));
@@ -103,7 +118,7 @@ describe("what a page holds", () => {
   });
 
   it("is the jobs that it sent last", async () => {
-    const here = hereOf(clientOf());
+    const here = hereOf(clientOf(), false);
     const jobOf = (arg: string) =>
       buildJob({
         ...{ module: bytesBlob(module), stdin: bytesBlob(new Uint8Array()), args: [arg], env: [], mounts: [], engine: "e" },
@@ -116,6 +131,6 @@ describe("what a page holds", () => {
   });
 
   it("is no file", async () => {
-    await expect(hereOf(clientOf()).keptReceipt("./receipt.json", clientOf())).rejects.toMatchObject({ code: "bad_input" });
+    await expect(hereOf(clientOf(), false).keptReceipt("./receipt.json", clientOf())).rejects.toMatchObject({ code: "bad_input" });
   });
 });

@@ -1,6 +1,6 @@
 /**
- * A run as a page asks for it: a module's bytes, or a script's text, and files that the page holds. What takes a machine with files, images
- * or more than one lease is refused in words. Who controls the inputs: the page.
+ * A run as a page asks for it: a module's bytes, or a script's text, and files that the page holds. What takes a machine with files or
+ * images is refused in words, and what takes several leases where the page has not loaded it. Who controls the inputs: the page.
  */
 import { forgetting } from "../built.ts";
 import { InputError } from "../errors.ts";
@@ -8,6 +8,7 @@ import { bytesOf, programOf } from "../facade/given-program.ts";
 import type { Planned } from "../facade/here.ts";
 import { entriesIn } from "../facade/input-entries.ts";
 import { toldHere, workOptionsOf } from "../facade/read-input.ts";
+import type { ReplicasInput } from "../facade/replicated-job.ts";
 import type { RunInput } from "../facade/run-input.ts";
 import { buildJob } from "../job.ts";
 import { plainCheck } from "../module-check.ts";
@@ -16,9 +17,9 @@ import type { ScriptPlace } from "../python-script.ts";
 import { PYTHON } from "../runtimes.ts";
 import { wantedOf } from "../wanted-of.ts";
 import { parseSizeMib } from "../words.ts";
-import { notHere } from "./not-here.ts";
+import { notHere, notLoaded } from "./not-here.ts";
 
-/** What a page's run takes; all else is of images, machines, folders or several leases. */
+/** What a page's run takes; all else is of images, machines, folders or several owners. */
 const TAKEN: ReadonlySet<string> = new Set<keyof RunInput>([
   ...(["python", "module", "args", "env", "files", "stdin", "leaveFiles", "forgetInputs"] as const),
   ...(["budget", "maxPrice", "maxFee", "maxTime", "maxFuel", "maxOutput", "cpu", "mem", "disk"] as const),
@@ -26,10 +27,13 @@ const TAKEN: ReadonlySet<string> = new Set<keyof RunInput>([
   ...(["signal", "onLease", "onState", "onSent", "onPlace", "onNote", "onWarning"] as const),
 ]);
 
+/** Of several owners' servers, which takes more code than a page has by itself. */
+const SEVERAL: ReadonlySet<string> = new Set(["replicas", "noAudit"] satisfies (keyof ReplicasInput)[]);
+
 /** Throws InputError. */
-export function assertHere(options: object): void {
-  const other = Object.entries(options).find(([key, value]) => value !== undefined && !TAKEN.has(key));
-  if (other) throw notHere(other[0]);
+export function assertHere(options: object, isLoaded: boolean): void {
+  const other = Object.entries(options).find(([key, value]) => value !== undefined && !TAKEN.has(key) && !(isLoaded && SEVERAL.has(key)));
+  if (other) throw SEVERAL.has(other[0]) ? notLoaded(other[0]) : notHere(other[0]);
 }
 
 const PLACE: ScriptPlace = {
@@ -41,8 +45,8 @@ const PLACE: ScriptPlace = {
 const fileAt = (path: string): Promise<never> =>
   Promise.reject(new InputError(`files: a page has no file ${path}: give its text or its bytes`));
 
-async function planOf(input: RunInput): Promise<Planned> {
-  assertHere(input);
+async function planOf(input: RunInput, isLoaded: boolean): Promise<Planned> {
+  assertHere(input, isLoaded);
   const { files, stdin, leaveFiles = false, onNote } = input;
   const options = workOptionsOf(input);
   if (options.file !== null) throw new InputError(`a page has no file ${options.file}: give { source } of a script, or a module's bytes`);
@@ -73,5 +77,5 @@ async function planOf(input: RunInput): Promise<Planned> {
   };
 }
 
-/** Throws InputError. */
-export const planInPage = (input: RunInput): Promise<Planned> => planOf(input).catch(toldHere);
+/** `isLoaded`: what is beyond one lease at a time. Throws InputError. */
+export const planInPage = (input: RunInput, isLoaded: boolean): Promise<Planned> => planOf(input, isLoaded).catch(toldHere);

@@ -10,7 +10,7 @@ import { retold } from "../../../../verify/src/testing/moves.ts";
 import { storyOf } from "../../../../verify/src/testing/stories.ts";
 import type { MarketClient } from "../../client.ts";
 import { InputError } from "../../errors.ts";
-import { ALL_BEYOND } from "../../facade/all-beyond.ts";
+import { beyond } from "../../facade/all-beyond.ts";
 import { Market } from "../market.ts";
 import type { CheckedReceipt } from "./checked.ts";
 
@@ -40,7 +40,7 @@ it("is held against the witnesses that were pinned, as each receipt is", async (
   const client = { pins: cast.pins, crypto, identity: { party: cast.customer } } as MarketClient;
   const here = { signedAbout: async () => [], keptReceipt: async () => signed } as unknown as ConstructorParameters<typeof Market>[1];
   const logLine = async (witnesses: { name: string; key: string }[]): Promise<string | undefined> =>
-    (await new Market(client, here, ALL_BEYOND, witnesses).verify(signed)).lines.find(({ check }) => check === "log")?.status;
+    (await new Market(client, here, beyond, witnesses).verify(signed)).lines.find(({ check }) => check === "log")?.status;
   expect(await logLine([])).toBe("claimed");
   expect(await logLine([{ name: "one", key: cast.key("witness") }])).toBe("proved");
 });
