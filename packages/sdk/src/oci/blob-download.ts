@@ -55,8 +55,13 @@ export class BlobDownload {
     return this.#bytes;
   }
 
+  /** Whether a piece is asked for. */
+  get isPiece(): boolean {
+    return this.#bytes > 0 && !this.#wholeOnly;
+  }
+
   get headers(): Record<string, string> {
-    return this.#bytes === 0 || this.#wholeOnly ? {} : { range: `bytes=${this.#bytes}-` };
+    return this.isPiece ? { range: `bytes=${this.#bytes}-` } : {};
   }
 
   /** What was put together and is another blob is asked for once more, in one piece; whoever wanted it checks the rest. */

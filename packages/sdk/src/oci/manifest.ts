@@ -16,6 +16,8 @@ const zDescriptor = z.object({
 });
 const zPlatform = z.object({ os: z._default(z.string(), ""), architecture: z._default(z.string(), ""), variant: z.nullish(z.string()) });
 const zIndex = z.object({ manifests: z.array(z.extend(zDescriptor, { platform: z.nullish(zPlatform) })).check(z.maxLength(1_000)) });
+/** Of an image, which an index has not: what is read as either is whatever its reader likes (CVE-2021-41190). */
+const AMBIGUOUS = ["config", "layers", "fsLayers", "history"] as const;
 /** Docker's first format. */
 const zFirst = z.object({ schemaVersion: z.literal(1) });
 const zManifest = z.object({
@@ -89,6 +91,9 @@ class Search {
     const { bytes } = await this.#source.manifest(version);
     const index = zIndex.safeParse(jsonOf(bytes));
     if (index.success) {
+      const also = AMBIGUOUS.filter((field) => field in (jsonOf(bytes) as object));
+      if (also.length > 0)
+        throw new OciError(`the manifest of ${name} is an index and an image at once (${also.join(", ")}): push it anew`);
       if (depth === 0) throw new OciError(`${name} is an index of indexes, deeper than ${INDEX_DEPTH_MAX}`);
       for (const platform of platformsOf(index.data)) this.#platforms.add(platform);
       for (const each of candidatesIn(index.data)) {
