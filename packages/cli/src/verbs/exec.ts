@@ -8,6 +8,7 @@ import { feed } from "../machine/feed.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { passSignals } from "../machine/pass-signals.ts";
 import { joinTerminal, windowOf } from "../machine/typing.ts";
+import { whenFree } from "../machine/when-free.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { printJson, say, showRaw, type Stream } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -100,7 +101,9 @@ async function byAgent(held: Held, input: ExecInput): Promise<ProgramEnd> {
 export async function execIn(input: ExecInput): Promise<void> {
   const held = await hold(input.lease, null);
   try {
-    const { exitCode, why } = await follow(held, input).catch((error: unknown) => {
+    // what was read of an input is gone, and is not there for another try
+    const isUnread = (): boolean => !process.stdin.readableDidRead;
+    const { exitCode, why } = await whenFree(held, () => follow(held, input), isUnread).catch((error: unknown) => {
       if (isWithoutShell(error)) return byAgent(held, input);
       throw error;
     });

@@ -41,6 +41,8 @@ export class VmRequests {
   readonly #tunnels = new Map<number, Tunnel>();
   #isClosed = false;
   #asks = 0;
+  /** Connections that the guest has not taken yet. */
+  #opening = 0;
   /** What was taken is being said, and may have changed since. */
   #isSaying = false;
   #hasMore = false;
@@ -48,6 +50,11 @@ export class VmRequests {
   constructor(channel: Channel, host: VmRequestsHost) {
     this.#channel = channel;
     this.#host = host;
+  }
+
+  /** Whether something of its customer's would be cut with its channel. */
+  get isInUse(): boolean {
+    return this.#tunnels.size + this.#opening + this.#asks > 0;
   }
 
   /** What comes while the guest begins waits in the channel, whose window bounds it. */
@@ -126,6 +133,7 @@ export class VmRequests {
     const refuse = (why: string): void => void this.#channel.send({ t: "shut", id, why: why.slice(0, 200) });
     if (this.#tunnels.size >= TUNNELS_MAX) this.#makeRoom();
     if (this.#tunnels.has(id) || this.#tunnels.size >= TUNNELS_MAX) return refuse(`at most ${TUNNELS_MAX} connections at once`);
+    this.#opening++;
     try {
       const stream = await open();
       // whoever left meanwhile shuts nothing any more
@@ -137,6 +145,8 @@ export class VmRequests {
       this.#tunnels.set(id, tunnel);
     } catch (error) {
       refuse(whyOf(error));
+    } finally {
+      this.#opening--;
     }
   }
 
