@@ -55,7 +55,9 @@ async function registry(wants = false, { address, vouched } = ANYWHERE): Promise
 
 /** What answers whoever greets it with an alert of TLS (RFC 8446, 6), in the middle of what is written. */
 async function alerting(alert: number): Promise<string> {
-  const server = createTcpServer((socket) => socket.on("error", () => {}).once("data", () => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, alert]))));
+  const server = createTcpServer((socket) =>
+    socket.on("error", () => {}).once("data", () => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, alert]))),
+  );
   await new Promise<void>((resolve) => server.listen(0, ADDRESS, resolve));
   open.push(Object.assign(server, { closeAllConnections() {} }));
   return `${ADDRESS}:${(server.address() as AddressInfo).port}`;

@@ -40,7 +40,11 @@ const byPassword: TrickRow["trick"] = always(({ request, pass, say }) =>
 
 export const guarded: TrickRow[] = [
   ...[401, 403, 404].flatMap((status): TrickRow[] => [
-    { name: `a registry that asks for a password at its top alone, and says ${status} elsewhere`, trick: hiding(status, byPassword), login: CARL },
+    {
+      name: `a registry that asks for a password at its top alone, and says ${status} elsewhere`,
+      trick: hiding(status, byPassword),
+      login: CARL,
+    },
     { name: `one that asks for a token so, and says ${status} elsewhere`, trick: hiding(status, byToken(Infinity)) },
     {
       name: `one that lets nobody in without a password, and says ${status} elsewhere`,

@@ -119,17 +119,24 @@ machines("a machine's shell", () => {
     await Promise.all(children.map((child) => new Promise((resolve) => child.stdout.once("data", resolve))));
     // as many again wait for them: a program without input, and a copy
     const waiting = ["exec", "cp"].map((verb) =>
-      spawn(process.execPath, [program, verb, ...(verb === "cp" ? [`${lease}:/etc/passwd`, path.join(folder, "passwd")] : [lease, "--", "echo", "fifth"])], {
-        env: env(),
-        stdio: ["ignore", "pipe", "pipe"],
-      }),
+      spawn(
+        process.execPath,
+        [program, verb, ...(verb === "cp" ? [`${lease}:/etc/passwd`, path.join(folder, "passwd")] : [lease, "--", "echo", "fifth"])],
+        {
+          env: env(),
+          stdio: ["ignore", "pipe", "pipe"],
+        },
+      ),
     );
     const ends = waiting.map(async (child) => {
       const [stdout, code] = await Promise.all([text(child.stdout), new Promise((resolve) => child.once("close", resolve))]);
       return { stdout, code };
     });
     await Promise.all(
-      waiting.map((child) => new Promise<void>((resolve) => child.stderr.on("data", (bytes: Buffer) => void (`${bytes}`.includes("at most 4") && resolve())))),
+      waiting.map(
+        (child) =>
+          new Promise<void>((resolve) => child.stderr.on("data", (bytes: Buffer) => void (`${bytes}`.includes("at most 4") && resolve()))),
+      ),
     );
     // what was typed into a program that does not begin is gone: that one says so
     expect((await fed("x", lease, "--", "cat")).stderr).toContain("at most 4");

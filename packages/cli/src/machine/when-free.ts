@@ -5,7 +5,11 @@ import { say } from "../output/terminal.ts";
 const EVERY_MS = 500;
 
 /** `mayBegin`: whether it can be begun once more, of which nothing was begun. */
-export async function whenFree<T>({ client }: Pick<HeldMachine, "client">, begin: () => Promise<T>, mayBegin = (): boolean => true): Promise<T> {
+export async function whenFree<T>(
+  { client }: Pick<HeldMachine, "client">,
+  begin: () => Promise<T>,
+  mayBegin = (): boolean => true,
+): Promise<T> {
   for (let tries = 0; ; tries++) {
     try {
       return await begin();

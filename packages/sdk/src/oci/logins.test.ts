@@ -137,7 +137,11 @@ describe("a helper", () => {
     ["says something else", `echo '{"Username":"carl","Password":"${SECRET}"}'`, [/^what docker-credential-one says is no login/]],
     ["ends without reading", "exec 0<&-; exit 1", [/failed/]],
     ["says too much", "yes 0123456789 | head -c 200000", [/says more than any login is/]],
-    ["has words for people", "echo 'first run: gcloud auth login' >&2; exit 1", [/failed \(exit code 1\) \(first run: gcloud auth login\)/]],
+    [
+      "has words for people",
+      "echo 'first run: gcloud auth login' >&2; exit 1",
+      [/failed \(exit code 1\) \(first run: gcloud auth login\)/],
+    ],
     ["says to people that it holds nothing", "echo 'credentials not found in native keychain' >&2; exit 1", []],
     ["says half a login", `printf '{"Username":"carl","Secret":"${SECRET}'`, [/^what docker-credential-one says is no login/]],
   ])("that %s keeps nobody from what is for anybody, and is named where it matters", async (_, script, troubles) => {

@@ -37,10 +37,13 @@ const CONFIG_TYPES: ReadonlySet<string> = new Set([
 ]);
 const jsonOf = (bytes: Uint8Array): unknown => jsonIn(Buffer.from(bytes).toString("utf8"));
 
-function checkHash({ digest }: { digest: string }, name: string): void {
-  if (!/^sha256:[0-9a-f]{64}$/.test(digest))
+/** Of layers alone engines take the other hash that images may have. */
+const LAYER_DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
+
+function checkHash({ digest }: { digest: string }, name: string, known = /^sha256:[0-9a-f]{64}$/): void {
+  if (!known.test(digest))
     throw new OciError(
-      `${name} names a part by ${visible(digest.slice(0, 100))}: only digests of sha256 are known here; push it anew with them`,
+      `${name} names a part by ${visible(digest.slice(0, 100))}: only digests of sha256 are known here, and of sha512 those of layers; push it anew with them`,
     );
 }
 
@@ -117,6 +120,7 @@ export async function readManifest(source: OciSource): Promise<FoundManifest> {
   const { config, layers } = found.manifest;
   if (!CONFIG_TYPES.has(config.mediaType))
     throw new OciError(`${source.name} is no image that can be started: its configuration is of the kind ${visible(config.mediaType)}`);
-  for (const each of [config, ...layers]) checkHash(each, source.name);
+  checkHash(config, source.name);
+  for (const each of layers) checkHash(each, source.name, LAYER_DIGEST);
   return found;
 }

@@ -106,7 +106,7 @@ it("cuts nobody's program for another: who only looks on makes room, and where a
   await until(() => closed.has(102));
   expect([...closed]).toEqual([100, 102]);
   programs[4]?.end();
-  void busy[4]?.send({ t: "shut", id: 1 });
+  void busy[4]?.send({ t: "shut", id: 1, why: "" });
   await until(() => programs[4]?.closed === true);
   await attach(103);
   await until(() => closed.has(5));
