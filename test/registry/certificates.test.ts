@@ -1,6 +1,6 @@
 /** Registries that nobody in public vouches for, with the certificates that container engines keep for them. */
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:https";
+import { createServer } from "node:https";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { tmpdir } from "node:os";

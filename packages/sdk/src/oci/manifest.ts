@@ -41,10 +41,9 @@ const jsonOf = (bytes: Uint8Array): unknown => jsonIn(Buffer.from(bytes).toStrin
 const LAYER_DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
 
 function checkHash({ digest }: { digest: string }, name: string, known = /^sha256:[0-9a-f]{64}$/): void {
+  const named = `${name} names a part by ${visible(digest.slice(0, 100))}`;
   if (!known.test(digest))
-    throw new OciError(
-      `${name} names a part by ${visible(digest.slice(0, 100))}: only digests of sha256 are known here, and of sha512 those of layers; push it anew with them`,
-    );
+    throw new OciError(`${named}: only digests of sha256 are known here, and of sha512 those of layers; push it anew with them`);
 }
 
 type Index = z.infer<typeof zIndex>;

@@ -17,6 +17,7 @@ import { bringsWork, type WorkHeader } from "../drivers/work.ts";
 import type { Taken } from "../lease/job-intake.ts";
 import type { SignedResult } from "../lease/journal.ts";
 import { Follower } from "./follower.ts";
+import { TunnelRoom } from "./tunnel-room.ts";
 import type { Transfer, TransferFailure } from "./transfer.ts";
 import { VmRequests, isVmHeader, type VmRequestsHost } from "./vm-requests.ts";
 
@@ -75,6 +76,7 @@ const STANDS_STILL = "stands-still";
 export class Attachments {
   readonly #host: AttachmentsHost;
   readonly #attached = new Set<Attached>();
+  readonly #tunnels = new TunnelRoom();
 
   constructor(host: AttachmentsHost) {
     this.#host = host;
@@ -100,7 +102,7 @@ export class Attachments {
         endedSent: false,
         isPumping: false,
         hasNews: false,
-        requests: new VmRequests(channel, this.#host.requests),
+        requests: new VmRequests(channel, this.#host.requests, this.#tunnels),
         answers: new Turns(WANTS_UNDER_WAY_MAX),
       };
       this.#attached.add(attached);
@@ -119,7 +121,7 @@ export class Attachments {
     respondChannel(pipe, channelKey, customerKey, lease, ready, memory);
   }
 
-  /** The oldest goes of those that only look on, which come again and miss nothing. False: all have a program, a connection or bytes under way. */
+  /** The oldest goes that only looks on, which comes again and misses nothing. False: each has a program, a connection or bytes under way. */
   #makeRoom(): boolean {
     const idle = [...this.#attached].find(({ requests, isBringing }) => !isBringing && !requests.isInUse);
     idle?.channel.close();
