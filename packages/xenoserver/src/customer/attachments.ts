@@ -121,7 +121,7 @@ export class Attachments {
     respondChannel(pipe, channelKey, customerKey, lease, ready, memory);
   }
 
-  /** The oldest goes that only looks on, which comes again and misses nothing. False: each has a program, a connection or bytes under way. */
+  /** The oldest goes that only looks on: it comes again and misses nothing. False: each has something under way. */
   #makeRoom(): boolean {
     const idle = [...this.#attached].find(({ requests, isBringing }) => !isBringing && !requests.isInUse);
     idle?.channel.close();
