@@ -114,9 +114,7 @@ export async function copy({ from, to, archive }: CopyInput): Promise<void> {
   const wanted = await wantedOf(from, to);
   const held = await hold(wanted.lease, null);
   try {
-    // what is piped in is gone once it was read
-    const isUnread = (): boolean => !process.stdin.readableDidRead;
-    const leftOut = await whenFree(held, () => withShell(held, wanted, archive), isUnread).catch(async (error: unknown) => {
+    const leftOut = await whenFree(held, () => withShell(held, wanted, archive), from !== STREAM).catch(async (error: unknown) => {
       if (!isWithoutShell(error)) throw error;
       await wanted.byAgent(held);
       return [];
