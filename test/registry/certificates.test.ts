@@ -1,6 +1,7 @@
 /** Registries that nobody in public vouches for, with the certificates that container engines keep for them. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:https";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:https";
+import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -14,10 +15,11 @@ import { testImage, upstreamOf } from "./proxy.ts";
 const upstream = upstreamOf(testImage());
 const ADDRESS = "0.0.0.0";
 const shown = selfSigned("registry", ADDRESS);
+const ANYWHERE = { address: ADDRESS, vouched: shown };
 const mine = selfSigned("carl");
 
 let folder: string;
-let open: Server[] = [];
+let open: { close(done: () => void): unknown; closeAllConnections(): void }[] = [];
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-certificates-"));
   vi.stubEnv("HOME", folder);
@@ -28,27 +30,37 @@ afterEach(async () => {
   vi.unstubAllEnvs();
   for (const server of open) {
     server.closeAllConnections();
-    await new Promise((closed) => server.close(closed));
+    await new Promise<void>((closed) => server.close(closed));
   }
   open = [];
   await rm(folder, { recursive: true, force: true });
 });
 
 /** A registry behind TLS; where it wants a certificate, it lets in nobody else. */
-async function registry(wants = false): Promise<{ host: string; seen: Set<string | undefined> }> {
+async function registry(wants = false, { address, vouched } = ANYWHERE): Promise<{ host: string; seen: Set<string | undefined> }> {
   const seen = new Set<string | undefined>();
   const server = createServer(
-    { key: shown.key, cert: shown.cert, ca: mine.cert, requestCert: true, rejectUnauthorized: wants },
+    { key: vouched.key, cert: vouched.cert, ca: mine.cert, requestCert: true, rejectUnauthorized: wants },
     async (request, response) => {
       seen.add((request.socket as TLSSocket).getPeerCertificate().fingerprint256);
       const { status, type, bytes } = await upstream(request.url ?? "");
       response.writeHead(status, { "content-type": type }).end(bytes);
     },
   );
-  await new Promise<void>((resolve) => server.listen(0, ADDRESS, resolve));
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
   open.push(server);
-  const address = server.address();
-  return { host: `${ADDRESS}:${typeof address === "object" && address ? address.port : 0}`, seen };
+  const bound = server.address();
+  return { host: `${address}:${typeof bound === "object" && bound ? bound.port : 0}`, seen };
+}
+
+/** What answers whoever greets it with an alert of TLS (RFC 8446, 6), in the middle of what is written. */
+async function alerting(alert: number): Promise<string> {
+  const server = createTcpServer((socket) =>
+    socket.on("error", () => {}).once("data", () => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, alert]))),
+  );
+  await new Promise<void>((resolve) => server.listen(0, ADDRESS, resolve));
+  open.push(Object.assign(server, { closeAllConnections() {} }));
+  return `${ADDRESS}:${(server.address() as AddressInfo).port}`;
 }
 const fetched = (host: string): Promise<unknown> =>
   openImage(`${host}/box`, path.join(folder, "cache"), { onLayer() {}, onWait() {}, onNext() {} }, patientTimers().timers).catch(
@@ -80,6 +92,47 @@ it("see the certificate that is kept for them, and let in who shows it", async (
   await keep(host, { "carl.cert": mine.cert, "carl.key": mine.key });
   expect(await fetched(host)).toMatchObject({ name: `${host}/box` });
   expect([...seen]).toEqual([mine.fingerprint]);
+});
+
+it.each([
+  ["first", "a", "b"],
+  ["last", "b", "a"],
+])("are shown the one that they take of several, where it comes %s by name", async (_, right, wrong) => {
+  const { host, seen } = await registry(true);
+  const other = selfSigned("other");
+  await keep(host, { "ca.crt": shown.cert, [`${right}.cert`]: mine.cert, [`${right}.key`]: mine.key });
+  await keep(host, { [`${wrong}.cert`]: other.cert, [`${wrong}.key`]: other.key });
+  expect(await fetched(host)).toMatchObject({ name: `${host}/box` });
+  expect([...seen]).toEqual([mine.fingerprint]);
+});
+
+it("of this machine may have one, too, and are without encryption where they have none", async () => {
+  const here = { address: "127.0.0.1", vouched: selfSigned("here", "127.0.0.1") };
+  const { host } = await registry(false, here);
+  expect(await fetched(host)).toMatch(/nobody whom this machine trusts vouches for 127\.0\.0\.1/);
+  await keep(host, { "ca.crt": here.vouched.cert });
+  expect(await fetched(host)).toMatchObject({ name: `${host}/box` });
+});
+
+it.each([
+  [48, /does not take the certificate that lies in .*certs\.d/],
+  [45, /does not take the certificate that lies in .*certs\.d/],
+  [70, /cannot be reached \(tlsv1 alert protocol version\); check/],
+])("say by an alert what is wrong: %d", async (alert, said) => {
+  expect(await fetched(await alerting(alert))).toMatch(said);
+});
+
+it("may have a link to nothing among what is kept for them, as distributions leave it", async () => {
+  const { host } = await registry();
+  await keep(host, { "ca.crt": shown.cert });
+  await symlink("/nowhere/redhat-ca.crt", path.join(folder, ".config/containers/certs.d", host, "b.crt"));
+  expect(await fetched(host)).toMatchObject({ name: `${host}/box` });
+});
+
+it("may be vouched for by any of several authorities in one file", async () => {
+  const { host } = await registry();
+  await keep(host, { "ca.crt": `${mine.cert}\r\n${shown.cert}` });
+  expect(await fetched(host)).toMatchObject({ name: `${host}/box` });
 });
 
 it("have the first folder that there is, the user's own before the system's", async () => {

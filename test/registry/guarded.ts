@@ -24,7 +24,39 @@ const shownTo = ({ proxy: { log } }: Came, kind: Asked["kind"]): (string | undef
   ...new Set(log.filter((each) => each.kind === kind).map(({ authorization }) => authorization)),
 ];
 
+/** It says how to log in at its top alone, and of all else this to whoever has not. */
+const hiding =
+  (status: number, trick: TrickRow["trick"]): TrickRow["trick"] =>
+  (proxy) => {
+    const guard = trick(proxy);
+    return (asked) => {
+      const { path, request, say } = asked;
+      return path === "/v2/" || path.startsWith("/token") || request.headers.authorization ? guard(asked) : say(status);
+    };
+  };
+const byPassword: TrickRow["trick"] = always(({ request, pass, say }) =>
+  request.headers.authorization === shown ? pass() : say(401, { "www-authenticate": 'Basic realm="r"' }),
+);
+
 export const guarded: TrickRow[] = [
+  ...[401, 403, 404].flatMap((status): TrickRow[] => [
+    {
+      name: `a registry that asks for a password at its top alone, and says ${status} elsewhere`,
+      trick: hiding(status, byPassword),
+      login: CARL,
+    },
+    { name: `one that asks for a token so, and says ${status} elsewhere`, trick: hiding(status, byToken(Infinity)) },
+    {
+      name: `one that lets nobody in without a password, and says ${status} elsewhere`,
+      trick: hiding(status, byPassword),
+      refused: /is not there, or not for you: log in with/,
+    },
+  ]),
+  {
+    name: "a refusal that says nothing, at its top neither",
+    trick: always(({ say }) => say(401)),
+    refused: /is not there, or not for you: log in with/,
+  },
   {
     name: "a registry that says why it lets nobody in",
     trick: always(of("manifest", ({ say }) => say(403, {}, '{"errors":[{"code":"DENIED","message":"no licence"}]}'))),

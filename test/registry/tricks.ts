@@ -37,6 +37,12 @@ const busy: TrickRow[] = [
     also: ({ waits }) => expect(waits.slice(0, 4)).toEqual(waits.slice(0, 4).toSorted((a, b) => a - b)),
   },
   {
+    name: "429 that asks for more years than there are",
+    trick: always(of("manifest", ({ say }) => say(429, { "retry-after": "9999999999" }))),
+    refused: /asks to come again in 9999999999 s/,
+    also: ({ waits }) => expect(waits).toEqual([]),
+  },
+  {
     name: "429 that asks for no wait at all is not asked again at once",
     trick: always(
       of(
@@ -129,6 +135,11 @@ const broken: TrickRow[] = [
     trick: always(layer((asked) => (asked.from > 0 ? asked.say(416) : asked.times === 1 ? asked.cut(HALF) : asked.pass()))),
     also: (came) => expect(rangesOf(came)).toEqual([undefined, `bytes=${HALF}-`, undefined]),
   },
+  ...[400, 403, 404, 405, 501].map((status): TrickRow => ({
+    name: `a server that says ${status} to whoever asks for a piece (kubernetes/registry.k8s.io 333)`,
+    trick: always(layer((asked) => (asked.from > 0 ? asked.say(status) : asked.times === 1 ? asked.cut(HALF) : asked.pass()))),
+    also: (came) => expect(rangesOf(came)).toEqual([undefined, `bytes=${HALF}-`, undefined]),
+  })),
   {
     name: "a server that gives another piece than was asked for",
     trick: always(

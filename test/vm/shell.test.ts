@@ -4,6 +4,7 @@ import { chmod, link, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, sy
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until, type TestMarket } from "../process/market.ts";
 import { busyboxLayout, cliHome, machines, vmMarket } from "./support.ts";
@@ -116,13 +117,39 @@ machines("a machine's shell", () => {
       }),
     );
     await Promise.all(children.map((child) => new Promise((resolve) => child.stdout.once("data", resolve))));
-    expect((await exec("true")).stderr).toContain("at most 4");
+    // as many again wait for them: a program without input, and a copy
+    const waiting = ["exec", "cp"].map((verb) =>
+      spawn(
+        process.execPath,
+        [program, verb, ...(verb === "cp" ? [`${lease}:/etc/passwd`, path.join(folder, "passwd")] : [lease, "--", "echo", "fifth"])],
+        {
+          env: env(),
+          stdio: ["ignore", "pipe", "pipe"],
+        },
+      ),
+    );
+    const ends = waiting.map(async (child) => {
+      const [stdout, code] = await Promise.all([text(child.stdout), new Promise((resolve) => child.once("close", resolve))]);
+      return { stdout, code };
+    });
+    await Promise.all(
+      waiting.map(
+        (child) =>
+          new Promise<void>((resolve) => child.stderr.on("data", (bytes: Buffer) => void (`${bytes}`.includes("at most 4") && resolve()))),
+      ),
+    );
+    // what was typed into a program that does not begin is gone: that one says so
+    expect((await fed("x", lease, "--", "cat")).stderr).toContain("at most 4");
     await Promise.all(
       children.map((child) => {
         child.stdin.end();
         return new Promise((resolve) => child.once("close", resolve));
       }),
     );
+    expect(await Promise.all(ends)).toEqual([
+      { stdout: "fifth\n", code: 0 },
+      { stdout: "", code: 0 },
+    ]);
     expect((await exec("echo free")).stdout).toBe("free\n");
   });
 

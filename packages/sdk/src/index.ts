@@ -1,7 +1,7 @@
 export * from "./common.ts";
 export { GuestProgram, type ProgramEnd, type ProgramWanted } from "./guest/program.ts";
 export type { WindowSize } from "./guest/window-size.ts";
-export { isWithoutShell } from "./guest/without-shell.ts";
+export { isShellFull, isWithoutShell } from "./guest/without-shell.ts";
 export { GuestFileError, GuestFiles, type GuestEntry } from "./guest/files.ts";
 export { copyIn, type CopyOptions, type CopyProgress } from "./guest/copy-in.ts";
 export { copyOut } from "./guest/copy-out.ts";

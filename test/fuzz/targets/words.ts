@@ -5,6 +5,7 @@ import * as typed from "../../../packages/cli/src/input/parse.ts";
 import { parseKept } from "../../../packages/dashboard/src/key-store.ts";
 import { InputError } from "../../../packages/sdk/src/errors.ts";
 import { formatCiToken, parseCiToken } from "../../../packages/sdk/src/ci-token.ts";
+import { firstJsonIn } from "../../../packages/sdk/src/oci/first-json.ts";
 import { parseReference } from "../../../packages/sdk/src/oci/reference.ts";
 import * as sized from "../../../packages/sdk/src/words.ts";
 import { CONTROL, visible, visibleJson } from "../../../packages/protocol/src/visible.ts";
@@ -184,4 +185,19 @@ const shownText: Target = {
   },
 };
 
-export const WORD_TARGETS: readonly Target[] = [enrolToken, ciToken, keptKey, money, conditions, words, reference, shownText];
+/** What a credential helper says. */
+const helperAnswer: Target = {
+  name: "helper-answer",
+  covers: ["sdk/src/oci/first-json.ts#firstJsonIn"],
+  corpus: async () =>
+    ['{"ServerURL":"}{","Username":"a\\"b","Secret":"c"}\nnote: {it ends soon}', ' {"Username":{"x":["}"]}}{"Secret":""}'].map(bytesOf),
+  mutate: bentLine,
+  play(input) {
+    const text = textOf(input);
+    const found = firstJsonIn(text);
+    demand(found === undefined || same(firstJsonIn(`${text}" }{`), found), "what stands behind a value changes it");
+    return found === undefined ? REFUSED : ACCEPTED;
+  },
+};
+
+export const WORD_TARGETS: readonly Target[] = [enrolToken, ciToken, keptKey, money, conditions, words, reference, helperAnswer, shownText];

@@ -15,6 +15,7 @@ import {
 } from "@xenoservers/sdk";
 import type { CopyInput } from "../input/verbs/machine.ts";
 import { hold, type Held } from "../machine/hold.ts";
+import { whenFree } from "../machine/when-free.ts";
 import { ProgressLine } from "../output/progress.ts";
 import { say, showRaw } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -113,7 +114,7 @@ export async function copy({ from, to, archive }: CopyInput): Promise<void> {
   const wanted = await wantedOf(from, to);
   const held = await hold(wanted.lease, null);
   try {
-    const leftOut = await withShell(held, wanted, archive).catch(async (error: unknown) => {
+    const leftOut = await whenFree(held, () => withShell(held, wanted, archive), from !== STREAM).catch(async (error: unknown) => {
       if (!isWithoutShell(error)) throw error;
       await wanted.byAgent(held);
       return [];

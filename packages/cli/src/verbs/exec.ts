@@ -8,6 +8,7 @@ import { feed } from "../machine/feed.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { passSignals } from "../machine/pass-signals.ts";
 import { joinTerminal, windowOf } from "../machine/typing.ts";
+import { whenFree } from "../machine/when-free.ts";
 import { encodedStreams } from "../output/encoded.ts";
 import { printJson, say, showRaw, type Stream } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -38,9 +39,14 @@ async function collect(from: Readable): Promise<Buffer[]> {
   return parts;
 }
 
+const isTyped = (input: ExecInput): boolean => input.terminal || (programIn(input).isShell && process.stdin.isTTY);
+
+/** What was handed over of an input is gone, and is not there for another try. */
+const isFed = (input: ExecInput): boolean => !input.noStdin && (input.stdin || isTyped(input) || isPiped());
+
 /** Rejects where it cannot be read. */
-function fed(program: GuestProgram, input: ExecInput, isTyped: boolean): Promise<never>[] {
-  if (!input.noStdin && (input.stdin || isTyped || isPiped())) return [feed(ownInput(), program.stdin)];
+function fed(program: GuestProgram, input: ExecInput): Promise<never>[] {
+  if (isFed(input)) return [feed(ownInput(), program.stdin)];
   program.stdin.end();
   return [];
 }
@@ -56,21 +62,20 @@ async function shown(program: GuestProgram, json: boolean): Promise<void> {
 }
 
 async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
-  const { args, isShell } = programIn(input);
-  const isTyped = input.terminal || (isShell && process.stdin.isTTY);
+  const { args } = programIn(input);
   const { user, workdir } = input;
-  const env = environmentOf({ env: [...(isTyped ? ["TERM"] : []), ...input.env], envFile: input.envFile });
+  const env = environmentOf({ env: [...(isTyped(input) ? ["TERM"] : []), ...input.env], envFile: input.envFile });
   const program = await GuestProgram.start(held.session.machine, {
     args,
     ...(env.size === 0 ? {} : { env: [...env] }),
     ...(user === null ? {} : { user }),
     ...(workdir === null ? {} : { workdir }),
-    ...(isTyped ? { terminal: windowOf() } : {}),
+    ...(isTyped(input) ? { terminal: windowOf() } : {}),
   });
-  const undo = isTyped ? joinTerminal(program) : () => {};
+  const undo = isTyped(input) ? joinTerminal(program) : () => {};
   const passing = passSignals(program);
   try {
-    await Promise.race([shown(program, input.json), ...fed(program, input, isTyped)]);
+    await Promise.race([shown(program, input.json), ...fed(program, input)]);
     return await program.ended;
   } catch (error) {
     program.kill();
@@ -100,7 +105,7 @@ async function byAgent(held: Held, input: ExecInput): Promise<ProgramEnd> {
 export async function execIn(input: ExecInput): Promise<void> {
   const held = await hold(input.lease, null);
   try {
-    const { exitCode, why } = await follow(held, input).catch((error: unknown) => {
+    const { exitCode, why } = await whenFree(held, () => follow(held, input), !isFed(input)).catch((error: unknown) => {
       if (isWithoutShell(error)) return byAgent(held, input);
       throw error;
     });

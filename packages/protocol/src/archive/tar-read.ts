@@ -122,6 +122,19 @@ function sumIsRight(header: Buffer): boolean {
   return said === unsigned || said === signed;
 }
 
+/** Whether bytes may begin an archive, by their first block; an archive of nothing has none. */
+export function beginsArchive(start: Uint8Array): boolean {
+  if (start.length === 0) return true;
+  if (start.length < BLOCK) return false;
+  const header = Buffer.from(start.subarray(0, BLOCK));
+  try {
+    return header.equals(ZEROS) || sumIsRight(header);
+  } catch (error) {
+    if (error instanceof TarDamage) return false;
+    throw error;
+  }
+}
+
 const KINDS: Readonly<Record<string, TarKind>> = {
   "\0": "file",
   "0": "file",

@@ -278,7 +278,7 @@ export function respondWith<H>(parse: Parse<H>, pipe: Pipe, { own, otherKey, lea
 export type { ChannelKeyPair } from "../system/system.ts";
 export type { ByteDuplex, ByteSource } from "./byte-streams.ts";
 export { Tunnel } from "./tunnel.ts";
-export { FRAME_BYTES_MAX, Frames, NO_SHELL, WholeFrames, frame, type Frame } from "./shell-frames.ts";
+export { FRAME_BYTES_MAX, Frames, NO_SHELL, SHELL_FULL, WholeFrames, frame, type Frame } from "./shell-frames.ts";
 export { Turns } from "./turns.ts";
 export {
   CHANNEL_KINDS,

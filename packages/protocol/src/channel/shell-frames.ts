@@ -13,6 +13,8 @@ const CUSTOMERS = "RIEWSQ";
 
 /** Begins a refusal: the guest cannot run the program that speaks in frames. */
 export const NO_SHELL = "the guest has no Perl";
+/** How a server ends its words where as many programs and copies run as can. */
+export const SHELL_FULL = "wait until one has ended";
 
 export interface Frame {
   letter: string;

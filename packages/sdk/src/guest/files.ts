@@ -36,6 +36,7 @@ const ANSWER_BYTES_MAX = 64 * 1024;
 const PIECE_BYTES_MAX = 64 * 1024;
 const MODE_MAX = 0o7777;
 const LENGTH_BYTES = 4;
+const NOTHING = Buffer.alloc(0);
 
 const nonsense = (): GuestFileError => new GuestFileError("what the guest's shell answers makes no sense");
 
@@ -156,8 +157,13 @@ export class GuestFiles {
     const length = Buffer.alloc(LENGTH_BYTES);
     length.writeUInt32BE(text.length);
     const sent = this.#sending.then(async () => {
-      await this.#write(Buffer.concat([length, text]));
-      for await (const part of body ?? []) await this.#write(part);
+      // with the first of its bytes: most files are no larger, and a message costs more than what is in it
+      let head = Buffer.concat([length, text]);
+      for await (const part of body ?? []) {
+        await this.#write(head.length > 0 ? Buffer.concat([head, part]) : part);
+        head = NOTHING;
+      }
+      if (head.length > 0) await this.#write(head);
     });
     this.#sending = sent;
     sent.catch(() => this.close()); // what was announced and did not come cannot be taken back

@@ -13,6 +13,7 @@ import { ask, type Asker, type Question } from "./asking.ts";
 import { challengesIn, type Challenge } from "./challenge.ts";
 import type { Login } from "./login.ts";
 import { loginFor, type FoundLogin } from "./logins.ts";
+import { ownCertificate } from "./own-certificate.ts";
 import { certificateFolders, certificateName, certificatesFor, type Certificates } from "./registry-certificates.ts";
 import type { PullSource } from "./pull-sources.ts";
 import { DEFAULT_REGISTRY, registryUrl, type Reference } from "./reference.ts";
@@ -36,6 +37,7 @@ export class Access {
   readonly #reference: Reference;
   readonly #asker: Asker;
   #certificates: Promise<Certificates | null> | null = null;
+  #own: ReturnType<typeof ownCertificate> | null = null;
   #found: Promise<FoundLogin> | null = null;
   #authorization: string | null = null;
 
@@ -52,7 +54,8 @@ export class Access {
       isInsecure: (url) => isInsecure && isItself(url),
       secured: async (url) => {
         const kept = await (this.#certificates ??= certificatesFor(reference.registry));
-        return kept ? { ca: kept.ca, ...(isItself(url) ? kept.own : {}) } : undefined;
+        if (!kept) return undefined;
+        return { ca: kept.ca, ...(isItself(url) ? await (this.#own ??= ownCertificate(url.origin, kept, this.#asker)) : {}) };
       },
       certificates: path.join(certificateFolders()[0] ?? "", certificateName(reference.registry)),
     };
@@ -60,6 +63,11 @@ export class Access {
 
   get asker(): Asker {
     return this.#asker;
+  }
+
+  /** Whether the registry sees who asks. */
+  get isShown(): boolean {
+    return this.#authorization !== null;
   }
 
   get headers(): Record<string, string> {
@@ -93,6 +101,7 @@ export class Access {
     refusal.drop();
     const challenges = challengesIn(refusal.headers["www-authenticate"] ?? "");
     const bearer = challenges.find(({ scheme, params }) => scheme === "bearer" && params["realm"] !== undefined);
+    if (challenges.length === 0) throw await this.denied();
     const { login, own } = await this.#login();
     const given: Given = bearer ? await this.#token(bearer, login, own) : { refused: "" };
     if ("token" in given) return void (this.#authorization = `Bearer ${given.token}`);

@@ -18,9 +18,14 @@ const AGAIN: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 export const isBusy = (status: number): boolean => AGAIN.has(status);
 
+/** What OpenSSL says of it within Node's words, which are a line of its source; null where it says nothing. */
+export const openSslReason = (error: Error): string | null => /:SSL routines:[^:]*:([^:]+):/.exec(error.message)?.[1] ?? null;
+
 /** In words, as Node has them: of an error of several places there is a code alone. */
 export function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  const reason = openSslReason(error);
+  if (reason !== null) return reason;
   return error.message === "" && "code" in error ? String(error.code) : error.message;
 }
 

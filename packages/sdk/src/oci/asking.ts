@@ -5,7 +5,7 @@
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import type { Timers } from "@xenoservers/protocol/link";
-import { Answer, SILENCE_MS_MAX, causeOf, isBusy } from "./answer.ts";
+import { Answer, SILENCE_MS_MAX, causeOf, isBusy, openSslReason } from "./answer.ts";
 import { proxyFor, type EnvProxy } from "./env-proxy.ts";
 import { Mishap } from "./patience.ts";
 import { OciError } from "./source.ts";
@@ -42,13 +42,24 @@ const isFinal = (code: string): boolean =>
 
 /** It wants to know who asks. */
 const wantsCertificate = (code: string): boolean => /^ERR_SSL_.*ALERT_(?:CERTIFICATE_REQUIRED|BAD_CERTIFICATE)$/.test(code);
+/** It does not take what was shown to it. */
+const refusesCertificate = (code: string): boolean =>
+  /^ERR_SSL_.*ALERT_(?:UNKNOWN_CA|UNSUPPORTED_CERTIFICATE|CERTIFICATE_(?:EXPIRED|REVOKED|UNKNOWN))$/.test(code);
 /** Nobody whom this machine knows vouches for it. */
 const isUnknown = (code: string): boolean => /^(?:DEPTH_ZERO_SELF|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY))/.test(code);
 
-const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
+/** Node names what OpenSSL says by such a code, but not where it said so while something was written. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error) || !("code" in error)) return "";
+  const reason = error.code === "EPROTO" ? openSslReason(error) : null;
+  return reason === null ? String(error.code) : `ERR_SSL_${reason.replaceAll(" ", "_").toUpperCase()}`;
+}
 
 /** There is no such place, or none that can be trusted. */
 export class NoWay extends OciError {}
+
+/** It has a certificate that nobody vouches for whom this machine knows. */
+export class Untrusted extends NoWay {}
 
 /** Nobody listens there; whether that is final, only who has been there before can say. */
 export class Unreachable extends Mishap {}
@@ -63,9 +74,11 @@ function failure(url: URL, error: unknown, { certificates }: Asker): Error {
         cause: error,
       },
     );
+  if (refusesCertificate(code) && certificates !== undefined)
+    return new NoWay(`${url.host} does not take the certificate that lies in ${certificates} (${code})`, { cause: error });
   if (isUnknown(code) && certificates !== undefined) {
     const advice = `if it is yours, put the certificate of who does into ${certificates} as ca.crt`;
-    return new NoWay(`nobody whom this machine trusts vouches for ${url.host} (${code}); ${advice}`, { cause: error });
+    return new Untrusted(`nobody whom this machine trusts vouches for ${url.host} (${code}); ${advice}`, { cause: error });
   }
   const why = `${url.host} cannot be reached (${causeOf(error)})`;
   if (isFinal(code)) return new NoWay(`${why}; check its name, and your connection`, { cause: error });

@@ -2,15 +2,13 @@
  * One blob on its way into a file. It goes on where it broke off if the registry can (RFC 9110, 14: ranges), and begins anew where an
  * answer is not what was asked for: the whole of it, another piece, or none. Who controls the inputs: the registry, every byte.
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { ifThere } from "@xenoservers/protocol/files";
 import type { Answer } from "./answer.ts";
 import { isPage } from "./answer-words.ts";
 import { isCalledPacked, unpacked } from "./packed-answer.ts";
 import { Mishap } from "./patience.ts";
-import { OciError, type Descriptor, type OnBytes } from "./source.ts";
+import { OciError, digestOfFile, type Descriptor, type OnBytes } from "./source.ts";
 
 /** So often it goes on after a piece, at most: a registry that gives a byte at a time is never done. */
 const PIECES_MAX = 1_000;
@@ -55,8 +53,13 @@ export class BlobDownload {
     return this.#bytes;
   }
 
+  /** Whether a piece is asked for. */
+  get isPiece(): boolean {
+    return this.#bytes > 0 && !this.#wholeOnly;
+  }
+
   get headers(): Record<string, string> {
-    return this.#bytes === 0 || this.#wholeOnly ? {} : { range: `bytes=${this.#bytes}-` };
+    return this.isPiece ? { range: `bytes=${this.#bytes}-` } : {};
   }
 
   /** What was put together and is another blob is asked for once more, in one piece; whoever wanted it checks the rest. */
@@ -64,15 +67,9 @@ export class BlobDownload {
     const { size, digest } = this.#blob;
     if (this.#pieces === 0 || this.#bytes < size) return false;
     if (!this.#isPatched || this.#wholeOnly) return true;
-    if ((await this.#digestHere()) === digest) return true;
+    if ((await digestOfFile(this.#file, digest)) === digest) return true;
     this.#forget();
     return false;
-  }
-
-  async #digestHere(): Promise<string> {
-    const hash = createHash("sha256");
-    for await (const chunk of createReadStream(this.#file)) hash.update(chunk);
-    return `sha256:${hash.digest("hex")}`;
   }
 
   /** Throws OciError where no other try gives more: something else is there, or the blob itself is smaller. */
@@ -80,7 +77,7 @@ export class BlobDownload {
     const { digest } = this.#blob;
     const { host } = answer.at;
     if (isPage(began)) throw new OciError(`${host} gives a page for people where ${digest} should be; check your connection`);
-    if (String(bytes) !== answer.headers["content-length"] || (await this.#digestHere()) !== digest) return;
+    if (String(bytes) !== answer.headers["content-length"] || (await digestOfFile(this.#file, digest)) !== digest) return;
     throw new OciError(`${digest} is smaller than its manifest says`);
   }
 

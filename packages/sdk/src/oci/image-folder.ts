@@ -4,9 +4,7 @@
  */
 import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
 import { INDEX_BYTES_MAX } from "./layout.ts";
-import { OciError, checkDigest, type Descriptor, type OciSource } from "./source.ts";
-
-const hexOf = (digest: string): string => digest.slice("sha256:".length);
+import { OciError, checkDigest, partsOf, type Descriptor, type OciSource } from "./source.ts";
 
 export class ImageFolder implements OciSource {
   readonly name: string;
@@ -23,12 +21,12 @@ export class ImageFolder implements OciSource {
   async manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }> {
     if (version === null) return { mediaType: "", bytes: this.#manifest };
     // of one platform, where all were copied
-    const bytes = await bytesIn(this.#files, `${hexOf(version)}.manifest.json`, INDEX_BYTES_MAX);
+    const bytes = await bytesIn(this.#files, `${partsOf(version).hex}.manifest.json`, INDEX_BYTES_MAX);
     if (bytes === null) throw new OciError(`${this.name} lacks the manifest ${version.slice(0, 19)}`);
     return { mediaType: "", bytes: checkDigest(bytes, version, this.name) };
   }
 
   async save({ digest }: Descriptor, file: string): Promise<void> {
-    if (!(await copyIn(this.#files, hexOf(digest), file))) throw new OciError(`${this.name} lacks the blob ${digest.slice(0, 19)}`);
+    if (!(await copyIn(this.#files, partsOf(digest).hex, file))) throw new OciError(`${this.name} lacks the blob ${digest.slice(0, 19)}`);
   }
 }

@@ -23,8 +23,8 @@ class Memory implements OciSource {
   readonly #blobs = new Map<string, Buffer>();
   top = "";
 
-  put(bytes: Buffer): { digest: string; size: number } {
-    const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  put(bytes: Buffer, algorithm = "sha256"): { digest: string; size: number } {
+    const digest = `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
     this.#blobs.set(digest, bytes);
     return { digest, size: bytes.length };
   }
@@ -71,12 +71,47 @@ it("counts what layers unpack to, whatever their types say, once", async () => {
   expect(saved.length - before).toBe(1);
 });
 
+it("takes a layer that is named by sha512, brings it once, and knows it by the digest that servers know", async () => {
+  const source = imageOf([]);
+  const bytes = Buffer.alloc(1_024);
+  const config = source.putJson({ os: "linux", architecture: "amd64" });
+  source.putJson({
+    schemaVersion: 2,
+    config: { ...config, mediaType: "" },
+    layers: [{ ...source.put(bytes, "sha512"), mediaType: LAYER }],
+  });
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  for (const isHere of [false, true]) {
+    const [layer] = (await resolveImage(source, cache)).layers;
+    expect(await layer?.isHere()).toBe(isHere);
+    await layer?.bring(() => {});
+    expect([layer?.blob.digest, Buffer.from((await layer?.blob.read(0, 1_024)) ?? [])]).toEqual([sha256, bytes]);
+    expect(await layer?.unpackedBytes()).toBe(1_024);
+  }
+  expect(saved.filter((each) => each.startsWith("sha512:"))).toHaveLength(1);
+  const damaged = imageOf([]);
+  const other = { digest: `sha512:${"0".repeat(128)}`, size: 0 };
+  damaged.putJson({ schemaVersion: 2, config: { ...damaged.putJson({}), mediaType: "" }, layers: [{ ...other, mediaType: LAYER }] });
+  await expect((await resolveImage(damaged, cache)).unpackedBytes()).rejects.toThrow("does not have the digest that its manifest states");
+});
+
+it("refuses what is an index and an image at once: each reader would see another (CVE-2021-41190)", async () => {
+  const source = imageOf([[Buffer.alloc(1_024), LAYER]]);
+  const image = { digest: source.top, size: 1, platform: { os: "linux", architecture: "amd64" } };
+  source.putJson({ schemaVersion: 2, manifests: [image], layers: [] });
+  expect(await said(source)).toContain("is an index and an image at once (layers)");
+});
+
 it("says what is wrong with a layer's bytes", async () => {
   const of = async (bytes: Buffer): Promise<string> => {
     const image = await resolveImage(imageOf([[bytes, LAYER]]), cache);
     return image.unpackedBytes().then(String, (error: unknown) => (error instanceof OciError ? error.message : String(error)));
   };
   expect(await of(Buffer.from("504b030414000000", "hex"))).toContain("packed with zip");
+  // a signature of cosign's calls its configuration an image's
+  for (const text of ['{"critical":{}}', "x".repeat(2_000)])
+    expect(await of(gzipSync(text))).toContain("a layer of test/image is no archive of files");
+  expect(await of(Buffer.alloc(0))).toBe("0");
   expect(await of(gzipSync("text").subarray(0, -6))).toContain("a layer of test/image is damaged");
 });
 
@@ -133,10 +168,10 @@ it("looks for the image in all indexes of an index that name no platform, and in
   expect(await said(source)).toContain("deeper than 3");
 });
 
-it("fetches by sha256 alone, and says so of what needs another hash", async () => {
+it("fetches by sha256, layers by sha512, too, and says so of what needs another hash", async () => {
   const source = imageOf([[Buffer.from("layer"), LAYER]]);
   const image = { digest: source.top, size: 1, platform: { os: "linux", architecture: "amd64" } };
-  const other = { digest: `sha512:${"0".repeat(128)}`, size: 1 };
+  const other = { digest: `sha384:${"0".repeat(96)}`, size: 1 };
   source.putJson({ manifests: [{ ...other, platform: { os: "linux", architecture: "arm64" } }, image] });
   expect(await said(source)).toBe("taken");
   source.putJson({ manifests: [{ ...image, ...other }] });

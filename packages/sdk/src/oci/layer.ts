@@ -7,12 +7,13 @@ import { access, mkdir, open, readFile, rename, rm, stat, utimes, writeFile } fr
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { ifThere, namesIn } from "@xenoservers/protocol/files";
+import { beginsArchive } from "@xenoservers/protocol/archive";
+import { ifThere, namesIn, readIfThere } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, type Packing, type ProgramPacking } from "@xenoservers/protocol/unpack";
 import { roomIn } from "../room.ts";
 import type { Blob } from "../blob.ts";
 import { fileBlob, readAt } from "../tree.ts";
-import { OciError, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
+import { OciError, digestOfFile, partsOf, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
 import { unpackersHere } from "./unpackers-here.ts";
 
 /** What a type can name. */
@@ -42,9 +43,12 @@ async function isUsed(file: string): Promise<boolean> {
   return (await ifThere(utimes(file, now, now).then(() => true))) ?? false;
 }
 
+/** Of what a layer unpacks to, what tells whether it is an archive. */
+const START_BYTES = 512;
 const MIB = 1024 * 1024;
 const nobody: OnBytes = () => {};
-const hexOf = (digest: string): string => digest.slice("sha256:".length);
+/** By which servers know blobs. */
+const OURS = "sha256";
 
 const PART = ".part";
 
@@ -66,40 +70,77 @@ async function takeOver(cache: string, hex: string, part: string): Promise<void>
   }
 }
 
-/** The blob's file in `cache`, its digest checked. */
+/** Where a blob that its manifest names by another hash has the one by which servers know it. */
+const noteOf = (cache: string, digest: string): string => path.join(cache, digest.split(":").reverse().join("."));
+
+/** By sha256, as it is called in the cache; null where that is not known yet. */
+async function hexIn(cache: string, digest: string): Promise<string | null> {
+  const { algorithm, hex } = partsOf(digest);
+  if (algorithm === OURS) return hex;
+  const noted = await readIfThere(noteOf(cache, digest));
+  return noted !== null && /^[0-9a-f]{64}$/.test(noted) ? noted : null;
+}
+
+/** What the blob is called in `cache`, where it lies now, its digest checked. */
 async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes = nobody): Promise<string> {
   const { digest } = blob;
-  const file = path.join(cache, hexOf(digest));
-  if (await isUsed(file)) return file;
+  const { algorithm, hex } = partsOf(digest);
+  const known = await hexIn(cache, digest);
+  if (known !== null && (await isUsed(path.join(cache, known)))) return known;
   await mkdir(cache, { recursive: true, mode: 0o700 });
-  const part = `${file}.${process.pid}${PART}`;
-  await takeOver(cache, hexOf(digest), part);
+  const part = path.join(cache, `${hex}.${process.pid}${PART}`);
+  await takeOver(cache, hex, part);
   const toCome = blob.size - ((await ifThere(stat(part)))?.size ?? 0);
   if (toCome > (await roomIn(cache)))
     throw new OciError(`a layer of ${source.name} has ${Math.ceil(blob.size / MIB)} MiB, for which there is no room in ${cache}`);
   try {
     await source.save(blob, part, onBytes);
     const { digest: found, size } = await fileBlob(part);
-    if (found !== hexOf(digest)) throw new OciError(`a layer of ${source.name} does not have the digest that its manifest states`);
+    const isRight = algorithm === OURS ? found === hex : (await digestOfFile(part, digest)) === digest;
+    if (!isRight) throw new OciError(`a layer of ${source.name} does not have the digest that its manifest states`);
     if (size !== blob.size)
       throw new OciError(`a layer of ${source.name} has ${size} bytes, where its manifest says ${blob.size}: push it anew`);
-    await rename(part, file);
-    return file;
+    await rename(part, path.join(cache, found));
+    if (algorithm !== OURS) await writeFile(noteOf(cache, digest), found, { mode: 0o600 });
+    return found;
   } finally {
     await rm(part, { force: true });
   }
 }
 
-/** A blob that is brought to this machine when somebody first reads it. */
-export function lazyBlob(source: OciSource, descriptor: Descriptor, cache: string): Blob {
-  let file: Promise<string> | null = null;
-  const { digest, size } = descriptor;
-  return {
-    digest: hexOf(digest),
-    size,
-    read: async (offset, length) => readAt(await (file ??= bring(source, descriptor, cache)), size)(offset, length),
-  };
+/** A blob that is brought to this machine when somebody first reads it. One that another hash names has a digest from then on. */
+class LazyBlob implements Blob {
+  readonly size: number;
+  readonly #bring: () => Promise<string>;
+  readonly #cache: string;
+  #hex: string | null;
+  #here: Promise<string> | null = null;
+
+  constructor(source: OciSource, descriptor: Descriptor, cache: string) {
+    const { algorithm, hex } = partsOf(descriptor.digest);
+    this.size = descriptor.size;
+    this.#cache = cache;
+    this.#hex = algorithm === OURS ? hex : null;
+    this.#bring = () => bring(source, descriptor, cache);
+  }
+
+  get digest(): string {
+    if (this.#hex === null) throw new Error("a blob that is not here has no digest of sha256 yet");
+    return this.#hex;
+  }
+
+  /** It was brought, and is called so. */
+  isHere(hex: string): void {
+    this.#hex = hex;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    this.isHere(await (this.#here ??= this.#bring()));
+    return readAt(path.join(this.#cache, this.digest), this.size)(offset, length);
+  }
 }
+
+export const lazyBlob = (source: OciSource, descriptor: Descriptor, cache: string): Blob => new LazyBlob(source, descriptor, cache);
 
 async function startOf(file: string): Promise<Uint8Array> {
   const handle = await open(file, "r");
@@ -117,33 +158,49 @@ async function measured(file: string, source: OciSource): Promise<number | null>
   const through = await unpackersHere(found.packing);
   if (!through) return null;
   let bytes = 0;
+  let start: Buffer = Buffer.alloc(0);
   const count = new Writable({
     write(chunk: Buffer, _, done) {
       bytes += chunk.length;
+      if (start.length < START_BYTES) start = Buffer.concat([start, chunk.subarray(0, START_BYTES - start.length)]);
       done();
     },
   });
   await pipeline([createReadStream(file), ...through, count]).catch((cause: unknown) => {
     throw isDamage(cause) ? new OciError(`a layer of ${source.name} is damaged: ${cause.message}`, { cause }) : cause;
   });
+  if (!beginsArchive(start))
+    throw new OciError(`a layer of ${source.name} is no archive of files: it is a signature or the like, not an image that can be started`);
   return bytes;
 }
 
 const UNPACKED = ".unpacked";
 
 export function layerOf(source: OciSource, descriptor: Descriptor, compression: TypedPacking, cache: string): OciLayer {
+  const blob = new LazyBlob(source, descriptor, cache);
+  const brought = async (onBytes = nobody): Promise<string> => {
+    const hex = await bring(source, descriptor, cache, onBytes);
+    blob.isHere(hex);
+    return path.join(cache, hex);
+  };
   return {
-    ...{ blob: lazyBlob(source, descriptor, cache), compression },
-    isHere: () => isThere(path.join(cache, hexOf(descriptor.digest))),
+    ...{ blob, compression },
+    async isHere() {
+      const hex = await hexIn(cache, descriptor.digest);
+      const isIt = hex !== null && (await isThere(path.join(cache, hex)));
+      if (isIt) blob.isHere(hex);
+      return isIt;
+    },
     async bring(onBytes) {
-      await bring(source, descriptor, cache, onBytes);
+      await brought(onBytes);
     },
     async unpackedBytes() {
-      const note = path.join(cache, `${hexOf(descriptor.digest)}${UNPACKED}`);
-      const known = await readFile(note, "utf8").catch(() => null);
-      if (known !== null && /^\d+$/.test(known)) return Number(known);
-      const bytes = await measured(await bring(source, descriptor, cache), source);
-      if (bytes !== null) await writeFile(note, String(bytes), { mode: 0o600 });
+      const known = await hexIn(cache, descriptor.digest);
+      const noted = known === null ? null : await readFile(path.join(cache, `${known}${UNPACKED}`), "utf8").catch(() => null);
+      if (noted !== null && /^\d+$/.test(noted)) return Number(noted);
+      const file = await brought();
+      const bytes = await measured(file, source);
+      if (bytes !== null) await writeFile(`${file}${UNPACKED}`, String(bytes), { mode: 0o600 });
       return bytes;
     },
   };

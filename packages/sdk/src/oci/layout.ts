@@ -59,7 +59,7 @@ export function parseLayoutIndex(text: string, name: string): InLayout[] {
   return real;
 }
 
-const fileOf = (digest: string): string => `blobs/sha256/${digest.slice("sha256:".length)}`;
+const fileOf = (digest: string): string => `blobs/${digest.replace(":", "/")}`;
 
 export class Layout implements OciSource {
   readonly name: string;

@@ -137,12 +137,39 @@ describe("a helper", () => {
     ["says something else", `echo '{"Username":"carl","Password":"${SECRET}"}'`, [/^what docker-credential-one says is no login/]],
     ["ends without reading", "exec 0<&-; exit 1", [/failed/]],
     ["says too much", "yes 0123456789 | head -c 200000", [/says more than any login is/]],
+    [
+      "has words for people",
+      "echo 'first run: gcloud auth login' >&2; exit 1",
+      [/failed \(exit code 1\) \(first run: gcloud auth login\)/],
+    ],
+    ["says to people that it holds nothing", "echo 'credentials not found in native keychain' >&2; exit 1", []],
+    ["says half a login", `printf '{"Username":"carl","Secret":"${SECRET}'`, [/^what docker-credential-one says is no login/]],
   ])("that %s keeps nobody from what is for anybody, and is named where it matters", async (_, script, troubles) => {
     const env = await helper("one", script);
     await put(".docker/config.json", { credsStore: "one" });
     const found = await look("r.example/x", env);
     expect(found).toEqual({ login: null, own: null, troubles: troubles.map((trouble) => expect.stringMatching(trouble) as string) });
     expect(JSON.stringify(found)).not.toContain("s3cr");
+  });
+
+  it.each([
+    ["without a line's end", `printf '{"Username":"carl","Secret":"${SECRET}"}'`],
+    ["with words behind it, also in brackets", `echo '{"Username":"carl","Secret":"${SECRET}"}'; echo 'note: {it ends soon}'`],
+    ["in small letters", `echo '{"username":"carl","secret":"${SECRET}"}'`],
+    ["with a bracket in another field", `echo '{"ServerURL":"}{\\"","Username":"carl","Secret":"${SECRET}"}'`],
+    ["and leaves a program that holds its output", `sleep 1000 & echo '{"Username":"carl","Secret":"${SECRET}"}'; echo $! >left`],
+  ])("says a login %s", async (_, script) => {
+    const env = await helper("one", `cd ${home}; ${script}`);
+    await put(".docker/config.json", { credsStore: "one" });
+    expect(await look("r.example/x", env)).toEqual({ login: carl, own: null, troubles: [] });
+    const left = await readFile(path.join(home, "left"), "utf8").catch(() => null);
+    if (left !== null) process.kill(Number(left));
+  });
+
+  it("may know a secret without a name", async () => {
+    const env = await helper("one", `echo '{"Secret":"${SECRET}"}'`);
+    await put(".docker/config.json", { credsStore: "one" });
+    expect((await look("r.example/x", env)).login).toEqual({ kind: "password", user: "", password: SECRET });
   });
 
   it("is a program's name: what is not installed, or a way to one, is told", async () => {

@@ -16,6 +16,8 @@ const zDescriptor = z.object({
 });
 const zPlatform = z.object({ os: z._default(z.string(), ""), architecture: z._default(z.string(), ""), variant: z.nullish(z.string()) });
 const zIndex = z.object({ manifests: z.array(z.extend(zDescriptor, { platform: z.nullish(zPlatform) })).check(z.maxLength(1_000)) });
+/** Of an image, which an index has not: what is read as either is whatever its reader likes (CVE-2021-41190). */
+const AMBIGUOUS = ["config", "layers", "fsLayers", "history"] as const;
 /** Docker's first format. */
 const zFirst = z.object({ schemaVersion: z.literal(1) });
 const zManifest = z.object({
@@ -35,11 +37,13 @@ const CONFIG_TYPES: ReadonlySet<string> = new Set([
 ]);
 const jsonOf = (bytes: Uint8Array): unknown => jsonIn(Buffer.from(bytes).toString("utf8"));
 
-function checkHash({ digest }: { digest: string }, name: string): void {
-  if (!/^sha256:[0-9a-f]{64}$/.test(digest))
-    throw new OciError(
-      `${name} names a part by ${visible(digest.slice(0, 100))}: only digests of sha256 are known here; push it anew with them`,
-    );
+/** Of layers alone engines take the other hash that images may have. */
+const LAYER_DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
+
+function checkHash({ digest }: { digest: string }, name: string, known = /^sha256:[0-9a-f]{64}$/): void {
+  const named = `${name} names a part by ${visible(digest.slice(0, 100))}`;
+  if (!known.test(digest))
+    throw new OciError(`${named}: only digests of sha256 are known here, and of sha512 those of layers; push it anew with them`);
 }
 
 type Index = z.infer<typeof zIndex>;
@@ -89,6 +93,9 @@ class Search {
     const { bytes } = await this.#source.manifest(version);
     const index = zIndex.safeParse(jsonOf(bytes));
     if (index.success) {
+      const also = AMBIGUOUS.filter((field) => field in (jsonOf(bytes) as object));
+      if (also.length > 0)
+        throw new OciError(`the manifest of ${name} is an index and an image at once (${also.join(", ")}): push it anew`);
       if (depth === 0) throw new OciError(`${name} is an index of indexes, deeper than ${INDEX_DEPTH_MAX}`);
       for (const platform of platformsOf(index.data)) this.#platforms.add(platform);
       for (const each of candidatesIn(index.data)) {
@@ -112,6 +119,7 @@ export async function readManifest(source: OciSource): Promise<FoundManifest> {
   const { config, layers } = found.manifest;
   if (!CONFIG_TYPES.has(config.mediaType))
     throw new OciError(`${source.name} is no image that can be started: its configuration is of the kind ${visible(config.mediaType)}`);
-  for (const each of [config, ...layers]) checkHash(each, source.name);
+  checkHash(config, source.name);
+  for (const each of layers) checkHash(each, source.name, LAYER_DIGEST);
   return found;
 }

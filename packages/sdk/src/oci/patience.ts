@@ -29,7 +29,7 @@ const SECOND_MS = 1_000;
 /** Of a Retry-After, which holds seconds or a date; null where it is neither. */
 export function askedMsOf(header: string | undefined, now: number): number | null {
   if (header === undefined) return null;
-  if (/^\d{1,9}$/.test(header.trim())) return Number(header) * SECOND_MS;
+  if (/^\d+$/.test(header.trim())) return Number(header) * SECOND_MS;
   const at = Date.parse(header);
   return Number.isNaN(at) ? null : Math.max(0, at - now);
 }

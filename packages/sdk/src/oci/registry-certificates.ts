@@ -4,7 +4,7 @@
  * inputs: this machine's administrator and the customer.
  */
 import { X509Certificate } from "node:crypto";
-import { readFile, readdir } from "node:fs/promises";
+import { readFile, readdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import * as tls from "node:tls";
@@ -12,11 +12,16 @@ import { ifThere } from "@xenoservers/protocol/files";
 import { DEFAULT_HOST, DEFAULT_REGISTRY } from "./reference.ts";
 import { OciError } from "./source.ts";
 
+export interface OwnCertificate {
+  cert: string;
+  key: string;
+}
+
 export interface Certificates {
   /** Of authorities, the machine's own among them. */
   ca: string[];
-  /** Shown to the registry alone. */
-  own: { cert: string[]; key: string[] };
+  /** Shown to the registry alone: one of them, which it takes. */
+  own: OwnCertificate[];
 }
 
 const FOLDER = "certs.d";
@@ -34,6 +39,12 @@ export const certificateFolders = (home = homedir(), system = "/etc"): string[] 
 /** As folders are called. */
 export const certificateName = (registry: string): string => (registry === DEFAULT_REGISTRY ? DEFAULT_HOST : registry);
 
+/** Distributions leave links there to what is not installed: as to engines, nothing is there. */
+async function leadingSomewhere(at: string, names: readonly string[]): Promise<string[]> {
+  const isThere = await Promise.all(names.map((name) => ifThere(stat(path.join(at, name)))));
+  return names.filter((_, i) => isThere[i] !== null);
+}
+
 /** The system's may be for its administrator alone: engines pass over what they may not look into. */
 function passedOver(error: NodeJS.ErrnoException): null {
   if (error.code === "EACCES") return null;
@@ -44,7 +55,7 @@ async function folderFor(registry: string, folders: readonly string[]): Promise<
   for (const folder of folders) {
     const at = path.join(folder, certificateName(registry));
     const names = await ifThere(readdir(at)).catch(passedOver);
-    if (names) return { at, names: names.sort() };
+    if (names) return { at, names: await leadingSomewhere(at, names.sort()) };
   }
   return null;
 }
@@ -66,8 +77,8 @@ export async function certificatesFor(
   more: readonly string[] = (system ??= ofSystem()),
 ): Promise<Certificates | null> {
   const found = await folderFor(registry, folders);
-  const kept = found ? await keptIn(found) : { ca: [], own: { cert: [], key: [] } };
-  if (kept.ca.length + kept.own.cert.length + more.length === 0) return null;
+  const kept = found ? await keptIn(found) : { ca: [], own: [] };
+  if (kept.ca.length + kept.own.length + more.length === 0) return null;
   return { ca: [...usual(), ...more, ...kept.ca], own: kept.own };
 }
 
@@ -82,14 +93,15 @@ async function keptIn({ at, names }: { at: string; names: string[] }): Promise<C
       throw new OciError(`${path.join(at, name)} has no ${other} beside it; an authority's certificate is called ca.crt`);
   }
   const authorities = await Promise.all(names.filter((name) => name.endsWith(".crt")).map(read));
-  const own = names.filter(isOwn);
-  const [cert, key] = await Promise.all([Promise.all(own.map(read)), Promise.all(own.map((name) => read(`${stemOf(name)}.key`)))]);
+  const own = await Promise.all(
+    names.filter(isOwn).map(async (name) => ({ cert: await read(name), key: await read(`${stemOf(name)}.key`) })),
+  );
   try {
     // Node passes over an authority that is none
     for (const each of authorities) new X509Certificate(each);
-    tls.createSecureContext({ cert, key });
+    for (const each of own) tls.createSecureContext(each);
   } catch (error) {
     throw new OciError(`what lies in ${at} is no certificate and key as PEM (${(error as Error).message})`, { cause: error });
   }
-  return { ca: authorities, own: { cert, key } };
+  return { ca: authorities, own };
 }

@@ -7,7 +7,7 @@ import type { Timers } from "@xenoservers/protocol/link";
 import { Access } from "./access.ts";
 import { TooSlow, isBusy, type Answer } from "./answer.ts";
 import { WORDS_BYTES_MAX, isPage, wordsIn } from "./answer-words.ts";
-import { NoWay, Unreachable, ask } from "./asking.ts";
+import { NoWay, Unreachable, Untrusted, ask } from "./asking.ts";
 import { BlobDownload } from "./blob-download.ts";
 import { isPackedText, unpacked } from "./packed-answer.ts";
 import { Mishap, Patience, type OnWait } from "./patience.ts";
@@ -24,6 +24,9 @@ const MANIFEST_TYPES = [
 const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
 /** Of one question, one after the other: the first may be of a token that has ended, the second of one for something else. */
 const REFUSALS_MAX = 3;
+
+/** What some say to anybody of what is for somebody. */
+const HIDING: ReadonlySet<number> = new Set([403, 404]);
 
 export class Registry implements OciSource {
   readonly name: string;
@@ -49,16 +52,17 @@ export class Registry implements OciSource {
     this.name = `${reference.registry}/${reference.repository}`;
   }
 
-  /** With encryption where it has any: one that settings call insecure may have none. */
+  /** With encryption where it has any: one of this machine, and one that settings call insecure, may have none. */
   async #originOf(): Promise<string> {
     const usual = registryUrl(this.#reference.registry);
-    if (!this.#isInsecure) return usual;
     const secure = usual.replace(/^http:/, "https:");
+    if (!this.#isInsecure && usual === secure) return usual;
     try {
       const answer = await ask(new URL(`${secure}/v2/`), { headers: {} }, this.#access.asker);
       answer.drop();
       return secure;
     } catch (error) {
+      if (error instanceof Untrusted) throw error;
       if (error instanceof NoWay || error instanceof Mishap) return secure.replace(/^https:/, "http:");
       throw error;
     }
@@ -82,13 +86,32 @@ export class Registry implements OciSource {
         answer.drop();
         throw new Mishap(`${answer.at.host}, where ${url.host} leads, answers ${answer.status}`);
       }
-      if (answer.status !== 401) return answer;
+      const asking = await this.#asksToLogIn(answer);
+      if (!asking) return answer;
       if (refusals === REFUSALS_MAX) {
-        answer.drop();
+        asking.drop();
         throw await this.#access.denied();
       }
-      await this.#access.renew(answer);
+      await this.#access.renew(asking);
     }
+  }
+
+  /**
+   * The answer that says how to log in; null where what was asked for came, or is not there. Some say so at their top alone, where engines
+   * ask first, and elsewhere that nothing is there for somebody unknown, or nothing.
+   */
+  async #asksToLogIn(answer: Answer): Promise<Answer | null> {
+    const isRefusal = answer.status === 401;
+    if (isRefusal && answer.headers["www-authenticate"] !== undefined) return answer;
+    const isHidden = HIDING.has(answer.status) && !this.#access.isShown;
+    if (!isRefusal && !isHidden) return null;
+    const top = await ask(new URL(`${this.#origin}/v2/`), { headers: {} }, this.#access.asker).catch(() => null);
+    if (top?.status === 401 && top.headers["www-authenticate"] !== undefined) {
+      answer.drop();
+      return top;
+    }
+    top?.drop();
+    return isRefusal ? answer : null;
   }
 
   /** Throws what is wrong with an answer: Mishap where another try may go well, else OciError in the registry's own words. */
@@ -149,7 +172,8 @@ export class Registry implements OciSource {
     while (!(await download.isWhole())) {
       try {
         const answer = await this.#ask(`blobs/${digest}`, download.headers);
-        if (answer.status === 416) download.beginAnew(answer);
+        // who is asked for a piece, and knows none, may have the whole
+        if (download.isPiece && answer.status >= 400 && !isBusy(answer.status)) download.beginAnew(answer);
         await this.#check(answer, digest);
         await download.take(answer);
       } catch (error) {

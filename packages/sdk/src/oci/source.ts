@@ -3,6 +3,7 @@
  * gives them.
  */
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 
 export interface Descriptor {
   digest: string;
@@ -18,6 +19,20 @@ export interface OciSource {
   manifest(version: string | null): Promise<{ mediaType: string; bytes: Uint8Array }>;
   /** Puts a blob into a file; its digest is checked by the caller. */
   save(blob: Descriptor, file: string, onBytes: OnBytes): Promise<void>;
+}
+
+/** The hash that a digest is of, and its value. */
+export function partsOf(digest: string): { algorithm: string; hex: string } {
+  const [algorithm = "", hex = ""] = digest.split(":");
+  return { algorithm, hex };
+}
+
+/** Of a file, by the hash that `like` is of. */
+export async function digestOfFile(file: string, like: string): Promise<string> {
+  const { algorithm } = partsOf(like);
+  const hash = createHash(algorithm);
+  for await (const chunk of createReadStream(file)) hash.update(chunk);
+  return `${algorithm}:${hash.digest("hex")}`;
 }
 
 export const hashOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;

@@ -1,10 +1,11 @@
 /** What a channel is shown of a lease that has ended: all of the output before how it ended. */
+import { PassThrough } from "node:stream";
 import { toHex, utf8 } from "@xenoservers/protocol";
-import { initiateChannel, type ChannelHeader } from "@xenoservers/protocol/channel";
+import { initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import { bytesBlob, buildJob } from "@xenoservers/sdk";
 import { Network, PaperMarket, Random, SimClock } from "@xenoservers/testkit";
 import { expect, it } from "vitest";
-import { Attachments, type AttachmentsHost } from "./attachments.ts";
+import { Attachments, CHANNELS_MAX, type AttachmentsHost } from "./attachments.ts";
 
 const job = buildJob({
   ...{ module: bytesBlob(utf8("module")), args: [], env: [], mounts: [], stdin: bytesBlob(utf8("")), engine: "paper-1" },
@@ -55,5 +56,60 @@ it("says how it ended after all that it wrote, also where it is attached to whil
   const kinds = got.map((header) => (header.t === "output" ? header.stream : header.t));
   expect(kinds.slice(-4)).toEqual(["stdout", "stderr", "ended", "shown"]);
   expect(kinds.indexOf("ended")).toBe(kinds.length - 2);
+  attachments.close();
+});
+
+it("cuts nobody's program for another: who only looks on makes room, and where all have one whoever comes waits", async () => {
+  const random = new Random(10);
+  const clock = new SimClock(1_800_000_000_000, random);
+  const market = new PaperMarket(random, clock.now());
+  const [customer, server] = [market.server(market.party("carl")), market.server(market.party("olga"))];
+  const network = new Network(clock, random);
+  const lease = "ab".repeat(32);
+  const programs: PassThrough[] = [];
+  const shell = async (): Promise<PassThrough> => {
+    const program = new PassThrough();
+    programs.push(program);
+    return program;
+  };
+  const host = {
+    ...{ lease, channelKey: server.channelKey, customerKey: toHex(customer.channelKey.publicKey) },
+    ...{ state: () => ({ state: "running", usedMs: 0 }), standsStill: () => null, isShown: () => false, progress() {} },
+    requests: { capabilities: { console: true }, guest: () => ({ controls: { shell } }), begun: () => null, isPaused: () => false },
+  } as unknown as AttachmentsHost;
+  const attachments = new Attachments(host);
+  const until = (condition: () => boolean): Promise<void> => clock.runUntil(clock.now() + 60_000, condition);
+  const closed = new Set<number>();
+  const attach = async (number: number): Promise<Channel> => {
+    const [near, far] = network.pair(`customer ${number}`);
+    attachments.attach(far);
+    const opened = initiateChannel(near, customer.channelKey, toHex(server.channelKey.publicKey), lease);
+    let channel: Channel | null = null;
+    void opened.then((each) => (channel = each));
+    await until(() => channel !== null);
+    (await opened).onClose(() => void closed.add(number));
+    return opened;
+  };
+  const busy: Channel[] = [];
+  for (let number = 1; number < CHANNELS_MAX; number++) {
+    busy.push(await attach(number));
+    void busy.at(-1)?.send({ t: "shell", id: 1 });
+  }
+  await attach(100);
+  await until(() => programs.length === CHANNELS_MAX - 1 && attachments.count === CHANNELS_MAX);
+  expect([...closed]).toEqual([]);
+  const late = await attach(101);
+  await until(() => closed.has(100));
+  void late.send({ t: "shell", id: 1 });
+  await until(() => programs.length === CHANNELS_MAX);
+  await attach(102);
+  await until(() => closed.has(102));
+  expect([...closed]).toEqual([100, 102]);
+  programs[4]?.end();
+  void busy[4]?.send({ t: "shut", id: 1, why: "" });
+  await until(() => programs[4]?.closed === true);
+  await attach(103);
+  await until(() => closed.has(5));
+  expect([...closed]).toEqual([100, 102, 5]);
   attachments.close();
 });

@@ -17,6 +17,7 @@ import { bringsWork, type WorkHeader } from "../drivers/work.ts";
 import type { Taken } from "../lease/job-intake.ts";
 import type { SignedResult } from "../lease/journal.ts";
 import { Follower } from "./follower.ts";
+import { TunnelRoom } from "./tunnel-room.ts";
 import type { Transfer, TransferFailure } from "./transfer.ts";
 import { VmRequests, isVmHeader, type VmRequestsHost } from "./vm-requests.ts";
 
@@ -52,6 +53,8 @@ interface Attached {
   channel: Channel;
   follower: Follower | null;
   transfer: Transfer | null;
+  /** Its job's bytes come through it. */
+  isBringing: boolean;
   from: { stdout: number; stderr: number };
   hasAttached: boolean;
   /** Whether all that there was when it attached was sent, and said to be all. */
@@ -66,13 +69,14 @@ interface Attached {
 }
 
 /** Of one lease: each may have a window of bytes under way. */
-const CHANNELS_MAX = 8;
+export const CHANNELS_MAX = 32;
 const WHY_MAX = 400;
 const STANDS_STILL = "stands-still";
 
 export class Attachments {
   readonly #host: AttachmentsHost;
   readonly #attached = new Set<Attached>();
+  readonly #tunnels = new TunnelRoom();
 
   constructor(host: AttachmentsHost) {
     this.#host = host;
@@ -85,20 +89,20 @@ export class Attachments {
   attach(pipe: Pipe): void {
     const { channelKey, customerKey, lease, memory } = this.#host;
     const ready = (channel: Channel): void => {
-      // whoever comes again has lost the oldest
-      const [oldest] = this.#attached;
-      if (this.#attached.size >= CHANNELS_MAX) oldest?.channel.close();
+      // it comes again until there is room; what is lost is found out by the links' beats
+      if (this.#attached.size >= CHANNELS_MAX && !this.#makeRoom()) return channel.close();
       const attached: Attached = {
         channel,
         follower: null,
         transfer: null,
+        isBringing: false,
         from: { stdout: 0, stderr: 0 },
         hasAttached: false,
         isAnswered: true,
         endedSent: false,
         isPumping: false,
         hasNews: false,
-        requests: new VmRequests(channel, this.#host.requests),
+        requests: new VmRequests(channel, this.#host.requests, this.#tunnels),
         answers: new Turns(WANTS_UNDER_WAY_MAX),
       };
       this.#attached.add(attached);
@@ -115,6 +119,13 @@ export class Attachments {
       if (why !== null) void channel.send({ t: "problem", code: STANDS_STILL, why });
     };
     respondChannel(pipe, channelKey, customerKey, lease, ready, memory);
+  }
+
+  /** The oldest goes that only looks on: it comes again and misses nothing. False: each has something under way. */
+  #makeRoom(): boolean {
+    const idle = [...this.#attached].find(({ requests, isBringing }) => !isBringing && !requests.isInUse);
+    idle?.channel.close();
+    return idle !== undefined;
   }
 
   /** What its customer should know of the guest, whoever is attached. */
@@ -209,7 +220,9 @@ export class Attachments {
     if ("problem" in taken) return this.#problem(attached, "result_mismatch", taken.problem);
     const { transfer } = taken;
     attached.transfer = transfer;
+    attached.isBringing = true;
     transfer.finished
+      .finally(() => (attached.isBringing = false))
       .then(async (failure) => {
         if (failure !== null) this.#problem(attached, failure.by === "host" ? "internal" : "result_mismatch", failure.why);
         await this.#host.jobCame(transfer, failure);

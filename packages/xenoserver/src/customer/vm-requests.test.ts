@@ -5,6 +5,7 @@ import { Duplex, type DuplexOptions } from "node:stream";
 import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
 import { describe, expect, it } from "vitest";
 import type { GuestControls, GuestInput, RunningGuest } from "../drivers/driver.ts";
+import { TUNNELS_MAX, TunnelRoom } from "./tunnel-room.ts";
 import { VmRequests } from "./vm-requests.ts";
 
 /** Takes each message only when it is told to. */
@@ -24,15 +25,20 @@ function channelOf(): { channel: Channel; sent: ChannelHeader[]; take(): Promise
   return { channel: channel as unknown as Channel, sent, take };
 }
 
-function requestsOf(channel: Channel, controls: Partial<GuestControls> | null, isPaused = false): VmRequests {
-  return new VmRequests(channel, {
+function requestsOf(
+  channel: Channel,
+  controls: Partial<GuestControls> | null,
+  { isPaused = false, room = new TunnelRoom() } = {},
+): VmRequests {
+  const host = {
     capabilities: { console: true, snapshots: true },
     begun: () => null,
     isPaused: () => isPaused,
     guest: () => (controls ? ({ controls } as RunningGuest) : null),
     pause: async () => {},
     resume: async () => {},
-  });
+  };
+  return new VmRequests(channel, host, room);
 }
 
 const BYTES = Buffer.from("abc");
@@ -102,7 +108,7 @@ describe("a machine that its customer has paused", () => {
   it("says so at once to whoever wants an answer of its programs, and shows its screen", async () => {
     const { channel, sent } = channelOf();
     const made = async () => new Duplex({ read() {}, write: (_, __, done) => done() });
-    const requests = requestsOf(channel, { open: made as never, shell: made, screen: made }, true);
+    const requests = requestsOf(channel, { open: made as never, shell: made, screen: made }, { isPaused: true });
     await requests.receive({ t: "shell", id: 1 }, BYTES);
     await requests.receive({ t: "open", id: 2, port: 22 }, BYTES);
     await requests.receive({ t: "screen", id: 3 }, BYTES);
@@ -141,25 +147,44 @@ describe("a connection into a guest", () => {
 
   it("counts until nothing is left of it, whoever has shut it: a guest that takes nothing makes no more of them", async () => {
     const { requests, streams, sent } = connections(() => {});
-    for (let id = 1; id <= 100; id++) {
+    for (let id = 1; id <= TUNNELS_MAX + 36; id++) {
       await requests.receive({ t: "open", id, port: 80 }, BYTES);
       await requests.receive({ t: "data", id }, BYTES);
       await requests.receive({ t: "shut", id, why: "" }, BYTES);
     }
-    expect(streams).toHaveLength(64);
+    expect(streams).toHaveLength(TUNNELS_MAX);
     expect(sent.filter(({ t }) => t === "shut")).toHaveLength(36);
     requests.close();
     expect(streams.every(({ destroyed }) => destroyed)).toBe(true);
   });
 
+  it("is counted for the whole lease: the end of one channel makes room for another's", async () => {
+    const room = new TunnelRoom();
+    for (let i = 1; i < TUNNELS_MAX; i++) room.take();
+    const open = async () => new Duplex({ read() {}, write: (_, __, done) => done() });
+    const [one, other] = [channelOf(), channelOf()];
+    const [first, second] = [requestsOf(one.channel, { open }, { room }), requestsOf(other.channel, { open }, { room })];
+    await first.receive({ t: "open", id: 1, port: 80 }, BYTES);
+    await second.receive({ t: "open", id: 1, port: 80 }, BYTES);
+    expect([one.sent, other.sent]).toEqual([[], [{ t: "shut", id: 1, why: `at most ${TUNNELS_MAX} connections at once` }]]);
+    first.close();
+    await second.receive({ t: "open", id: 2, port: 80 }, BYTES);
+    expect(other.sent).toHaveLength(1);
+    second.close();
+    const failing = requestsOf(one.channel, { open: () => Promise.reject(new Error("refused")) }, { room });
+    await failing.receive({ t: "open", id: 1, port: 80 }, BYTES);
+    room.take();
+    expect([room.isFull, failing.isInUse]).toEqual([true, false]);
+  });
+
   it("makes room where its customer has said all and its guest says nothing, the oldest first (kubernetes 18354)", async () => {
     const { requests, streams, sent } = connections();
     const open = (id: number): Promise<void> => requests.receive({ t: "open", id, port: 80 }, BYTES);
-    for (let id = 1; id <= 64; id++) await open(id);
+    for (let id = 1; id <= TUNNELS_MAX; id++) await open(id);
     for (const id of [7, 8]) await requests.receive({ t: "data", id }, new Uint8Array(0));
-    for (const id of [101, 102, 103]) await open(id);
+    for (const more of [1, 2, 3]) await open(TUNNELS_MAX + more);
     const shut = sent.flatMap((header) => (header.t === "shut" ? [header.id] : []));
-    expect([streams.length, shut]).toEqual([66, [7, 8, 103]]);
+    expect([streams.length, shut]).toEqual([TUNNELS_MAX + 2, [7, 8, TUNNELS_MAX + 3]]);
     expect([6, 7].map((at) => streams[at]?.destroyed)).toEqual([true, true]);
     requests.close();
   });

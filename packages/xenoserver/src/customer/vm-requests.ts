@@ -6,8 +6,8 @@ import type { Duplex } from "node:stream";
 import { Tunnel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import { z } from "zod";
 import type { Capabilities, GuestControls, RunningGuest } from "../drivers/driver.ts";
+import { TUNNELS_MAX, type TunnelRoom } from "./tunnel-room.ts";
 
-const TUNNELS_MAX = 64;
 const REPLY_BYTES_MAX = 8 * 1024 * 1024;
 const ASKS_UNDER_WAY_MAX = 16;
 const PAUSED = "the machine stands still since its customer paused it, and nothing in it answers: resume it first (xeno lease resume)";
@@ -38,16 +38,26 @@ const whyOf = (error: unknown): string => (error instanceof Error ? error.messag
 export class VmRequests {
   readonly #channel: Channel;
   readonly #host: VmRequestsHost;
+  readonly #room: TunnelRoom;
   readonly #tunnels = new Map<number, Tunnel>();
   #isClosed = false;
   #asks = 0;
+  /** Connections that the guest has not taken yet. */
+  #opening = 0;
   /** What was taken is being said, and may have changed since. */
   #isSaying = false;
   #hasMore = false;
 
-  constructor(channel: Channel, host: VmRequestsHost) {
+  /** `room`: of all channels of the lease. */
+  constructor(channel: Channel, host: VmRequestsHost, room: TunnelRoom) {
     this.#channel = channel;
     this.#host = host;
+    this.#room = room;
+  }
+
+  /** Whether something of its customer's would be cut with its channel. */
+  get isInUse(): boolean {
+    return this.#tunnels.size + this.#opening + this.#asks > 0;
   }
 
   /** What comes while the guest begins waits in the channel, whose window bounds it. */
@@ -119,24 +129,35 @@ export class VmRequests {
     const [id, tunnel] = [...this.#tunnels].find(([, each]) => each.hasHeardAll) ?? [];
     if (id === undefined || !tunnel) return;
     tunnel.cut(`another took its place: it had said all, and at most ${TUNNELS_MAX} connections are open at once`);
+    this.#forget(id, tunnel);
+  }
+
+  #forget(id: number, tunnel: Tunnel): void {
+    if (this.#tunnels.get(id) !== tunnel) return;
     this.#tunnels.delete(id);
+    this.#room.give();
   }
 
   async #join({ id, t }: Extract<VmHeader, { t: "open" | "shell" | "screen" }>, open: () => Promise<Duplex>): Promise<void> {
     const refuse = (why: string): void => void this.#channel.send({ t: "shut", id, why: why.slice(0, 200) });
-    if (this.#tunnels.size >= TUNNELS_MAX) this.#makeRoom();
-    if (this.#tunnels.has(id) || this.#tunnels.size >= TUNNELS_MAX) return refuse(`at most ${TUNNELS_MAX} connections at once`);
+    if (this.#room.isFull) this.#makeRoom();
+    if (this.#tunnels.has(id) || this.#room.isFull) return refuse(`at most ${TUNNELS_MAX} connections at once`);
+    this.#opening++;
+    this.#room.take();
+    let isHeld = false;
     try {
       const stream = await open();
       // whoever left meanwhile shuts nothing any more
       if (this.#isClosed) return void stream.destroy();
-      const closed = (): void => {
-        if (this.#tunnels.get(id) === tunnel) this.#tunnels.delete(id);
-      };
+      const closed = (): void => this.#forget(id, tunnel);
       const tunnel = new Tunnel(stream, { id, hasHalves: t === "open", send: (said, bytes) => this.#channel.send(said, bytes), closed });
       this.#tunnels.set(id, tunnel);
+      isHeld = true;
     } catch (error) {
       refuse(whyOf(error));
+    } finally {
+      this.#opening--;
+      if (!isHeld) this.#room.give();
     }
   }
 
@@ -180,7 +201,9 @@ export class VmRequests {
 
   close(): void {
     this.#isClosed = true;
-    for (const tunnel of this.#tunnels.values()) tunnel.drop();
-    this.#tunnels.clear();
+    for (const [id, tunnel] of [...this.#tunnels]) {
+      tunnel.drop();
+      this.#forget(id, tunnel);
+    }
   }
 }

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { Duplex } from "node:stream";
-import { NO_SHELL, WholeFrames, frame } from "@xenoservers/protocol/channel";
+import { NO_SHELL, SHELL_FULL, WholeFrames, frame } from "@xenoservers/protocol/channel";
 import type { GuestAgent } from "./agent.ts";
 import { SHELL_PORTS } from "./plan.ts";
 import { QmpError } from "./qmp.ts";
@@ -132,7 +132,7 @@ export class ShellPorts {
   /** A session of frames. Rejects with QmpError where all ports are taken, or nothing in the guest answers. */
   async open(): Promise<Duplex> {
     const port = await this.#taken();
-    if (!port) throw new QmpError(`at most ${SHELL_PORTS} programs and copies at once: wait until one has ended`);
+    if (!port) throw new QmpError(`at most ${SHELL_PORTS} programs and copies at once: ${SHELL_FULL}`);
     try {
       const socket = await this.#ready(port);
       const session = new ShellSession(socket);

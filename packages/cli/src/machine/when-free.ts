@@ -1,0 +1,18 @@
+/** Programs and copies of one machine run a few at a time: what is more waits here, as it would for a processor. */
+import { isShellFull, type HeldMachine } from "@xenoservers/sdk";
+import { say } from "../output/terminal.ts";
+
+const EVERY_MS = 500;
+
+/** `mayBeginAgain`: whether nothing of what is begun is gone when it was refused, as an input that was piped into it. */
+export async function whenFree<T>({ client }: Pick<HeldMachine, "client">, begin: () => Promise<T>, mayBeginAgain: boolean): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await begin();
+    } catch (error) {
+      if (!isShellFull(error) || !mayBeginAgain) throw error;
+      if (tries === 0) say(`waiting: ${(error as Error).message}`);
+      await client.sleep(EVERY_MS);
+    }
+  }
+}
