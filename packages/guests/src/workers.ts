@@ -2,7 +2,7 @@
 import path from "node:path";
 import { keptSandbox } from "./kept-sandbox.ts";
 import { WorkerPool } from "./pool.ts";
-import { pythonRuntime, runtimeFiles, type Runtime } from "./runtimes.ts";
+import { pythonRuntime, runtimeCode, runtimeFiles, type Runtime } from "./runtimes.ts";
 import { createSandbox, type Sandbox } from "./sandbox.ts";
 
 export interface Workers {
@@ -26,7 +26,10 @@ export interface WorkersOptions {
 
 async function sandboxFor({ folder, cache, sandboxes, inUse }: WorkersOptions, runtime: Runtime): Promise<Sandbox> {
   const files = await runtimeFiles(runtime, cache);
-  if (sandboxes !== undefined) return keptSandbox(sandboxes, files);
+  if (sandboxes !== undefined) {
+    const code = await runtimeCode(runtime, files.get(runtime.name)!, cache);
+    return keptSandbox(sandboxes, new Map([...files, ...code]));
+  }
   return createSandbox(path.join(folder, "sandbox"), files, inUse.length > 0);
 }
 
