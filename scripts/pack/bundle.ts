@@ -17,6 +17,7 @@ const MAIN = "packages/cli/src/main.ts";
 const STARTED: Programs = {
   "worker/main": "packages/guests/src/worker/main.ts",
   "prepare-runtime": "packages/guests/src/prepare-runtime.ts",
+  "compile-runtime": "packages/guests/src/compile-runtime.ts",
 };
 const FOLDERS = ["cli", "engine", "guests", "xenoserver", ...LIBRARIES];
 /** Files that the code reads beside itself. */
@@ -28,7 +29,7 @@ const GROUPS = [
   { name: "version", test: /cli\/src\/(main|own-\w+|output\/terminal)\.ts$|protocol\/src\/visible\.ts$/, priority: 4 },
   {
     name: "start",
-    test: /cli\/src\/output\/leave\.ts$|protocol\/src\/files\.ts$|sdk\/src\/node\/home\.ts$|\/(env-paths|is-safe-filename)\//,
+    test: /^\0node:|cli\/src\/output\/leave\.ts$|protocol\/src\/files\.ts$|sdk\/src\/node\/home\.ts$|\/(env-paths|is-safe-filename)\//,
     priority: 3,
   },
   // what starts a guest while the rest is read
@@ -40,6 +41,14 @@ const GROUPS = [
   { name: "common", minShareCount: SHARED_BY_MIN, priority: 1 },
 ];
 
+/**
+ * An import of these makes a name of everything in them, for which much is loaded that nobody here uses. What is imported of them is read
+ * of Node itself in their place, before anything that may need it: they import nothing.
+ */
+const OF_NODE = ["node:process", "node:util"];
+const ofNode = (id: string): string => `module.exports = process.getBuiltinModule(${JSON.stringify(id)});`;
+const OWN_ID = "\0";
+
 const packageOf = (id: string): string => id.split("/", id.startsWith("@") ? 2 : 1).join("/");
 
 /** What runs a job on this machine has of the owner's code the part that does it. */
@@ -50,7 +59,7 @@ const isLocal = (root: string, importer: string | undefined): boolean =>
 
 /** `id`: as it stands where it is imported. */
 function isOutside(root: string, id: string, importer: string | undefined): boolean {
-  if (/^[./#]/.test(id)) return false;
+  if (/^[./#]/.test(id) || OF_NODE.includes(id)) return false;
   const name = packageOf(id);
   if (["@xenoservers/guests", "@xenoservers/xenoserver"].includes(name)) return !isLocal(root, importer);
   return name === "@xenoservers/xenocorp" || !(name.startsWith("@xenoservers/") || WITHIN.includes(name));
@@ -78,6 +87,11 @@ async function bundle(root: string, out: string, programs: Programs, groups: typ
     external: (id, importer) => isOutside(root, id, importer),
     treeshake: { moduleSideEffects: hasEffects(root, Object.values(input)) },
     plugins: [
+      {
+        name: "node",
+        resolveId: (id) => (OF_NODE.includes(id) ? OWN_ID + id : null),
+        load: (id) => (id.startsWith(OWN_ID) && OF_NODE.includes(id.slice(1)) ? { code: ofNode(id.slice(1)), moduleType: "js" } : null),
+      },
       {
         name: "inputs",
         transform: (code, id) => (id.endsWith(".ts") ? { code: withoutName(code), map: null } : null),

@@ -74,9 +74,15 @@ it("names its sources by the repository alone", async () => {
   }
 });
 
+it("imports nothing of Node that loads what nobody asked for", async () => {
+  const dear = /^import .*"node:(process|util|http|https|http2|tls)";$/m;
+  const files = (await filesBelow()).filter((name) => name.endsWith(".js"));
+  for (const file of files) expect(dear.exec(await textOf(file))?.[0], file).toBeUndefined();
+});
+
 it("holds what it starts, and of what looks beside itself what finds there what it looks for", async () => {
   const files = await filesBelow();
-  for (const file of ["worker/main.js", "prepare-runtime.js", "sitecustomize.py"]) expect(files).toContain(file);
+  for (const file of ["worker/main.js", "prepare-runtime.js", "compile-runtime.js", "sitecustomize.py"]) expect(files).toContain(file);
   const sources = new Set((await Promise.all(files.filter((name) => name.endsWith(".js")).map(sourcesOf))).flat());
   expect([...sources].filter((source) => source.startsWith("xenocorp/"))).toEqual([]);
   expect(sources).not.toContain("xenoserver/src/host/daemon.ts");

@@ -1,5 +1,4 @@
 // What `xeno` beside this file starts. Kept in words that any Node understands, so that one that is too old says so.
-import { readFileSync, statSync } from "node:fs";
 import module from "node:module";
 import { fileURLToPath } from "node:url";
 
@@ -7,6 +6,7 @@ const [major, minor] = process.versions.node.split(".").map(Number);
 
 /** As few files, where `npm run build` made them of the sources as they are now; else the sources. */
 function entry() {
+  const { readFileSync, statSync } = process.getBuiltinModule("node:fs");
   try {
     const root = fileURLToPath(new URL("../../../", import.meta.url));
     for (const [file, size, mtimeMs] of JSON.parse(readFileSync(`${root}packages/cli/built/inputs.json`, "utf8"))) {

@@ -1,12 +1,16 @@
 /** Interpreters that every xenoserver has, so that customers need not send them: known by digest, like any module. */
 import { createHash, randomUUID } from "node:crypto";
-import { access, mkdir, readFile, rename, rm } from "node:fs/promises";
+import { access, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { cpus } from "node:os";
 import path from "node:path";
 import { ENGINE_VERSION } from "@xenoservers/engine";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { mayHaveChanged, statesOf, type FileState } from "./file-state.ts";
+import { PRACTICE } from "./practice.ts";
+import { GUEST_NODE_FLAGS } from "./sandbox.ts";
 import { runScript } from "./script.ts";
+import { CODE_SUFFIX } from "./worker/machine-code.ts";
 
 export interface Runtime {
   name: string;
@@ -55,20 +59,49 @@ export const runtimeFiles = async (runtime: Runtime, cache: string): Promise<Map
     [originalOf(runtime), runtime.file],
   ]);
 
-/** The runtime as the engine runs it: rewritten once per engine version, kept in `cache`. Returns the file. */
-export async function preparedRuntime({ name, file, digest }: Runtime, cache: string): Promise<string> {
-  const target = path.join(cache, `${digest}-${ENGINE_VERSION}.wasm`);
-  const there = await access(target).then(
+const isThere = (file: string): Promise<boolean> =>
+  access(file).then(
     () => true,
     () => false,
   );
-  if (there) return target;
+
+/** The runtime as the engine runs it: rewritten once per engine version, kept in `cache`. Returns the file. */
+export async function preparedRuntime({ name, file, digest }: Runtime, cache: string): Promise<string> {
+  const target = path.join(cache, `${digest}-${ENGINE_VERSION}.wasm`);
+  if (await isThere(target)) return target;
   await mkdir(cache, { recursive: true, mode: 0o700 });
   const part = `${target}.${randomUUID()}.part`;
-  await runScript("prepare-runtime", file, part).catch(async (error: Error) => {
+  await runScript({ name: "prepare-runtime", args: [file, part] }).catch(async (error: Error) => {
     await rm(part, { force: true });
     throw new Error(`the runtime ${name} cannot be made ready: ${error.message}`);
   });
   await rename(part, target);
   return target;
+}
+
+/** By all that V8 makes other code for. */
+function codeName({ digest }: Runtime): string {
+  const made = [process.version, process.arch, cpus()[0]?.model ?? "", GUEST_NODE_FLAGS, PRACTICE];
+  const id = createHash("sha256").update(JSON.stringify(made)).digest("hex").slice(0, 16);
+  return `${digest}-${ENGINE_VERSION}-${id}${CODE_SUFFIX}`;
+}
+
+/** What is made in its place where it cannot be made: nobody tries again with each job. */
+const NO_CODE = "";
+
+/**
+ * Machine code of the runtime, for guests on this machine: made once, kept in `cache` in the place of what was made before, and beside the
+ * runtime by the name that guests look for (worker/modules.ts). Where there is none, they compile what they need.
+ */
+export async function runtimeCode(runtime: Runtime, prepared: string, cache: string): Promise<Map<string, string>> {
+  const name = codeName(runtime);
+  const target = path.join(cache, name);
+  if (!(await isThere(target))) {
+    const part = `${target}.${randomUUID()}.part`;
+    await runScript({ name: "compile-runtime", args: [prepared, part], flags: GUEST_NODE_FLAGS }).catch(() => writeFile(part, NO_CODE));
+    await rename(part, target);
+    const others = (await readdir(cache)).filter((each) => each.endsWith(CODE_SUFFIX) && each !== name);
+    for (const other of others) await rm(path.join(cache, other), { force: true });
+  }
+  return new Map([[`${runtime.name}${CODE_SUFFIX}`, target]]);
 }

@@ -7,11 +7,19 @@ import { firstLineOf } from "./thrown.ts";
 const run = promisify(execFile);
 const WITHIN_MS = 120_000;
 
-/** Runs a script of this folder, by its name without extension, to its end. Throws what it said of its failure, one line. */
-export async function runScript(name: string, ...args: string[]): Promise<void> {
+interface Script {
+  /** Without extension, of this folder. */
+  name: string;
+  args: readonly string[];
+  /** Of Node. */
+  flags?: readonly string[];
+}
+
+/** Runs a script to its end. Throws what it said of its failure, one line. */
+export async function runScript({ name, args, flags = ["--no-warnings"] }: Script): Promise<void> {
   const options = { cwd: import.meta.dirname, timeout: WITHIN_MS, killSignal: "SIGKILL" } as const;
   const script = ownProgram(import.meta.dirname, name);
-  await run(process.execPath, ["--no-warnings", script, ...args], options).catch((error: Error & { stderr?: string }) => {
+  await run(process.execPath, [...flags, script, ...args], options).catch((error: Error & { stderr?: string }) => {
     const said = (error.stderr ?? "").split("\n").find((line) => /^\w*Error\b/.test(line)) ?? firstLineOf(error);
     throw new Error(said.trim());
   });

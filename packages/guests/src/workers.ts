@@ -1,8 +1,9 @@
 /** The walls that guests run behind, and the processes that wait there for a job. Who controls the inputs: this user. */
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import { keptSandbox } from "./kept-sandbox.ts";
 import { WorkerPool } from "./pool.ts";
-import { pythonRuntime, runtimeFiles, type Runtime } from "./runtimes.ts";
+import { pythonRuntime, runtimeCode, runtimeFiles, type Runtime } from "./runtimes.ts";
 import { createSandbox, type Sandbox } from "./sandbox.ts";
 
 export interface Workers {
@@ -24,9 +25,16 @@ export interface WorkersOptions {
   inUse: readonly string[];
 }
 
+/** A machine that is there for one run, as a pipeline's, would pay for code that nobody has time to use. */
+export const isOfAnEarlierRun = async (file: string): Promise<boolean> => (await stat(file)).mtimeMs < performance.timeOrigin;
+
 async function sandboxFor({ folder, cache, sandboxes, inUse }: WorkersOptions, runtime: Runtime): Promise<Sandbox> {
   const files = await runtimeFiles(runtime, cache);
-  if (sandboxes !== undefined) return keptSandbox(sandboxes, files);
+  if (sandboxes !== undefined) {
+    const prepared = files.get(runtime.name)!;
+    const code = (await isOfAnEarlierRun(prepared)) ? await runtimeCode(runtime, prepared, cache) : [];
+    return keptSandbox(sandboxes, new Map([...files, ...code]));
+  }
   return createSandbox(path.join(folder, "sandbox"), files, inUse.length > 0);
 }
 

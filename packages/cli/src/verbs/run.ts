@@ -23,6 +23,8 @@ export async function run(input: RunInput): Promise<void> {
   if (input.reuse && bootsMachine(input)) throw new UserError(ALIKE_ALONE);
   if (input.retries !== null && (input.replicas > 1 || input.detach))
     throw new UserError("--retries waits for the end of one lease: leave out --detach, and --replicas");
+  if (input.local && input.dryRun)
+    throw new UserError("--dry-run shows a quote, and what runs on this machine has none: leave out --local, or --dry-run");
   if (input.after !== null && (input.local || input.dryRun))
     throw new UserError("--after waits for leases before it orders: leave out --local, and --dry-run");
   const mayWait = input.wait || input.for !== null;

@@ -2,9 +2,11 @@
  * Modules as V8 compiled them. A process keeps the last one for the customer's next job: known by the digest that the daemon names, and
  * never of a build with breakpoints, which is another module. Who controls the inputs: the customer (bytes), the daemon (digests, paths).
  */
+import { existsSync } from "node:fs";
 import { prepareModule } from "@xenoservers/engine";
 import { readWhole } from "./files.ts";
 import type { WorkerJob } from "./job.ts";
+import { CODE_SUFFIX, moduleWith } from "./machine-code.ts";
 
 const WASM_PAGES_PER_MIB = 16;
 
@@ -12,10 +14,16 @@ type Compiled = { ok: true; module: WebAssembly.Module } | { ok: false; kind: "m
 
 export const moduleOf = (bytes: Uint8Array): WebAssembly.Module => new WebAssembly.Module(bytes);
 
+/** One that was made ready before, with the machine code beside it where there is some. */
+function readyModule(file: string): WebAssembly.Module {
+  const [bytes, code] = [readWhole(file), `${file}${CODE_SUFFIX}`];
+  return (existsSync(code) ? moduleWith(readWhole(code), bytes) : null) ?? moduleOf(bytes);
+}
+
 /** What the engine takes and the platform refuses: too large in one of its own limits. */
-function compiled(bytes: Uint8Array): Compiled {
+function compiled(make: () => WebAssembly.Module): Compiled {
   try {
-    return { ok: true, module: moduleOf(bytes) };
+    return { ok: true, module: make() };
   } catch (error) {
     if (error instanceof WebAssembly.CompileError) return { ok: false, kind: "malformed", message: `with its metering ${error.message}` };
     throw error;
@@ -35,7 +43,7 @@ export class Modules {
   /** A module that V8 refuses fails its own job, not whichever comes. */
   compileAhead(path: string): void {
     try {
-      this.#ahead = { path, module: moduleOf(readWhole(this.#seen(path))) };
+      this.#ahead = { path, module: readyModule(this.#seen(path)) };
     } catch {
       this.#ahead = null;
     }
@@ -54,9 +62,9 @@ export class Modules {
   }
 
   #made({ modulePath, prepared: isPrepared, memoryMibMax }: WorkerJob, breakpoints: boolean): Compiled & { made?: Uint8Array } {
-    const bytes = readWhole(this.#seen(modulePath));
-    if (isPrepared) return compiled(bytes);
-    const prepared = prepareModule(bytes, breakpoints, memoryMibMax * WASM_PAGES_PER_MIB);
-    return prepared.ok ? { ...compiled(prepared.bytes), made: prepared.bytes } : prepared;
+    const file = this.#seen(modulePath);
+    if (isPrepared) return compiled(() => readyModule(file));
+    const prepared = prepareModule(readWhole(file), breakpoints, memoryMibMax * WASM_PAGES_PER_MIB);
+    return prepared.ok ? { ...compiled(() => moduleOf(prepared.bytes)), made: prepared.bytes } : prepared;
   }
 }

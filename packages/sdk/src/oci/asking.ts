@@ -2,11 +2,11 @@
  * One question to a registry or to the place where it has people log in, with its answer as the bytes that came: nothing is unpacked on the
  * way, because digests are of what lies there. Who controls the inputs: the other side, every byte, and when they come.
  */
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest, type RequestOptions } from "node:https";
+import type { RequestOptions } from "node:https";
 import type { Timers } from "@xenoservers/protocol/link";
 import { Answer, SILENCE_MS_MAX, causeOf, isBusy, openSslReason } from "./answer.ts";
 import { proxyFor, type EnvProxy } from "./env-proxy.ts";
+import { httpRequest, httpsRequest } from "./node-http.ts";
 import { Mishap } from "./patience.ts";
 import { OciError } from "./source.ts";
 import { NoTunnel, wayThrough } from "./through-proxy.ts";

@@ -7,8 +7,8 @@ import { X509Certificate } from "node:crypto";
 import { readFile, readdir, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import * as tls from "node:tls";
 import { ifThere } from "@xenoservers/protocol/files";
+import { nodeTls } from "./node-http.ts";
 import { DEFAULT_HOST, DEFAULT_REGISTRY } from "./reference.ts";
 import { OciError } from "./source.ts";
 
@@ -61,12 +61,15 @@ async function folderFor(registry: string, folders: readonly string[]): Promise<
 }
 
 /** Node 22 began without the first. */
-const { getCACertificates, rootCertificates }: Partial<typeof tls> = tls;
-const usual = (): readonly string[] => getCACertificates?.("default") ?? rootCertificates ?? [];
+const trusted = (): Partial<Pick<ReturnType<typeof nodeTls>, "getCACertificates" | "rootCertificates">> => nodeTls();
+function usual(): readonly string[] {
+  const { getCACertificates, rootCertificates } = trusted();
+  return getCACertificates?.("default") ?? rootCertificates ?? [];
+}
 /** What the system trusts and Node by itself does not, as a firm's own authority. */
 function ofSystem(): string[] {
-  const known = new Set(usual());
-  return [...new Set(getCACertificates?.("system"))].filter((each) => !known.has(each));
+  const before = new Set(usual());
+  return [...new Set(trusted().getCACertificates?.("system"))].filter((each) => !before.has(each));
 }
 let system: string[] | null = null;
 
@@ -99,7 +102,7 @@ async function keptIn({ at, names }: { at: string; names: string[] }): Promise<C
   try {
     // Node passes over an authority that is none
     for (const each of authorities) new X509Certificate(each);
-    for (const each of own) tls.createSecureContext(each);
+    for (const each of own) nodeTls().createSecureContext(each);
   } catch (error) {
     throw new OciError(`what lies in ${at} is no certificate and key as PEM (${(error as Error).message})`, { cause: error });
   }

@@ -2,11 +2,10 @@
  * A question's way through a proxy: to an encrypted place by a tunnel (RFC 9110, 9.3.6), of which the proxy sees the name alone; to another
  * by asking the proxy itself. What is shown to the proxy is shown to nobody else. Who controls the inputs: the proxy, every byte.
  */
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest, type RequestOptions } from "node:https";
+import type { RequestOptions } from "node:https";
 import { isIP, type Socket } from "node:net";
-import { connect as tlsConnect } from "node:tls";
 import { bare, type EnvProxy } from "./env-proxy.ts";
+import { httpRequest, httpsRequest, nodeTls } from "./node-http.ts";
 
 /** What the proxy answers in place of a tunnel. */
 export class NoTunnel extends Error {
@@ -75,6 +74,6 @@ export async function wayThrough(
   }
   const socket = await tunnel(proxy, to, signal, secured.ca === undefined ? {} : { ca: secured.ca });
   const host = bare(to.hostname);
-  const createConnection = (): Socket => tlsConnect({ ...secured, socket, host, ...(isIP(host) === 0 ? { servername: host } : {}) });
+  const createConnection = (): Socket => nodeTls().connect({ ...secured, socket, host, ...(isIP(host) === 0 ? { servername: host } : {}) });
   return { request: httpsRequest, options: { createConnection }, headers: {} };
 }
