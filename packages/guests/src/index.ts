@@ -1,3 +1,4 @@
+export { hashOf, hashedFiles } from "./hashed-files.ts";
 export { forgetSandbox } from "./kept-sandbox.ts";
 export { openWorkers, type Workers, type WorkersOptions } from "./workers.ts";
 export { GUEST_NODE_FLAGS, createSandbox, letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";

@@ -4,6 +4,7 @@ import { parseOffer } from "../../../packages/guests/src/xen/domain-consoles.ts"
 import { parseListing } from "../../../packages/guests/src/xen/listing.ts";
 import { parseUsage } from "../../../packages/guests/src/xen/usage.ts";
 import { parseInfo } from "../../../packages/guests/src/xen/xen-info.ts";
+import { takeAnswers, type StoreQuestion } from "../../../packages/guests/src/xen/xen-store.ts";
 import { bentBytes } from "../mutate/bytes.ts";
 import { bentLine } from "../mutate/text.ts";
 import { ACCEPTED, REFUSED, byThrowing, bytesOf, demand, textOf, type Target } from "../target.ts";
@@ -97,4 +98,36 @@ const offers: Target = {
   },
 };
 
-export const XEN_TARGETS: readonly Target[] = [toolstack, address, offers];
+const QUESTIONS: readonly StoreQuestion[] = [
+  { what: "list", node: "/local/domain" },
+  { what: "read", node: "/local/domain/1/vm" },
+];
+
+/** As xenstored answers: type, number, transaction, length, and the words. */
+function answered(type: number, number: number, words: string): Buffer {
+  const head = Buffer.alloc(16);
+  for (const [place, value] of [type, number, 0, words.length].entries()) head.writeUInt32LE(value, place * 4);
+  return Buffer.concat([head, Buffer.from(words)]);
+}
+
+const store: Target = {
+  name: "store-answers",
+  covers: ["guests/src/xen/xen-store.ts#takeAnswers"],
+  corpus: async () => [
+    Buffer.concat([answered(1, 0, "0\x001\0"), answered(2, 1, "/vm/0")]),
+    Buffer.concat([answered(16, 0, "E2BIG\0"), answered(16, 1, "ENOENT\0")]),
+  ],
+  mutate: bentBytes,
+  play(input) {
+    const answers: (string | null)[] = [];
+    const outcome = byThrowing(() => {
+      const rest = takeAnswers(Buffer.from(input), QUESTIONS, answers);
+      demand(rest.length <= input.length, "more is left than came");
+    }, Error);
+    demand(answers.length <= QUESTIONS.length, "there are more answers than questions");
+    for (const answer of answers) demand(answer === null || answer.length <= 4_096, "an answer is larger than any");
+    return outcome;
+  },
+};
+
+export const XEN_TARGETS: readonly Target[] = [toolstack, address, offers, store];

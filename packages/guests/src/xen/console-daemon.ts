@@ -32,12 +32,22 @@ async function hasRun(pid: string, seconds: number): Promise<boolean> {
   return now - started >= seconds;
 }
 
+/** Where each was found last: it is nearly always there, and dom0 has hundreds of processes. */
+const lastFound = new Map<string, string>();
+
+const isOf = async (name: string, pid: string, index: string): Promise<boolean> =>
+  (await textOf(`/proc/${pid}/comm`)).trim() === name && (await hasMaster(pid, index));
+
 /** Asked while the terminal is open here, for until it is closed its number is nobody else's. */
 export async function isConsoleOf({ name, settledSeconds }: ConsoleDaemon, tty: string): Promise<boolean> {
   const index = /^\/dev\/pts\/(\d+)$/.exec(tty)?.[1];
   if (index === undefined) return false;
-  for (const pid of await readdir("/proc"))
-    if (/^\d+$/.test(pid) && (await textOf(`/proc/${pid}/comm`)).trim() === name && (await hasMaster(pid, index)))
-      return hasRun(pid, settledSeconds);
+  const last = lastFound.get(name);
+  if (last !== undefined && (await isOf(name, last, index))) return hasRun(last, settledSeconds);
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid) || !(await isOf(name, pid, index))) continue;
+    lastFound.set(name, pid);
+    return hasRun(pid, settledSeconds);
+  }
   return false;
 }

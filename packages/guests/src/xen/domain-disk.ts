@@ -3,9 +3,10 @@
  * (losetup(8), --detach), so nothing of it has to be remembered. Who controls the inputs: this program, every path.
  */
 import { execFile } from "node:child_process";
-import { access, copyFile, link, open, stat } from "node:fs/promises";
+import { access, copyFile, open, stat } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
+import { hashedFiles } from "../hashed-files.ts";
 import { isRecord } from "../json.ts";
 import { letOverlayGo, makeOverlay, type Overlay } from "./disk-overlay.ts";
 
@@ -24,7 +25,8 @@ export const isThere = (file: string): Promise<boolean> =>
 
 /** A link of the domain's own outlives whoever kept the file. */
 export const held = (file: string, own: string): Promise<string> =>
-  link(file, own)
+  hashedFiles
+    .link(file, own)
     .catch(() => copyFile(file, own))
     .then(() => own);
 

@@ -37,6 +37,7 @@ export class DomainMaking {
   readonly #of: MakingOf;
   /** What dom0's kernel does for it. */
   readonly backEnd: DomainBackEnd;
+  #made: number | null = null;
 
   constructor(of: MakingOf) {
     this.#of = of;
@@ -57,6 +58,11 @@ export class DomainMaking {
     return found;
   }
 
+  /** The number of the domain as this daemon has made it; null where it has not, or has destroyed it. */
+  get made(): number | null {
+    return this.#made;
+  }
+
   /** The domain's number, which is another one after each restart. Throws where it is gone. */
   async id(): Promise<number> {
     return (await this.running()).id;
@@ -71,7 +77,8 @@ export class DomainMaking {
       await writeFile(config, domainConfig(plan, devices), { mode: 0o600 });
       if (state === null) await xl.create(config, { kernelMib, signal });
       else await xl.restore(config, state, signal);
-      const id = await this.id();
+      const id = await xl.numberOf(token.uuid);
+      if (id === null) throw new Error("the domain that was made is not there");
       const nodes = [...deviceNodes(id, devices), ...(hasConsoles ? consoleNodes(id) : [])];
       if (nodes.length > 0) await xl.write(nodes);
       if (hasConsoles) for (const owned of consoleOwners(id)) await xl.own(owned);
@@ -80,6 +87,7 @@ export class DomainMaking {
       await disksAreOpen(id, devices.length);
       if (deviceModel) await this.backEnd.holdProcess(id, await deviceModel.group());
       await wasMade(token.folder, id);
+      this.#made = id;
     };
     await asDevices(disksOf(plan), made);
   }
@@ -105,6 +113,7 @@ export class DomainMaking {
   /** Its files stay, and its network. Throws where it cannot be. */
   async destroy(): Promise<void> {
     const { xl, token } = this.#of;
+    this.#made = null;
     for (const { uuid, id } of await xl.list()) if (uuid === token.uuid) await xl.destroy(id).catch(() => {});
     await leaveConsole(token.folder);
     if (await this.found()) throw new Error(`the domain ${token.name} could not be destroyed`);

@@ -31,16 +31,22 @@ export class DomainWatch {
   /** Calls with the domain of that UUID at each look, null where it is gone, until the answer is called. */
   follow(uuid: string, look: Look): () => void {
     this.#followed.set(uuid, look);
-    this.#listen();
+    // programs are begun once whoever waits for the domain has been told that it runs
+    setImmediate(() => this.#begin(uuid, look));
     this.#timer ??= setInterval(() => {
       this.#listen();
       this.look();
     }, LOOK_MS);
-    this.look();
     return () => {
       if (this.#followed.get(uuid) === look) this.#followed.delete(uuid);
       if (this.#followed.size === 0) this.#rest();
     };
+  }
+
+  #begin(uuid: string, look: Look): void {
+    if (this.#followed.get(uuid) !== look) return;
+    this.#listen();
+    this.look();
   }
 
   look(): void {

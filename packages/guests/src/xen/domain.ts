@@ -9,10 +9,10 @@
  * Who controls the inputs: the guest (what it prints, how it ends), whoever administers the host, who may destroy it.
  */
 import { randomBytes } from "node:crypto";
-import { rm } from "node:fs/promises";
 import path from "node:path";
 import type { VmSpec } from "@xenoservers/protocol";
 import { readGuestFile } from "../guest-files.ts";
+import { hashedFiles } from "../hashed-files.ts";
 import { messageOf } from "../thrown.ts";
 import { DeviceModel } from "./device-model.ts";
 import type { BackEnds } from "./domain-back-end.ts";
@@ -177,7 +177,7 @@ export class Domain {
 
   /** Its console is kept before it says anything. */
   async #start(): Promise<void> {
-    const id = await this.#making.id();
+    const id = this.#making.made ?? (await this.#making.id());
     await this.#talk.keep(id);
     this.#begunAt = Date.now();
     await this.#parts.xl.unpause(id);
@@ -399,6 +399,6 @@ export class Domain {
     this.sessions?.close();
     this.#following.end();
     await this.#making.destroyForGood();
-    await rm(this.token.folder, { recursive: true, force: true });
+    await hashedFiles.remove(this.token.folder);
   }
 }

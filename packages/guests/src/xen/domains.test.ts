@@ -1,11 +1,12 @@
 /** A server's domains beside a toolstack that only keeps state: whose they are, how they end, and what a daemon that comes later finds. */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open as openFile, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { VmSpec } from "@xenoservers/protocol";
 import { until } from "../../../../test/until.ts";
+import { hashedFiles } from "../hashed-files.ts";
 import type { Domain } from "./domain.ts";
 import type { DomainToken } from "./domain-token.ts";
 import { Domains, domainProblem } from "./domains.ts";
@@ -73,6 +74,36 @@ describe("a server's domains", () => {
     await domain.dispose();
     expect(toolstack.domains).toEqual([]);
     expect(await readdir(path.join(folder, "domains"))).toEqual(["mark"]);
+  });
+
+  it("begin by two calls of xl, beside what says which they are", async () => {
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
+    const domain = await prepare();
+    await domain.begin();
+    // who waits for it is told before it is looked at
+    expect(toolstack.calls.at(-1)).toBe("xl unpause 1");
+    const from = toolstack.calls.findIndex((call) => call.startsWith("xl create"));
+    const until = toolstack.calls.findIndex((call) => call.startsWith("xl unpause"));
+    // on a host whose xenstore has a socket neither of those between is a process
+    expect(toolstack.calls.slice(from + 1, until)).toEqual(["xl list -v", "xenstore-read /local/domain/1/console/tty"]);
+    await domain.kill();
+    terminal.close();
+  });
+
+  it("of which a kernel is given boot the file that was hashed, which is still known once they are gone", async () => {
+    const kernel = path.join(folder, KERNEL);
+    await writeFile(kernel, Buffer.concat([trialKernel(), Buffer.alloc(1024 * 1024)]));
+    const digest = await hashedFiles.digestOf(kernel);
+    const domain = await prepare();
+    expect((await stat(path.join(domain.token.folder, "kernel"))).ino).toBe((await stat(kernel)).ino);
+    await domain.dispose();
+    const handle = await openFile(kernel, "r");
+    const reads = vi.spyOn(Object.getPrototypeOf(handle) as typeof handle, "read");
+    await handle.close();
+    expect(await hashedFiles.digestOf(kernel)).toBe(digest);
+    expect(reads).not.toHaveBeenCalled();
+    reads.mockRestore();
   });
 
   it("that boot a kernel of their own have no console beside their first, which a kernel that is saved does not live with", async () => {

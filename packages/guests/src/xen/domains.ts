@@ -12,6 +12,7 @@ import { bootOfHost } from "../qemu/machine/gone.ts";
 import { headOf } from "../qemu/machine/layout.ts";
 import { newToken } from "../qemu/oci/job-port.ts";
 import { Refusal } from "../qemu/refusal.ts";
+import { hashedFiles } from "../hashed-files.ts";
 import { messageOf } from "../thrown.ts";
 import { Domain } from "./domain.ts";
 import type { DomainToken, DomainWork } from "./domain-token.ts";
@@ -122,7 +123,7 @@ async function removed(folder: string): Promise<void> {
   await leaveNetwork(folder);
   await leaveDeviceModel(folder, path.basename(folder));
   await leaveBackEnd(path.basename(folder));
-  await rm(folder, { recursive: true, force: true });
+  await hashedFiles.remove(folder);
 }
 
 /** What of a specification no domain is here, in words for its customer; null when one can be it. */

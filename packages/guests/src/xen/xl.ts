@@ -14,6 +14,7 @@ import { complaintIn } from "./xl-words.ts";
 import { parseInfo, type XenInfo } from "./xen-info.ts";
 import { parseListing, type ListedDomain } from "./listing.ts";
 import { parseUsage, type DomainUsage } from "./usage.ts";
+import { askStore, type AskStore } from "./xen-store.ts";
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
@@ -86,9 +87,11 @@ export class Xl {
   readonly #run: Run;
   readonly #apart: RunApart;
   readonly #live: OpenLive;
+  readonly #store: AskStore;
 
   /** All are for tests. */
-  constructor(run: Run = runHere, apart: RunApart = runApart, live: OpenLive = openLive) {
+  constructor(run: Run = runHere, apart: RunApart = runApart, live: OpenLive = openLive, store: AskStore = askStore) {
+    this.#store = store;
     this.#run = run;
     this.#apart = apart;
     this.#live = live;
@@ -110,6 +113,24 @@ export class Xl {
 
   async list(): Promise<ListedDomain[]> {
     return parseListing(await this.#ask("xl", ["list", "-v"]));
+  }
+
+  /**
+   * The number of the domain that was made last with this UUID; null where there is none. Xenstore says it sooner than xl does, which looks
+   * at all of each domain.
+   */
+  async numberOf(uuid: string): Promise<number | null> {
+    // where xenstore has no socket, or lists no more domains than fit one answer, xl is asked
+    const inStore = await this.#numberInStore(uuid).catch(() => null);
+    return inStore ?? (await this.list()).find((each) => each.uuid === uuid && !each.dying)?.id ?? null;
+  }
+
+  async #numberInStore(uuid: string): Promise<number | null> {
+    const [names] = await this.#store([{ what: "list", node: "/local/domain" }]);
+    const ids = (names ?? "").split("\0").filter((name) => /^[1-9]\d{0,9}$/.test(name));
+    const vms = await this.#store(ids.map((id) => ({ what: "read", node: `/local/domain/${id}/vm` })));
+    const found = ids.filter((_, place) => vms[place] === `/vm/${uuid}`).map(Number);
+    return found.length === 0 ? null : Math.max(...found);
   }
 
   async usage(): Promise<DomainUsage[]> {
@@ -148,6 +169,14 @@ export class Xl {
   /** In xenstore, all at once. */
   async write(nodes: readonly (readonly [node: string, value: string])[]): Promise<void> {
     await this.#ask("xenstore-write", nodes.flat());
+  }
+
+  /** What stands in a node of dom0's; nothing where there is none. */
+  async #node(node: string): Promise<string> {
+    const [said] = await this.#store([{ what: "read", node }]).catch(async () => [
+      await this.#ask("xenstore-read", [node]).catch(() => ""),
+    ]);
+    return (said ?? "").trim();
   }
 
   /** Whose nodes of xenstore are, with all below them. */
@@ -189,13 +218,13 @@ export class Xl {
 
   /** The pseudo-terminal of one of the domain's lines; only dom0 can have written its name. Null until there is one. */
   async console(id: number, line: ConsoleLine = "console"): Promise<string | null> {
-    const tty = await this.#ask("xenstore-read", [`/local/domain/${id}/${line}/tty`]).catch(() => "");
-    return /^\/dev\/pts\/\d{1,9}$/.test(tty.trim()) ? tty.trim() : null;
+    const tty = await this.#node(`/local/domain/${id}/${line}/tty`);
+    return /^\/dev\/pts\/\d{1,9}$/.test(tty) ? tty : null;
   }
 
   /** The process that emulates the domain's hardware, as libxl started it; null where it says of none. */
   async deviceModel(id: number): Promise<number | null> {
-    const pid = (await this.#ask("xenstore-read", [`/local/domain/${id}/image/device-model-pid`]).catch(() => "")).trim();
+    const pid = await this.#node(`/local/domain/${id}/image/device-model-pid`);
     return /^[1-9]\d{0,8}$/.test(pid) ? Number(pid) : null;
   }
 }

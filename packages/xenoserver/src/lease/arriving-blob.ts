@@ -3,11 +3,9 @@
  * and it is read no second time. What is there of it already is read once. Who controls the inputs: the customer, every byte.
  */
 import { createHash, type Hash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
-
-const READ_BYTES = 1024 * 1024;
+import { hashOf, hashedFiles } from "@xenoservers/guests";
 
 export interface ArrivingBlob {
   /** So much of it is there. */
@@ -20,32 +18,27 @@ export interface ArrivingBlob {
   close(): Promise<void>;
 }
 
-async function hashed(file: string): Promise<Hash> {
-  const hash = createHash("sha256");
-  for await (const piece of createReadStream(file, { highWaterMark: READ_BYTES })) hash.update(piece as Buffer);
-  return hash;
-}
-
-export const digestOfFile = async (file: string): Promise<string> => (await hashed(file)).digest("hex");
-
 async function opened(file: string, bytesMax: number): Promise<{ handle: FileHandle; size: number; hash: Hash }> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   const there = await open(file, "r+").catch(() => null);
   if (there) {
     const { size } = await there.stat();
-    if (size <= bytesMax) return { handle: there, size, hash: await hashed(file) };
+    if (size <= bytesMax) return { handle: there, size, hash: await hashOf(there) };
     await there.close();
   }
   return { handle: await open(file, "w", 0o600), size: 0, hash: createHash("sha256") };
 }
 
-/** One of which all is there, whoever else has the file: it is read, and never written to. Where it is wrong, its lease has none of it. */
+/**
+ * One of which all is there, whoever else has the file: it is read, where its bytes are not known, and never written to. Where it is wrong,
+ * its lease has none of it.
+ */
 export function openWhole(file: string, digest: string, size: number): ArrivingBlob {
   return {
     size,
     append: () => Promise.reject(new Error(`all ${size} bytes of ${digest} are there already`)),
     async finish() {
-      const isRight = (await digestOfFile(file)) === digest;
+      const isRight = (await hashedFiles.digestOf(file)) === digest;
       if (!isRight) await rm(file, { force: true });
       return isRight;
     },
@@ -89,8 +82,9 @@ export async function openArriving(
       }
     },
     async finish() {
-      await close();
       const isRight = hash.digest("hex") === digest;
+      if (isRight) await hashedFiles.written(handle, digest);
+      await close();
       if (!isRight) await rm(file, { force: true });
       return isRight;
     },

@@ -4,14 +4,14 @@
  */
 import { lstat, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { placeOf } from "@xenoservers/guests";
+import { hashedFiles, placeOf } from "@xenoservers/guests";
 import type { Finding, Lease } from "@xenoservers/market";
 import { jsonIn, type Envelope, type Kind } from "@xenoservers/protocol";
 import { ifThere, namesIn, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { GuestToken } from "../drivers/driver.ts";
 import type { Work } from "../drivers/work.ts";
-import { digestOfFile, type ArrivingBlob } from "./arriving-blob.ts";
+import type { ArrivingBlob } from "./arriving-blob.ts";
 import { openBrought } from "./brought-blob.ts";
 import { KeptInputs, fileIdOf, type Bringer, type InputRules } from "./kept-inputs.ts";
 import type { Kept } from "./kept-room.ts";
@@ -234,6 +234,7 @@ export async function openJournal(folder: string, options: JournalOptions): Prom
     async remove(lease) {
       await saves.get(lease)?.running.catch(() => {});
       made.delete(lease);
+      await hashedFiles.leave(path.join(folderOf(lease), "blobs"));
       await rm(folderOf(lease), { recursive: true, force: true });
     },
     bytes: async (record) => bytesOf(record, folderOf(record.lease), await kept.files()),
@@ -245,7 +246,7 @@ export async function openJournal(folder: string, options: JournalOptions): Prom
     pruneInputs: () => kept.prune(),
     async hasBlob(lease, { digest, size }) {
       const file = blobFile(lease, digest);
-      return (await ifThere(stat(file)))?.size === size && (await digestOfFile(file)) === digest;
+      return (await ifThere(stat(file)))?.size === size && (await hashedFiles.digestOf(file)) === digest;
     },
     nextOfferSequence(after = 0) {
       const taken = lastSequence.then(() => numberAfter(sequenceFile, after));

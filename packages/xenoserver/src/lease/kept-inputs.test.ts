@@ -4,7 +4,8 @@ import { appendFile, mkdir, mkdtemp, open, readFile, readdir, rm, stat, truncate
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Envelope } from "@xenoservers/protocol";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ifThere } from "@xenoservers/protocol/files";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { newRecord, openJournal, type Journal } from "./journal.ts";
 import { roomProblem, type RoomRules } from "./kept-room.ts";
 
@@ -78,6 +79,21 @@ it("has what an ended lease brought for its customer's next one, and for nobody 
   expect(await brings(THIRD, { ...CARL, account: "a_2" })).toEqual([0, true]);
 });
 
+it("is not read again by leases that come soon, whichever of those before them are gone", async () => {
+  await brings(FIRST, CARL);
+  const handle = await open(await keptFile(), "r");
+  const reads = vi.spyOn(Object.getPrototypeOf(handle) as typeof handle, "read");
+  await handle.close();
+  await journal.remove(FIRST);
+  for (const lease of [SECOND, THIRD]) {
+    expect(await brings(lease, CARL)).toEqual([blob.size, true]);
+    expect(await journal.hasBlob(lease, blob)).toBe(true);
+    await journal.remove(lease);
+  }
+  expect(reads).not.toHaveBeenCalled();
+  reads.mockRestore();
+});
+
 it("gives one file to as many leases as want it at once, each with a name of its own that outlives the others", async () => {
   await brings(FIRST, CARL);
   const both = await Promise.all([SECOND, THIRD].map((lease) => brings(lease, CARL)));
@@ -136,7 +152,11 @@ const damages: [string, (at: string) => Promise<void>][] = [
 it.each(damages)("is found out where it was %s meanwhile, and comes again", async (_, damage) => {
   await brings(FIRST, CARL);
   await journal.remove(FIRST);
-  await damage(await keptFile());
+  const at = await keptFile();
+  const { ctimeNs } = await stat(at, { bigint: true });
+  // until the clock of the file system's times has gone on
+  do await damage(at);
+  while ((await ifThere(stat(at, { bigint: true })))?.ctimeNs === ctimeNs);
   const [there, isRight] = await brings(SECOND, CARL);
   if (!isRight) {
     expect([there, spoiled]).toEqual([blob.size, [blob.digest]]);

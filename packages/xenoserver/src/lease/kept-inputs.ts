@@ -2,12 +2,13 @@
  * What customers brought stays for their next leases on this server, within the bounds that its owner sets: whole blobs as a second name of
  * the file that their lease has, and of a job that never ran what had come of it. It lies under its customer's name and account, so that
  * nobody finds out by asking what somebody else has sent, and a key of one account has nothing of another's. It counts as what is kept for
- * that customer. Nothing is believed of it: whoever takes it up hashes it, and nobody writes into a file that has two names. Who controls
- * the inputs: the customer, every byte, digest and size; the owner (bounds, and the disk).
+ * that customer. Nothing is believed of it: whoever takes it up finds its digest (`HashedFiles`), and nobody writes into a file that has
+ * two names. Who controls the inputs: the customer, every byte, digest and size; the owner (bounds, and the disk).
  */
 import { createHash } from "node:crypto";
-import { link, mkdir, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
+import { mkdir, rename, rm, rmdir, stat, utimes } from "node:fs/promises";
 import path from "node:path";
+import { hashedFiles } from "@xenoservers/guests";
 import { ifThere, namesIn } from "@xenoservers/protocol/files";
 import type { Kept } from "./kept-room.ts";
 
@@ -126,7 +127,7 @@ export class KeptInputs {
       const there = await ifThere(stat(whole));
       if (!there || fileIdOf(there) !== fileIdOf(brought)) {
         await rm(whole, { force: true }); // what was brought last is what was hashed last
-        await link(file, whole);
+        await hashedFiles.link(file, whole);
       }
       await rm(path.join(folder, PART), { force: true });
       await this.#used(folder, owner);
@@ -162,7 +163,7 @@ export class KeptInputs {
       if (found ? found.size !== size : !(await ifThere(stat(path.join(folder, PART))))) return;
       await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
       if (found) {
-        await link(whole, file);
+        await hashedFiles.link(whole, file);
         return await this.#used(folder, owner);
       }
       await rename(path.join(folder, PART), file);
