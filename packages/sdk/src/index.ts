@@ -50,6 +50,7 @@ export { shellWord } from "./node/shell-word.ts";
 export { bootsMachine } from "./node/machine-job.ts";
 export { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./node/program-job.ts";
 export { workOf, type Work } from "./node/work.ts";
+export type { Interpreter } from "./program-input.ts";
 export { filesIn, writeResults } from "./node/results.ts";
 export { keepBroken, verifyKept } from "./node/broken-order.ts";
 export { archivedRows, checkedReceipts, isArchive, isOfRows, type ArchivedRow, type CheckedReceipt } from "./node/archive/checked.ts";

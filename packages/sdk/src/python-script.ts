@@ -121,8 +121,9 @@ async function assertImports(
   throw new InputError(`${file} imports ${missing.join(", ")}, which Python on WASI has not: ${wayOut(missing, beside ? file : null)}`);
 }
 
-/** What Python loads before a script. */
+/** What Python loads before a script, also where it is told to look at no variable (`-E`, `-I`). */
 const BEFORE_NAME = "sitecustomize.py";
+const SITE = "/usr/local/lib/python3.12/site-packages";
 /** Standard output is a pipe, which Python would fill before it writes; somebody reads it while the script runs. */
 const LINE_BY_LINE = "import sys\nsys.stdout.reconfigure(line_buffering=True)\n";
 /** Its C library puts what it is given behind the folder that it was in, `..` too, and loses the way when one of these is gone. */
@@ -170,8 +171,9 @@ export async function scriptParts(script: Script, brought: readonly Mount[], pla
   const env: [string, string][] = [["PYTHONDONTWRITEBYTECODE", "1"]];
   if (name !== BEFORE_NAME) {
     const wantsSupport = entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source);
-    app.push({ path: BEFORE_NAME, kind: "file", blob: beforeScript(wantsSupport ? await place.support() : "") });
-    env.push(["PYTHONPATH", [...(folder === null ? [] : [folder]), "/app"].join(":")]);
+    const before: SourceEntry = { path: BEFORE_NAME, kind: "file", blob: beforeScript(wantsSupport ? await place.support() : "") };
+    mounts.push({ mount: { path: SITE, writable: false, keep: false }, entries: [before] });
+    if (folder !== null) env.push(["PYTHONPATH", folder]);
   }
   const isTaken = brought.some(({ mount }) => `${ZONES}/`.startsWith(`${mount.path}/`) || mount.path.startsWith(`${ZONES}/`));
   if (/\bzoneinfo\b/.test(source) && !isTaken) {
