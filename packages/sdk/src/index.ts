@@ -49,6 +49,7 @@ export { assertPlaceFor, placeProblem } from "./node/place-here.ts";
 export { shellWord } from "./node/shell-word.ts";
 export { bootsMachine } from "./node/machine-job.ts";
 export { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./node/program-job.ts";
+export { PROGRAM_FILE, PYTHON_FILE } from "./runtimes.ts";
 export { workOf, type Work } from "./node/work.ts";
 export type { Interpreter } from "./program-input.ts";
 export { filesIn, writeResults } from "./node/results.ts";

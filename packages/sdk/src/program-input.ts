@@ -8,7 +8,7 @@ import { buildJob, type JobInput } from "./job.ts";
 import { moduleIn, type ModuleCheck } from "./module-check.ts";
 import { memoryMibAtStart } from "./module-memory.ts";
 import { scriptParts, type ScriptPlace } from "./python-script.ts";
-import { PYTHON, runtimeBlob } from "./runtimes.ts";
+import { PYTHON, PYTHON_FILE, runtimeBlob } from "./runtimes.ts";
 
 /** Where the folder lies that the guest knows as `/`: what lies at `/` itself is every mount. */
 export const WORKING_FOLDER = "/.work";
@@ -89,7 +89,7 @@ export async function programJob(
   bounds: Bounds,
   { place, check }: { place: ScriptPlace; check: ModuleCheck },
 ): Promise<ProgramJob> {
-  const isPython = name.endsWith(".py");
+  const isPython = PYTHON_FILE.test(name);
   const path = new Map(env).get("PYTHONPATH");
   const python = isPython ? await scriptParts({ file, name, blob, folder, path }, open.mounts, place) : null;
   const { module, isUnwrapped } = isPython ? RUNTIME : await moduleIn({ name: file, blob }, check);

@@ -4,7 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import { shellWord } from "@xenoservers/sdk";
+import { PYTHON_FILE, shellWord } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { PYTHONS } from "./program-words.ts";
 
@@ -50,12 +50,22 @@ const IN_WORDS: Readonly<Record<string, (word: string) => string>> = {
   m: (name) => `import runpy\nrunpy.run_module(${JSON.stringify(name)}, run_name="__main__", alter_sys=True)\n`,
 };
 
+/** Modules that install others, or make a place for them. */
+const INSTALLERS: ReadonlySet<string> = new Set(["ensurepip", "pip", "pipx", "venv", "virtualenv"]);
+
+function assertNoInstaller(python: string, name: string): void {
+  if (!INSTALLERS.has(name)) return;
+  throw new UserError(
+    `${python} -m ${name} has nothing to install into: a job ends with its files. Bring in what is of Python alone ` +
+      "(pip install --target packages NAME here, then xeno run --dir packages --env PYTHONPATH=/packages FILE.py), or run it in an image",
+  );
+}
+
 const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
 
-/** How a program of several modules is run, in words: a folder that holds `__main__.py`, or an archive of one; null: it is neither. */
-export async function archiveOf(file: string): Promise<string | null> {
-  const isFolder = await isFile(`${file}/__main__.py`);
-  if (!isFolder && !(file.endsWith(".pyz") && (await isFile(file)))) return null;
+/** How a folder that is a program is run, in words: one that holds `__main__.py`; null: it is none. */
+export async function folderProgram(file: string): Promise<string | null> {
+  if (!(await isFile(`${file}/__main__.py`))) return null;
   const [folder, name] = [path.dirname(file), path.basename(file)];
   const dir = shellWord(folder === "." ? folder : `${folder}::/`);
   const code = `import runpy; runpy.run_path(${JSON.stringify(name)}, run_name="__main__")`;
@@ -97,7 +107,11 @@ class Options {
     for (const [i, letter] of [...word].entries()) {
       const value = (): string => this.#value(letter, word.slice(i + 1));
       const made = own(IN_WORDS, letter);
-      if (made) return made(value());
+      if (made) {
+        const said = value();
+        if (letter === "m") assertNoInstaller(this.#python, said);
+        return made(said);
+      }
       if (letter === "W" || letter === "X") {
         this.#valued(letter, value());
         return null;
@@ -136,14 +150,14 @@ export async function pythonWords(typed: Typed): Promise<PythonWords | null> {
   const { file: python, args: words } = typed;
   if (!PYTHONS.includes(python)) return null;
   const [first] = words;
-  if (python === "python" && !(first?.startsWith("-") === true || first?.endsWith(".py") === true)) return null;
+  if (python === "python" && !(first?.startsWith("-") === true || PYTHON_FILE.test(first ?? ""))) return null;
   const { source, rest, ...said } = new Options(typed).read();
   if (source !== null) return { ...said, args: rest, script: { source } };
   const [file = "-", ...args] = rest;
   if (file === "-") return { ...said, args, script: "stdin" };
-  const archive = await archiveOf(file);
-  if (archive !== null) throw new UserError(`${python} ${file}: ${archive}`);
+  const program = await folderProgram(file);
+  if (program !== null) throw new UserError(`${python} ${file}: ${program}`);
   if (!(await isFile(file))) throw new UserError(`${python} ${file}: there is no file ${file} here; ${python} runs ${RUNS}`);
-  if (!file.endsWith(".py")) throw new UserError(`${python} ${file}: a script's name ends in .py here; write ${python} - < ${file}`);
+  if (!PYTHON_FILE.test(file)) throw new UserError(`${python} ${file}: a script's name ends in .py here; write ${python} - < ${file}`);
   return { ...said, args, script: { file } };
 }

@@ -4,6 +4,7 @@ import {
   LeftUndoneError,
   Market,
   MarketError,
+  PYTHON_FILE,
   assertPlaceFor,
   currentContext,
   dropMap,
@@ -62,7 +63,11 @@ async function programIn(typed: { file: string; args: string[] }): Promise<Omit<
     return { program: { python: "file" in script ? script.file : script }, args, env };
   }
   const { file, args } = await programOf(typed);
-  return { program: file.endsWith(".py") ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file }, args, env: [] };
+  return {
+    program: PYTHON_FILE.test(file) ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file },
+    args,
+    env: [],
+  };
 }
 
 function runOf({ program, args, env: own, called }: Asked, input: MapInput): (at: string) => RunInput {

@@ -9,6 +9,7 @@ import type { GivenProgram } from "../facade/given-program.ts";
 import { buildJob, type BuiltJob } from "../job.ts";
 import type { ModuleCheck } from "../module-check.ts";
 import { WORKING_FOLDER, openFolders, programJob, type Interpreter, type OpenFolders, type ProgramJob } from "../program-input.ts";
+import { PROGRAM_FILE } from "../runtimes.ts";
 import type { SourceEntry } from "../blob.ts";
 import { fileBlob, readTree } from "../tree.ts";
 import { envPair } from "./environment.ts";
@@ -88,7 +89,7 @@ async function placeOf(file: string): Promise<string> {
 }
 
 async function programAt(file: string): Promise<GivenProgram> {
-  if (!/\.(wasm|py)$/.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script`);
+  if (!PROGRAM_FILE.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script or .pyz archive`);
   await access(file).catch(() => {
     throw new InputError(`there is no file ${file}`);
   });

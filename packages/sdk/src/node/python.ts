@@ -4,10 +4,13 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { ifThere } from "@xenoservers/protocol/files";
 import type { ScriptPlace } from "../python-script.ts";
+import { fileBlob } from "../tree.ts";
+import { assertBrought } from "./python-header.ts";
 import { shellWord } from "./shell-word.ts";
 import { zonesOf } from "./zones.ts";
 
-const SUPPORT = fileURLToPath(new URL("./sitecustomize.py", import.meta.url));
+const ownFile = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const SUPPORT = "_xeno.py";
 
 const isThere = async (file: string): Promise<boolean> => (await ifThere(stat(file))) !== null;
 
@@ -27,6 +30,10 @@ function folderOf(file: string): string {
 /** `isHere`: `file` is its path on this machine. */
 export const scriptPlace = (file: string, isHere: boolean): ScriptPlace => ({
   beside: isHere ? { found: (names) => besideIt(file, names), folder: folderOf(file) } : null,
-  support: () => readFile(SUPPORT, "utf8"),
+  support: async () => ({
+    before: await readFile(ownFile("./sitecustomize.py"), "utf8"),
+    beside: [{ path: SUPPORT, kind: "file", blob: await fileBlob(ownFile(`./${SUPPORT}`)) }],
+  }),
+  assertBrought,
   zones: zonesOf,
 });
