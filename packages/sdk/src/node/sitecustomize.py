@@ -17,6 +17,9 @@ class _Finder:
         return _xeno.spec_of(name, path, [finder for finder in sys.meta_path if finder is not _Finder])
 
 
+_show = sys.__excepthook__
+
+
 def _excepthook(kind, error, trace):
     if isinstance(error, Exception):
         import _xeno
@@ -24,8 +27,9 @@ def _excepthook(kind, error, trace):
         said = _xeno.way_out(error)
         if said:
             error.add_note(said)
-    sys.__excepthook__(kind, error, trace)
+    _show(kind, error, trace)
 
 
 sys.meta_path.insert(0, _Finder)
-sys.excepthook = _excepthook
+# who asks whether it is Python's own (`code`) is told that it is
+sys.excepthook = sys.__excepthook__ = _excepthook
