@@ -10,7 +10,7 @@ for m in ('gz', 'bz2', ''):
     with tarfile.open('x.tar') as t:
         t.extractall('o' + m, filter='data')
     print(open(f'o{m}/t/l').read()[:3])
-print(shutil.make_archive('zz', 'zip', 't'), zipfile.ZipFile('zz.zip').namelist())
+print(os.path.basename(shutil.make_archive('zz', 'zip', 't')), zipfile.ZipFile('zz.zip').namelist())
 shutil.unpack_archive('zz.zip', 'uz')
 print(sorted(os.listdir('uz')))
 os.makedirs('program', exist_ok=True)

@@ -64,7 +64,7 @@ function assertNoInstaller(python: string, name: string): void {
 const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
 
 /** How a folder that is a program is run, in words: one that holds `__main__.py`; null: it is none. */
-export async function folderProgram(file: string): Promise<string | null> {
+async function folderProgram(file: string): Promise<string | null> {
   if (!(await isFile(`${file}/__main__.py`))) return null;
   const [folder, name] = [path.dirname(file), path.basename(file)];
   const dir = shellWord(folder === "." ? folder : `${folder}::/`);
