@@ -19,7 +19,7 @@ export interface ScriptPlace {
   /** Of a script that is a file: what lies beside it, and the folder that both are in, as it is typed; null: it is none. */
   beside: { found(names: readonly string[]): Promise<string[]>; folder: string } | null;
   /** What Python loads before a script for what WASI lacks, and files beside it. Throws InputError where it is wanted and cannot be had. */
-  support(isWanted: boolean): Promise<{ before: string; beside: readonly SourceEntry[] }>;
+  support(isWanted: boolean, source: string): Promise<{ before: string; beside: readonly SourceEntry[] }>;
   /** Throws InputError where the script says itself what it needs, and none of it is brought in. */
   assertBrought(file: string, source: string, brought: readonly SourceEntry[]): void;
   /** Time zones that the script names, from the folder of that name. */
@@ -177,7 +177,10 @@ export async function scriptParts(script: Script, brought: readonly Mount[], pla
     ["PYTHONDONTWRITEBYTECODE", "1"],
   ];
   if (name !== BEFORE_NAME) {
-    const { before, beside } = await place.support(entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source));
+    const { before, beside } = await place.support(
+      entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source) || name.endsWith(".pyz"),
+      source,
+    );
     const loaded: SourceEntry = { path: BEFORE_NAME, kind: "file", blob: beforeScript(before) };
     mounts.push({ mount: { path: SITE, writable: false, keep: false }, entries: [loaded, ...beside] });
     if (folder !== null) env.push(["PYTHONPATH", folder]);
