@@ -21,7 +21,7 @@ const STARTED: Programs = {
 };
 const FOLDERS = ["cli", "engine", "guests", "xenoserver", ...LIBRARIES];
 /** Files that the code reads beside itself. */
-const READ = ["packages/sdk/src/node/sitecustomize.py"];
+const READ = ["_xeno.py", "sitecustomize.py"].map((name) => `packages/sdk/src/node/${name}`);
 
 /** What the version alone takes; what all verbs begin with; and what so many parts of the command need that one file of it is read sooner than many. */
 const SHARED_BY_MIN = 40;

@@ -23,6 +23,20 @@ const says = (section: Uint8Array, of: Uint8Array): Uint8Array => Uint8Array.of(
 /** Its memory is the host's. */
 const LIBRARY = module('(import "env" "memory" (memory 1)) (func (export "f"))');
 
+/** A command of these instructions, which no assembler of ours knows; its memory is of this kind. */
+const holding = (code: string, memory = "0001"): Uint8Array => {
+  const body = bytes(`00${code}0b`);
+  const section = (id: number, content: Uint8Array): Uint8Array => Uint8Array.of(id, content.length, ...content);
+  const fields = [
+    section(1, bytes("01600000")),
+    section(3, bytes("0100")),
+    section(5, bytes(`01${memory}`)),
+    section(7, Uint8Array.of(2, 6, ...Buffer.from("memory"), 2, 0, 6, ...Buffer.from("_start"), 0, 0)),
+    section(10, Uint8Array.of(1, body.length, ...body)),
+  ];
+  return Uint8Array.of(...bytes("0061736d01000000"), ...fields.flatMap((field) => [...field]));
+};
+
 /** As it comes, and what must stand in the answer: of which kind it is, and what to do. */
 const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp])[] = [
   ["a component", bytes("0061736d 0d000100"), /component \(WASI 0\.2\).*wasm32-wasip1/],
@@ -41,6 +55,11 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
   ["a library for a running program", says(DYLINK, LIBRARY), /env\.memory.*library.*into a command/],
   ["one of the first edition", says(DYLINK_FIRST, LIBRARY), /env\.memory.*library.*into a command/],
   ["an addon for Node", importing("env", "napi_create_string_utf8"), /addon for Node.*wasm32-wasip1/],
+  [
+    "an addon for Node that is built with threads",
+    module(`(import "env" "memory" (memory 1 1 shared)) (import "env" "napi_create_function" (func)) ${ALONE}`),
+    /shared memory of an addon for Node.*threads.*wasm32-wasip1/,
+  ],
   ["an addon for Node with its names apart", importing("napi", "napi_create_function"), /addon for Node.*wasm32-wasip1/],
   ["a library of .NET", importing("webcil", "load"), /\.NET.*wasm32-wasip1/],
   ["garbage collection", bytes("0061736d 01000000 0103015f00"), /garbage collection/],
@@ -54,6 +73,13 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
     module('(memory (export "memory") 1) (func (export "_initialize") (param i32))'),
     /_initialize that takes/,
   ],
+  ["pages of another size", holding("", "080100"), /pages of its own size.*--page-size/],
+  ["wide arithmetic", holding("42014201fc161a1a"), /wide-arithmetic instruction 0xfc 0x16.*-mno-wide-arithmetic/],
+  ["vectors of halves", holding("4300000000fda0021a"), /half-precision instruction 0xfd 0x120.*-mno-fp16/],
+  ["a half in memory", holding("4100fc3001001a"), /half-precision instruction 0xfc 0x30.*-mno-fp16/],
+  ["relaxed vectors", holding("4100fd0f4100fd0ffd80021a"), /relaxed SIMD instruction 0xfd 0x100.*-mno-relaxed-simd/],
+  ["atomic instructions", holding("fe0300"), /atomic instruction.*-matomics/],
+  ["a start of a type that is not there", holding("").map((byte, i) => (i === 17 ? 9 : byte)), /type 9 .*malformed/],
   ["an exported start without memory", module('(func (export "_start"))'), /memory/],
 ];
 

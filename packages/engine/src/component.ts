@@ -3,7 +3,7 @@
  * which says preview 1's calls in those of 0.2; that module lies in it as it was linked, and is the program. It runs here as it is, with
  * fewer steps between it and its host. Nothing else of a component does. Who controls the bytes: the customer.
  */
-import { faultOf } from "./rewrite/fault.ts";
+import { interfaceFaultOf } from "./rewrite/fault.ts";
 import { Reader, Refusal } from "./rewrite/binary.ts";
 import { parseModule, type Span } from "./rewrite/module.ts";
 
@@ -63,7 +63,7 @@ function callOf02(module: Uint8Array): string | null {
 function whyNone([first]: readonly Uint8Array[]): string {
   const call = first && callOf02(first);
   if (call) return `whose program makes calls of 0.2 itself (${call.slice(0, SHOWN_MAX)})`;
-  const fault = first && faultOf(first);
+  const fault = first && interfaceFaultOf(first);
   return `whose program is none that runs here${fault ? ` (${fault})` : ""}`;
 }
 
@@ -83,7 +83,7 @@ export function programIn(bytes: Uint8Array): { ok: true; module: Uint8Array } |
   if (isComposed) return no("put together of several, of which nothing runs by itself");
   if (!RUN.test(exports)) return no("with nothing to run by itself: it is for a host of its own");
   const all = modules.map(({ start, end }) => bytes.subarray(start, end));
-  const programs = all.filter((module) => faultOf(module) === null);
+  const programs = all.filter((module) => interfaceFaultOf(module) === null);
   const [module] = programs;
   if (module && programs.length === 1) return { ok: true, module };
   return no(programs.length > 1 ? "with several programs" : whyNone(all));

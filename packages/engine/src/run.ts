@@ -6,6 +6,7 @@ import { Machine, type Finished, type Job } from "./machine.ts";
 import { NeedsMoreMemory } from "./ordered-memory.ts";
 import { ADDED, PAGES_MAX } from "./rewrite/added.ts";
 import { Refusal } from "./rewrite/binary.ts";
+import { faultOf } from "./rewrite/fault.ts";
 import { otherKindOf } from "./rewrite/kinds.ts";
 import { rewriteModule } from "./rewrite/rewrite.ts";
 
@@ -19,7 +20,7 @@ const malformed = (message: string): Prepared => ({ ok: false, kind: "malformed"
 export function prepareModule(bytes: Uint8Array, breakpoints = false, memoryPagesMax = PAGES_MAX): Prepared {
   const kind = otherKindOf(bytes);
   if (kind !== null) return malformed(kind);
-  if (!WebAssembly.validate(bytes)) return malformed(`it is not valid WebAssembly${whyInvalid(bytes)}`);
+  if (!WebAssembly.validate(bytes)) return malformed(faultOf(bytes) ?? `it is not valid WebAssembly${whyInvalid(bytes)}`);
   try {
     return { ok: true, bytes: rewriteModule(bytes, breakpoints, memoryPagesMax) };
   } catch (error) {

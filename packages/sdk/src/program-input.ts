@@ -8,7 +8,7 @@ import { buildJob, type JobInput } from "./job.ts";
 import { moduleIn, type ModuleCheck } from "./module-check.ts";
 import { memoryMibAtStart } from "./module-memory.ts";
 import { scriptParts, type ScriptPlace } from "./python-script.ts";
-import { PYTHON, runtimeBlob } from "./runtimes.ts";
+import { PYTHON, PYTHON_FILE, runtimeBlob } from "./runtimes.ts";
 
 /** Where the folder lies that the guest knows as `/`: what lies at `/` itself is every mount. */
 export const WORKING_FOLDER = "/.work";
@@ -46,6 +46,13 @@ async function assertMemory(module: Blob, memoryMib: number): Promise<void> {
     throw new InputError(`the module needs ${least} MiB of memory before it runs; ${memoryMib} MiB are ordered: order more (--mem)`);
 }
 
+/** What was typed to Python itself, before a script or in its place (`-c`, `-m`). */
+export interface Interpreter {
+  options: readonly string[];
+  /** A script is run after them. */
+  runsFile: boolean;
+}
+
 interface ProgramParts {
   /** As messages call it. */
   file: string;
@@ -54,6 +61,7 @@ interface ProgramParts {
   blob: Blob;
   /** Of a script: its folder, as it stands in one that is brought in. */
   folder: string | null;
+  interpreter?: Interpreter | undefined;
   args: readonly string[];
   /** As it was typed. */
   env: readonly [string, string][];
@@ -72,15 +80,16 @@ export interface ProgramJob {
 
 type Bounds = Pick<JobInput, "memoryMibMax" | "diskMibMax" | "outputMibMax" | "fuelMax">;
 
+const PLAIN: Interpreter = { options: [], runsFile: true };
 const RUNTIME = { module: runtimeBlob(PYTHON), isUnwrapped: false };
 
 /** What does not fit is said before anything is searched or signed. Throws InputError. */
 export async function programJob(
-  { file, name, blob, folder, args, env, open, stdin }: ProgramParts,
+  { file, name, blob, folder, interpreter = PLAIN, args, env, open, stdin }: ProgramParts,
   bounds: Bounds,
   { place, check }: { place: ScriptPlace; check: ModuleCheck },
 ): Promise<ProgramJob> {
-  const isPython = name.endsWith(".py");
+  const isPython = PYTHON_FILE.test(name);
   const path = new Map(env).get("PYTHONPATH");
   const python = isPython ? await scriptParts({ file, name, blob, folder, path }, open.mounts, place) : null;
   const { module, isUnwrapped } = isPython ? RUNTIME : await moduleIn({ name: file, blob }, check);
@@ -92,7 +101,7 @@ export async function programJob(
   await assertMemory(module, bounds.memoryMibMax);
   const input = {
     ...{ module, preopens, ...bounds },
-    args: [...(isPython ? ["python", `/app/${name}`] : [name]), ...args],
+    args: [...(isPython ? ["python", ...interpreter.options, ...(interpreter.runsFile ? [`/app/${name}`] : [])] : [name]), ...args],
     env: withSupport(python?.env ?? [], env),
     mounts: [...open.mounts, ...own],
     stdin: bytesBlob(await stdin()),

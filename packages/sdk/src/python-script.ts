@@ -18,8 +18,10 @@ interface PythonParts {
 export interface ScriptPlace {
   /** Of a script that is a file: what lies beside it, and the folder that both are in, as it is typed; null: it is none. */
   beside: { found(names: readonly string[]): Promise<string[]>; folder: string } | null;
-  /** What Python loads before a script that wants what WASI lacks. Throws InputError where it cannot be had. */
-  support(): Promise<string>;
+  /** What Python loads before a script for what WASI lacks, and files beside it. Throws InputError where it is wanted and cannot be had. */
+  support(isWanted: boolean, source: string): Promise<{ before: string; beside: readonly SourceEntry[] }>;
+  /** Throws InputError where the script says itself what it needs, and none of it is brought in. */
+  assertBrought(file: string, source: string, brought: readonly SourceEntry[]): void;
   /** Time zones that the script names, from the folder of that name. */
   zones(folder: string, source: string): Promise<SourceEntry[]>;
 }
@@ -121,8 +123,9 @@ async function assertImports(
   throw new InputError(`${file} imports ${missing.join(", ")}, which Python on WASI has not: ${wayOut(missing, beside ? file : null)}`);
 }
 
-/** What Python loads before a script. */
+/** What Python loads before a script, also where it is told to look at no variable (`-E`, `-I`). */
 const BEFORE_NAME = "sitecustomize.py";
+const SITE = "/usr/local/lib/python3.12/site-packages";
 /** Standard output is a pipe, which Python would fill before it writes; somebody reads it while the script runs. */
 const LINE_BY_LINE = "import sys\nsys.stdout.reconfigure(line_buffering=True)\n";
 /** Its C library puts what it is given behind the folder that it was in, `..` too, and loses the way when one of these is gone. */
@@ -162,16 +165,25 @@ interface Script {
 /** The script and what it needs beside it, looked at with what its folders bring in. */
 export async function scriptParts(script: Script, brought: readonly Mount[], place: ScriptPlace): Promise<PythonParts> {
   const { name, blob, folder } = script;
-  const source = new TextDecoder().decode(await blob.read(0, blob.size));
+  // nobody looks into an archive
+  const source = name.endsWith(".py") ? new TextDecoder().decode(await blob.read(0, blob.size)) : "";
   const entries = brought.flatMap((mount) => [...mount.entries]);
+  if (script.path === undefined) place.assertBrought(script.file, source, entries);
   await assertImports(script, place.beside, source, entries);
   const app: SourceEntry[] = [{ path: name, kind: "file", blob }];
   const mounts: Mount[] = [{ mount: { path: "/app", writable: false, keep: false }, entries: app }];
-  const env: [string, string][] = [["PYTHONDONTWRITEBYTECODE", "1"]];
+  const env: [string, string][] = [
+    ["HOME", "/tmp"],
+    ["PYTHONDONTWRITEBYTECODE", "1"],
+  ];
   if (name !== BEFORE_NAME) {
-    const wantsSupport = entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source);
-    app.push({ path: BEFORE_NAME, kind: "file", blob: beforeScript(wantsSupport ? await place.support() : "") });
-    env.push(["PYTHONPATH", [...(folder === null ? [] : [folder]), "/app"].join(":")]);
+    const { before, beside } = await place.support(
+      entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source) || name.endsWith(".pyz"),
+      source,
+    );
+    const loaded: SourceEntry = { path: BEFORE_NAME, kind: "file", blob: beforeScript(before) };
+    mounts.push({ mount: { path: SITE, writable: false, keep: false }, entries: [loaded, ...beside] });
+    if (folder !== null) env.push(["PYTHONPATH", folder]);
   }
   const isTaken = brought.some(({ mount }) => `${ZONES}/`.startsWith(`${mount.path}/`) || mount.path.startsWith(`${ZONES}/`));
   if (/\bzoneinfo\b/.test(source) && !isTaken) {

@@ -12,6 +12,11 @@ export const PYTHON = {
   lacks: "no sockets, threads or subprocesses, and no packages beyond its standard library and what you bring in with --dir",
 } as const;
 
+/** What it runs: a script, or several modules in one archive (`python3 -m zipapp`). */
+export const PYTHON_FILE: RegExp = /\.pyz?$/;
+/** What runs here under its own name; all else is an image's. */
+export const PROGRAM_FILE: RegExp = /\.(?:wasm|pyz?)$/;
+
 /** What has to be sent and made ready of a module: nothing of a runtime. */
 export const moduleSizeOf = ({ digest, size }: Pick<Blob, "digest" | "size">): number => (digest === PYTHON.digest ? 0 : size);
 

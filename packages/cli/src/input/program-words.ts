@@ -24,7 +24,7 @@ export function separated(options: readonly Option[], argv: readonly string[]): 
     const isBehindProgram = words > 0;
     if (word === "--" && words < 2) break;
     if (!word.startsWith("-") || word === "-") {
-      if (words > 0 || !PYTHONS.includes(word) || argv[i + 1]?.endsWith(".py") !== true) words++;
+      if (words > 0 || !PYTHONS.includes(word) || !/\.pyz?$/.test(argv[i + 1] ?? "")) words++;
       continue;
     }
     const ours = optionOf(options, word);

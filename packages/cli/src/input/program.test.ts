@@ -15,14 +15,16 @@ it.each(["image.tar", "image.tgz", "image.tar.zst"])("shows how the image in a f
   await expect(programOf({ file, args: [] })).rejects.toThrow(`write --image archive:${file}`);
 });
 
-it("shows how an archive of Python's, or a folder that is a program, is run", async () => {
-  await writeFile(path.join(folder, "tool.pyz"), "");
+it("takes an archive of Python's for a script, and shows how a folder that is a program is run", async () => {
+  const archive = path.join(folder, "tool.pyz");
+  await writeFile(archive, "");
   await mkdir(path.join(folder, "tool"));
   await writeFile(path.join(folder, "tool/__main__.py"), "");
-  const words = (name: string) => `xeno run --dir ${folder}::/ python3 -c 'import runpy; runpy.run_path("${name}", run_name="__main__")'`;
-  await expect(programOf({ file: path.join(folder, "tool.pyz"), args: [] })).rejects.toThrow(words("tool.pyz"));
-  for (const name of ["tool", "tool.pyz"])
-    await expect(pythonWords({ file: "python3", args: [path.join(folder, name)] })).rejects.toThrow(words(name));
+  expect(await programOf({ file: archive, args: ["a"] })).toEqual({ file: archive, args: ["a"] });
+  expect(await pythonWords({ file: "python3", args: [archive, "a"] })).toMatchObject({ script: { file: archive }, args: ["a"] });
+  await expect(pythonWords({ file: "python3", args: [path.join(folder, "tool")] })).rejects.toThrow(
+    `xeno run --dir ${folder}::/ python3 -c 'import runpy; runpy.run_path("tool", run_name="__main__")'`,
+  );
 });
 
 it.each(["/data:/data", "./data:/work:ro", "../x:/x"])(

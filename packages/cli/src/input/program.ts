@@ -1,8 +1,7 @@
 /** Which program the words after `xeno run` mean: a file that is here is never the name of an image. */
 import { stat } from "node:fs/promises";
-import { shellWord } from "@xenoservers/sdk";
+import { PROGRAM_FILE, shellWord } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
-import { archiveOf } from "./python-words.ts";
 
 interface Program {
   file: string;
@@ -26,11 +25,9 @@ export async function programOf({ file, args }: Program): Promise<Program> {
   const [, host, guest] = VOLUME.exec(file) ?? [];
   if (host !== undefined && guest !== undefined && !(await isFile(file)))
     throw new UserError(`${file} is no program: a folder is brought in by --dir ${shellWord(`${host}::${guest}`)}`);
-  if (/\.(wasm|py)$/.test(file) || !(await isFile(file))) return { file, args };
+  if (PROGRAM_FILE.test(file) || !(await isFile(file))) return { file, args };
   const here = `${file} is a file here, neither a .wasm module nor a .py script`;
   if (IMAGE_FILE.test(file)) throw new UserError(`${here}: if an image was saved in it, write --image ${shellWord(`archive:${file}`)}`);
-  const archive = await archiveOf(file);
-  if (archive !== null) throw new UserError(`${here}: ${archive}`);
   const boots = BOOTS.find(([name]) => name.test(file));
   if (boots) throw new UserError(`${here}: ${boots[1]} ${shellWord(file)}`);
   throw new UserError(

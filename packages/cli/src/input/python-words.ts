@@ -4,7 +4,7 @@
  */
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import { shellWord } from "@xenoservers/sdk";
+import { PYTHON_FILE, shellWord } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { PYTHONS } from "./program-words.ts";
 
@@ -14,8 +14,12 @@ interface Typed {
 }
 
 export interface PythonWords {
-  /** What the interpreter's options say, as the variables that say the same. */
+  /** The interpreter's own, as they were typed: before the script, or in its place (`-c`, `-m`). */
+  options: string[];
+  /** What they say, as the variables that say the same. */
   env: [name: string, value: string][];
+  /** The first of them that no variable says. */
+  unsaid: string | null;
   args: string[];
   /** A file here; a script that was typed; or what is piped in. */
   script: { file: string } | { source: string } | "stdin";
@@ -23,13 +27,16 @@ export interface PythonWords {
 
 const RUNS = "-c CODE, -m MODULE, FILE.py, and - for what is piped in";
 
-/** Options of one letter without a value; null: it is so here anyway. */
+/** Options of one letter without a value: the variable that says the same; null: it is so here anyway; "": none does. */
 const FLAGS: Readonly<Record<string, string | null>> = {
-  ...{ B: null, d: null, q: null },
+  ...{ B: null, R: null, d: null, q: null },
   ...{ P: "PYTHONSAFEPATH", s: "PYTHONNOUSERSITE", u: "PYTHONUNBUFFERED", v: "PYTHONVERBOSE" },
+  ...{ E: "", I: "", S: "", b: "", x: "" },
 };
+/** Python answers them, and runs nothing. */
+const ANSWERED = /^-(?:[h?]|V+|-version|-help(?:-all|-env|-xoptions)?)$/;
 
-const NAMED = "-B -O -P -W -X -s -u -v";
+const NAMED = "-B -E -I -O -P -R -S -W -X -b -s -u -v -x, -V and -h";
 
 const SETTINGS: Readonly<Record<string, string>> = {
   ...{ dev: "PYTHONDEVMODE", faulthandler: "PYTHONFAULTHANDLER", importtime: "PYTHONPROFILEIMPORTTIME" },
@@ -38,26 +45,27 @@ const SETTINGS: Readonly<Record<string, string>> = {
 
 const own = <T>(table: Readonly<Record<string, T>>, name: string): T | undefined => (Object.hasOwn(table, name) ? table[name] : undefined);
 
-/** `-X NAME[=VALUE]`. */
-function settingOf(python: string, text: string): [string, string] {
-  const [name = "", value = "1"] = text.split("=");
-  const variable = own(SETTINGS, name);
-  if (variable === undefined)
-    throw new UserError(`${python} -X ${text} cannot be said here: of -X there are ${Object.keys(SETTINGS).join(", ")}`);
-  return [variable, value];
-}
-
 const IN_WORDS: Readonly<Record<string, (word: string) => string>> = {
   c: (code) => `${code}\n`,
   m: (name) => `import runpy\nrunpy.run_module(${JSON.stringify(name)}, run_name="__main__", alter_sys=True)\n`,
 };
 
+/** Modules that install others, or make a place for them. */
+const INSTALLERS: ReadonlySet<string> = new Set(["ensurepip", "pip", "pipx", "venv", "virtualenv"]);
+
+function assertNoInstaller(python: string, name: string): void {
+  if (!INSTALLERS.has(name)) return;
+  throw new UserError(
+    `${python} -m ${name} has nothing to install into: a job ends with its files. Bring in what is of Python alone ` +
+      "(pip install --target packages NAME here, then xeno run --dir packages --env PYTHONPATH=/packages FILE.py), or run it in an image",
+  );
+}
+
 const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
 
-/** How a program of several modules is run, in words: a folder that holds `__main__.py`, or an archive of one; null: it is neither. */
-export async function archiveOf(file: string): Promise<string | null> {
-  const isFolder = await isFile(`${file}/__main__.py`);
-  if (!isFolder && !(file.endsWith(".pyz") && (await isFile(file)))) return null;
+/** How a folder that is a program is run, in words: one that holds `__main__.py`; null: it is none. */
+async function folderProgram(file: string): Promise<string | null> {
+  if (!(await isFile(`${file}/__main__.py`))) return null;
   const [folder, name] = [path.dirname(file), path.basename(file)];
   const dir = shellWord(folder === "." ? folder : `${folder}::/`);
   const code = `import runpy; runpy.run_path(${JSON.stringify(name)}, run_name="__main__")`;
@@ -69,6 +77,7 @@ class Options {
   readonly #words: string[];
   readonly #env: [name: string, value: string][] = [];
   readonly #warnings: string[] = [];
+  #unsaid: string | null = null;
   #optimized = 0;
 
   constructor({ file, args }: Typed) {
@@ -77,12 +86,20 @@ class Options {
   }
 
   /** Up to the script, which is typed in words, or is the first word of the rest. */
-  read(): { source: string | null; rest: string[]; env: [string, string][] } {
+  read(): { source: string | null; rest: string[] } & Pick<PythonWords, "options" | "env" | "unsaid"> {
+    const all = [...this.#words];
     let source: string | null = null;
-    while (source === null && /^-./.test(this.#words[0] ?? "")) source = this.#letters(this.#words.shift()!.slice(1));
+    while (source === null && /^-./.test(this.#words[0] ?? "")) source = this.#option(this.#words.shift()!);
     if (this.#optimized > 0) this.#env.push(["PYTHONOPTIMIZE", String(this.#optimized)]);
     if (this.#warnings.length > 0) this.#env.push(["PYTHONWARNINGS", this.#warnings.join(",")]);
-    return { source, rest: this.#words, env: this.#env };
+    const options = all.slice(0, all.length - this.#words.length);
+    return { source, rest: this.#words, options, env: this.#env, unsaid: this.#unsaid };
+  }
+
+  #option(word: string): string | null {
+    if (!ANSWERED.test(word)) return this.#letters(word.slice(1));
+    this.#unsaid ??= word;
+    return "";
   }
 
   /** Several may stand together, the last of them with its value: `-um timeit`. */
@@ -90,7 +107,11 @@ class Options {
     for (const [i, letter] of [...word].entries()) {
       const value = (): string => this.#value(letter, word.slice(i + 1));
       const made = own(IN_WORDS, letter);
-      if (made) return made(value());
+      if (made) {
+        const said = value();
+        if (letter === "m") assertNoInstaller(this.#python, said);
+        return made(said);
+      }
       if (letter === "W" || letter === "X") {
         this.#valued(letter, value());
         return null;
@@ -101,8 +122,11 @@ class Options {
   }
 
   #valued(letter: "W" | "X", value: string): void {
-    if (letter === "W") this.#warnings.push(value);
-    else this.#env.push(settingOf(this.#python, value));
+    if (letter === "W") return void this.#warnings.push(value);
+    const [name = "", said = "1"] = value.split("=");
+    const variable = own(SETTINGS, name);
+    if (variable === undefined) this.#unsaid ??= `-X ${value}`;
+    else this.#env.push([variable, said]);
   }
 
   #flag(letter: string, word: string): void {
@@ -110,6 +134,7 @@ class Options {
     if (letter === "O") this.#optimized++;
     else if (says === undefined)
       throw new UserError(`${this.#python} -${word} cannot be said here: it runs ${RUNS}; its options are ${NAMED}`);
+    else if (says === "") this.#unsaid ??= `-${letter}`;
     else if (says !== null) this.#env.push([says, "1"]);
   }
 
@@ -125,14 +150,14 @@ export async function pythonWords(typed: Typed): Promise<PythonWords | null> {
   const { file: python, args: words } = typed;
   if (!PYTHONS.includes(python)) return null;
   const [first] = words;
-  if (python === "python" && !(first?.startsWith("-") === true || first?.endsWith(".py") === true)) return null;
-  const { source, rest, env } = new Options(typed).read();
-  if (source !== null) return { env, args: rest, script: { source } };
+  if (python === "python" && !(first?.startsWith("-") === true || PYTHON_FILE.test(first ?? ""))) return null;
+  const { source, rest, ...said } = new Options(typed).read();
+  if (source !== null) return { ...said, args: rest, script: { source } };
   const [file = "-", ...args] = rest;
-  if (file === "-") return { env, args, script: "stdin" };
-  const archive = await archiveOf(file);
-  if (archive !== null) throw new UserError(`${python} ${file}: ${archive}`);
+  if (file === "-") return { ...said, args, script: "stdin" };
+  const program = await folderProgram(file);
+  if (program !== null) throw new UserError(`${python} ${file}: ${program}`);
   if (!(await isFile(file))) throw new UserError(`${python} ${file}: there is no file ${file} here; ${python} runs ${RUNS}`);
-  if (!file.endsWith(".py")) throw new UserError(`${python} ${file}: a script's name ends in .py here; write ${python} - < ${file}`);
-  return { env, args, script: { file } };
+  if (!PYTHON_FILE.test(file)) throw new UserError(`${python} ${file}: a script's name ends in .py here; write ${python} - < ${file}`);
+  return { ...said, args, script: { file } };
 }

@@ -1,5 +1,5 @@
 /** From what was typed after `xeno run` to what is wanted of the market, and to the job or machine that is to run. */
-import { bootsMachine, bytesBlob, workOf as workFor, type Work } from "@xenoservers/sdk";
+import { bootsMachine, bytesBlob, workOf as workFor, type Interpreter, type Work } from "@xenoservers/sdk";
 import { fetching } from "../output/fetching.ts";
 import { say, yellow } from "../output/terminal.ts";
 import { environmentOf } from "./environment.ts";
@@ -9,6 +9,12 @@ import { isPiped, standardInput } from "./standard-input.ts";
 import type { WorkInput } from "./verbs/run.ts";
 
 const fileOf = ({ script }: PythonWords): string | null => (typeof script === "object" && "file" in script ? script.file : null);
+
+/** What is typed in words stands in the script's place. */
+const interpreterOf = ({ options, script }: PythonWords): Interpreter => ({
+  options,
+  runsFile: script === "stdin" || "file" in script,
+});
 
 /** Of a script that is no file. */
 async function sourceOf({ script }: PythonWords): Promise<Uint8Array> {
@@ -23,8 +29,9 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   const asked = python ? { file: fileOf(python), args: python.args } : program && (await programOf(program));
   const quiet = typed.quiet || typed.json;
   return workFor(
-    { ...typed, env: [...environmentOf(typed), ...(python?.env ?? [])].map(([name, value]) => `${name}=${value}`), ...asked },
+    { ...typed, env: [...environmentOf(typed)].map(([name, value]) => `${name}=${value}`), ...asked },
     {
+      ...(python ? { interpreter: interpreterOf(python) } : {}),
       ...(python && fileOf(python) === null ? { program: { name: "main.py", blob: bytesBlob(await sourceOf(python)) } } : {}),
       stdin: () => standardInput({ always: typed.stdin, never: typed.noStdin || python?.script === "stdin" }),
       // of a program that nobody stays with, nothing that happens to be piped in is the input

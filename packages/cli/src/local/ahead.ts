@@ -20,7 +20,7 @@ interface LocalRoom {
 }
 
 /** What a program's name ends with that runs so, by the options before it. */
-const PROGRAM = /\.(wasm|py)$/;
+const PROGRAM = /\.(wasm|pyz?)$/;
 
 /** The program that these words run on this machine; null where they do something else, as far as one can tell without reading them. */
 export function localProgram([verb, ...words]: readonly string[]): string | null {
@@ -53,7 +53,7 @@ async function started(isScript: boolean): Promise<LocalRoom | null> {
 
 /** Resolves once a process is starting. */
 export async function startAhead(program: string): Promise<void> {
-  ahead = started(program.endsWith(".py"));
+  ahead = started(/\.pyz?$/.test(program));
   beforeLeaving(dropAhead);
   await ahead;
 }

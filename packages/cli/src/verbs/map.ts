@@ -4,6 +4,7 @@ import {
   LeftUndoneError,
   Market,
   MarketError,
+  PYTHON_FILE,
   assertPlaceFor,
   currentContext,
   dropMap,
@@ -57,11 +58,16 @@ async function programIn(typed: { file: string; args: string[] }): Promise<Omit<
   const python = await pythonWords(typed);
   if (python?.script === "stdin") throw new UserError(`${typed.file} what? name the script before --: xeno map script.py -- FILES`);
   if (python) {
-    const { script, args, env } = python;
+    const { script, args, env, unsaid } = python;
+    if (unsaid !== null) throw new UserError(`${typed.file} ${unsaid} is for xeno run: a map's script has what variables say (--env)`);
     return { program: { python: "file" in script ? script.file : script }, args, env };
   }
   const { file, args } = await programOf(typed);
-  return { program: file.endsWith(".py") ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file }, args, env: [] };
+  return {
+    program: PYTHON_FILE.test(file) ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file },
+    args,
+    env: [],
+  };
 }
 
 function runOf({ program, args, env: own, called }: Asked, input: MapInput): (at: string) => RunInput {

@@ -2,7 +2,7 @@
 import { ADDED_MODULE } from "./added.ts";
 import { Refusal } from "./binary.ts";
 import { wayOut } from "./kinds.ts";
-import { KIND, typeOfFunction, type ParsedExport, type ParsedImport, type ParsedModule } from "./module.ts";
+import { KIND, typeAt, typeOfFunction, type ParsedExport, type ParsedImport, type ParsedModule } from "./module.ts";
 import { FUNCREF, I32, I64 } from "./opcodes.ts";
 import { LAYOUTS } from "../wasi/layouts.ts";
 import { WASI_SIGNATURES } from "../wasi/signatures.ts";
@@ -21,7 +21,7 @@ function checkImport({ text, names, type }: ParsedImport, { types }: ParsedModul
   const [, from = "", name = ""] = /^([^.]*)\.(.*)$/s.exec(text) ?? [];
   const offered = LAYOUTS.has(from) ? WASI_SIGNATURES.get(name) : undefined;
   if (!offered) throw new Refusal(`import of ${text}`, names.start, wayOut(text));
-  const { params, results } = types[type]!;
+  const { params, results } = typeAt(types, type, names.start);
   if (lettersOf(params) !== offered.params || lettersOf(results) !== offered.results)
     throw new Refusal(`import of ${text} as a function of another type`, names.start, "build for wasm32-wasip1");
 }

@@ -86,11 +86,16 @@ const FUNCTION_TYPE = 0x60;
 const LIMITS_MAXIMUM = 1;
 const LIMITS_SHARED = 2;
 const LIMITS_64 = 4;
+const LIMITS_PAGE_SIZE = 8;
+
+const SHARED = "shared memory";
 
 function limitsOf(reader: Reader): Limits {
   const at = reader.at;
   const flags = reader.byte();
-  if (flags & LIMITS_SHARED) throw new Refusal("shared memory", at, "threads are not deterministic; compile without -pthread");
+  if (flags & LIMITS_SHARED) throw new Refusal(SHARED, at, "threads are not deterministic; compile without -pthread");
+  if (flags & LIMITS_PAGE_SIZE)
+    throw new Refusal("a memory with pages of its own size", at, "link it with pages of 64 KiB, without --page-size");
   if (flags & LIMITS_64) throw new Refusal("64-bit memory", at, "compile for wasm32");
   const initial = reader.u32();
   return { initial, maximum: flags & LIMITS_MAXIMUM ? reader.u32() : null };
@@ -147,11 +152,18 @@ function skipConstant(reader: Reader): void {
   }
 }
 
-export function typeOfFunction({ imports, functions, types }: ParsedModule, index: number): FunctionType {
-  return types[index < imports.length ? imports[index]!.type : functions[index - imports.length]!]!;
+/** Of a module that the platform refuses there may be none. */
+export function typeAt(types: readonly FunctionType[], index: number | undefined, at: number): FunctionType {
+  const type = types[index ?? -1];
+  if (!type) throw new Refusal(`type ${index ?? "of a function that is not there"}`, at, "the module is malformed");
+  return type;
 }
 
-/** Reads a module that the platform has validated. Throws Refusal for what may not run. */
+export function typeOfFunction({ imports, functions, types }: ParsedModule, index: number): FunctionType {
+  return typeAt(types, index < imports.length ? imports[index]?.type : functions[index - imports.length], 0);
+}
+
+/** Throws Refusal for what may not run; that all of it fits together is for the platform to say. */
 export function parseModule(bytes: Uint8Array): ParsedModule {
   const reader = new Reader(bytes, HEADER_BYTES);
   const module: ParsedModule = {
@@ -195,7 +207,7 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
     case SECTION.type:
       return readTypes(module, section, counted("types"));
     case SECTION.import:
-      return each(counted("imports"), () => module.imports.push(importOf(module, section)));
+      return readImports(module, section, counted("imports"));
     case SECTION.function:
       return each(counted("functions"), () => module.functions.push(section.u32()));
     case SECTION.table:
@@ -257,6 +269,21 @@ function readTypes(module: ParsedModule, section: Reader, count: number): void {
   }
 }
 
+/** An addon's functions for Node, by what it calls of Node's. */
+const OF_ADDONS = /\b(?:e?mnapi|napi)_/;
+
+function readImports(module: ParsedModule, section: Reader, count: number): void {
+  const { at, bytes, end } = section;
+  try {
+    each(count, () => module.imports.push(importOf(module, section)));
+  } catch (error) {
+    // what imports its memory names it before or after what tells whose it is
+    if (error instanceof Refusal && error.what === SHARED && OF_ADDONS.test(decoder.decode(bytes.subarray(at, end))))
+      throw new Refusal(`${SHARED} of an addon for Node`, error.offset, "it is built with threads; build for wasm32-wasip1, as a command");
+    throw error;
+  }
+}
+
 function importOf({ isLibrary }: ParsedModule, section: Reader): ParsedImport {
   const start = section.at;
   const text = `${nameOf(section)}.${nameOf(section)}`;
@@ -289,7 +316,7 @@ function tagOf({ types }: ParsedModule, section: Reader): number {
   const start = section.at;
   section.byte();
   const type = section.u32();
-  const carried = types[type]!.params.length;
+  const carried = typeAt(types, type, start).params.length;
   if (carried > TAG_VALUES_MAX) throw new Refusal(`exception of ${carried} values`, start, "pass them in memory");
   return type;
 }

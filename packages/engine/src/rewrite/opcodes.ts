@@ -284,6 +284,10 @@ export function refusedOpcode(opcode: number, sub: number): [what: string, advic
   const hex = (value: number): string => `0x${value.toString(16)}`;
   if (opcode === 0xfe)
     return [`atomic instruction 0xfe ${hex(sub)}`, "threads are not deterministic; compile without -pthread and -matomics"];
+  if ((opcode === 0xfd && sub >= 0x120) || (opcode === 0xfc && (sub === 0x30 || sub === 0x31)))
+    return [`half-precision instruction ${hex(opcode)} ${hex(sub)}`, "this engine does not know it; compile with -mno-fp16"];
+  if (opcode === 0xfc && sub >= 0x13 && sub <= 0x16)
+    return [`wide-arithmetic instruction 0xfc ${hex(sub)}`, "this engine does not know it; compile with -mno-wide-arithmetic"];
   if (opcode === 0xfd && sub >= 0x100)
     return [`relaxed SIMD instruction 0xfd ${hex(sub)}`, "its result differs between machines; compile with -mno-relaxed-simd"];
   if (opcode === 0xfb)

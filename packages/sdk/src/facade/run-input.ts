@@ -20,7 +20,7 @@ interface Source {
 
 /** What is to run: one of these. */
 interface Program {
-  /** A file that ends in .py, or `{ source }`: CPython on WASI. */
+  /** A file that ends in .py or .pyz, or `{ source }`: CPython on WASI. */
   python?: string | Source;
   /** A WebAssembly module: a file that ends in .wasm, or its bytes. */
   module?: string | Uint8Array;

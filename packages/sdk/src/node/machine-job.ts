@@ -30,6 +30,7 @@ import { openImage, type OciImage } from "../oci/image.ts";
 import { isOnThisMachine } from "../oci/on-this-machine.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Wanted } from "../order.ts";
+import { PROGRAM_FILE } from "../runtimes.ts";
 import { bytesBlob, type Blob, type SourceEntry } from "../blob.ts";
 import { fileBlob, readTree } from "../tree.ts";
 import { VM_OVERHEAD_MIB, buildVm, type BuiltVm } from "../vm.ts";
@@ -91,7 +92,7 @@ export const bootsMachine = ({ vm, kernel, iso, image }: Boots): boolean =>
 /** Whether the words ask for a virtual machine: by an option, or by a name that is neither a module nor a script. */
 export function asksForVm(file: string | undefined, options: VmOptions): boolean {
   if (bootsMachine(options)) return true;
-  return file !== undefined && !/\.(wasm|py)$/.test(file);
+  return file !== undefined && !PROGRAM_FILE.test(file);
 }
 
 const MIB = 1024 * 1024;

@@ -8,7 +8,8 @@ import { InputError } from "../errors.ts";
 import type { GivenProgram } from "../facade/given-program.ts";
 import { buildJob, type BuiltJob } from "../job.ts";
 import type { ModuleCheck } from "../module-check.ts";
-import { WORKING_FOLDER, openFolders, programJob, type OpenFolders, type ProgramJob } from "../program-input.ts";
+import { WORKING_FOLDER, openFolders, programJob, type Interpreter, type OpenFolders, type ProgramJob } from "../program-input.ts";
+import { PROGRAM_FILE } from "../runtimes.ts";
 import type { SourceEntry } from "../blob.ts";
 import { fileBlob, readTree } from "../tree.ts";
 import { envPair } from "./environment.ts";
@@ -17,6 +18,7 @@ import { scriptPlace } from "./python.ts";
 
 export interface JobArgs {
   file: string | GivenProgram;
+  interpreter?: Interpreter | undefined;
   args: string[];
   in?: string;
   /** Beside what the folder holds, in /in. */
@@ -87,7 +89,7 @@ async function placeOf(file: string): Promise<string> {
 }
 
 async function programAt(file: string): Promise<GivenProgram> {
-  if (!/\.(wasm|py)$/.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script`);
+  if (!PROGRAM_FILE.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script or .pyz archive`);
   await access(file).catch(() => {
     throw new InputError(`there is no file ${file}`);
   });
@@ -95,14 +97,14 @@ async function programAt(file: string): Promise<GivenProgram> {
 }
 
 export async function parseJob(options: JobArgs): Promise<ParsedJob> {
-  const { args, env, check, stdin = async () => new Uint8Array(), memoryMib, diskMib, outputMib, fuelMax } = options;
+  const { interpreter, args, env, check, stdin = async () => new Uint8Array(), memoryMib, diskMib, outputMib, fuelMax } = options;
   const { name, blob } = typeof options.file === "string" ? await programAt(options.file) : options.file;
   const file = typeof options.file === "string" ? options.file : name;
   const { shared, ...open } = await foldersAt(options);
   const isHere = typeof options.file === "string";
   const place = typeof options.file === "string" ? await placeOf(options.file) : file;
   const folder = isHere ? folderInGuest(place, shared) : shared.some(({ guest }) => guest === WORKING_FOLDER) ? "/" : null;
-  const parts = { file, name, blob, folder, args, env: env.map(envPair), open, stdin };
+  const parts = { file, name, blob, folder, interpreter, args, env: env.map(envPair), open, stdin };
   const bounds = { memoryMibMax: memoryMib, diskMibMax: diskMib, outputMibMax: outputMib, fuelMax };
   return { shared, ...(await programJob(parts, bounds, { place: scriptPlace(place, isHere), check })) };
 }

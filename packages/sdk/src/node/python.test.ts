@@ -60,23 +60,23 @@ describe("a script", () => {
     const brought = { mount: { path: "/work", writable: true, keep: true }, entries: [{ path: "lib/numpy", kind: "directory" as const }] };
     const { env } = await pythonMounts(script("import sys\nsys.path.append('/work/lib')\nimport numpy\n"), [brought]);
     expect(env).toEqual([
+      ["HOME", "/tmp"],
       ["PYTHONDONTWRITEBYTECODE", "1"],
-      ["PYTHONPATH", "/app"],
     ]);
   });
 
   it("brings what it needs and no more", async () => {
-    const before = async (source: string): Promise<string> => {
+    const before = async (source: string, ...support: string[]): Promise<string> => {
       const { mounts } = await pythonMounts(script(source), []);
       const [own, ...more] = mounts.flatMap(({ entries }) => [...entries]);
-      expect([own?.path, ...more.map(({ path }) => path)]).toEqual(["x.py", "sitecustomize.py"]);
+      expect([own?.path, ...more.map(({ path }) => path)]).toEqual(["x.py", "sitecustomize.py", ...support]);
       const [entry] = more;
       if (entry?.kind !== "file") throw new Error("it is no file");
       return new TextDecoder().decode(await entry.blob.read(0, entry.blob.size));
     };
     const plain = await before("print(1)");
     expect(plain).toMatch(/^import os\n[\s\S]{0,600}import sys\nsys\.stdout\.reconfigure\(line_buffering=True\)\n$/);
-    const more = await before("import asyncio");
+    const more = await before("def f():\n  import os\n", "_xeno.py");
     expect(more).toContain("class _Finder");
     expect(more.endsWith(plain)).toBe(true);
   });

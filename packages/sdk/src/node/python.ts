@@ -4,10 +4,15 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { ifThere } from "@xenoservers/protocol/files";
 import type { ScriptPlace } from "../python-script.ts";
+import { fileBlob } from "../tree.ts";
+import { assertBrought } from "./python-header.ts";
 import { shellWord } from "./shell-word.ts";
 import { zonesOf } from "./zones.ts";
 
-const SUPPORT = fileURLToPath(new URL("./sitecustomize.py", import.meta.url));
+const ownFile = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const SUPPORT = "_xeno.py";
+/** Whatever WASI lacks a script comes by so; one that imports nothing is the same job from a page. */
+const IMPORTS = /\b(?:import|__import__)\b/;
 
 const isThere = async (file: string): Promise<boolean> => (await ifThere(stat(file))) !== null;
 
@@ -27,6 +32,13 @@ function folderOf(file: string): string {
 /** `isHere`: `file` is its path on this machine. */
 export const scriptPlace = (file: string, isHere: boolean): ScriptPlace => ({
   beside: isHere ? { found: (names) => besideIt(file, names), folder: folderOf(file) } : null,
-  support: () => readFile(SUPPORT, "utf8"),
+  support: async (isWanted, source) => {
+    if (!isWanted && !IMPORTS.test(source)) return { before: "", beside: [] };
+    return {
+      before: await readFile(ownFile("./sitecustomize.py"), "utf8"),
+      beside: [{ path: SUPPORT, kind: "file", blob: await fileBlob(ownFile(`./${SUPPORT}`)) }],
+    };
+  },
+  assertBrought,
   zones: zonesOf,
 });

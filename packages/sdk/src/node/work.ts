@@ -7,6 +7,7 @@ import { InputError } from "../errors.ts";
 import type { GivenProgram } from "../facade/given-program.ts";
 import { given } from "../given.ts";
 import type { Quoted, Wanted } from "../order.ts";
+import type { Interpreter } from "../program-input.ts";
 import { PYTHON } from "../runtimes.ts";
 import type { SourceEntry } from "../blob.ts";
 import { wantedOf } from "../wanted-of.ts";
@@ -22,6 +23,7 @@ import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./progra
 interface WorkMeans {
   /** In place of a file. */
   program?: GivenProgram;
+  interpreter?: Interpreter;
   /** In /in, beside its folder. */
   files?: readonly SourceEntry[];
   /** What a module reads, asked for when all else is good. */
@@ -77,7 +79,7 @@ function vmOptionsOf(input: WorkOptions, feedsImage: boolean): VmOptions {
   return given({ ...boots, ...held, hostname, user, sshKey, userData, network, egress, egressMax, accel, driver });
 }
 
-async function moduleOf(input: WorkOptions, wanted: Wanted, { program, files, stdin, check }: WorkMeans): Promise<ParsedJob> {
+async function moduleOf(input: WorkOptions, wanted: Wanted, { program, interpreter, files, stdin, check }: WorkMeans): Promise<ParsedJob> {
   const { file, args, dir, env, maxOutput } = input;
   const what = program ?? file;
   if (what === null) throw new InputError("say what to run: a .wasm module, a .py script, the name of an image, or --vm, --kernel, --iso");
@@ -88,7 +90,7 @@ async function moduleOf(input: WorkOptions, wanted: Wanted, { program, files, st
     outputMib: parseSizeMib(maxOutput, "--max-output"),
     fuelMax: wanted.fuelMax,
     ...(files ? { files } : {}),
-    ...given({ in: input.in, out: input.out }),
+    ...given({ interpreter, in: input.in, out: input.out }),
   });
 }
 

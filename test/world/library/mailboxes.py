@@ -1,0 +1,17 @@
+import mailbox, email.message, os
+box = mailbox.mbox('m.mbox')
+box.lock()
+m = mailbox.mboxMessage()
+m.set_unixfrom('a Thu Jan  1')
+m['Subject'] = 'x'
+m.set_payload('From here\n')
+box.add(m)
+box.flush()
+box.unlock()
+print(len(box), box[0]['subject'])
+d = mailbox.Maildir('md')
+k = d.add(m)
+print(len(d), sorted(os.listdir('md')), d[k].get_subdir())
+m2 = mailbox.MH('mh')
+m2.add(m)
+print(list(m2.keys()))

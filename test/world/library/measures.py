@@ -1,0 +1,21 @@
+import sched, time, timeit, tracemalloc, faulthandler, cProfile, pstats, io, decimal, fractions, statistics, secrets, hmac, sys
+s = sched.scheduler(time.monotonic, time.sleep)
+s.enter(0.02, 1, print, ('b',))
+s.enter(0.01, 1, print, ('a',))
+s.run()
+print(timeit.timeit('"-".join(map(str, range(10)))', number=100) > 0)
+tracemalloc.start()
+x = [0] * 1000
+print(len(tracemalloc.take_snapshot().statistics('lineno')) > 0)
+tracemalloc.stop()
+p = cProfile.Profile()
+p.enable()
+sum(range(100))
+p.disable()
+o = io.StringIO()
+pstats.Stats(p, stream=o).sort_stats('cumulative').print_stats()
+print('function calls' in o.getvalue())
+decimal.getcontext().prec = 50
+print(decimal.Decimal(1) / 7, decimal.Decimal(2).sqrt())
+print(fractions.Fraction('3.1415926535897932').limit_denominator(1000), statistics.quantiles([1, 2, 3, 4]), statistics.NormalDist(1, 2).cdf(2))
+print(len(secrets.token_hex(16)), secrets.choice([1]), hmac.new(b'k', b'm', 'sha256').hexdigest(), hmac.compare_digest('a', 'a'))
