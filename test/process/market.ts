@@ -59,7 +59,7 @@ export interface TestMarket {
   listedAgain(): Promise<void>;
   restartBroker(): Promise<void>;
   startServer(): Promise<Daemon>;
-  addServer(name: string, of: MarketClient, options?: { toml?: string; wrapDriver?: WrapDriver }): Promise<Daemon>;
+  addServer(name: string, of: MarketClient, options?: { toml?: string } & Pick<DaemonOptions, "wrapDriver" | "network">): Promise<Daemon>;
   close(): Promise<void>;
 }
 

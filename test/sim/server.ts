@@ -87,12 +87,17 @@ export async function addServer(i: number, options: SimServerOptions): Promise<S
         await new Promise<void>((resolve) => clock.after(random.between(1, 200), resolve));
         return desk === broker.desk && desk ? desk.sealed(lease, "00".repeat(32)) : refuse("unavailable");
       },
-      async receipt(lease) {
+      async logged(lease, after) {
         const { reads, store } = broker;
         const key = (await store.load("key", [signer.publicKey])).get(signer.publicKey)?.data;
         if (!reads || !key) return null;
         const session = { by: "party" as const, party: owner.party, key };
-        const answer = await reads.receipt({ session, params: { id: lease }, query: undefined, body: undefined });
+        const answer = await reads.leaseLog({
+          session,
+          params: { id: lease },
+          query: { limit: 50, ...(after === null ? {} : { after }) },
+          body: undefined,
+        });
         return answer.ok ? answer.reply : null;
       },
     });

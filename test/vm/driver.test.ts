@@ -65,7 +65,7 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
     const resources = { vcpu: 1, memoryMib: 448, diskMib: 64 };
     return {
       ...orderedFor({ jobHash, driver: "qemu", resources, fuelMax: "1" }),
-      ...{ lease, work, fuelMax: 1n, runMsMax: 600_000, egressBytesUsed: 0, trace: null },
+      ...{ lease, work, fuelMax: 1n, runMsMax: 600_000, egressBytesUsed: () => 0, trace: null },
       blobFile: (digest) => path.join(folder, digest),
     };
   };

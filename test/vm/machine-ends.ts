@@ -104,7 +104,7 @@ export async function openEnds({ vmFolder, ...over }: { vmFolder?: string; fullD
         memoryMib: spec.memoryMib + OVERHEAD_MIB,
         deterministic: false,
         egressMibMax: 0,
-        egressBytesUsed: 0,
+        egressBytesUsed: () => 0,
         fuelMax: 1n,
         forgets: false,
       },

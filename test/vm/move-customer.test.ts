@@ -86,9 +86,9 @@ machines("a machine whose customer works with it while it moves", () => {
     await other.close();
   });
 
-  it("stays where the other is full, or its disk fills while it comes", async () => {
+  it("stays where the other has no room for what was bought, or is full", async () => {
     for (const [name, size, free, why] of [
-      ["small", "64m", "0", "its disk is full"],
+      ["small", "64m", "0", "its disk has no room for it: it may take"],
       ["smaller", "64m", "1", /the disk is full: 0\.\d\d GiB are free, 1 GiB are to stay so/],
     ] as const) {
       const at = path.join(market.folder, name);

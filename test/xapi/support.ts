@@ -77,7 +77,7 @@ export async function jobIn(folder: string, lease: string, { script, disk: given
       work: { kind: "machine", vm: { spec, inputs, blobs: sizes } },
       fuelMax: 1n,
       runMsMax: 600_000,
-      egressBytesUsed: 0,
+      egressBytesUsed: () => 0,
       trace: null,
     },
     blobFile: (digest) => (digest === disk.digest ? disk.file : path.join(folder, digest)),

@@ -98,6 +98,10 @@ export const API_WORDS: Readonly<Record<RouteName, RouteWords>> = {
     summary: "Everything that proves a lease offline",
     refusals: [...READ, "not_found", "conflict"],
   },
+  leaseLog: {
+    summary: "A lease's documents as they were logged, page by page; what it takes to fold it, without proofs",
+    refusals: [...READ, "not_found"],
+  },
   sealPart: {
     summary: "A part of a result's bytes, sealed for its customer, of a lease that waits for delivery; kept until its time is over",
     refusals: [...READ, "not_found", "wrong_state", "body_too_large", "limit_reached"],

@@ -129,6 +129,16 @@ const zReceiptDocument = z.object({
   index: z.nullable(z.int()),
   proof: z.array(zId),
 });
+/** The same as it is told to who folds a lease and leans on no proof. */
+const zLoggedDocument = z.pick(zReceiptDocument, { kind: true, id: true, envelope: true, at: true });
+/** A part of a lease's log. */
+const zLogPage = z.object({
+  documents: z.array(zLoggedDocument),
+  /** Public documents that give the signers of these their roles, and gaps of that time. */
+  leaves: z.array(zLoggedDocument),
+  hasMore: z.boolean(),
+});
+export type LogPage = z.infer<typeof zLogPage>;
 export const zReceipt = z.object({
   format: z.literal("xenoservers-receipt-1"),
   lease: zId,
@@ -398,6 +408,17 @@ export const API = madeWhenAsked({
       scope: "read",
       params: z.object({ id: z.string().check(z.regex(/^[0-9a-f]{4,64}$/)) }),
       reply: zReceipt,
+    }) as const satisfies Route,
+  leaseLog: () =>
+    ({
+      method: "GET",
+      path: "/api/v1/leases/:id/log",
+      access: "party",
+      scope: "read",
+      params: z.object({ id: zId }),
+      /** `after`: the last document that is known, by its id. */
+      query: z.object({ after: z.optional(zId), limit: zLimit }),
+      reply: zLogPage,
     }) as const satisfies Route,
   sealPart: () =>
     ({

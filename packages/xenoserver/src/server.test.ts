@@ -566,8 +566,8 @@ describe("coming back", () => {
     const { startBy } = market.lease(id);
     const back = startBy + 5_000;
     market.instead = () => (clock.now() < back ? { ok: false, code: "unavailable", facts: {} } : null);
-    const { receipt } = market;
-    market.receipt = async (lease) => (clock.now() < back ? null : receipt(lease));
+    const { logged } = market;
+    market.logged = async (...asked) => (clock.now() < back ? null : logged(...asked));
     await until(() => clock.now() >= back);
     market.fileGap(id, market.sign(market.keys.receipts, "gap", { from: back - 30_000, to: back }));
     await until(() => test.stage(id) === "over");

@@ -126,6 +126,7 @@ export class XenoServer {
     this.moves = new LeaseMoves(this.#world, {
       ...{ runners: this.#runners, offer: () => this.#offer, admission: () => this.#admission },
       roomProblem: (customer) => this.#roomProblem(customer),
+      room: () => this.#given.room,
     });
   }
 

@@ -6,6 +6,7 @@ import {
   parseHanded,
   parseHandedOver,
   parseLeaseSaid,
+  parseLogPart,
   parseMoveHeader,
   parseOfferSaid,
 } from "../../../packages/xenoserver/src/move/move-messages.ts";
@@ -19,12 +20,7 @@ const ENVELOPE = {
   payload: "e30=",
   signatures: [{ keyid: ID, sig: `${"A".repeat(86)}==` }],
 };
-const KEYS = { purchaseOrders: ID, receipts: ID, checkpoints: ID };
-const RECEIPT = {
-  ...{ format: "xenoservers-receipt-1", lease: ID, market: { origin: "test/market", keys: KEYS, operatorKey: ID } },
-  documents: [{ kind: "offer", id: ID, envelope: ENVELOPE, at: 1, salt: ID, leaf: ID, index: null, proof: [] }],
-  ...{ leaves: [], checkpoint: "", size: 0 },
-};
+const FILED = { envelope: ENVELOPE, at: 1 };
 const SPEC = {
   ...{ vm: { kind: "kernel", kernel: ID, initrd: null, append: "quiet" }, machine: "q35", firmware: "bios", devices: "virtio", tpm: false },
   ...{ vcpu: 1, memoryMib: 64, diskMib: 1, outputMibMax: 1, network: false, egress: "none", inputs: ID, engine: null, fuelMax: "1" },
@@ -34,21 +30,23 @@ const WORK = { t: "vm", spec: SPEC, inputs: { entries: [], mounts: [] }, blobs: 
 
 const message: Target = {
   name: "move-message",
-  covers: ["MoveHeader", "OfferSaid", "LeaseSaid", "Handed", "HandedOver"].map(
+  covers: ["MoveHeader", "OfferSaid", "LeaseSaid", "Handed", "HandedOver", "LogPart"].map(
     (what) => `xenoserver/src/move/move-messages.ts#parse${what}`,
   ),
   corpus: async () =>
     [
       ...[{ t: "lease" }, { t: "file", name: "state" }, { t: "carried" }, { t: "handover" }, { t: "yes" }, { t: "no", why: "full" }],
-      ...[{ offer: ENVELOPE }, { lease: ID, channelKey: ID }, { receipt: RECEIPT, work: WORK }],
-      ...[true, false].map((pausedByCustomer) => ({ handover: ENVELOPE, receipt: RECEIPT, pausedByCustomer })),
+      ...[{ offer: ENVELOPE }, { lease: ID, channelKey: ID }, { t: "log" }, { t: "logged" }],
+      { grants: [ENVELOPE], filed: [FILED] },
+      ...[null, ENVELOPE].map((move) => ({ grants: [], po: FILED, acceptance: ENVELOPE, move, work: WORK })),
+      ...[true, false].map((pausedByCustomer) => ({ handover: ENVELOPE, pausedByCustomer })),
     ].map((each) => bytesOf(JSON.stringify(each))),
   mutate: bentJson,
   play(input) {
     const text = textOf(input);
     const header = parseMoveHeader(text);
     if (header?.t === "file") demand(!/[/\\]|^\.|\0/.test(header.name), "a file's name leads out of its folder");
-    const all = [header, parseOfferSaid(text), parseLeaseSaid(text), parseHanded(input), parseHandedOver(input)];
+    const all = [header, parseOfferSaid(text), parseLeaseSaid(text), parseHanded(input), parseHandedOver(input), parseLogPart(input)];
     return all.some((each) => each !== null) ? ACCEPTED : REFUSED;
   },
 };

@@ -51,7 +51,7 @@ export async function reExecuteVm(
       memoryMib: spec.memoryMib + MEMORY_EXTRA_MIB,
       deterministic: true,
     };
-    const prepared = await driver.prepare({ ...job, egressMibMax: 0, egressBytesUsed: 0, fuelMax: BigInt(spec.fuelMax), blobFile });
+    const prepared = await driver.prepare({ ...job, egressMibMax: 0, egressBytesUsed: () => 0, fuelMax: BigInt(spec.fuelMax), blobFile });
     const guest = await prepared.begin();
     const end = await guest.ended;
     if (end.kind === "host-failure") throw new Error(`this machine could not run it: ${end.detail}`);

@@ -306,6 +306,7 @@ export {
   zFromBroker,
   feeToSign,
   pinsOf,
+  zDocuments,
   zMarketInfo,
   zToBroker,
   DEFAULT_BEAT,

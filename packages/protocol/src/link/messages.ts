@@ -50,7 +50,7 @@ export const DEFAULT_BEAT: Beat = { everyMs: 5_000, missedMax: 3 };
 const zClock = z.strictObject({ offsetMs: z.int(), errorMs: z.int().check(z.gte(0)), allowedMs: z.int().check(z.gte(0)) });
 
 /** Documents with their log times, and the public documents that give their signers' keys their roles. */
-const zDocuments = z.strictObject({
+export const zDocuments = z.strictObject({
   grants: z.array(zEnvelope),
   filed: z.array(z.strictObject({ envelope: zEnvelope, at: z.int() })),
 });

@@ -31,7 +31,7 @@ const PIECE_BYTES = 56 * 1024;
 /** How far its standard input is written ahead of what it has read. */
 const AHEAD_BYTES_MAX = 512 * 1024;
 const COUNT_BYTES = 4;
-const GONE = "the link went down, and the program in the guest with it";
+const GONE = "the link went down, and the program in the guest with it: run it again";
 
 const sizeOf = ({ columns, rows }: WindowSize): string => `${columns}x${rows}`;
 

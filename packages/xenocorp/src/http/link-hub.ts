@@ -80,7 +80,7 @@ export class LinkHub {
   readonly #failed: Faults["failed"];
   /** How often either end of a link lets the other hear something. */
   readonly beat: Beat;
-  /** Who may see a lease is fixed by its purchase order. */
+  /** Who may see a lease, as it was first looked up: what a move changes, `serverKey`, is asked for no customer's link. */
   readonly #sides = new Map<string, LeaseSides>();
   #askedAt: number | null = null;
 

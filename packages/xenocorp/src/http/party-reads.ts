@@ -20,7 +20,7 @@ const ID_CHARS = 64;
 
 type PartyReads = Pick<
   Handlers,
-  "whoami" | "servers" | "accounts" | "statement" | "leases" | "lease" | "receipt" | "order" | "events" | "sealed"
+  "whoami" | "servers" | "accounts" | "statement" | "leases" | "lease" | "receipt" | "leaseLog" | "order" | "events" | "sealed"
 >;
 
 /** Of an order that was bound to no lease: whoever ordered sees it. */
@@ -98,6 +98,18 @@ function limitsAbove(all: readonly AccountRow[], account: string | null): { id: 
   return [...own, ...limitsAbove(all, row.parent)];
 }
 
+/** Of the lease's log what comes after that document of it. */
+async function logAfter(
+  { store }: Services,
+  receipts: Receipts,
+  lease: LeaseRow,
+  { after: id, limit }: { after?: string | undefined; limit: number },
+) {
+  const after = id === undefined ? null : await store.document(id);
+  if (id !== undefined && after?.lease !== lease.id) return refuse("not_found", { document: id });
+  return done(await receipts.logOf(lease, after, limit));
+}
+
 export function createPartyReads(services: Services, receipts: Receipts): PartyReads {
   const { store } = services;
   return {
@@ -140,6 +152,10 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
     async receipt({ session, params }) {
       const found = await findLease(services, session, params.id);
       return found.ok ? done(await receipts.of(found.lease)) : found;
+    },
+    async leaseLog({ session, params, query }) {
+      const found = await findLease(services, session, params.id);
+      return found.ok ? logAfter(services, receipts, found.lease, query) : found;
     },
     async order({ session, params }) {
       const order = (await store.load("order", [params.id])).get(params.id)?.data;

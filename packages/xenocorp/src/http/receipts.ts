@@ -10,6 +10,7 @@ import {
   verifyCheckpoint,
   type Envelope,
   type Kind,
+  type LogPage,
   type Receipt,
   type ReceiptDocument,
 } from "@xenoservers/protocol";
@@ -44,6 +45,18 @@ export class Receipts {
       checkpoint,
       size,
     };
+  }
+
+  /** A part of it, for who folds it: after that document of it, at most so many. */
+  async logOf(lease: LeaseRow, after: StoredDocument | null, limit: number): Promise<LogPage> {
+    const found = await this.#services.store.documentsAfter(lease.id, after?.id ?? null, limit + 1);
+    const documents = found.slice(0, limit);
+    const hasMore = found.length > limit;
+    const roles = (await this.#credentials.withEnds(documents.map(({ envelope }) => envelope))).sort((a, b) => a.at - b.at);
+    const [from, to] = [after?.at ?? -1, hasMore ? (documents.at(-1)?.at ?? 0) : Infinity];
+    const gaps = (await this.#gapsOf(lease)).filter(({ at }) => at > from && at <= to);
+    const logged = ({ id, kind, envelope, at }: StoredDocument) => ({ id, kind, envelope, at });
+    return { documents: documents.map(logged), leaves: [...roles, ...gaps].map(logged), hasMore };
   }
 
   /** The public documents that the lease's facts lean on, in the order of their filing. */

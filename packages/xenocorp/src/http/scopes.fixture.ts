@@ -108,6 +108,7 @@ leases             +     +    +   +     k     +    +      +     +     +     k   
 events             +     +    +   +     k     +    +      +     +     +     k      x       v        +        k     t
 lease              +     +    +   +     k     n    n      +     n     +     k      x       v        n        k     t
 receipt            +     +    +   +     k     n    n      +     n     +     k      x       v        n        k     t
+leaseLog           +     +    +   +     k     n    n      +     n     +     k      x       v        n        k     t
 order              +     +    +   +     k     n    n      n     n     n     k      x       v        n        k     t
 sealed             +     +    +   +     k     n    n      n     n     n     k      x       v        n        k     t
 sealPart           k     k    k   k     k     k    k      +     n     k     k      x       v        k        k     t

@@ -198,7 +198,7 @@ describe("a key sees of leases", () => {
     for (const name of LEASES) {
       const { lease, order } = leases[name];
       const visible = seen.includes(name);
-      for (const route of ["lease", "receipt"] as const)
+      for (const route of ["lease", "receipt", "leaseLog"] as const)
         expect([name, route, (await ask(route, key, lease)).statusCode === 200]).toEqual([name, route, visible]);
       expect([name, (await ask("lease", key, lease.slice(0, 20))).statusCode === 200]).toEqual([name, visible]);
       const customers = visible && (key === "stranger" || !["server", "other", "owner"].includes(key));

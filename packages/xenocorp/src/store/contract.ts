@@ -154,6 +154,13 @@ export function storeContract(name: string, open: (archive?: ArchiveReader) => P
       expect(await store.due("lease", 9, 10, "broker")).toEqual([]);
       expect(await store.due("lease", 10, 10, "broker")).toEqual(["aa1"]);
       expect((await store.documentsOf("aa1")).map((d) => d.id)).toEqual(["d1", "d2"]);
+      const after = async (id: string | null, limit: number) => (await store.documentsAfter("aa1", id, limit)).map((d) => d.id);
+      expect(await Promise.all([after(null, 1), after("d1", 1), after("d2", 9), after(null, 9)])).toEqual([
+        ["d1"],
+        ["d2"],
+        [],
+        ["d1", "d2"],
+      ]);
       const first = (await store.events(reader("p_1"), null, 2)) ?? [];
       expect(first.map((e) => e.kind)).toEqual(["one", "two"]);
       expect((await store.events(reader("p_1"), first[1]!.cursor, 10))?.map((e) => e.kind)).toEqual(["three"]);

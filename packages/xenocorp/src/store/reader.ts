@@ -13,7 +13,7 @@ export interface Reader {
   serverKey: string | null;
 }
 
-/** What decides who may see a lease; all of it is fixed by its purchase order. */
+/** What decides who may see a lease; its purchase order fixes all of it but `serverKey`, which is another after a move. */
 export interface LeaseSides {
   customer: string;
   account: string;

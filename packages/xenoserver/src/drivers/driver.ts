@@ -49,8 +49,8 @@ export interface GuestJob extends Ordered {
   runMsMax: number;
   /** How long an image at an address may take to come; absent: as long as somebody wants it. */
   fetchMsMax?: number;
-  /** Over its network before, where an earlier daemon ran it. */
-  egressBytesUsed: number;
+  /** Over its network before, where an earlier daemon or another server ran it; asked when its network opens, as that may be later. */
+  egressBytesUsed(): number;
   /** For a dispute: run it again in the build with breakpoints, one after each so much fuel, to where the first run was ended. */
   trace: { step: string; upTo: string | null } | null;
   /** The host file that holds a blob whose digest was checked. */
@@ -106,10 +106,18 @@ export interface Arriving {
   discard(): Promise<void>;
 }
 
+/** Of what comes of a guest: what lies on the disk at once, and what is sent, which is more where something changes meanwhile. */
+export interface CarriedMib {
+  kept: number;
+  sent: number;
+}
+
 /** How guests come from other servers. */
 export interface GuestMoves {
   /** Why a guest with this work ends where it began, in words; null where it can go on elsewhere. */
   problemWith(work: Work, ordered: Ordered): string | null;
+  /** The most that comes of one, by what was bought. */
+  carriedMib(work: Work, ordered: Ordered): CarriedMib;
   arrive(lease: string): Promise<Arriving>;
   /** Stands still where the other server left it, until it begins. What arrived is the driver's from then on. */
   prepare(job: GuestJob, arrived: Arriving): Promise<PreparedGuest>;

@@ -54,7 +54,7 @@ const MACHINE: Work = { kind: "machine", vm: { spec: VM, inputs: NO_INPUTS, blob
 function guestJob(spec: JobSpec, inputs: InputTree, blobFile: GuestJob["blobFile"]): GuestJob {
   const work: Work = { kind: "wasm", job: { spec, inputs, moduleSize: 0, stdinSize: 0, segment: null } };
   const ordered = orderedFor({ jobHash: jobHashOf(nodeCrypto, spec), fuelMax: spec.fuelMax });
-  return { ...ordered, lease: zero, work, fuelMax: FUEL, runMsMax: 3_600_000, egressBytesUsed: 0, trace: null, blobFile };
+  return { ...ordered, lease: zero, work, fuelMax: FUEL, runMsMax: 3_600_000, egressBytesUsed: () => 0, trace: null, blobFile };
 }
 
 const sim = createSimDriver(systemTimers);

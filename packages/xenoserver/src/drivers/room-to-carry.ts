@@ -4,6 +4,9 @@
  */
 import { readdir, stat, statfs } from "node:fs/promises";
 import path from "node:path";
+import type { Resources } from "@xenoservers/market";
+import type { VmSpec } from "@xenoservers/protocol";
+import type { CarriedMib } from "./driver.ts";
 
 const MIB = 1024 * 1024;
 /** Journals of all leases want some. */
@@ -12,6 +15,19 @@ const LEFT_FREE_MIB = 256;
 const BLOCK_BYTES = 512;
 
 const hasGone = (): number => 0;
+
+/** Beside memory, disk and what was printed: the state of devices, how files are made up. */
+const SLACK_MIB = 64;
+
+/** The most that comes of a machine, by what was bought. `timesSent`: how often over that may be sent. */
+export function carriedMib(
+  { outputMibMax }: Pick<VmSpec, "outputMibMax">,
+  { memoryMib, diskMib }: Resources,
+  timesSent: number,
+): CarriedMib {
+  const kept = memoryMib + diskMib + outputMibMax + SLACK_MIB;
+  return { kept, sent: timesSent * kept };
+}
 
 /** What the files of a folder take, in MiB. */
 export async function filesMib(folder: string): Promise<number> {

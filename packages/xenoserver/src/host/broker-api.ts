@@ -6,10 +6,9 @@ import {
   parseRefusal,
   refuse,
   signDocument,
-  zReceipt,
   type Addresses,
   type Crypto,
-  type Receipt,
+  type LogPage,
   type ServerStanding,
   type Signer,
 } from "@xenoservers/protocol";
@@ -21,6 +20,8 @@ const WITHIN_MS = 30_000;
 /** A part is large and an owner's line may be slow: the broker itself waits as long. */
 const PART_WITHIN_MS = 300_000;
 const RENEW_BEFORE_MS = 60_000;
+/** Of a lease's log, so many documents are asked for at once. */
+const LOGGED_AT_ONCE = 500;
 /** Somebody waits for it at a terminal. */
 const STANDING_WITHIN_MS = 2_000;
 
@@ -104,10 +105,12 @@ export class HttpBrokerApi implements BrokerApi {
     return market?.success ? market.data : null;
   }
 
-  async receipt(lease: string): Promise<Receipt | null> {
-    const answer = await this.#asServer((headers) => this.#fetch("GET", API.receipt.path.replace(":id", lease), headers));
-    const receipt = answer.ok ? zReceipt.safeParse(answer.answer) : null;
-    return receipt?.success ? receipt.data : null;
+  async logged(lease: string, after: string | null): Promise<LogPage | null> {
+    const query = new URLSearchParams({ limit: String(LOGGED_AT_ONCE), ...(after === null ? {} : { after }) });
+    const path = `${API.leaseLog.path.replace(":id", lease)}?${query}`;
+    const answer = await this.#asServer((headers) => this.#fetch("GET", path, headers));
+    const page = answer.ok ? API.leaseLog.reply.safeParse(answer.answer) : null;
+    return page?.success ? page.data : null;
   }
 
   /** How this server stands with the broker; null where that cannot be had soon. */

@@ -214,7 +214,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     onHeard: () => counting.heard(),
     listed: () => isListedAt(settings.now, new Date()) && test.resources.vcpu > 0,
     market: () => api.market(),
-    receipt: (lease) => api.receipt(lease),
+    logged: (lease, after) => api.logged(lease, after),
     sealPart: (lease, part, bytes) => api.sealPart(lease, part, bytes),
     sealed: (lease, parts) => api.sealed(lease, parts),
     ...(onRefused ? { onRefused } : {}),

@@ -65,7 +65,7 @@ export class GuestRun {
       work && {
         ...{ lease: record.lease, po, order, work, trace, fuelMax: BigInt(po.fuelMax) },
         runMsMax: Math.max(1, facts.lease.durationMsMax * RUNS_LONGER),
-        egressBytesUsed: lastClaimOf(facts.lease).egressBytes,
+        egressBytesUsed: () => lastClaimOf(facts.lease).egressBytes,
         blobFile: (digest) => world.journal.blobFile(record.lease, digest),
       }
     );

@@ -5,45 +5,16 @@
  * and may fall silent at any moment; the broker (receipts).
  */
 import { lastClaimOf, movedBy, stayingReason } from "@xenoservers/market";
-import { signDocument, type Envelope, type Receipt } from "@xenoservers/protocol";
+import { payloadType, signDocument, type Envelope, type Kind } from "@xenoservers/protocol";
 import type { CarriedFile, Carrying, RunningGuest } from "../drivers/driver.ts";
-import type { Work } from "../drivers/work.ts";
 import type { Claims } from "./claims.ts";
 import type { GuestEnd } from "./guest-end.ts";
 import type { StopReason } from "./journal.ts";
 import type { LeaseClock } from "./lease-clock.ts";
 import type { LeaseContext } from "./lease-context.ts";
+import type { Handed, HandedOver, Taker } from "./taker.ts";
+import { TellingLog } from "./telling-log.ts";
 
-/** What the other server is told of a lease before anything is carried there. */
-export interface Handed {
-  receipt: Receipt;
-  work: Work;
-}
-
-/** With what it is handed over in the end. */
-export interface HandedOver {
-  handover: Envelope;
-  /** With the last claim that was receipted here. */
-  receipt: Receipt;
-  pausedByCustomer: boolean;
-}
-
-/** The server that is to have a lease, as this one speaks with it. Each throws, in words, where it says no or is not there any more. */
-export interface Taker {
-  readonly server: string;
-  /** Rejects, in words, once it is not there any more. */
-  readonly gone: Promise<never>;
-  ask(handed: Handed): Promise<void>;
-  send(name: string, bytes: Uint8Array): Promise<void>;
-  /** Resolves once all that was sent stands there, still. */
-  restored(): Promise<void>;
-  /** Resolves once the lease is there. */
-  handOver(handed: HandedOver): Promise<void>;
-}
-
-/** A broker shows what it has answered within a moment. */
-const SHOWN_WAIT_MS = 1_000;
-const SHOWN_TRIES_MAX = 10;
 /** How long the owner waits for what the broker says of where the lease is. */
 const LOOK_AGAIN_MS = 1_000;
 const LOOKED_TIMES_MAX = 60;
@@ -87,13 +58,14 @@ export class HandingOver {
     try {
       const handed = await this.#carry(to);
       this.#isCarrying = false;
+      const claimed = lastClaimOf(this.#ctx.facts.lease).id;
       // where the other server is not heard of, this is how it is found out where the lease is
       this.#host.claims.schedule();
       await to.handOver(handed).catch((error: Error) => this.#foundOut(error));
       const { stands } = this.#ctx.record.guest ?? {};
       const stoodMs = stands ? Math.round(this.#ctx.driver.monotonicMs() - stands.sinceMonotonicMs) : 0;
       this.#ctx.log("lease handed over", { to: to.server, stoodMs });
-      await this.#ctx.catchUp();
+      await this.#ctx.goOnFrom(claimed);
     } catch (error) {
       this.#ctx.log("the lease was not moved", { to: to.server, why: error instanceof Error ? error.message : String(error) });
       throw error;
@@ -117,7 +89,10 @@ export class HandingOver {
     const guest = this.#running();
     const { work } = record;
     if (!guest.carry || !work) throw new Error("there is nothing to carry");
-    await to.ask({ receipt: await this.#shown(), work });
+    const telling = new TellingLog(this.#ctx, to, () => void this.#running());
+    await to.ask({ ...this.#bound(), work });
+    await telling.rest();
+    await to.admitted();
     const carrying = await guest.carry();
     carrying.onStill?.(() => {
       if (this.#isCarrying) this.#ctx.apart(this.#clock.stand("moving"));
@@ -131,9 +106,18 @@ export class HandingOver {
     const receipted = this.#host.claims.receipted(() => this.#isCarrying);
     if (!(await Promise.race([receipted, to.gone]))) throw new Error("the lease takes no claim any more");
     this.#running();
-    const receipt = await this.#shown();
+    await telling.rest();
     const handover = await this.#sign(to.server);
-    return { handover, receipt, pausedByCustomer: record.pausedByCustomer };
+    return { handover, pausedByCustomer: record.pausedByCustomer };
+  }
+
+  /** By what this server has it. */
+  #bound(): Omit<Handed, "work"> {
+    const { facts, grants, acceptance } = this.#ctx.record;
+    const ofKind = (kind: Kind) => facts.filter(({ envelope }) => envelope.payloadType === payloadType(kind));
+    const [po] = ofKind("purchase-order");
+    if (!po) throw new Error("the journal has no purchase order of it");
+    return { grants, po: { envelope: po.envelope, at: po.at }, acceptance, move: ofKind("move").at(-1)?.envelope ?? null };
   }
 
   async #standStill(to: Taker, guest: RunningGuest, carrying: Carrying): Promise<void> {
@@ -157,19 +141,6 @@ export class HandingOver {
     const stage = this.#ctx.stage();
     if (stage.is !== "running") throw new Error(`the lease is ${stage.is} meanwhile`);
     return stage.guest;
-  }
-
-  /** The broker's log of the lease, with the last claim that was receipted here: the other server folds it for itself. */
-  async #shown(): Promise<Receipt> {
-    const { world, record, facts } = this.#ctx;
-    for (let tries = 0; tries < SHOWN_TRIES_MAX; tries++) {
-      const receipt = await world.receipt(record.lease).catch(() => null);
-      const { lastClaim } = facts.lease;
-      if (receipt && (lastClaim === null || receipt.documents.some(({ id }) => id === lastClaim.id))) return receipt;
-      await this.#ctx.sleep(SHOWN_WAIT_MS);
-      this.#running();
-    }
-    throw new Error("the broker does not show its log of the lease");
   }
 
   async #sign(to: string): Promise<Envelope> {

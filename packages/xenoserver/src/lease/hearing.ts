@@ -4,23 +4,15 @@
  * inputs: the broker.
  */
 import type { Lease } from "@xenoservers/market";
-import type { Receipt } from "@xenoservers/protocol";
 import type { Documents } from "@xenoservers/protocol/link";
 import type { LeaseContext } from "./lease-context.ts";
+import { documentsIn, logPages } from "./lease-log.ts";
 import { objectToWrongSettlement } from "./objection.ts";
 
 /** An answer that explains a document comes within a moment of it. */
 const RECONCILE_MS = 2_000;
 /** A broker that does not show its log is asked again, so often. */
 const TRIES_MAX = 5;
-
-/** All of a receipt that is of the lease, and the public documents in it that give keys their roles. */
-export function documentsOf({ documents, leaves }: Receipt): Documents {
-  const filed = (all: Receipt["documents"]): Documents["filed"] => all.map(({ envelope, at }) => ({ envelope, at }));
-  const roles = leaves.filter(({ kind }) => kind === "party" || kind.startsWith("key-"));
-  const gaps = leaves.filter(({ kind }) => kind === "gap");
-  return { grants: roles.map(({ envelope }) => envelope), filed: [...filed(documents), ...filed(gaps)] };
-}
 
 export class Hearing {
   readonly #ctx: LeaseContext;
@@ -47,13 +39,23 @@ export class Hearing {
     await this.#changed(before);
   }
 
+  /** All that the broker's log has; false where it cannot be had. */
   async catchUp(): Promise<boolean> {
     const { world, record, facts } = this.#ctx;
-    const receipt = await world.receipt(record.lease).catch(() => null);
-    if (!receipt) return false;
+    const anew = facts.anew();
+    for await (const page of logPages(world, record.lease)) {
+      if (page === null) return false;
+      anew.follow(documentsIn(page));
+    }
     const before = facts.lease;
-    if (facts.rebuild(documentsOf(receipt))) await this.#obey(before);
+    if (facts.adopt(anew)) await this.#obey(before);
     return true;
+  }
+
+  /** What the broker's log has after that document, where all before it is known. */
+  async goOnFrom(after: string): Promise<void> {
+    const { world, record } = this.#ctx;
+    for await (const page of logPages(world, record.lease, after)) if (page) await this.take(documentsIn(page));
   }
 
   #reconcileSoon(): void {

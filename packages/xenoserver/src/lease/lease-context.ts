@@ -29,6 +29,8 @@ export interface LeaseContext {
   took(filed: readonly LeaseRecord["facts"][number][]): Promise<void>;
   /** Reads what the broker's log has, where what came does not fit together; false where it cannot be had. */
   catchUp(): Promise<boolean>;
+  /** Reads what the log has after that document, where all before it is known here. */
+  goOnFrom(after: string): Promise<void>;
   /** Nothing runs any more, or will: the lease is ending, where it was not before. */
   finish(end: GuestEnd): Promise<void>;
   /** Signs the end of a lease that is ending, and hands it in. */

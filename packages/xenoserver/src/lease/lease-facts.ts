@@ -115,6 +115,10 @@ export class LeaseFacts {
   #tail: Entry[];
   #held: Held[];
   #lease: Lease;
+  /** Of one that is folded anew: what was known before, and is not in its place yet. */
+  #before: Map<string, Entry> = new Map();
+  /** Of that: which facts are looked out for, by id or time, and those of them that were taken. */
+  #seen = { of: new Set<string>(), from: Infinity, taken: new Set<string>() };
 
   constructor(world: FactsWorld, record: LeaseRecord) {
     this.#world = world;
@@ -185,6 +189,13 @@ export class LeaseFacts {
     return this.#lease !== before;
   }
 
+  /** The next of its log, as a server of its owner's tells it in order. Throws, in words, where that does not follow. */
+  learn(documents: Documents): void {
+    this.take(documents);
+    const [held] = this.#held;
+    if (held) throw new Error(`its log does not follow: ${held.why}`);
+  }
+
   #learn(grants: readonly Envelope[]): void {
     const known = new Set(this.#record.grants.map(({ signatures: [{ sig }] }) => sig));
     const fresh = grants.filter(({ signatures: [{ sig }] }) => !known.has(sig));
@@ -206,7 +217,11 @@ export class LeaseFacts {
 
   #takeOne(filed: Filed): void {
     const entry = this.#read(filed);
-    if (entry === null || idsOf([...this.#kept, ...this.#tail, ...this.#held]).has(entry.fact.id)) return;
+    if (entry !== null) this.#takeEntry(entry);
+  }
+
+  #takeEntry(entry: Entry): void {
+    if (idsOf([...this.#kept, ...this.#tail, ...this.#held]).has(entry.fact.id)) return;
     const isLast = this.#tail.every(({ fact }) => fact.at <= entry.fact.at);
     const next = isLast ? step(this.#lease, entry.fact) : refused("conflict", "it is logged before what is known");
     if (!next.ok) return this.#hold([heldFor(entry, next)]);
@@ -245,21 +260,59 @@ export class LeaseFacts {
   }
 
   /**
-   * Folds anew from all that the broker's log has of the lease, and what is known here. Whatever was known must still be taken: a broker
-   * that leaves out what it said before changes nothing. Returns whether the lease has changed.
+   * To be told the whole log of the lease, part by part, and folded from its purchase order on; what is known here goes to its place by log
+   * time, said or not. What comes of it is this lease once it is adopted.
    */
-  rebuild({ grants, filed }: Documents): boolean {
+  anew(): LeaseFacts {
+    const { facts } = this.#record;
+    const anew = new LeaseFacts(this.#world, { ...this.#record, base: null, facts: facts.slice(0, 1), held: [] });
+    anew.#before = new Map(inOrder([...this.#kept, ...this.#tail, ...this.#held]).map((entry) => [entry.fact.id, entry]));
+    anew.#seen = { of: idsOf([...this.#kept, ...this.#tail]), from: this.#tail.at(-1)?.fact.at ?? 0, taken: new Set() };
+    return anew;
+  }
+
+  /** The next of the log, in its order. */
+  follow({ grants, filed }: Documents): void {
     this.#learn(grants);
-    const known = [...this.#kept, ...this.#tail];
-    const told = filed.map(({ envelope, at }) => this.#read({ envelope, at })).filter((entry) => entry !== null);
-    const unique = new Map([...told, ...known, ...this.#held].map((entry) => [entry.fact.id, entry] as const));
-    const { lease, taken, refused: rest } = foldOn(null, inOrder([...unique.values()]), this.#at);
-    const ids = idsOf(taken);
-    if (lease === null || !known.every(({ fact }) => ids.has(fact.id))) return false;
-    const before = this.#lease;
-    [this.#lease, this.#base, this.#kept, this.#tail, this.#held] = [lease, null, [], taken, []];
-    this.#hold(rest.filter(({ isNobodys }) => !isNobodys));
+    for (const { envelope, at } of filed) {
+      const entry = this.#read({ envelope, at });
+      if (entry === null) continue;
+      for (const [, known] of this.#before) {
+        if (known.fact.at >= entry.fact.at) break;
+        this.#follow(known);
+      }
+      this.#follow(entry);
+    }
     this.#refold();
+    this.#held = this.#held.filter(({ isNobodys }) => !isNobodys);
+    this.#see(this.#tail);
+  }
+
+  #follow(entry: Entry): void {
+    this.#before.delete(entry.fact.id);
+    this.#takeEntry(this.#at(entry, this.#lease));
+    this.#see(this.#tail.slice(-1));
+  }
+
+  /** Of what was taken, what was known before and what may come to be known meanwhile is remembered: claims are overtaken. */
+  #see(taken: readonly Entry[]): void {
+    const { of, from, taken: seen } = this.#seen;
+    for (const { fact } of taken) if (of.has(fact.id) || fact.at >= from) seen.add(fact.id);
+  }
+
+  /**
+   * Whatever was known must still be taken: a broker that leaves out what it said before changes nothing. Returns whether the lease has
+   * changed.
+   */
+  adopt(anew: LeaseFacts): boolean {
+    const known = [...this.#kept, ...this.#tail];
+    for (const entry of [...anew.#before.values(), ...known.filter(({ fact }) => !anew.#seen.taken.has(fact.id))]) anew.#follow(entry);
+    anew.#refold();
+    anew.#see([...anew.#kept, ...anew.#tail]);
+    if (!known.every(({ fact }) => anew.#seen.taken.has(fact.id))) return false;
+    const before = this.#lease;
+    this.#learn(anew.#record.grants);
+    [this.#lease, this.#base, this.#kept, this.#tail, this.#held] = [anew.#lease, anew.#base, anew.#kept, anew.#tail, anew.#held];
     this.#compact();
     this.#write();
     return JSON.stringify(before) !== JSON.stringify(this.#lease);

@@ -186,6 +186,10 @@ export class LeaseRunner implements LeaseContext {
     return this.#hearing.catchUp();
   }
 
+  goOnFrom(after: string): Promise<void> {
+    return this.#hearing.goOnFrom(after);
+  }
+
   /** What the fold has made of it is what happens. */
   async #changed(before: Lease): Promise<void> {
     await this.save();

@@ -101,12 +101,12 @@ it("asks the broker before it forgets: a request that was lost on the way is ans
 
 it("forgets nothing while no broker is heard, and goes on after a restart", async () => {
   const lease = await settled();
-  const { receipt } = market;
-  market.receipt = async () => null;
+  const { logged } = market;
+  market.logged = async () => null;
   await test.restart();
   await passing(LONG_WINDOW.disputeWindowMs + SLACK_MS + 600_000);
   expect(await keeps(lease)).toBe(true);
-  market.receipt = receipt;
+  market.logged = logged;
   await passing(SLACK_MS);
   expect(await keeps(lease)).toBe(false);
 });

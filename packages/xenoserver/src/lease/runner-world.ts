@@ -1,5 +1,5 @@
 /** What a lease on this server works with: keys, clock, journal, drivers, the broker. Handed in by the server. */
-import type { Crypto, Envelope, LogState, MarketPins, Receipt, Signer } from "@xenoservers/protocol";
+import type { Crypto, Envelope, LogPage, LogState, MarketPins, Signer } from "@xenoservers/protocol";
 import type { ChannelKeyPair } from "@xenoservers/protocol/channel";
 import type { LinkAnswer, MemoryShare, Timers } from "@xenoservers/protocol/link";
 import type { sealResult } from "@xenoservers/protocol/sealed";
@@ -12,8 +12,8 @@ export interface BrokerApi {
   sealPart(lease: string, part: number, bytes: Uint8Array): Promise<LinkAnswer>;
   /** So many parts are all of them: the lease is delivered. */
   sealed(lease: string, parts: number): Promise<LinkAnswer>;
-  /** All that the broker's log has of a lease; null where it cannot be had. */
-  receipt(lease: string): Promise<Receipt | null>;
+  /** What the broker's log has of a lease after that document of it, or from its first on; null where it cannot be had. */
+  logged(lease: string, after: string | null): Promise<LogPage | null>;
 }
 
 export interface RunnerWorld extends BrokerApi {

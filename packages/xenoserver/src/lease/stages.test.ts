@@ -15,7 +15,7 @@ const LIFE: readonly StageName[] = [
 async function someGuest(): Promise<RunningGuest> {
   const { job, jobHash } = fakeJob(["run", 0, 0, ""]);
   const ordered = orderedFor({ jobHash });
-  const more = { lease: "", fuelMax: 1n, runMsMax: 1, egressBytesUsed: 0, trace: null, blobFile: () => "" };
+  const more = { lease: "", fuelMax: 1n, runMsMax: 1, egressBytesUsed: () => 0, trace: null, blobFile: () => "" };
   return (await createSimDriver(systemTimers).prepare({ ...ordered, ...more, work: { kind: "wasm", job } })).begin();
 }
 const guest = await someGuest();

@@ -7,8 +7,7 @@ import { lastClaimOf } from "@xenoservers/market";
 import { parseDocumentOf, signDocument, type Envelope } from "@xenoservers/protocol";
 import type { Arriving, PreparedGuest } from "../drivers/driver.ts";
 import type { GuestRun } from "./guest-run.ts";
-import type { HandedOver } from "./handing-over.ts";
-import { documentsOf } from "./hearing.ts";
+import type { HandedOver } from "./taker.ts";
 import type { LeaseContext } from "./lease-context.ts";
 import { filedBy, surely } from "./submitting.ts";
 
@@ -41,13 +40,12 @@ export class TakingOver {
   }
 
   /** Signs for it, and hands that in. Throws, in words, where the lease is not here in the end: nothing of it is left then. */
-  async take({ handover, receipt, pausedByCustomer }: HandedOver, offer: Envelope): Promise<void> {
+  async take({ handover, pausedByCustomer }: HandedOver, offer: Envelope): Promise<void> {
     const { world, record, facts, po, driver } = this.#ctx;
     const prepared = this.#prepared;
     const handed = parseDocumentOf(world.crypto, "handover", handover);
     if (!prepared || !handed.ok || handed.document.payload.lease !== record.lease)
       throw new Error("what was handed over is not this lease");
-    facts.rebuild(documentsOf(receipt));
     const last = lastClaimOf(facts.lease);
     const now = driver.monotonicMs();
     record.incarnation = Math.max(record.incarnation, last.incarnation + 1);
@@ -74,6 +72,7 @@ export class TakingOver {
   async goOn(): Promise<void> {
     const { world, record, facts } = this.#ctx;
     const { takeover } = record;
+    const claimed = takeover ? this.#claimed(takeover) : null;
     if (takeover) {
       const answer = await surely(this.#ctx, () => world.submit(takeover));
       if (this.#ctx.stage().is === "released") return;
@@ -86,7 +85,15 @@ export class TakingOver {
     this.#host.taken();
     await this.#host.guestRun.takeOn(this.#prepared);
     // what was filed on the way was told to the server that had it; what follows is told here
-    await this.#ctx.catchUp();
+    await (claimed === null ? this.#ctx.catchUp() : this.#ctx.goOnFrom(claimed));
+  }
+
+  /** The last claim that was receipted at the server that handed it over: all before it is known here. */
+  #claimed(takeover: Envelope): string | null {
+    const { crypto } = this.#ctx.world;
+    const read = parseDocumentOf(crypto, "takeover", takeover);
+    const handed = read.ok ? parseDocumentOf(crypto, "handover", read.document.payload.handover) : read;
+    return handed.ok ? handed.document.payload.lastClaim : null;
   }
 
   /** Nothing that was carried here is left. */

@@ -5,10 +5,10 @@
 import { invariant } from "@xenoservers/market";
 import { parseDocumentOf, serverIdOf, toHex, utf8, visible, type Envelope } from "@xenoservers/protocol";
 import { initiateWith, type Channel } from "@xenoservers/protocol/channel";
-import type { Pipe, Timers } from "@xenoservers/protocol/link";
-import type { Handed, HandedOver, Taker } from "../lease/handing-over.ts";
+import type { Documents, Pipe, Timers } from "@xenoservers/protocol/link";
+import type { Handed, HandedOver, Taker } from "../lease/taker.ts";
 import type { RunnerWorld } from "../lease/runner-world.ts";
-import { handedOverText, handedText, parseMoveHeader, parseOfferSaid, type MoveHeader } from "./move-messages.ts";
+import { handedOverText, handedText, logPartText, parseMoveHeader, parseOfferSaid, type MoveHeader } from "./move-messages.ts";
 
 /** Whoever answers has said its offer and shown its key within that time. */
 const ANSWERS_WITHIN_MS = 10_000;
@@ -132,7 +132,17 @@ export class Giving implements Taker {
 
   async ask(handed: Handed): Promise<void> {
     await this.#ask({ t: "lease" }, handedText(handed));
+    // the broker may take its time to show its log
     this.#work();
+  }
+
+  async tell(documents: Documents): Promise<void> {
+    if (this.#why) throw this.#why;
+    await this.#waitFor(this.#channel.send({ t: "log" }, utf8(logPartText(documents))));
+  }
+
+  admitted(): Promise<void> {
+    return this.#ask({ t: "logged" });
   }
 
   /** While a guest is saved, or a disk is read that has nothing new, nothing is sent. */

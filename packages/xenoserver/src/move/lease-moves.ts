@@ -3,19 +3,19 @@
  * the server that hands over, once its lease was found to be its own; before that, whoever connects.
  */
 import { unfitReason } from "@xenoservers/market";
-import { parseDocumentOf, payloadType, type Envelope, type Kind } from "@xenoservers/protocol";
+import { parseDocumentOf, payloadType, type Envelope, type Payload } from "@xenoservers/protocol";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { checkPurchaseOrder } from "@xenoservers/verify";
 import { movedInProblem, type Admission } from "../admission.ts";
-import type { Handed } from "../lease/handing-over.ts";
-import { documentsOf } from "../lease/hearing.ts";
+import type { Handed } from "../lease/taker.ts";
 import { newRecord, type LeaseRecord } from "../lease/journal.ts";
-import type { RoomProblem } from "../lease/kept-room.ts";
+import type { RoomProblem, RoomRules } from "../lease/kept-room.ts";
 import { LeaseFacts, factWorld } from "../lease/lease-facts.ts";
 import { LeaseRunner } from "../lease/lease-runner.ts";
 import type { RunnerWorld } from "../lease/runner-world.ts";
+import { ArrivingRoom, type Bounded } from "./arriving-room.ts";
 import { openTaker } from "./giving.ts";
-import { answerGiving, type Coming } from "./taking.ts";
+import { answerGiving, type Coming, type Learning } from "./taking.ts";
 
 interface LeaseMovesHost {
   runners: Map<string, LeaseRunner>;
@@ -24,53 +24,57 @@ interface LeaseMovesHost {
   admission(): Pick<Admission, "isListed" | "listing" | "placed">;
   /** Why another lease of this customer has no room on the disk. */
   roomProblem(customer: string): Promise<RoomProblem | null>;
+  /** What of the disk is to stay free, as the owner wants it now. */
+  room(): RoomRules;
 }
 
-/** By which key the lease is reached now: of the offer that it was bound to or, where it has moved, of the one that it moved to. */
-function channelKeyOf({ crypto }: RunnerWorld, { record, po }: LeaseRunner): string | null {
-  const moves = record.facts.flatMap(({ envelope }) => {
-    const move = parseDocumentOf(crypto, "move", envelope);
-    const takeover = move.ok ? parseDocumentOf(crypto, "takeover", move.document.payload.takeover) : move;
-    return takeover.ok ? [takeover.document.payload.offer] : [];
-  });
-  const offer = parseDocumentOf(crypto, "offer", moves.at(-1) ?? po.offer);
+/** By which key a lease is reached: of the offer that it was bound to or, where it has moved, of the one that it moved to. */
+function channelKeyOf({ crypto }: RunnerWorld, po: Payload<"purchase-order">, move: Envelope | null): string | null {
+  const moved = parseDocumentOf(crypto, "move", move);
+  const takeover = moved.ok ? parseDocumentOf(crypto, "takeover", moved.document.payload.takeover) : moved;
+  const offer = parseDocumentOf(crypto, "offer", takeover.ok ? takeover.document.payload.offer : po.offer);
   return offer.ok ? offer.document.payload.channelKey : null;
 }
 
-/** As it begins here, with all that was told of it: where it is by that, it stands still here. Throws, in words, where it cannot be. */
-function recordOf(world: RunnerWorld, lease: string, { receipt, work }: Handed): LeaseRecord {
-  const { grants, filed } = documentsOf(receipt);
-  const ofKind = (kind: Kind) => filed.find(({ envelope }) => envelope.payloadType === payloadType(kind));
-  const first = ofKind("purchase-order");
-  const po = parseDocumentOf(world.crypto, "purchase-order", first?.envelope);
+const lastMoveIn = ({ facts }: LeaseRecord): Envelope | null =>
+  facts.findLast(({ envelope }) => envelope.payloadType === payloadType("move"))?.envelope ?? null;
+
+const NOT_WHERE_IT_IS = "whoever hands it over is not the server that has it";
+
+/** As it begins here, before its log was told: of this owner, and said by a server at which it was. Throws, in words, where it is not. */
+function recordOf(world: RunnerWorld, lease: string, channelKey: string, { grants, po, acceptance, move, work }: Handed): LeaseRecord {
+  const { purchaseOrders } = world.pins().keys;
+  const read = parseDocumentOf(world.crypto, "purchase-order", po.envelope);
   // before anything else is looked at, which whoever connects may have made long: by the broker's pinned key, and of this owner
-  if (!po.ok || po.document.keyid !== world.pins().keys.purchaseOrders || po.document.payload.owner !== world.owner)
+  if (!read.ok || read.document.keyid !== purchaseOrders || read.document.payload.owner !== world.owner)
     throw new Error("it is another owner's");
-  const checked = checkPurchaseOrder(factWorld(world, grants), first?.envelope);
+  const moved = parseDocumentOf(world.crypto, "move", move);
+  const isMoves = moved.ok && moved.document.keyid === purchaseOrders && moved.document.payload.lease === lease;
+  if (move !== null && !isMoves) throw new Error("what is said of its last move does not hold");
+  if (channelKeyOf(world, read.document.payload, move) !== channelKey) throw new Error(NOT_WHERE_IT_IS);
+  const checked = checkPurchaseOrder(factWorld(world, grants), po.envelope);
   if (!checked.ok) throw new Error(`its purchase order does not hold: ${checked.why}`);
-  if (checked.po.id !== lease || !first) throw new Error("its documents are another lease's");
-  const acceptance = ofKind("acceptance")?.envelope;
-  if (!acceptance) throw new Error("no server has accepted it");
+  if (checked.po.id !== lease) throw new Error("its documents are another lease's");
   const incarnation = Math.floor(world.timers.now() / 1_000);
-  const record = { ...newRecord({ lease, grants: [...grants], facts: [{ ...first }], acceptance, incarnation }), work };
-  new LeaseFacts(world, record).rebuild({ grants, filed });
-  return record;
+  return { ...newRecord({ lease, grants: [...grants], facts: [po], acceptance, incarnation }), work };
 }
 
 export class LeaseMoves {
   readonly #world: RunnerWorld;
   readonly #host: LeaseMovesHost;
+  readonly #room: ArrivingRoom;
 
   constructor(world: RunnerWorld, host: LeaseMovesHost) {
     this.#world = world;
     this.#host = host;
+    this.#room = new ArrivingRoom(() => host.room());
   }
 
   /** Whoever connects may hand a lease over. */
   answer(pipe: Pipe): void {
     const { channelKey, channelMemory, timers, log } = this.#world;
-    const admit = (lease: string, key: string, handed: Handed): Promise<Coming> => this.#admit(lease, key, handed);
-    answerGiving({ channelKey, channelMemory, timers, log, offer: this.#host.offer, admit }, pipe);
+    const begin = (lease: string, key: string, handed: Handed): Learning => this.#begin(lease, key, handed);
+    answerGiving({ channelKey, channelMemory, timers, log, offer: this.#host.offer, begin }, pipe);
   }
 
   /** What takes room here, and why it does not leave this server, in words; null where it may. */
@@ -90,13 +94,22 @@ export class LeaseMoves {
     }
   }
 
-  async #admit(lease: string, channelKey: string, handed: Handed): Promise<Coming> {
+  #begin(lease: string, channelKey: string, handed: Handed): Learning {
+    const record = recordOf(this.#world, lease, channelKey, handed);
+    const facts = new LeaseFacts(this.#world, record);
+    return {
+      learn: (documents) => facts.learn(documents),
+      admit: () => this.#admit(record, channelKey),
+      graceMs: facts.lease.timings.graceMs,
+    };
+  }
+
+  async #admit(record: LeaseRecord, channelKey: string): Promise<Coming> {
     const { runners } = this.#host;
-    const runner = new LeaseRunner(this.#world, recordOf(this.#world, lease, handed));
-    const why =
-      channelKey === channelKeyOf(this.#world, runner)
-        ? this.#problem(runner, handed)
-        : "whoever hands it over is not the server that has it";
+    const runner = new LeaseRunner(this.#world, record);
+    const { lease } = record;
+    const isFromThere = channelKey === channelKeyOf(this.#world, runner.po, lastMoveIn(record));
+    const why = isFromThere ? this.#problem(runner) : NOT_WHERE_IT_IS;
     const problem = why ?? (await this.#host.roomProblem(runner.po.customer))?.why ?? null;
     if (problem !== null) throw new Error(problem);
     // of one that was here before
@@ -106,7 +119,7 @@ export class LeaseMoves {
     return this.#coming(runner);
   }
 
-  #problem({ facts, driver, po, order }: LeaseRunner, { work }: Handed): string | null {
+  #problem({ record: { work }, facts, driver, po, order }: LeaseRunner): string | null {
     const { lease } = facts;
     const { crypto, timers, marketNow } = this.#world;
     const own = parseDocumentOf(crypto, "offer", this.#host.offer());
@@ -115,6 +128,7 @@ export class LeaseMoves {
     if (lease.state !== "open") return `it is ${lease.state}`;
     if (lease.server === this.#world.server) return "it is this server's already";
     const { moves } = driver;
+    if (!work) return "what was ordered is not said";
     const staying =
       unfitReason(lease, own.document.id, own.document.payload, marketNow() ?? timers.now()) ??
       (moves ? moves.problemWith(work, { po, order }) : `no guest of the driver ${driver.name} comes here`);
@@ -122,12 +136,22 @@ export class LeaseMoves {
   }
 
   #coming(runner: LeaseRunner): Coming {
-    const { driver, record, takingOver } = runner;
+    const { driver, record, takingOver, po, order } = runner;
     const { moves } = driver;
-    if (!moves) throw new Error("no guest of this driver comes here");
+    if (!moves || !record.work) throw new Error("no guest of this driver comes here");
+    const most = moves.carriedMib(record.work, { po, order });
+    let held: Bounded | null = null;
     return {
-      arrive: () => moves.arrive(record.lease),
-      restore: (arrived) => takingOver.restore(arrived),
+      arrive: async () => (held = await this.#room.hold(most, () => moves.arrive(record.lease))),
+      learn: (documents) => runner.facts.learn(documents),
+      async restore() {
+        if (!held) throw new Error("nothing has come");
+        try {
+          await takingOver.restore(held.whole());
+        } finally {
+          held.end();
+        }
+      },
       take: (handed) => {
         const offer = this.#host.offer();
         if (!offer) throw new Error("this server takes no leases any more");

@@ -5,29 +5,40 @@
  *   has the lease                         is to have it
  *              ◀───────── {offer}         (in clear, as it is listed: the owner named the server whose key has signed it)
  *   {lease, channelKey} ────────────────▶ (in clear: only whoever holds that key is answered)
- *   lease + {receipt, work} ────────────▶ folds it, and holds its room
+ *   lease + {po, move, work, …} ────────▶ whose it is, and that it comes from where it is
+ *              ◀───────── yes
+ *   log + {grants, filed} … ────────────▶ folds it, part by part
+ *   logged ─────────────────────────────▶ holds its room
  *              ◀───────── yes
  *   file {name} + bytes … ──────────────▶ first of one that runs, then the rest of a guest that stands still
  *   carried ────────────────────────────▶ restores it, still
  *              ◀───────── yes
- *   handover + {handover, receipt, …} ──▶ signs the takeover, and hands it in
+ *   log + {grants, filed} … ────────────▶ what was filed since
+ *   handover + {handover, …} ───────────▶ signs the takeover, and hands it in
  *              ◀───────── yes             the lease is there
  *
  * In place of a `yes` there may be a `no`, in words; before either, as often as it takes, a `busy`: whoever says nothing is gone.
  * Who controls the inputs: the other end, every byte.
  */
-import { jsonIn, parseUtf8, zEnvelope, zId, zKey, zReceipt, type Envelope } from "@xenoservers/protocol";
+import { jsonIn, parseUtf8, zEnvelope, zId, zKey, type Envelope } from "@xenoservers/protocol";
 import { parseChannelHeader } from "@xenoservers/protocol/channel";
+import { zDocuments, type Documents } from "@xenoservers/protocol/link";
 import { z } from "zod";
 import { bringsWork, headerOf, workOf, type Work } from "../drivers/work.ts";
-import type { Handed, HandedOver } from "../lease/handing-over.ts";
+import type { Handed, HandedOver } from "../lease/taker.ts";
 
 /** A file's pieces. */
 export const PIECE_BYTES_MAX = 252 * 1024;
 export const WHY_MAX = 500;
+/** A part of a lease's log. */
+export const LOG_PART_BYTES_MAX = 1024 * 1024;
+/** Of one lease: a claim every ten seconds and its receipt are half of it in a month. */
+export const LOG_DOCUMENTS_MAX = 1_000_000;
 
 const zMoveHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("lease") }),
+  z.strictObject({ t: z.literal("log") }),
+  z.strictObject({ t: z.literal("logged") }),
   z.strictObject({ t: z.literal("file"), name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,79}$/) }),
   z.strictObject({ t: z.literal("carried") }),
   z.strictObject({ t: z.literal("handover") }),
@@ -37,7 +48,10 @@ const zMoveHeader = z.discriminatedUnion("t", [
 ]);
 export type MoveHeader = z.infer<typeof zMoveHeader>;
 
-const read = <T>(schema: z.ZodType<T>, text: string | null): T | null => {
+interface Schema<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false };
+}
+const read = <T>(schema: Schema<T>, text: string | null): T | null => {
   const parsed = schema.safeParse(text === null ? undefined : jsonIn(text));
   return parsed.success ? parsed.data : null;
 };
@@ -53,13 +67,16 @@ export const parseOfferSaid = (text: string): Envelope | null => read(zOfferSaid
 export const parseLeaseSaid = (text: string): LeaseSaid | null => read(zLeaseSaid, text);
 
 const zHanded = z.strictObject({
-  receipt: zReceipt,
+  grants: z.array(zEnvelope),
+  po: z.strictObject({ envelope: zEnvelope, at: z.int() }),
+  acceptance: zEnvelope,
+  move: z.nullable(zEnvelope),
   /** As its customer brought it. */
   work: z.looseObject({ t: z.enum(["job", "vm"]) }),
 });
-const zHandedOver = z.strictObject({ handover: zEnvelope, receipt: zReceipt, pausedByCustomer: z.boolean() });
+const zHandedOver = z.strictObject({ handover: zEnvelope, pausedByCustomer: z.boolean() });
 
-export const handedText = ({ receipt, work }: Handed): string => JSON.stringify({ receipt, work: headerOf(work) });
+export const handedText = ({ work, ...bound }: Handed): string => JSON.stringify({ ...bound, work: headerOf(work) });
 
 function workIn(value: object): Work | null {
   const header = parseChannelHeader(JSON.stringify(value));
@@ -72,7 +89,10 @@ export function parseHanded(body: Uint8Array): Handed | null {
   return handed && work && { ...handed, work };
 }
 
-export const handedOverText = ({ handover, receipt, pausedByCustomer }: HandedOver): string =>
-  JSON.stringify({ handover, receipt, pausedByCustomer });
+export const handedOverText = ({ handover, pausedByCustomer }: HandedOver): string => JSON.stringify({ handover, pausedByCustomer });
+
+export const logPartText = ({ grants, filed }: Documents): string => JSON.stringify({ grants, filed });
+
+export const parseLogPart = (body: Uint8Array): Documents | null => read(zDocuments, parseUtf8(body));
 
 export const parseHandedOver = (body: Uint8Array): HandedOver | null => read(zHandedOver, parseUtf8(body));

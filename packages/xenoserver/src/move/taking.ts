@@ -5,43 +5,55 @@
  */
 import { visible, type Envelope } from "@xenoservers/protocol";
 import { respondWith, type Channel } from "@xenoservers/protocol/channel";
-import type { Pipe } from "@xenoservers/protocol/link";
+import type { Documents, Pipe } from "@xenoservers/protocol/link";
 import type { Arriving } from "../drivers/driver.ts";
 import { isFull } from "../lease/arriving-blob.ts";
-import type { Handed, HandedOver } from "../lease/handing-over.ts";
+import type { Handed, HandedOver } from "../lease/taker.ts";
 import type { RunnerWorld } from "../lease/runner-world.ts";
 import {
+  LOG_DOCUMENTS_MAX,
+  LOG_PART_BYTES_MAX,
   PIECE_BYTES_MAX,
   WHY_MAX,
   parseHanded,
   parseHandedOver,
   parseLeaseSaid,
+  parseLogPart,
   parseMoveHeader,
   type LeaseSaid,
   type MoveHeader,
 } from "./move-messages.ts";
 
+/** A lease of this owner's that the server at which it is begins to hand over: its log comes. */
+export interface Learning {
+  /** The next of its log, in order. Throws, in words, where that does not follow. */
+  learn(documents: Documents): void;
+  /** All of it has come. Throws, in words, where the lease is not taken. */
+  admit(): Promise<Coming>;
+  /** Whoever hands it over and says nothing for so long has lost it anyway. */
+  readonly graceMs: number;
+}
+
 /** A lease that is held here, and is not here yet. */
-export interface Coming {
+export interface Coming extends Omit<Learning, "admit"> {
   arrive(): Promise<Arriving>;
-  restore(arrived: Arriving): Promise<void>;
+  /** What has come stands here, still. */
+  restore(): Promise<void>;
   /** From then on it goes on by itself, whatever becomes of the pipe. */
   take(handed: HandedOver): Promise<void>;
   /** It does not come; of no consequence once it was taken. */
   letGo(why: string): Promise<void>;
-  /** Whoever hands it over and says nothing for so long has lost it anyway. */
-  readonly graceMs: number;
 }
 
 interface TakingHost extends Pick<RunnerWorld, "channelKey" | "channelMemory" | "timers" | "log"> {
   /** As it is listed now; null where this server takes no leases. */
   offer(): Envelope | null;
-  /** Throws, in words, where it is not taken. `channelKey`: of whoever hands it over. */
-  admit(lease: string, channelKey: string, handed: Handed): Promise<Coming>;
+  /** Throws, in words, where it is no lease of this owner's, or comes from elsewhere. `channelKey`: of whoever hands it over. */
+  begin(lease: string, channelKey: string, handed: Handed): Learning;
 }
 
-/** Whoever connects has a lease admitted within that time. */
-const ADMITTED_WITHIN_MS = 30_000;
+/** Whoever connects has said whose lease it has within that time. */
+const BEGUN_WITHIN_MS = 30_000;
 
 const GONE = "whoever hands it over has gone";
 
@@ -60,7 +72,7 @@ function wordsOf(error: unknown): string {
 export function answerGiving(host: TakingHost, pipe: Pipe): void {
   const offer = host.offer();
   if (!offer) return pipe.close();
-  const late = host.timers.after(ADMITTED_WITHIN_MS, () => pipe.close());
+  const late = host.timers.after(BEGUN_WITHIN_MS, () => pipe.close());
   pipe.onClose(late);
   pipe.onMessage((message) => {
     const said = typeof message === "string" ? parseLeaseSaid(message) : null;
@@ -72,26 +84,29 @@ export function answerGiving(host: TakingHost, pipe: Pipe): void {
   pipe.send(JSON.stringify({ offer }));
 }
 
-type Step = "lease" | "files" | "handover" | "over";
+type Step = "lease" | "log" | "files" | "handover" | "over";
 
 class Taking {
   readonly #host: TakingHost;
   readonly #said: LeaseSaid;
   readonly #channel: Channel<MoveHeader>;
   #step: Step = "lease";
+  #learning: Learning | null = null;
+  /** Of its log, so many documents have come. */
+  #logged = 0;
   #coming: Coming | null = null;
   #arriving: Arriving | null = null;
-  readonly #admitted: () => void;
+  readonly #begun: () => void;
   #idle: () => void = () => {};
 
-  constructor(host: TakingHost, said: LeaseSaid, channel: Channel<MoveHeader>, admitted: () => void) {
-    this.#admitted = admitted;
+  constructor(host: TakingHost, said: LeaseSaid, channel: Channel<MoveHeader>, begun: () => void) {
+    this.#begun = begun;
     this.#host = host;
     this.#said = said;
     this.#channel = channel;
     channel.onMessage((header, body) => this.#hear(header, body));
     channel.onClose((why) => {
-      admitted();
+      begun();
       void this.#end(why);
     });
   }
@@ -133,14 +148,16 @@ class Taking {
 
   /** Whoever says nothing more has not gone, and never comes. */
   #await(): void {
-    const coming = this.#coming;
-    if (coming) this.#idle = this.#host.timers.after(coming.graceMs, () => this.#channel.close());
+    const { graceMs } = this.#coming ?? this.#learning ?? {};
+    if (graceMs !== undefined) this.#idle = this.#host.timers.after(graceMs, () => this.#channel.close());
   }
 
   async #take(header: MoveHeader, body: Uint8Array): Promise<void> {
     // it is at work, and has been heard by that
-    if (header.t === "busy" && this.#step === "files") return;
-    if (header.t === "lease" && this.#step === "lease") await this.#admit(body);
+    if (header.t === "busy" && (this.#step === "log" || this.#step === "files")) return;
+    if (header.t === "lease" && this.#step === "lease") this.#begin(body);
+    else if (header.t === "log" && (this.#step === "log" || this.#step === "handover")) return this.#learn(body);
+    else if (header.t === "logged" && this.#step === "log") await this.#admit();
     else if (header.t === "file" && this.#step === "files") return this.#file(header.name, body);
     else if (header.t === "carried" && this.#step === "files") await this.#restore();
     else if (header.t === "handover" && this.#step === "handover") await this.#handedOver(body);
@@ -148,11 +165,26 @@ class Taking {
     await this.#channel.send({ t: "yes" });
   }
 
-  async #admit(body: Uint8Array): Promise<void> {
+  #begin(body: Uint8Array): void {
     const handed = parseHanded(body);
     if (!handed) throw new Error("the lease cannot be read: both servers must run the same version of xeno");
-    const coming = await this.#host.admit(this.#said.lease, this.#said.channelKey, handed);
-    this.#admitted();
+    this.#learning = this.#host.begin(this.#said.lease, this.#said.channelKey, handed);
+    this.#begun();
+    this.#step = "log";
+  }
+
+  #learn(body: Uint8Array): void {
+    const part = body.length > LOG_PART_BYTES_MAX ? null : parseLogPart(body);
+    if (!part) throw new Error("a part of its log cannot be read");
+    this.#logged += part.filed.length + part.grants.length;
+    if (this.#logged > LOG_DOCUMENTS_MAX) throw new Error(`its log has more than ${LOG_DOCUMENTS_MAX} documents`);
+    (this.#coming ?? this.#learning)?.learn(part);
+  }
+
+  async #admit(): Promise<void> {
+    const coming = await this.#learning?.admit();
+    this.#learning = null;
+    if (!coming) return;
     if (this.#isOver) return coming.letGo(GONE);
     this.#coming = coming;
     const arriving = await coming.arrive();
@@ -169,7 +201,7 @@ class Taking {
   async #restore(): Promise<void> {
     const arrived = this.#arriving;
     this.#arriving = null;
-    if (arrived) await this.#coming?.restore(arrived);
+    if (arrived) await this.#coming?.restore();
     if (!this.#isOver) this.#step = "handover";
   }
 
@@ -183,7 +215,7 @@ class Taking {
   async #end(why: string): Promise<void> {
     this.#idle();
     const [coming, arriving] = [this.#coming, this.#arriving];
-    [this.#step, this.#coming, this.#arriving] = ["over", null, null];
+    [this.#step, this.#learning, this.#coming, this.#arriving] = ["over", null, null, null];
     try {
       await arriving?.discard();
       await coming?.letGo(why);

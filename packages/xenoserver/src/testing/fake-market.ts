@@ -28,7 +28,7 @@ import {
   type AnyDocument,
   type Envelope,
   type Kind,
-  type Receipt,
+  type LogPage,
   type SignedDocument,
   type Verified,
 } from "@xenoservers/protocol";
@@ -43,6 +43,8 @@ export const TIMINGS: LeaseTimings = {
   ...{ acceptWithinMs: 5_000, startWithinMs: 20_000, claimIntervalMs: 10_000, graceMs: 30_000, deliverWithinMs: 60_000 },
   ...{ disputeWindowMs: 600_000, ruleWithinMs: 86_400_000 },
 };
+/** What the fold refuses with, as a broker says it. */
+const KNOWN_REFUSALS = ["too_early", "claim_out_of_order", "claim_chain_broken"] as const;
 const LOG = { epoch: "e0".repeat(16), size: 0, root: "00".repeat(32) };
 
 export class FakeMarket extends FakeLink {
@@ -151,7 +153,7 @@ export class FakeMarket extends FakeLink {
     if (!("lease" in document.payload)) return { ok: true, answer: { id: document.id, at } };
     const lease = this.lease(document.payload.lease);
     const refusal = this.#fold(this.#verified<Kind>(document, at), at);
-    if (refusal !== null) return refuse(refusal.split(" ")[0] === "too_early" ? "too_early" : "wrong_state", { why: refusal });
+    if (refusal !== null) return refuse(KNOWN_REFUSALS.find((code) => refusal.startsWith(code)) ?? "wrong_state", { why: refusal });
     return { ok: true, answer: { id: document.id, at, ...this.#answer(document, lease, delivery, at) } };
   }
 
@@ -207,20 +209,31 @@ export class FakeMarket extends FakeLink {
     return { ok: true, answer: { id: delivery.id, at: this.timers.now(), ...this.settleIfOver(id) } };
   };
 
-  receipt = async (id: string): Promise<Receipt | null> => {
+  /** So many documents are told at once. */
+  loggedAtOnce = 5;
+  readonly #logged = new WeakMap<Envelope, LogPage["documents"][number]>();
+
+  #loggedOf({ envelope, at }: Filed): LogPage["documents"][number] {
+    const known = this.#logged.get(envelope);
+    if (known) return known;
+    const parsed = parseDocument(crypto, envelope);
+    invariant(parsed.ok, "what was filed is a document");
+    const logged = { kind: parsed.document.kind, id: parsed.document.id, envelope, at };
+    this.#logged.set(envelope, logged);
+    return logged;
+  }
+
+  logged = async (id: string, after: string | null): Promise<LogPage | null> => {
     const filed = this.log.get(id);
     if (!filed) return null;
-    const entry = ({ envelope, at }: Filed) => {
-      const parsed = parseDocument(crypto, envelope);
-      invariant(parsed.ok, "what was filed is a document");
-      const { id: document, kind } = parsed.document;
-      return { kind, id: document, envelope, at, salt: "" as const, leaf: "00".repeat(32), index: null, proof: [] };
-    };
-    const leaves = [...this.grants.map((envelope) => ({ envelope, at: 0 })), ...this.#gaps].map(entry);
-    return {
-      ...{ format: "xenoservers-receipt-1", lease: id, market: this.pins, documents: filed.map(entry), leaves },
-      ...{ checkpoint: "", size: 0 },
-    };
+    const entry = (each: Filed) => this.#loggedOf(each);
+    const from = after === null ? 0 : filed.findIndex((each) => entry(each).id === after) + 1;
+    const documents = filed.slice(from, from + this.loggedAtOnce).map(entry);
+    const hasMore = from + this.loggedAtOnce < filed.length;
+    const until = hasMore ? (documents.at(-1)?.at ?? 0) : Infinity;
+    const since = filed[from - 1]?.at ?? -1;
+    const gaps = this.#gaps.filter(({ at }) => at > since && at <= until);
+    return { documents, leaves: [...this.grants.map((envelope) => ({ envelope, at: 0 })), ...gaps].map(entry), hasMore };
   };
 
   market = async (): Promise<MarketInfo> => this.info;

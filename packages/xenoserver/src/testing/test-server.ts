@@ -61,7 +61,7 @@ export class TestServer {
       listing: LISTING,
       listed: () => true,
       market: market.market,
-      receipt: (lease) => market.receipt(lease),
+      logged: (lease, after) => market.logged(lease, after),
       sealPart: market.sealPart,
       sealed: market.sealedWhole,
       encrypt: unsealed,

@@ -23,19 +23,21 @@ function placeIn({ head }: Tables, cursor: string | null): bigint {
 const cursorOf = ({ head }: Tables, place: number): string => `${epochMark(head?.id)}.0.${place}`;
 const storedEvent = (tables: Tables, { place, ...event }: PlacedEvent): StoredEvent => ({ ...event, cursor: cursorOf(tables, place) });
 
-type Documents = Pick<Store, "document" | "documentsOf" | "documentsOfKind" | "events" | "dropEvents">;
+type Documents = Pick<Store, "document" | "documentsOf" | "documentsAfter" | "documentsOfKind" | "events" | "dropEvents">;
+
+const documentsOf = ({ documents }: Tables, lease: string) => [...documents.values()].filter((document) => document.lease === lease);
 
 export const memoryDocuments = (tables: Tables, archive: ArchiveReader): Documents => ({
   async document(id) {
     const document = tables.documents.get(id);
     return document === undefined ? null : ((await withEnvelopes(tables, archive, [document]))[0] ?? null);
   },
-  documentsOf: (lease) =>
-    withEnvelopes(
-      tables,
-      archive,
-      [...tables.documents.values()].filter((document) => document.lease === lease),
-    ),
+  documentsOf: (lease) => withEnvelopes(tables, archive, documentsOf(tables, lease)),
+  documentsAfter(lease, after, limit) {
+    const all = documentsOf(tables, lease);
+    const from = all.findIndex(({ id }) => id === after) + 1;
+    return withEnvelopes(tables, archive, all.slice(from, from + limit));
+  },
   documentsOfKind: (kind) =>
     withEnvelopes(
       tables,

@@ -11,6 +11,8 @@ const EVENTS = { name: "events", text: sqlOf("events") };
 const EVENTS_OF_ALL = { name: "events-all", text: sqlOf("events-all") };
 const EVENTS_SEEN = { name: "events-seen", text: sqlOf("events-seen") };
 
+const DOCUMENTS_AFTER =
+  "select * from document where lease = $1 and seq > coalesce((select seq from document where id = $2), 0) order by seq limit $3";
 const DROP_EVENTS = sqlOf("drop-events");
 
 async function markNow(pool: Pool): Promise<number> {
@@ -29,11 +31,11 @@ type EventRecord = StoredEvent & { xid: string; seq: string };
 const eventsIn = (rows: readonly EventRecord[], epoch: number): StoredEvent[] =>
   rows.map(({ xid, seq, ...event }) => ({ ...event, at: Number(event.at), cursor: `${epoch}.${xid}.${seq}` }));
 
-type Documents = Pick<Store, "document" | "documentsOf" | "documentsOfKind" | "events" | "dropEvents">;
+type Documents = Pick<Store, "document" | "documentsOf" | "documentsAfter" | "documentsOfKind" | "events" | "dropEvents">;
 
 export function postgresDocuments(pool: Pool, archive: ArchiveReader): Documents {
-  const documentsOf = async (text: string, value: string): Promise<StoredDocument[]> =>
-    withEnvelopes(pool, archive, (await pool.query<DocumentRecord>(text, [value])).rows.map(documentOf));
+  const documentsOf = async (text: string, ...values: readonly (string | number | null)[]): Promise<StoredDocument[]> =>
+    withEnvelopes(pool, archive, (await pool.query<DocumentRecord>(text, [...values])).rows.map(documentOf));
   /** Whether events of the party that come after this place are gone. */
   const hasLost = async (party: string, [xid, seq]: readonly [string, string]): Promise<boolean> => {
     const lost = "select from event_dropped where party = $1 and (xid, seq) > ($2::text::xid8, $3::bigint)";
@@ -42,6 +44,7 @@ export function postgresDocuments(pool: Pool, archive: ArchiveReader): Documents
   return {
     document: async (id) => (await documentsOf("select * from document where id = $1", id))[0] ?? null,
     documentsOf: (lease) => documentsOf("select * from document where lease = $1 order by seq", lease),
+    documentsAfter: (lease, after, limit) => documentsOf(DOCUMENTS_AFTER, lease, after, limit),
     documentsOfKind: (kind) => documentsOf("select * from document where kind = $1 order by seq", kind),
     async events(reader, after, limit) {
       const epoch = await markNow(pool);

@@ -1,4 +1,5 @@
 /** Virtual machines under the contract of all drivers. */
+import { carriedMib } from "../room-to-carry.ts";
 import { DRIVERS, invariant } from "@xenoservers/market";
 import type { Crypto } from "@xenoservers/protocol";
 import type { GuestDriver, GuestJob, GuestMoves } from "../driver.ts";
@@ -28,6 +29,8 @@ function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, s
 
 const movesOf = (vms: VmDriver): GuestMoves => ({
   problemWith: (work) => stayingProblem(machineOf(work).spec),
+  // memory and disk once, beside the images that it was made of, which may be as large
+  carriedMib: (work, { po }) => carriedMib(machineOf(work).spec, po.resources, 3),
   arrive: (lease) => vms.arrive(lease),
   async prepare(job, arrived) {
     invariant(arrived instanceof ArrivingMachine, "what arrived was put where this driver said");

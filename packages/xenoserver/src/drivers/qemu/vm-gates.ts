@@ -52,12 +52,13 @@ export class Gates {
   open({ lease, spec, egressMibMax, egressBytesUsed }: Pick<VmJob, "lease" | "spec" | "egressMibMax" | "egressBytesUsed">): Gate | null {
     if (spec.egress === "none") return null;
     const { ports, isPublic, bytesPerSecondMax, gibPerMonth, network } = this.#rules;
+    const bytesUsed = egressBytesUsed();
     const left = Math.max(0, gibPerMonth * GIB - this.#log.bytesThisMonth);
     const gate = new Gate({
-      ...{ lease, ports, isPublic, bytesUsed: egressBytesUsed, bytesPerSecondMax },
+      ...{ lease, ports, isPublic, bytesUsed, bytesPerSecondMax },
       lookUps: this.#lookUps,
       egress: spec.egress,
-      bytesMax: Math.min(egressMibMax * MIB, egressBytesUsed + left),
+      bytesMax: Math.min(egressMibMax * MIB, bytesUsed + left),
       record: (connection) => this.#log.record(connection),
       ...network,
     });

@@ -11,8 +11,8 @@ export interface VmJob {
   memoryMib: number;
   deterministic: boolean;
   egressMibMax: number;
-  /** Used before, where an earlier daemon ran it. */
-  egressBytesUsed: number;
+  /** Used before, by an earlier daemon or at another server, when its network opens. */
+  egressBytesUsed(): number;
   fuelMax: bigint;
   /** How long an image at an address may take to come. */
   fetchMsMax?: number;

@@ -227,6 +227,7 @@ export function createSimDriver(timers: Timers): SimDriver {
   };
   const moves: GuestMoves = {
     problemWith: () => null,
+    carriedMib: (_, { po }) => ({ kept: po.resources.memoryMib, sent: po.resources.memoryMib }),
     arrive: async () => new ArrivingLeft(),
     async prepare(job, arrived) {
       const id = ++made;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { DomainKind } from "@xenoservers/guests";
-import { vmJobHashOf, type VmSpec } from "@xenoservers/protocol";
+import { toHex, vmJobHashOf, type VmSpec } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { openTerminal, type Terminal } from "../../../../guests/src/xen/terminal.fixture.ts";
 import { savedState } from "../../../../guests/src/xen/save-stream.fixture.ts";
@@ -17,7 +17,7 @@ import { digestOf } from "../checks.ts";
 import type { Arriving, CarriedFile, Carrying, GuestDriver, GuestJob, PreparedGuest, RunningGuest } from "../driver.ts";
 import { createXenDriver } from "./xen-driver.ts";
 
-const KERNEL = "11".repeat(32);
+const KERNEL = toHex(nodeCrypto.sha256(trialKernel()));
 const NO_INPUTS = { entries: [], mounts: [] };
 const SPEC: VmSpec = {
   vm: { kind: "kernel", kernel: KERNEL, initrd: null, append: "console=hvc0" },
@@ -66,7 +66,7 @@ function jobOf(spec: VmSpec = SPEC): GuestJob {
   return {
     ...orderedFor({ jobHash: vmJobHashOf(nodeCrypto, spec), driver: "xen", fuelMax: "1" }),
     ...{ lease: "ab".repeat(32), work: { kind: "machine", vm: { spec, inputs: NO_INPUTS, blobs } }, fuelMax: 1n, runMsMax: 60_000 },
-    ...{ egressBytesUsed: 0, trace: null, blobFile: (digest) => path.join(folder, digest) },
+    ...{ egressBytesUsed: () => 0, trace: null, blobFile: (digest) => path.join(folder, digest) },
   };
 }
 
@@ -126,6 +126,16 @@ it("stands still where it was, and goes on elsewhere behind what it had printed,
   expect((await readdir(path.dirname(own))).toSorted()).toEqual(["mark", path.basename(own)]);
   await there.kill();
   await there.dispose();
+});
+
+it("is not taken where its images are not what the order says, before it stands still", async () => {
+  const [one, two] = [await open("one", "pv"), await open("two", "pv")];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  await writeFile(path.join(guest.token["folder"] as string, "kernel"), "another kernel");
+  await expect(moved(guest, two.driver)).rejects.toThrow(`the image ${KERNEL.slice(0, 12)} did not come as it is`);
+  expect(one.toolstack.domains).toMatchObject([{ shutdown: null }]);
+  await guest.kill();
+  await guest.dispose();
 });
 
 it("goes on also where it began with a snapshot, which the other server does not have", async () => {

@@ -15,6 +15,7 @@ import {
   type SavedDomain,
 } from "@xenoservers/guests";
 import { zVmSpec, type VmBoot, type VmSpec } from "@xenoservers/protocol";
+import { digestOfFile } from "../../lease/arriving-blob.ts";
 import type { Arriving, CarriedFile, Carrying } from "../driver.ts";
 import { needRoomToCarry } from "../room-to-carry.ts";
 import { addPiece, piecesOf, streamedPieces, wholeOf, type Sent } from "./sparse-pieces.ts";
@@ -114,6 +115,8 @@ export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carr
 export class ArrivingDomain implements Arriving {
   readonly folder: string;
   readonly #kind: DomainKind;
+  /** Images of which pieces came since they were held against their digests. */
+  readonly #unchecked = new Set<string>();
 
   /** `kind`: what the server makes now. */
   constructor(folder: string, kind: DomainKind) {
@@ -123,8 +126,20 @@ export class ArrivingDomain implements Arriving {
 
   async add(name: string, bytes: Uint8Array): Promise<void> {
     if (!IS_PART.test(name)) throw new Error(`no part of a domain is called ${name}`);
+    if (!this.#unchecked.has(name)) await this.#checkImages();
+    if (name.startsWith(BLOB)) this.#unchecked.add(name);
     await addPiece(path.join(this.folder, name), bytes);
     if (name === KIND) await this.#needKind();
+  }
+
+  /** Each is whole once another file comes, while the domain still runs. Throws where one is not what its digest says. */
+  async #checkImages(): Promise<void> {
+    for (const name of this.#unchecked) {
+      const digest = name.slice(BLOB.length);
+      if ((await digestOfFile(path.join(this.folder, name))) !== digest)
+        throw new Error(`the image ${digest.slice(0, 12)} did not come as it is`);
+    }
+    this.#unchecked.clear();
   }
 
   /** Said first: nothing else is carried in vain. */
@@ -137,6 +152,7 @@ export class ArrivingDomain implements Arriving {
 
   /** What a domain goes on from here. Throws where not all of it has come. */
   async source(ordered: VmSpec): Promise<SavedDomain> {
+    await this.#checkImages();
     const at = (name: string): string => path.join(this.folder, name);
     const state = (await isThere(at(STATE))) ? STATE : LIVE;
     for (const name of [KIND, BOOT, state, CONSOLE]) if (!(await isThere(at(name)))) throw new Error(`its ${name} has not come`);

@@ -58,7 +58,7 @@ describe.skipIf(XENO_XEN_IMAGE === undefined)("in dom0", () => {
     return {
       ...orderedFor({ jobHash, driver: "xen", resources, fuelMax: "1" }),
       ...{ lease: (++last).toString(16).padStart(24, "0") + "d".repeat(40), work: { kind: "machine", vm: { spec, inputs, blobs: sizes } } },
-      ...{ fuelMax: 1n, runMsMax: 600_000, egressBytesUsed: 0, trace: null },
+      ...{ fuelMax: 1n, runMsMax: 600_000, egressBytesUsed: () => 0, trace: null },
       blobFile: (digest) => path.join(folder, digest),
     };
   }

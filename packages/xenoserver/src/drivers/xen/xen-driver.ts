@@ -1,4 +1,5 @@
 /** Domains of a Xen host under the contract of all drivers. Who controls the inputs: the customer (specification, files). */
+import { carriedMib } from "../room-to-carry.ts";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { DRIVERS, invariant } from "@xenoservers/market";
@@ -136,6 +137,8 @@ async function restored(parts: Parts, job: GuestJob, arrived: ArrivingDomain): P
 
 const movesOf = (parts: Parts, kind: DomainKind, bootable: Bootable): GuestMoves => ({
   problemWith: (work) => stayingProblem(machineOf(work).spec, bootable),
+  // xl sends memory six times at most while it runs, and it is saved where that fails; disk twice, images beside it
+  carriedMib: (work, { po }) => carriedMib(machineOf(work).spec, po.resources, 10),
   arrive: async (lease) => new ArrivingDomain(await parts.domains.arrivingFolder(lease), kind),
   async prepare(job, arrived) {
     invariant(arrived instanceof ArrivingDomain, "what arrived was put where this driver said");

@@ -92,7 +92,7 @@ describe.skipIf(process.getuid?.() !== 0)("a domain that may reach the network",
     return {
       ...orderedFor(said),
       ...{ lease: "ab".repeat(32), work: { kind: "machine", vm: { spec, inputs: NO_INPUTS, blobs } }, fuelMax: 1n, runMsMax: 60_000 },
-      ...{ egressBytesUsed, trace: null, blobFile: (digest) => path.join(folder, digest) },
+      ...{ egressBytesUsed: () => egressBytesUsed, trace: null, blobFile: (digest) => path.join(folder, digest) },
     };
   };
   const begun = async (driver: GuestDriver, job: GuestJob): Promise<RunningGuest> => (await driver.prepare(job)).begin();
