@@ -60,6 +60,8 @@ type Wanted = Extract<ChannelHeader, { t: "want" }>;
 const INPUT_IS_GONE = "the server that it was placed on before has read some of its input, which the next one would miss: run it again";
 const RETRY_MS = 300;
 const POLL_MS = 1_000;
+/** A server answers a channel's first packet by itself, whatever it is doing. */
+const HANDSHAKE_MS = 30_000;
 /** How long after the settlement the result itself is waited for; it stays at the server longer. */
 const RESULT_WAIT_MS = 60_000;
 
@@ -226,7 +228,9 @@ export class LeaseSession {
     const pipe = this.#link.openChannel(po.id);
     // a server answers the order's own key alone
     const key = channelKeyFor(identity, order.payload.channelKey) ?? identity.channelKey;
-    const channel = await initiateChannel(pipe, key, serving.channelKey, po.id);
+    // a server that went in this very moment never answers, and its link's end may not be told of this channel
+    const called = this.#timers.after(HANDSHAKE_MS, () => pipe.close());
+    const channel = await initiateChannel(pipe, key, serving.channelKey, po.id).finally(called);
     const closed = new Promise<void>((resolve) => channel.onClose(() => resolve()));
     if (this.#closed || po.id !== this.lease) return channel.close();
     this.#channel = channel;

@@ -9,13 +9,13 @@ import {
   IMAGE_STAYS,
   STATE,
   deviceModelMibOf,
+  hashedFiles,
   type Bootable,
   type Domain,
   type DomainKind,
   type SavedDomain,
 } from "@xenoservers/guests";
 import { zVmSpec, type VmBoot, type VmSpec } from "@xenoservers/protocol";
-import { digestOfFile } from "../../lease/arriving-blob.ts";
 import type { Arriving, CarriedFile, Carrying } from "../driver.ts";
 import { needRoomToCarry } from "../room-to-carry.ts";
 import { addPiece, piecesOf, streamedPieces, wholeOf, type Sent } from "./sparse-pieces.ts";
@@ -136,7 +136,7 @@ export class ArrivingDomain implements Arriving {
   async #checkImages(): Promise<void> {
     for (const name of this.#unchecked) {
       const digest = name.slice(BLOB.length);
-      if ((await digestOfFile(path.join(this.folder, name))) !== digest)
+      if ((await hashedFiles.digestOf(path.join(this.folder, name))) !== digest)
         throw new Error(`the image ${digest.slice(0, 12)} did not come as it is`);
     }
     this.#unchecked.clear();
