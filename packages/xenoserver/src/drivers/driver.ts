@@ -110,7 +110,8 @@ export interface Arriving {
 export interface GuestMoves {
   /** Why a guest with this work ends where it began, in words; null where it can go on elsewhere. */
   problemWith(work: Work, ordered: Ordered): string | null;
-  arrive(lease: string): Promise<Arriving>;
+  /** Some of it may be made of what arrives as that does. */
+  arrive(job: GuestJob): Promise<Arriving>;
   /** Stands still where the other server left it, until it begins. What arrived is the driver's from then on. */
   prepare(job: GuestJob, arrived: Arriving): Promise<PreparedGuest>;
   /** One that an earlier daemon prepared and never began: nothing of it is left. */

@@ -122,11 +122,9 @@ export class LeaseMoves {
   }
 
   #coming(runner: LeaseRunner): Coming {
-    const { driver, record, takingOver } = runner;
-    const { moves } = driver;
-    if (!moves) throw new Error("no guest of this driver comes here");
+    const { record, takingOver } = runner;
     return {
-      arrive: () => moves.arrive(record.lease),
+      arrive: () => takingOver.arrive(),
       restore: (arrived) => takingOver.restore(arrived),
       take: (handed) => {
         const offer = this.#host.offer();

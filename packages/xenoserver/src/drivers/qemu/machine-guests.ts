@@ -28,7 +28,7 @@ function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, s
 
 const movesOf = (vms: VmDriver): GuestMoves => ({
   problemWith: (work) => stayingProblem(machineOf(work).spec),
-  arrive: (lease) => vms.arrive(lease),
+  arrive: ({ lease }) => vms.arrive(lease),
   async prepare(job, arrived) {
     invariant(arrived instanceof ArrivingMachine, "what arrived was put where this driver said");
     return vms.restore(vmJobOf(job), arrived);
