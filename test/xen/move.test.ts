@@ -1,20 +1,12 @@
 /** Domains of two real Xen hosts of one owner: what runs on the first goes on at the second, where it stood. Both are emulated. */
 import { once } from "node:events";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { forwardPort } from "@xenoservers/sdk";
 import { until } from "../process/market.ts";
+import { freePort } from "../vm/support.ts";
 import { MOVES_TOML, ServedDom0 } from "./served-dom0.ts";
 import { XEN_HOST, domain, onXen } from "./support.ts";
-
-/** One that nobody listens on now. */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await once(probe.listen(0, "127.0.0.1"), "listening");
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 /** Ticks until it is told a word; then says what is on its disk, read anew. */
 const TICKS = `insmod /xen-netfront.ko

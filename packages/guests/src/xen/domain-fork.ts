@@ -27,7 +27,7 @@ export interface ComingDomain {
   /** What nobody writes to is there before its state comes. */
   folder: string;
   state: AsyncIterable<Uint8Array>;
-  /** Files that it takes for its own, once all has come: of its disk, where it has one, and of what it printed there. Rejects where it does not. */
+  /** Files that become its own, once all has come: of its disk, where it has one, and of what it printed. Rejects where all has not. */
   rest(): Promise<{ disk: string | null; console: string }>;
 }
 

@@ -20,7 +20,7 @@ import type { ListedDomain } from "./listing.ts";
 import type { Xl } from "./xl.ts";
 
 /** A state as it comes from another host, and what ends once all else is there. */
-export interface ComingState {
+interface ComingState {
   state: AsyncIterable<Uint8Array>;
   rest(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * A domain's state as `xl save` writes it, into a pipe in place of a file: its kernel has suspended itself before the first of it, and it is
- * left paused. Where nobody reads on, xl fails to write, and resumes it. Who controls the inputs: the toolstack (what it sends).
+ * A domain's state as `xl save` writes it, into a pipe in place of a file: its kernel suspends itself first, and it is left paused. Where
+ * nobody reads on, xl fails to write, and resumes it. Who controls the inputs: the toolstack (what it sends).
  */
 import { spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";

@@ -14,7 +14,7 @@ const MADE_MS = 30 * 60_000;
 /** xl opens what it reads by name, as it can no socket of this program's. It ends with the shell, which ends with the daemon. */
 const LINE = 'cat | exec setpriv --pdeathsig KILL prlimit --data="$1" xl restore -p -e "$2" /proc/self/fd/0';
 
-export interface RestoredFrom {
+interface RestoredFrom {
   /** The configuration, which says what is another in it. */
   config: string;
   state: AsyncIterable<Uint8Array>;
