@@ -18,6 +18,7 @@ import { start } from "./start.ts";
 import { transfer } from "./transfer.ts";
 import { vm } from "./vm.ts";
 import { world } from "./world.ts";
+import { xenMoves } from "./xen-moves.ts";
 import { xen } from "./xen.ts";
 
 const BENCHES: Record<string, () => Promise<Figure[]>> = {
@@ -40,6 +41,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   map: manyJobs,
   newcomer,
   xen,
+  "xen-moves": xenMoves,
 };
 
 const wanted = process.argv.slice(2).filter((word, i, all) => !word.startsWith("--") && !["--seed", "--count"].includes(all[i - 1] ?? ""));

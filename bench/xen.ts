@@ -11,7 +11,8 @@ const ROUNDS = 3;
 const BUSY_SECONDS = 60;
 /** Of the processor, beside two that weigh half as much. */
 const SHARE = 0.5;
-const BARE = "/srv/bare";
+/** Where bare `xl` has its files. */
+export const BARE = "/srv/bare";
 
 /** The guest of every row: said when its first program runs. */
 const guest = (then: string) => domain(`echo ready; ${then}`, { kernel: "vmlinux" });
@@ -44,7 +45,7 @@ async function given(dom0: ServedDom0, { going }: Rented): Promise<void> {
 }
 
 /** What the server wrote for a lease's domain, with its files, for bare `xl` to make as often as it is asked to. */
-async function kept(dom0: ServedDom0): Promise<void> {
+export async function kept(dom0: ServedDom0): Promise<void> {
   await dom0.sh(`mkdir -p ${BARE} && cfg=$(ls -t $(find ${DATA} -name domain.cfg) | head -n 1) && cp "$cfg" ${BARE}/as-leased
     for key in kernel ramdisk; do
       cp "$(sed -n "s/^$key=\\"\\(.*\\)\\"/\\1/p" "$cfg")" ${BARE}/$key && sed -i "s|^$key=.*|$key=\\"${BARE}/$key\\"|" ${BARE}/as-leased
@@ -54,7 +55,7 @@ async function kept(dom0: ServedDom0): Promise<void> {
 const now = "$(($(date +%s%N) / 1000000))";
 
 /** Makes a bare domain of that name, and waits for its guest's first word. */
-async function bare(dom0: ServedDom0, name: string, weight: number): Promise<Took> {
+export async function bare(dom0: ServedDom0, name: string, weight: number): Promise<Took> {
   const settings = `sed -e '/^uuid=/d' -e 's/^name=.*/name="${name}"/' -e 's/^cpu_weight=.*/cpu_weight=${weight}/' as-leased`;
   const said = await dom0.sh(`cd ${BARE}; ${settings} >${name}.cfg
     begun=${now}; xl create -q ${name}.cfg >/dev/null || exit 1; made=${now}

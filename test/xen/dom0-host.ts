@@ -25,7 +25,8 @@ const MACHINE = ["-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", 
 const XEN_WORDS = "dom0_mem=1024M,max:1024M console=com1 com1=115200 no-real-mode";
 
 /** Where servers there listen for moves. */
-export const MOVE_LISTEN = "10.0.2.15:4433";
+export const MOVE_PORT = 4433;
+export const MOVE_LISTEN = `10.0.2.15:${MOVE_PORT}`;
 
 /** Ports of this machine, by which its own are reached: ssh's, and that of servers that hand leases over to one there. */
 interface Dom0Ports {

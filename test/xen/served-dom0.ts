@@ -20,7 +20,7 @@ const settingsOf = (kind: DomainKind): string => `drain_seconds = 1\\n[xen]\\ngu
 /** Of a server that takes leases of its owner's others. */
 export const MOVES_TOML = `[move]\\nlisten = "${MOVE_LISTEN}"\\n`;
 /** This machine, as dom0 has it. */
-const THIS_MACHINE = "10.0.2.2";
+export const THIS_MACHINE = "10.0.2.2";
 
 /** `market`: of another one's; `movePort`: of this machine, for others' moves to it. */
 interface StartedWith {

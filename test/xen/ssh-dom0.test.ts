@@ -5,19 +5,11 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { run } from "../vm/support.ts";
+import { freePort, run } from "../vm/support.ts";
 import type { SystemdHost } from "../vm/systemd-host.ts";
 import { startDom0 } from "./dom0-host.ts";
 import { sshDom0 } from "./ssh-dom0.ts";
 import { onXen } from "./support.ts";
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 onXen("a Xen host by ssh", () => {
   let folder: string;

@@ -34,11 +34,11 @@ export { Domains, deviceModelMibOf, domainProblem, type Bootable, type DomainJob
 export type { StdinPort } from "./qemu/oci/stdin-port.ts";
 export type { Domain } from "./xen/domain.ts";
 export { EMULATED_STAYS, IMAGE_STAYS } from "./xen/domain-carrying.ts";
-export type { SavedDomain } from "./xen/domain-fork.ts";
+export type { ComingDomain, SavedDomain } from "./xen/domain-fork.ts";
 export type { DomainToken } from "./xen/domain-token.ts";
 export type { ConsoleDaemon } from "./xen/console-daemon.ts";
 export type { CardRules } from "./xen/domain-card.ts";
-export { STATE, savedKind } from "./xen/domain-save.ts";
+export { savedKind } from "./xen/domain-save.ts";
 export { markIn } from "./xen/domain-mark.ts";
 export { lockHost } from "./xen/host-lock.ts";
 export { DOMAIN_KINDS, type DomainKind } from "./xen/domain-config.ts";

@@ -1,5 +1,5 @@
 /**
- * A domain on its way to another host: why it stays, where it does; its state, saved as it stands still; its disks, which nobody writes
+ * A domain on its way to another host: why it stays, where it does; its state, sent as it stands still; its disks, which nobody writes
  * to then. Who controls the inputs: the guest (whether its kernel suspends itself, what its memory and disks hold).
  */
 import path from "node:path";
@@ -12,7 +12,7 @@ import type { DomainTalk } from "./domain-talk.ts";
 interface CarryingOf {
   plan: Pick<DomainPlan, "kind" | "emulation" | "disk" | "over" | "beside">;
   isImage: boolean;
-  saving: Pick<DomainSaving, "takeStill" | "live">;
+  saving: Pick<DomainSaving, "still" | "live">;
   talk: Pick<DomainTalk, "lastWords">;
   /** The domain's own. */
   folder: string;
@@ -93,10 +93,10 @@ export class DomainCarrying {
     if (found?.shutdown === "suspend") this.#still();
   }
 
-  /** Its state alone, in that folder, or nothing. It stands still afterwards, also where that fails. Throws in words. */
-  async saveStill(to: string): Promise<void> {
+  /** Its state, sent while it stands still. It does afterwards, also where that fails. Throws in words. */
+  async *still(): AsyncGenerator<Uint8Array> {
     if (this.#of.settles()) throw new Error(SETTLES);
-    await this.#of.saving.takeStill(to);
+    yield* this.#of.saving.still();
     this.#of.saved("saved");
   }
 

@@ -6,7 +6,7 @@
  */
 import type { Overlay } from "./disk-overlay.ts";
 import { cardSetting, type CardRules } from "./domain-card.ts";
-import type { DiskFile, DomainDevice } from "./domain-disk.ts";
+import type { ConfiguredDisk, DiskFile } from "./domain-disk.ts";
 import { emulationSettings, type Emulation } from "./emulated-config.ts";
 
 /** How a domain meets the hypervisor: with hardware's page tables and no emulated devices, or by Xen's own calls alone. */
@@ -76,13 +76,13 @@ const FIRST_PLACE = 0x61; // a
 const NO_SCRIPT = "/bin/true";
 
 /** By its place, from xvda on. */
-function diskSetting({ device, isWritable }: DomainDevice, place: number): string {
+function diskSetting({ device, isWritable }: ConfiguredDisk, place: number): string {
   const name = `xvd${String.fromCodePoint(FIRST_PLACE + place)}`;
   return quoted(`format=raw,vdev=${name},access=${isWritable ? "rw" : "ro"},backendtype=phy,script=${NO_SCRIPT},target=${device}`);
 }
 
 /** A line a setting; memory is never ballooned below what was sold, and the domain maps no other's pages. `devices`: its disks. */
-export function domainConfig(plan: Omit<DomainPlan, "disk" | "over" | "beside">, devices: readonly DomainDevice[]): string {
+export function domainConfig(plan: Omit<DomainPlan, "disk" | "over" | "beside">, devices: readonly ConfiguredDisk[]): string {
   const { kind, name, uuid, kernel, ramdisk, commandLine, memoryMib, vcpu, card, emulation } = plan;
   const settings: readonly (readonly [key: string, value: string | number])[] = [
     ["name", quoted(name)],

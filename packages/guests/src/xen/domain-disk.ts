@@ -46,12 +46,16 @@ export interface DiskFile {
   over?: Overlay;
 }
 
-/** As a block device of dom0's. */
-export interface DomainDevice {
+/** As xl is told of it. */
+export interface ConfiguredDisk {
   device: string;
+  isWritable: boolean;
+}
+
+/** As a block device of dom0's. */
+export interface DomainDevice extends ConfiguredDisk {
   /** Major and minor as xenstore has them, in hex. */
   numbers: string;
-  isWritable: boolean;
 }
 
 /** As makedev(3) packs them. */

@@ -12,12 +12,24 @@ import { DomainBackEnd, type BackEnds } from "./domain-back-end.ts";
 import { disksOf, domainConfig } from "./domain-config.ts";
 import { leaveConsole } from "./domain-console.ts";
 import { consoleNodes, consoleOwners } from "./domain-consoles.ts";
-import { asDevices, deviceNodes, disksAreOpen, type DomainDevice } from "./domain-disk.ts";
+import { asDevices, deviceNodes, disksAreOpen, type ConfiguredDisk, type DomainDevice } from "./domain-disk.ts";
 import type { DomainEnd } from "./domain-end.ts";
 import { wasMade } from "./domain-progress.ts";
 import type { DomainToken, DomainWork } from "./domain-token.ts";
 import type { ListedDomain } from "./listing.ts";
 import type { Xl } from "./xl.ts";
+
+/** A state as it comes from another host, and what ends once all else is there. */
+interface ComingState {
+  state: AsyncIterable<Uint8Array>;
+  rest(): Promise<void>;
+}
+
+/** What a domain that goes on is made of; a state that was kept is in a file. */
+export type DomainSource = { state: string } | ComingState;
+
+/** In a configuration: dom0's kernel is told which devices are a domain's disks in xenstore alone. */
+const NOT_YET = "/dev/null";
 
 interface MakingOf {
   xl: Xl;
@@ -69,27 +81,50 @@ export class DomainMaking {
   }
 
   /** Makes it, paused; of the state of another, if there is one. Half of it may be there where that fails. */
-  async make(signal?: AbortSignal, state: string | null = null): Promise<void> {
-    const { xl, token, work, deviceModel, hasConsoles } = this.#of;
-    const { plan, kernelMib } = work;
+  async make(signal?: AbortSignal, from: DomainSource | null = null): Promise<void> {
+    const disks = disksOf(this.#of.work.plan);
+    if (from && "rest" in from) {
+      await this.#receive(from, signal);
+      return asDevices(disks, (devices) => this.#equip(devices));
+    }
+    await asDevices(disks, async (devices) => {
+      const { xl, work } = this.#of;
+      const config = await this.#configured(devices);
+      if (from === null) await xl.create(config, { kernelMib: work.kernelMib, signal });
+      else await xl.restore(config, from.state, signal);
+      await this.#equip(devices);
+    });
+  }
+
+  /** While its state comes, its disk is still written to at the other host: its devices are made afterwards. */
+  async #receive({ state, rest }: ComingState, signal: AbortSignal | undefined): Promise<void> {
+    const { xl, token, work } = this.#of;
+    const config = await this.#configured(disksOf(work.plan).map(({ isWritable }) => ({ device: NOT_YET, isWritable })));
+    await xl.restoreFrom(config, state, { log: path.join(token.folder, "restore.log"), signal });
+    await rest();
+  }
+
+  async #configured(devices: readonly ConfiguredDisk[]): Promise<string> {
+    const { token, work } = this.#of;
     const config = path.join(token.folder, "domain.cfg");
-    const made = async (devices: readonly DomainDevice[]): Promise<void> => {
-      await writeFile(config, domainConfig(plan, devices), { mode: 0o600 });
-      if (state === null) await xl.create(config, { kernelMib, signal });
-      else await xl.restore(config, state, signal);
-      const id = await xl.numberOf(token.uuid);
-      if (id === null) throw new Error("the domain that was made is not there");
-      const nodes = [...deviceNodes(id, devices), ...(hasConsoles ? consoleNodes(id) : [])];
-      if (nodes.length > 0) await xl.write(nodes);
-      if (hasConsoles) for (const owned of consoleOwners(id)) await xl.own(owned);
-      await deviceModel?.check(await xl.deviceModel(id));
-      await this.attachCard(id);
-      await disksAreOpen(id, devices.length);
-      if (deviceModel) await this.backEnd.holdProcess(id, await deviceModel.group());
-      await wasMade(token.folder, id);
-      this.#made = id;
-    };
-    await asDevices(disksOf(plan), made);
+    await writeFile(config, domainConfig(work.plan, devices), { mode: 0o600 });
+    return config;
+  }
+
+  /** What belongs to it beside what xl makes. */
+  async #equip(devices: readonly DomainDevice[]): Promise<void> {
+    const { xl, token, deviceModel, hasConsoles } = this.#of;
+    const id = await xl.numberOf(token.uuid);
+    if (id === null) throw new Error("the domain that was made is not there");
+    const nodes = [...deviceNodes(id, devices), ...(hasConsoles ? consoleNodes(id) : [])];
+    if (nodes.length > 0) await xl.write(nodes);
+    if (hasConsoles) for (const owned of consoleOwners(id)) await xl.own(owned);
+    await deviceModel?.check(await xl.deviceModel(id));
+    await this.attachCard(id);
+    await disksAreOpen(id, devices.length);
+    if (deviceModel) await this.backEnd.holdProcess(id, await deviceModel.group());
+    await wasMade(token.folder, id);
+    this.#made = id;
   }
 
   /** Before its guest runs: what it sends comes where it belongs, or nowhere. */

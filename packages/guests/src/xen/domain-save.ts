@@ -13,6 +13,7 @@ import type { DomainPlan } from "./domain-config.ts";
 import { held } from "./domain-disk.ts";
 import type { ListedDomain } from "./listing.ts";
 import { otherEnd, stateOf } from "./live-save.ts";
+import { savingLine } from "./still-save.ts";
 import type { Xl } from "./xl.ts";
 
 const run = promisify(execFile);
@@ -55,7 +56,7 @@ export const unchangedOf = ({ over, beside = [] }: Pick<DomainPlan, "over" | "be
 ];
 
 interface SavedOf {
-  xl: Pick<Xl, "save" | "live" | "pause" | "unpause">;
+  xl: Pick<Xl, "save" | "live" | "still" | "pause" | "unpause">;
   /** The domain's own. */
   folder: string;
   plan: Pick<DomainPlan, "kind" | "memoryMib" | "disk" | "over" | "beside">;
@@ -68,6 +69,7 @@ interface SavedOf {
 export class DomainSaving {
   readonly #of: SavedOf;
   #underWay: Promise<void> | null = null;
+  #what: "a snapshot of it is being taken" | "it is being moved to another server" = "a snapshot of it is being taken";
   /** It runs while its state is sent. */
   isLive = false;
   /** How often it stood still because all of its state was sent. */
@@ -91,19 +93,24 @@ export class DomainSaving {
     return this.#alone(() => this.#take(to));
   }
 
-  /** Leaves its state alone in the folder `to`, or nothing. The domain may be paused before, and is afterwards, also where this fails. */
-  takeStill(to: string): Promise<void> {
-    return this.#alone(() => this.#takeStill(to));
+  /** Its state, sent while it stands still. The domain may be paused before, and is afterwards, also where this fails or is not wanted. */
+  still(): AsyncGenerator<Uint8Array> {
+    return this.#sent(() => this.#still());
   }
 
   /** Its state, sent while it runs; once the last of it was had it stands still. Where that fails, or is not wanted, it goes on. */
-  async *live(): AsyncGenerator<Uint8Array> {
-    if (this.#underWay) throw new Error("a snapshot of it is being taken");
+  live(): AsyncGenerator<Uint8Array> {
+    return this.#sent(() => this.#live(), true);
+  }
+
+  async *#sent(state: () => AsyncGenerator<Uint8Array>, isLive = false): AsyncGenerator<Uint8Array> {
+    if (this.#underWay) throw new Error(this.#what);
     const over = Promise.withResolvers<void>();
     this.#underWay = over.promise;
-    this.isLive = true;
+    this.#what = "it is being moved to another server";
+    this.isLive = isLive;
     try {
-      yield* this.#live();
+      yield* state();
     } finally {
       this.isLive = false;
       this.#underWay = null;
@@ -119,7 +126,7 @@ export class DomainSaving {
     await writeOwn(savingFile(folder), `${otherEnd(name)}\n${LIVE}`);
     const sent = await xl.live(id, name, path.join(folder, "save.log"));
     try {
-      yield* stateOf(sent);
+      yield* stateOf(sent, "xl migrate");
       if (!(await this.#of.found())?.paused) await xl.pause(id);
       this.timesSent++;
     } finally {
@@ -130,7 +137,8 @@ export class DomainSaving {
   }
 
   async #alone(take: () => Promise<void>): Promise<void> {
-    if (this.#underWay) throw new Error(this.isLive ? "it is being moved to another server" : "a snapshot of it is being taken");
+    if (this.#underWay) throw new Error(this.#what);
+    this.#what = "a snapshot of it is being taken";
     const taken = take();
     this.#underWay = taken.catch(() => {});
     try {
@@ -164,20 +172,18 @@ export class DomainSaving {
     }
   }
 
-  async #takeStill(to: string): Promise<void> {
+  async *#still(): AsyncGenerator<Uint8Array> {
     const { xl, folder } = this.#of;
-    const found = await this.#running();
-    await rm(to, { recursive: true, force: true });
-    await mkdir(to, { recursive: true, mode: 0o700 });
-    const state = path.join(to, STATE);
-    await writeOwn(savingFile(folder), `${state}\n${STILL}`);
+    const { id, paused } = await this.#running();
+    const name = path.basename(folder);
+    await writeOwn(savingFile(folder), `${savingLine(id, name)}\n${STILL}`);
+    const sent = await xl.still(id, name, path.join(folder, "save.log"));
     try {
       // its kernel must run to suspend itself
-      await Promise.all([this.#save(found.id, state), ...(found.paused ? [xl.unpause(found.id)] : [])]);
-    } catch (error) {
-      await rm(to, { recursive: true, force: true });
-      throw error;
+      if (paused) await xl.unpause(id);
+      yield* stateOf(sent, "xl save");
     } finally {
+      await sent.end();
       await this.#standStill();
       await rm(savingFile(folder), { force: true });
     }
@@ -222,7 +228,7 @@ export class DomainSaving {
     if (state === "") return;
     while (await isWritten(state)) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     await (after === STILL ? this.#standStill() : this.#goOn());
-    if (after !== LIVE) await rm(path.dirname(state), { recursive: true, force: true });
+    if (after === undefined) await rm(path.dirname(state), { recursive: true, force: true });
     await rm(file, { force: true });
   }
 }

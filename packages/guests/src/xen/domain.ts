@@ -23,7 +23,7 @@ import { readDomainEnd, writeDomainEnd, type DomainEnd } from "./domain-end.ts";
 import { endOf, endOfGone } from "./domain-ending.ts";
 import { disksOf, type DomainPlan } from "./domain-config.ts";
 import { DomainFollowing } from "./domain-following.ts";
-import { DomainMaking } from "./domain-making.ts";
+import { DomainMaking, type DomainSource } from "./domain-making.ts";
 import { DomainPausing } from "./domain-pausing.ts";
 import { isMade, progressOf, reached } from "./domain-progress.ts";
 import { DomainRoom, type RoomRules } from "./domain-room.ts";
@@ -151,9 +151,9 @@ export class Domain {
   }
 
   /** Makes it, paused; of the state of another, if there is one. Nothing of it is left where that fails. */
-  async make(signal?: AbortSignal, state: string | null = null): Promise<void> {
+  async make(signal?: AbortSignal, from: DomainSource | null = null): Promise<void> {
     try {
-      await this.#making.make(signal, state);
+      await this.#making.make(signal, from);
     } catch (error) {
       await this.unmake();
       throw error;

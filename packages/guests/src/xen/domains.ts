@@ -16,7 +16,7 @@ import { hashedFiles } from "../hashed-files.ts";
 import { messageOf } from "../thrown.ts";
 import { Domain } from "./domain.ts";
 import type { DomainToken, DomainWork } from "./domain-token.ts";
-import { layOutSaved, restored, savedVm, type SavedDomain } from "./domain-fork.ts";
+import { layOutSaved, restored, savedVm, type ComingDomain, type SavedDomain } from "./domain-fork.ts";
 import { XENCONSOLED, type ConsoleDaemon } from "./console-daemon.ts";
 import { ringCommand, type WireCommand } from "./console-wire.ts";
 import { bootsByGrub } from "./boot-settings.ts";
@@ -54,8 +54,8 @@ export interface DomainJob {
   /** What is made for it is made for no other domain of its customer's. */
   forgets?: boolean;
   blobFile(digest: string): string;
-  /** What it goes on from, where its specification says a snapshot. */
-  from?: SavedDomain | null;
+  /** What it goes on from: a snapshot, where its specification says one, or the domain that comes from another host. */
+  from?: SavedDomain | ComingDomain | null;
   /** Of the lease's memory, beside what the domain takes in any case. */
   spareMib: number;
   /** Aborted where nobody wants it any more. */
@@ -219,7 +219,7 @@ export class Domains {
       if (deviceModelMib > 0) await layOutDeviceModel(folder, name, deviceModelMib);
       const token = { folder, name, uuid: domainUuid(this.#mark, name), outputMibMax, diskMib, jobToken, boot: await bootOfHost() };
       const work = { spec, plan: await this.#planOf(token, spec), kernelMib };
-      if (from) return await restored(this.#domain(token, work), { folder, signal });
+      if (from) return await restored(this.#domain(token, work), from, { folder, file: path.join(folder, DISK), signal });
       return await this.#made(token, work, signal);
     } catch (error) {
       await removed(folder);

@@ -3,7 +3,7 @@
  * well, and a kernel that knows them takes them in place of QEMU's. Who controls the inputs: this program, every value.
  */
 import { MEDIUM, PROGRAM, SCREEN } from "./device-model.ts";
-import type { DomainDevice } from "./domain-disk.ts";
+import type { ConfiguredDisk } from "./domain-disk.ts";
 
 export interface Emulation {
   /** The domain's, which QEMU begins in. */
@@ -24,7 +24,7 @@ const IDE_DISKS_MAX = 2;
  * libxl gives QEMU a disk only once a script of the distribution's has named its device, and ours do not (domain-disk.ts): QEMU is told of
  * it in its own words. One that is read-only has no place on IDE, and is Xen's alone.
  */
-const drivesOf = (devices: readonly DomainDevice[]): string[] =>
+const drivesOf = (devices: readonly ConfiguredDisk[]): string[] =>
   devices
     .slice(0, IDE_DISKS_MAX)
     .flatMap(({ device, isWritable }, place) =>
@@ -32,7 +32,7 @@ const drivesOf = (devices: readonly DomainDevice[]): string[] =>
     );
 
 /** Names of files are in the domain's folder. Screens as QEMU's machines have them: a socket, on which none ends another. */
-export function emulationSettings({ folder, hasScreen, hasMedium }: Emulation, devices: readonly DomainDevice[]): Setting[] {
+export function emulationSettings({ folder, hasScreen, hasMedium }: Emulation, devices: readonly ConfiguredDisk[]): Setting[] {
   const medium = hasMedium ? ["-drive", `file=${MEDIUM},if=ide,index=2,media=cdrom,format=raw,readonly=on`] : [];
   return [
     ["bios", "seabios"],

@@ -54,7 +54,7 @@ describe("a domain that is sent while it runs", () => {
     const { uuid } = toolstack.add("xeno-0123", randomUUID());
     toolstack.domains[0]!.paused = false;
     toolstack.sent = STATE;
-    const xl = new Xl(toolstack.run, toolstack.apart, toolstack.live);
+    const xl = new Xl(toolstack.run, toolstack.apart, toolstack.streams);
     saving = new DomainSaving({
       ...{ xl, folder, plan: { kind: "pvh", memoryMib: 64, disk: null } },
       found: async () => (await xl.list()).find((each) => each.uuid === uuid) ?? null,

@@ -19,18 +19,19 @@ const [OUT, UNTIL] = [3, 4];
 export const otherEnd = (name: string): string =>
   `: ${name}; printf '${BANNER}'; exec 5<&0; cat <&5 >&${OUT} & exec ${OUT}>&-; read -r over <&${UNTIL}; kill $!`;
 
-/** One that is on its way. */
-export interface LiveSave {
-  /** Without an end of its own. */
+/** A state that is on its way. */
+export interface SentState {
+  /** It may have no end of its own. */
   stream: AsyncIterable<Uint8Array>;
   /** Resolves once xl has let go of the domain; with what it said first, but for how far it was. */
   end(): Promise<string>;
 }
 
-export type OpenLive = (id: number, name: string, log: string) => Promise<LiveSave>;
+/** `log`: the file for what xl says. */
+export type SendState = (id: number, name: string, log: string) => Promise<SentState>;
 
 /** Outlives the daemon as far as it must: xl lets the domain go on. */
-export const openLive: OpenLive = async (id, name, log) => {
+export const openLive: SendState = async (id, name, log) => {
   const said = await open(log, "w", 0o600);
   const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
   const child = spawn("xl", ["migrate", "-s", "", String(id), otherEnd(name)], {
@@ -51,13 +52,13 @@ export const openLive: OpenLive = async (id, name, log) => {
   };
 };
 
-/** Up to where it ends. Throws, in xl's words, where it is cut short. */
-export async function* stateOf(sent: LiveSave): AsyncGenerator<Uint8Array> {
+/** Up to where it ends. Throws, in the words of that command of xl's, where it is cut short. */
+export async function* stateOf(sent: SentState, command: string): AsyncGenerator<Uint8Array> {
   const read = new SaveStream();
   for await (const bytes of sent.stream) {
     read.add(bytes);
     yield bytes;
     if (read.isOver) return;
   }
-  throw new Error(`xl migrate: ${(await sent.end()).slice(0, 300) || "the domain's state was cut short"}`);
+  throw new Error(`${command}: ${(await sent.end()).slice(0, 300) || "the domain's state was cut short"}`);
 }

@@ -1,6 +1,9 @@
 /** A toolstack that keeps state and runs no domain: for tests of what this program does with what `xl` says. */
 import { readFile, writeFile } from "node:fs/promises";
-import type { LiveSave } from "./live-save.ts";
+import type { SendState, SentState } from "./live-save.ts";
+import { savedState } from "./save-stream.fixture.ts";
+import type { RestoreFrom } from "./stream-restore.ts";
+import { SaveStream } from "./save-stream.ts";
 import { SHUTDOWN_REASONS, type ShutdownReason } from "./listing.ts";
 
 interface Made {
@@ -19,6 +22,10 @@ const HEADING =
 
 /** For disks that nothing reads or writes here. */
 export const RATES = { iopsMax: 1, bytesPerSecondMax: 1 };
+
+async function* inParts(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 16_384) yield bytes.subarray(at, at + 16_384);
+}
 
 export class Toolstack {
   readonly domains: Made[] = [];
@@ -93,21 +100,50 @@ export class Toolstack {
   sent: Uint8Array = new Uint8Array(0);
 
   /** In place of xl's sending it. */
-  readonly live = async (id: number, name: string): Promise<LiveSave> => {
+  readonly #live: SendState = async (id, name): Promise<SentState> => {
     this.calls.push(`xl migrate ${id} ${name}`);
     const domain = this.domains.find((each) => each.id === id)!;
-    const { sent } = this;
-    async function* stream(): AsyncGenerator<Uint8Array> {
-      for (let at = 0; at < sent.length; at += 16_384) yield sent.subarray(at, at + 16_384);
-    }
     return {
-      stream: stream(),
+      stream: inParts(this.sent),
       end: async () => {
         domain.shutdown = null;
         return this.unsaved ?? "";
       },
     };
   };
+
+  /** In place of xl's saving it into a pipe. */
+  readonly #still: SendState = async (id, name): Promise<SentState> => {
+    this.calls.push(`xl save -p ${id} ${name}`);
+    const domain = this.domains.find((each) => each.id === id)!;
+    domain.shutdown = "suspend";
+    await this.whileSaving();
+    return {
+      stream: inParts(this.unsaved === null ? savedState([Buffer.from(`state of ${domain.name}`)]) : new Uint8Array(0)),
+      end: async () => {
+        if (domain.shutdown === "suspend") Object.assign(domain, { shutdown: null, paused: true, pauses: 1 });
+        return this.unsaved ?? "";
+      },
+    };
+  };
+
+  /** In place of xl's making a domain of what comes, which it lists from the first of it on. */
+  readonly #from: RestoreFrom = async ({ config, state, signal }) => {
+    this.calls.push("xl restore from a stream");
+    const text = await readFile(config, "utf8");
+    const parts: Uint8Array[] = [];
+    for await (const bytes of state) {
+      if (parts.length === 0) await this.#create(text);
+      parts.push(bytes);
+      signal?.throwIfAborted();
+    }
+    const read = new SaveStream();
+    for (const bytes of parts) read.add(bytes);
+    if (!read.isOver) throw new Error("libxl: error: the stream was cut short");
+    this.restored.push(Buffer.concat(parts).toString());
+  };
+
+  readonly streams = { live: this.#live, still: this.#still, restore: this.#from };
 
   async #restore(config: string, state: string): Promise<string> {
     this.restored.push(await readFile(state, "utf8"));

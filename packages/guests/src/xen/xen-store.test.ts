@@ -74,7 +74,7 @@ const HOST = {
 };
 
 function xlOf(toolstack = new Toolstack()): { xl: Xl; toolstack: Toolstack } {
-  return { xl: new Xl(toolstack.run, toolstack.apart, toolstack.live, askStoreAt(socket)), toolstack };
+  return { xl: new Xl(toolstack.run, toolstack.apart, toolstack.streams, askStoreAt(socket)), toolstack };
 }
 
 describe("xenstore's socket", () => {

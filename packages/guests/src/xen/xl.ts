@@ -9,7 +9,9 @@ import { promisify } from "node:util";
 import { isRecord } from "../json.ts";
 import { firstLineOf } from "../thrown.ts";
 import { offerNodes, parseOffer, type ConsoleOffer, type DomainConsole } from "./domain-consoles.ts";
-import { openLive, type LiveSave, type OpenLive } from "./live-save.ts";
+import { openLive, type SendState, type SentState } from "./live-save.ts";
+import { openStill } from "./still-save.ts";
+import { restoreFrom, type RestoreFrom } from "./stream-restore.ts";
 import { complaintIn } from "./xl-words.ts";
 import { parseInfo, type XenInfo } from "./xen-info.ts";
 import { parseListing, type ListedDomain } from "./listing.ts";
@@ -83,18 +85,29 @@ const runApart: RunApart = async (program, args, log) => {
   }
 };
 
+/** States on their way, in no file. */
+interface StateStreams {
+  /** Of a domain that runs meanwhile. */
+  live: SendState;
+  /** Of one whose kernel suspends itself first. */
+  still: SendState;
+  restore: RestoreFrom;
+}
+
+const STREAMS: StateStreams = { live: openLive, still: openStill, restore: restoreFrom };
+
 export class Xl {
   readonly #run: Run;
   readonly #apart: RunApart;
-  readonly #live: OpenLive;
+  readonly #streams: StateStreams;
   readonly #store: AskStore;
 
   /** All are for tests. */
-  constructor(run: Run = runHere, apart: RunApart = runApart, live: OpenLive = openLive, store: AskStore = askStore) {
+  constructor(run: Run = runHere, apart: RunApart = runApart, streams: StateStreams = STREAMS, store: AskStore = askStore) {
     this.#store = store;
     this.#run = run;
     this.#apart = apart;
-    this.#live = live;
+    this.#streams = streams;
   }
 
   async #ask(program: string, args: readonly string[], { signal, ...bounds }: Bounds = {}): Promise<string> {
@@ -162,8 +175,21 @@ export class Xl {
   }
 
   /** Its state, of a domain that runs on; where it is not paused before that is let go of, it goes on. */
-  live(id: number, name: string, log: string): Promise<LiveSave> {
-    return this.#live(id, name, log);
+  live(id: number, name: string, log: string): Promise<SentState> {
+    return this.#streams.live(id, name, log);
+  }
+
+  /** Its state, of a domain that is left paused. Neither has a bound in time, as `save`. */
+  still(id: number, name: string, log: string): Promise<SentState> {
+    return this.#streams.still(id, name, log);
+  }
+
+  /** As `restore`, of a state as it comes. `log`: the file for what xl says. */
+  async restoreFrom(config: string, state: AsyncIterable<Uint8Array>, { log, signal }: { log: string; signal?: AbortSignal | undefined }) {
+    await this.#streams.restore({ config, state, log, dataMibMax: BUILDER_MIB, signal }).catch((cause: unknown) => {
+      if (signal?.aborted === true) throw cause;
+      throw new XlError(`xl restore: ${firstLineOf(cause).slice(0, 300)}`, { cause });
+    });
   }
 
   /** In xenstore, all at once. */

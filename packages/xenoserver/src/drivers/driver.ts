@@ -118,7 +118,8 @@ export interface GuestMoves {
   problemWith(work: Work, ordered: Ordered): string | null;
   /** The most that comes of one, by what was bought. */
   carriedMib(work: Work, ordered: Ordered): CarriedMib;
-  arrive(lease: string): Promise<Arriving>;
+  /** Some of it may be made of what arrives as that does. */
+  arrive(job: GuestJob): Promise<Arriving>;
   /** Stands still where the other server left it, until it begins. What arrived is the driver's from then on. */
   prepare(job: GuestJob, arrived: Arriving): Promise<PreparedGuest>;
   /** One that an earlier daemon prepared and never began: nothing of it is left. */

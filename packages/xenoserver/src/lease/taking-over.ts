@@ -5,7 +5,7 @@
  */
 import { lastClaimOf } from "@xenoservers/market";
 import { parseDocumentOf, signDocument, type Envelope } from "@xenoservers/protocol";
-import type { Arriving, PreparedGuest } from "../drivers/driver.ts";
+import type { Arriving, GuestJob, GuestMoves, PreparedGuest } from "../drivers/driver.ts";
 import type { GuestRun } from "./guest-run.ts";
 import type { HandedOver } from "./taker.ts";
 import type { LeaseContext } from "./lease-context.ts";
@@ -29,12 +29,26 @@ export class TakingOver {
     this.#host = host;
   }
 
+  /** Where what is carried here is put. */
+  async arrive(): Promise<Arriving> {
+    return this.#moves().arrive(this.#job());
+  }
+
+  #moves(): GuestMoves {
+    const { moves, name } = this.#ctx.driver;
+    if (!moves) throw new Error(`no guest of the driver ${name} comes here`);
+    return moves;
+  }
+
+  #job(): GuestJob {
+    const job = this.#host.guestRun.job();
+    if (!job) throw new Error("there is nothing here to go on from");
+    return job;
+  }
+
   /** What was carried here stands here, still. Throws, in words, where it cannot; nothing of it is left then. */
   async restore(arrived: Arriving): Promise<void> {
-    const job = this.#host.guestRun.job();
-    const { moves } = this.#ctx.driver;
-    if (!job || !moves) throw new Error("there is nothing here to go on from");
-    const prepared = await moves.prepare(job, arrived);
+    const prepared = await this.#moves().prepare(this.#job(), arrived);
     if (this.#ctx.stage().is !== "taking") return prepared.discard();
     this.#prepared = prepared;
   }

@@ -142,7 +142,7 @@ export class LeaseMoves {
     const most = moves.carriedMib(record.work, { po, order });
     let held: Bounded | null = null;
     return {
-      arrive: async () => (held = await this.#room.hold(most, () => moves.arrive(record.lease))),
+      arrive: async () => (held = await this.#room.hold(most, () => takingOver.arrive())),
       learn: (documents) => runner.facts.learn(documents),
       async restore() {
         if (!held) throw new Error("nothing has come");

@@ -23,7 +23,7 @@ const beginning =
     ...driver,
     moves: {
       ...driver.moves!,
-      arrive: (lease) => driver.moves!.arrive(lease),
+      arrive: (job) => driver.moves!.arrive(job),
       async prepare(job, arrived) {
         const prepared = await driver.moves!.prepare(job, arrived);
         return { ...prepared, begin: () => begun(() => prepared.begin()) };

@@ -31,7 +31,7 @@ const movesOf = (vms: VmDriver): GuestMoves => ({
   problemWith: (work) => stayingProblem(machineOf(work).spec),
   // memory and disk once, beside the images that it was made of, which may be as large
   carriedMib: (work, { po }) => carriedMib(machineOf(work).spec, po.resources, 3),
-  arrive: (lease) => vms.arrive(lease),
+  arrive: ({ lease }) => vms.arrive(lease),
   async prepare(job, arrived) {
     invariant(arrived instanceof ArrivingMachine, "what arrived was put where this driver said");
     return vms.restore(vmJobOf(job), arrived);

@@ -15,6 +15,7 @@ import { until } from "../../../../../test/until.ts";
 import { orderedFor } from "../../testing/ordered.ts";
 import { digestOf } from "../checks.ts";
 import type { Arriving, CarriedFile, Carrying, GuestDriver, GuestJob, PreparedGuest, RunningGuest } from "../driver.ts";
+import { streamedPieces, wholeOf } from "./sparse-pieces.ts";
 import { createXenDriver } from "./xen-driver.ts";
 
 const KERNEL = toHex(nodeCrypto.sha256(trialKernel()));
@@ -43,7 +44,7 @@ async function open(name: string, kind: DomainKind, { toolstack = new Toolstack(
   const driver = await createXenDriver({
     host: {
       ...HOST,
-      xl: new Xl(toolstack.run, toolstack.apart, toolstack.live),
+      xl: new Xl(toolstack.run, toolstack.apart, toolstack.streams),
       kind,
       engine: `xen-4.17-${kind}`,
       emulationWhy: "no HVM",
@@ -74,10 +75,13 @@ const sent = async (files: readonly CarriedFile[], to: Arriving): Promise<void> 
   for (const { name, pieces } of files) for await (const bytes of pieces()) await to.add(name, bytes);
 };
 
+/** As that server's toolstack saves its first domain. */
+const stateOf = ({ toolstack }: Server): string => savedState([Buffer.from(`state of ${toolstack.domains[0]!.name}`)]).toString();
+
 /** As two servers do it (lease/handing-over.ts); the first one's stands still afterwards. */
 async function moved(guest: RunningGuest, to: GuestDriver, job = jobOf()): Promise<PreparedGuest> {
   const carrying: Carrying = await guest.carry!();
-  const arriving = await to.moves!.arrive(job.lease);
+  const arriving = await to.moves!.arrive(job);
   try {
     await sent(carrying.running, arriving);
     await guest.pause();
@@ -112,7 +116,7 @@ it("stands still where it was, and goes on elsewhere behind what it had printed,
   await until(async () => (await textAt(guest, 0)) === "before");
   const prepared = await moved(guest, two.driver);
   expect(one.toolstack.domains).toMatchObject([{ paused: true, shutdown: null }]);
-  expect(two.toolstack.restored).toEqual([`state of ${one.toolstack.domains[0]!.name}`]);
+  expect(two.toolstack.restored).toEqual([stateOf(one)]);
   expect(two.toolstack.domains).toMatchObject([{ paused: true, shutdown: null }]);
   expect(two.toolstack.domains[0]!.uuid).not.toBe(one.toolstack.domains[0]!.uuid);
   await guest.kill();
@@ -168,7 +172,7 @@ it("is sent while it runs where its hypervisor sees what it writes, but not one 
   await prepared.discard();
   await moved(guest, two.driver);
   expect(calls().slice(2)).toEqual([expect.stringContaining("xl save -p 1"), "xl unpause 1"]);
-  expect(two.toolstack.restored.at(-1)).toBe(`state of ${one.toolstack.domains[0]!.name}`);
+  expect(two.toolstack.restored.at(-1)).toBe(stateOf(one));
   await guest.kill();
 });
 
@@ -177,7 +181,9 @@ it("is saved where it cannot be sent while it runs", async () => {
   const guest = await (await one.driver.prepare(jobOf())).begin();
   one.toolstack.sent = savedState([Buffer.alloc(100_000, 7)]).subarray(0, 50_000);
   await moved(guest, two.driver);
-  expect(two.toolstack.restored).toEqual([`state of ${one.toolstack.domains[0]!.name}`]);
+  // nothing is left of what began with the first half of it
+  expect(two.toolstack.restored).toEqual([stateOf(one)]);
+  expect(two.toolstack.domains).toMatchObject([{ paused: true }]);
   await guest.kill();
 });
 
@@ -189,7 +195,6 @@ it("goes on where it was when it is resumed there, for it was not taken", async 
   expect(two.toolstack.domains).toEqual([]);
   await guest.resume();
   expect(one.toolstack.domains).toMatchObject([{ paused: false, shutdown: null }]);
-  expect(await readdir(guest.token["folder"] as string)).not.toContain("carried");
   await guest.kill();
 });
 
@@ -235,7 +240,7 @@ it("says in words which domains stay, and what is no part of one", async () => {
   expect(problem({ screen: true })).toContain("emulated hardware (HVM)");
   const vm = { kind: "oci", image: KERNEL, layers: [], args: [], env: [], workdir: "/", user: "", hostname: "" } as const;
   expect(problem({ vm: { ...vm, layers: [], args: [], env: [] } })).toContain("its Linux would lose its disk");
-  const arriving = await moves!.arrive("ab".repeat(32));
+  const arriving = await moves!.arrive(jobOf());
   await expect(arriving.add("../state", new Uint8Array(8))).rejects.toThrow("no part of a domain is called ../state");
   await expect(moves!.prepare(jobOf(), arriving)).rejects.toThrow("its kind has not come");
   expect(await readdir(path.join(folder, "one", "domains"))).toEqual(["mark"]);
@@ -291,18 +296,76 @@ it("says that it stands still while the last of its state is sent", async () => 
   await guest.kill();
 });
 
-it("leaves nothing of what was carried where its daemon was killed in the middle", async () => {
-  const [one, two] = [await open("one", "pv"), await open("two", "pv")];
-  const guest = await (await one.driver.prepare(jobOf())).begin();
+/** What the guest is carried in, up to a part of that name: the taker, and how many bytes of that part were sent. */
+async function sentUpTo(part: string, bytes: number, guest: RunningGuest, to: Arriving): Promise<void> {
   const carrying = await guest.carry!();
-  await sent(carrying.running, await two.driver.moves!.arrive(jobOf().lease));
+  const parts = async (files: readonly CarriedFile[]): Promise<boolean> => {
+    for (const { name, pieces } of files) {
+      let had = 0;
+      for await (const piece of pieces()) {
+        if (name === part && had >= bytes) return true;
+        await to.add(name, piece);
+        had += piece.length;
+      }
+    }
+    return false;
+  };
+  if (await parts(carrying.running)) return carrying.dispose();
   await guest.pause();
-  await carrying.rest();
-  guest.release();
-  const at = String(guest.token["folder"]);
-  expect(await readdir(at)).toContain("carried");
-  const again = await open("one", "pv", { toolstack: one.toolstack, inUse: [at] });
-  const found = await again.driver.adopt(guest.token, jobOf());
-  expect(await readdir(at)).not.toContain("carried");
-  await found.kill();
+  await parts(await carrying.rest());
+  await carrying.dispose();
+}
+
+it.each([
+  { kind: "pvh", part: "live" },
+  { kind: "pv", part: "state" },
+] as const)("is made of its state while that comes ($kind), and nothing of it is left where that is cut", async ({ kind, part }) => {
+  const [one, two] = [await open("one", kind), await open("two", kind)];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  one.toolstack.sent = savedState(Array.from({ length: 20 }, () => Buffer.alloc(16_384, 7)));
+  const arriving = await two.driver.moves!.arrive(jobOf());
+  await sentUpTo(part, 1, guest, arriving);
+  // it is there before the rest has come, and nothing of it runs
+  await until(() => two.toolstack.domains.length === 1);
+  expect(two.toolstack.domains).toMatchObject([{ paused: true, shutdown: null }]);
+  await arriving.discard();
+  expect(two.toolstack.domains).toEqual([]);
+  expect(await readdir(path.join(folder, "two", "domains"))).toEqual(["mark"]);
+  expect(two.toolstack.calls).not.toContain("xl unpause 1");
+  // and where it was it goes on
+  await guest.resume();
+  expect(one.toolstack.domains).toMatchObject([{ paused: false, shutdown: null }]);
+  await guest.kill();
+});
+
+it("does not come where Xen makes none of its state, in xl's words, which are said as soon as it says them", async () => {
+  const [one, two] = [await open("one", "pvh"), await open("two", "pvh")];
+  const guest = await (await one.driver.prepare(jobOf())).begin();
+  one.toolstack.sent = savedState(Array.from({ length: 200 }, () => Buffer.alloc(16_384, 7)));
+  two.toolstack.refuses = () => "libxl: error: no memory";
+  await expect(moved(guest, two.driver)).rejects.toThrow("xl restore: ");
+  expect(two.toolstack.domains).toEqual([]);
+  await guest.kill();
+});
+
+async function cut(...bytes: readonly Uint8Array[]): Promise<Uint8Array[]> {
+  const pieces: Uint8Array[] = [];
+  async function* all(): AsyncGenerator<Uint8Array> {
+    yield* bytes;
+  }
+  for await (const piece of streamedPieces(all())) pieces.push(piece);
+  return pieces;
+}
+
+it("does not come where its state has a hole", async () => {
+  const two = await open("two", "pvh");
+  const arriving = await two.driver.moves!.arrive(jobOf());
+  await arriving.add("kind", wholeOf("pvh"));
+  await arriving.add("boot", wholeOf(JSON.stringify(SPEC.vm)));
+  for (const piece of await cut(trialKernel())) await arriving.add(`blob-${KERNEL}`, piece);
+  const pieces = await cut(Buffer.alloc(300_000, 7), Buffer.alloc(1, 7));
+  await arriving.add("live", pieces[0]!);
+  await expect(arriving.add("live", pieces[2]!)).rejects.toThrow("its state does not come in order");
+  await arriving.discard();
+  expect(await readdir(path.join(folder, "two", "domains"))).toEqual(["mark"]);
 });

@@ -60,15 +60,20 @@ export async function* streamedPieces(stream: AsyncIterable<Uint8Array>): AsyncG
 /** Of a short file, the only one. */
 export const wholeOf = (text: string): Uint8Array => numbered(0, Buffer.from(text));
 
-/** The next piece of a file, which the first one makes. */
-export async function addPiece(file: string, piece: Uint8Array): Promise<void> {
+/** Where a piece lies, and what lies there. */
+export function partOf(piece: Uint8Array): { at: number; bytes: Uint8Array } {
   if (piece.length < NUMBER_BYTES) throw new Error("a piece of a file does not say where it lies");
   const { buffer, byteOffset, length } = piece;
-  const number = Number(Buffer.from(buffer, byteOffset, length).readBigUInt64BE());
-  if (!Number.isSafeInteger(number + length)) throw new Error("a piece of a file lies behind the end of every file");
+  const at = Number(Buffer.from(buffer, byteOffset, length).readBigUInt64BE());
+  if (!Number.isSafeInteger(at + length)) throw new Error("a piece of a file lies behind the end of every file");
+  return { at, bytes: piece.subarray(NUMBER_BYTES) };
+}
+
+/** The next piece of a file, which the first one makes. */
+export async function addPiece(file: string, piece: Uint8Array): Promise<void> {
+  const { at: number, bytes } = partOf(piece);
   const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
-    const bytes = piece.subarray(NUMBER_BYTES);
     if (bytes.length === 0) await handle.truncate(number);
     // a disk that is nearly full takes a part, and says so with the next
     for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at, bytes.length - at, number + at)).bytesWritten;

@@ -26,7 +26,8 @@ import { DISK_BYTES_PER_SECOND_MAX } from "../disk-rates.ts";
 import { refusedOr } from "../qemu/vm-ends.ts";
 import { openGates, type BeyondGate, type EgressPolicy, type Gates } from "../qemu/vm-gates.ts";
 import type { MachineJob, Work } from "../work.ts";
-import { ArrivingDomain, forgetCarried, stayingProblem } from "./domain-carry.ts";
+import { ArrivingDomain, type MakeDomain } from "./arriving-domain.ts";
+import { stayingProblem } from "./domain-carry.ts";
 import { runningDomain } from "./domain-guest.ts";
 import { DomainSnapshots } from "./domain-snapshots.ts";
 import { domainWorkProblem, neededForDomain, overheadMib } from "./domain-work.ts";
@@ -125,11 +126,15 @@ async function prepared(parts: Parts, job: GuestJob): Promise<PreparedGuest> {
   return standing(parts, domain, job);
 }
 
+async function arriving({ domains }: Parts, kind: DomainKind, job: GuestJob): Promise<ArrivingDomain> {
+  const make: MakeDomain = (from, blobFile, signal) => domains.prepare({ ...jobOf(job), blobFile, from, signal });
+  return new ArrivingDomain({ folder: await domains.arrivingFolder(job.lease), kind, ordered: machineOf(job.work).spec, make });
+}
+
 /** As the other server left it. What arrived is not needed any more then: the domain has its own links to it. */
 async function restored(parts: Parts, job: GuestJob, arrived: ArrivingDomain): Promise<PreparedGuest> {
   try {
-    const from = await arrived.source(machineOf(job.work).spec);
-    return standing(parts, await parts.domains.prepare({ ...jobOf(job), blobFile: arrived.blobFile, from }), job);
+    return standing(parts, await arrived.made(), job);
   } finally {
     await arrived.discard();
   }
@@ -139,7 +144,7 @@ const movesOf = (parts: Parts, kind: DomainKind, bootable: Bootable): GuestMoves
   problemWith: (work) => stayingProblem(machineOf(work).spec, bootable),
   // xl sends memory six times at most while it runs, and it is saved where that fails; disk twice, images beside it
   carriedMib: (work, { po }) => carriedMib(machineOf(work).spec, po.resources, 10),
-  arrive: async (lease) => new ArrivingDomain(await parts.domains.arrivingFolder(lease), kind),
+  arrive: (job) => arriving(parts, kind, job),
   async prepare(job, arrived) {
     invariant(arrived instanceof ArrivingDomain, "what arrived was put where this driver said");
     return restored(parts, job, arrived);
@@ -198,7 +203,6 @@ export async function createXenDriver(options: XenDriverOptions): Promise<GuestD
     moves: movesOf(parts, kind, bootable),
     async adopt(token, job) {
       const domain = await domains.adopt(token as DomainToken, machineOf(job.work).spec);
-      await forgetCarried(domain);
       const gate = gateOf(gates, job);
       const guest = guestOf(domain, job, gate, parts);
       try {

@@ -1,0 +1,35 @@
+/**
+ * A domain's state as `xl save` writes it, into a pipe in place of a file: its kernel suspends itself first, and it is left paused. Where
+ * nobody reads on, xl fails to write, and resumes it. Who controls the inputs: the toolstack (what it sends).
+ */
+import { spawn } from "node:child_process";
+import { open, readFile } from "node:fs/promises";
+import { PassThrough, type Readable } from "node:stream";
+import type { SendState } from "./live-save.ts";
+import { complaintIn } from "./xl-words.ts";
+
+/**
+ * In sh(1): xl opens what it writes to by name, as it can no socket of this program's. Who ignores SIGPIPE is told, and undoes what it has
+ * begun. By that line alone a later daemon finds that the domain of that name is saved still.
+ */
+export const savingLine = (id: number, name: string): string => `: ${name}; trap '' PIPE; xl save -p ${id} /proc/self/fd/5 5>&1 >&2 | cat`;
+
+/** Outlives the daemon as far as it must: xl lets the domain go on. */
+export const openStill: SendState = async (id, name, log) => {
+  const said = await open(log, "w", 0o600);
+  const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
+  const child = spawn("sh", ["-c", savingLine(id, name)], { detached: true, stdio: ["ignore", "pipe", said.fd], cwd: "/", env });
+  const stdout = child.stdout as Readable;
+  // Node throws away what nobody has asked for once the program has ended
+  const stream = stdout.pipe(new PassThrough());
+  const ended = new Promise<void>((resolve) => child.once("error", () => resolve()).once("exit", () => resolve()));
+  await said.close();
+  return {
+    stream,
+    async end() {
+      for (const each of [stdout, stream]) each.destroy();
+      await ended;
+      return complaintIn(await readFile(log, "utf8"));
+    },
+  };
+};
