@@ -101,7 +101,8 @@ export class ArrivingDomain implements Arriving {
   async #checkImages(): Promise<void> {
     for (const name of this.#unchecked) {
       const digest = name.slice(BLOB.length);
-      if ((await hashedFiles.digestOf(this.#at(name))) !== digest) throw new Error(`the image ${digest.slice(0, 12)} did not come as it is`);
+      const isRight = (await hashedFiles.digestOf(this.#at(name))) === digest;
+      if (!isRight) throw new Error(`the image ${digest.slice(0, 12)} did not come as it is`);
     }
     this.#unchecked.clear();
   }
