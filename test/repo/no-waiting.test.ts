@@ -25,6 +25,7 @@ const LAWFUL: Lawful[] = [
   aTimer("test/until.ts", 1, "between two looks at a condition"),
   { rule: "a comparison with the time", file: "test/until.ts", times: 1, why: "so that what hangs says what it waited for" },
   aTimer("test/drill/pace.ts", 1, "a drill kills at random moments; what it asserts depends on none of them"),
+  aTimer("test/process/map-killed.thorough.test.ts", 1, "kills at several moments; what it asserts depends on none of them"),
   aTimer("test/fuzz/watch.ts", 1, "between two looks at a thread, which is judged by its use of the processor and of memory"),
   ...["test/fuzz/main.ts", "test/fuzz/worker.ts"].map((file) => ({
     ...{

@@ -41,8 +41,10 @@ let output: string;
 let session: LeaseSession;
 let linkUp: boolean;
 
-/** A server with this end of the lease's channels; null: it is not there. */
+/** Whether the server has its end of the lease's channels. */
 let reachable: boolean;
+/** It was killed as it got a channel: nothing is answered, and nothing ends. */
+let silent: boolean;
 
 const link = {
   get up(): boolean {
@@ -51,7 +53,7 @@ const link = {
   openChannel(): Pipe {
     const [near, far] = network.pair("customer");
     if (!reachable) clock.after(1, () => far.close());
-    else
+    else if (!silent)
       respondChannel(far, server.channelKey, bound.order.payload.channelKey, bound.po.id, (channel) => {
         const end: ServerEnd = { channel, got: [] };
         ends.push(end);
@@ -69,7 +71,7 @@ beforeEach(async () => {
   const customer = market.party("carl", SEED);
   server = market.server(market.party("olga"));
   client = new PaperClient(market, clock, SEED);
-  [ends, states, output, linkUp, reachable] = [[], [], "", true, true];
+  [ends, states, output, linkUp, reachable, silent] = [[], [], "", true, true, false];
   job = buildJob({
     ...{ module: bytesBlob(utf8("module")), args: ["x"], env: [], mounts: [], stdin: bytesBlob(utf8("")), engine: "paper-1" },
     ...{ memoryMibMax: 64, diskMibMax: 64, outputMibMax: 1, fuelMax: 10n ** 12n },
@@ -146,6 +148,16 @@ describe("a lease session", () => {
     channel.send({ t: "output", stream: "stdout", offset: 0 }, utf8("ab"));
     channel.send({ t: "output", stream: "stdout", offset: 1 }, utf8("bc")); // some of it again
     await until(() => output === "abc");
+  });
+
+  it("opens another channel where a server does not answer the first packet of one", async () => {
+    silent = true;
+    open();
+    await gone(20_000);
+    silent = false;
+    await until(() => ends.length > 0, 60_000);
+    await attached();
+    expect(kinds()).toContain("job");
   });
 
   it("receipts the result once its files are here, by a document that names it", async () => {
