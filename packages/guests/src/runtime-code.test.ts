@@ -61,12 +61,14 @@ describe("the code", () => {
 
   it("is made once, in the place of what was made before", async () => {
     const before = await stat(kept());
-    expect(await runtimeCode(python, prepared, folder)).toEqual(code);
+    let made = 0;
+    const onMaking = (): void => void made++;
+    expect(await runtimeCode(python, prepared, folder, onMaking)).toEqual(code);
     expect((await stat(kept())).ino).toBe(before.ino);
     const older = path.join(folder, "of-another-node.code");
     await copyFile(kept(), older);
     await rm(kept());
-    expect(await runtimeCode(python, prepared, folder)).toEqual(code);
+    expect([await runtimeCode(python, prepared, folder, onMaking), made]).toEqual([code, 1]);
     expect(await codes()).toEqual([path.basename(kept())]);
   });
 

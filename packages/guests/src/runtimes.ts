@@ -91,13 +91,20 @@ const NO_CODE = "";
 
 /**
  * Machine code of the runtime, for guests on this machine: made once, kept in `cache` in the place of what was made before, and beside the
- * runtime by the name that guests look for (worker/modules.ts). Where there is none, they compile what they need.
+ * runtime by the name that guests look for (worker/modules.ts). Where there is none, they compile what they need. `onMaking`: that takes
+ * some seconds.
  */
-export async function runtimeCode(runtime: Runtime, prepared: string, cache: string): Promise<Map<string, string>> {
+export async function runtimeCode(
+  runtime: Runtime,
+  prepared: string,
+  cache: string,
+  onMaking: () => void = () => {},
+): Promise<Map<string, string>> {
   const name = codeName(runtime);
   const target = path.join(cache, name);
   if (!(await isThere(target))) {
     const part = `${target}.${randomUUID()}.part`;
+    onMaking();
     await runScript({ name: "compile-runtime", args: [prepared, part], flags: GUEST_NODE_FLAGS }).catch(() => writeFile(part, NO_CODE));
     await rename(part, target);
     const others = (await readdir(cache)).filter((each) => each.endsWith(CODE_SUFFIX) && each !== name);

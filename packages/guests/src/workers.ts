@@ -21,6 +21,8 @@ export interface WorkersOptions {
   warm?: number;
   /** Where a sandbox that was tried is kept for whoever comes next; tried here where nothing is said. */
   sandboxes?: string;
+  /** Told where machine code of Python is made first, which takes some seconds, once. */
+  onMaking?: () => void;
   /** Guest folders that leases of an earlier daemon still use. */
   inUse: readonly string[];
 }
@@ -28,11 +30,11 @@ export interface WorkersOptions {
 /** A machine that is there for one run, as a pipeline's, would pay for code that nobody has time to use. */
 export const isOfAnEarlierRun = async (file: string): Promise<boolean> => (await stat(file)).mtimeMs < performance.timeOrigin;
 
-async function sandboxFor({ folder, cache, sandboxes, inUse }: WorkersOptions, runtime: Runtime): Promise<Sandbox> {
+async function sandboxFor({ folder, cache, sandboxes, onMaking, inUse }: WorkersOptions, runtime: Runtime): Promise<Sandbox> {
   const files = await runtimeFiles(runtime, cache);
   if (sandboxes !== undefined) {
     const prepared = files.get(runtime.name)!;
-    const code = (await isOfAnEarlierRun(prepared)) ? await runtimeCode(runtime, prepared, cache) : [];
+    const code = (await isOfAnEarlierRun(prepared)) ? await runtimeCode(runtime, prepared, cache, onMaking) : [];
     return keptSandbox(sandboxes, new Map([...files, ...code]));
   }
   return createSandbox(path.join(folder, "sandbox"), files, inUse.length > 0);

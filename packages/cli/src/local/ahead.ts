@@ -5,6 +5,7 @@
 import path from "node:path";
 import { openWorkers, type Workers } from "@xenoservers/guests";
 import { home } from "@xenoservers/sdk";
+import { dim, say } from "../output/terminal.ts";
 import { beforeLeaving } from "../output/leave.ts";
 import { scratch } from "./scratch.ts";
 
@@ -37,10 +38,15 @@ async function openRoom(): Promise<LocalRoom> {
 
 let ahead: Promise<LocalRoom | null> | null = null;
 
+/** No option has been read yet. */
+function toldToPeople(): void {
+  if (process.stderr.isTTY) say(dim("python   is compiled for this machine, once: its scripts start sooner from then on"));
+}
+
 async function started(isScript: boolean): Promise<LocalRoom | null> {
   const room = await openRoom();
   try {
-    const workers = await openWorkers({ ...room, poolSize: 0, inUse: [] });
+    const workers = await openWorkers({ ...room, onMaking: toldToPeople, poolSize: 0, inUse: [] });
     if (isScript) workers.pool.expect({ path: workers.sandbox.runtimePath(workers.python.name) });
     await workers.pool.startOne();
     return { ...room, workers };

@@ -117,6 +117,11 @@ describe("run", () => {
     expect(kinds()).toEqual([]);
   });
 
+  it("is none of a run on this machine, which would begin", async () => {
+    expect(await xeno("run", "--local", "--dry-run", job())).toBe(125);
+    expect(typed.said.stderr).toMatch(/--dry-run shows a quote, and what runs on this machine has none/);
+  });
+
   it("says in one line what it costs on terms that were shown before, and all of it where that is asked for", async () => {
     expect(await xeno("quote", job(), "--max-fuel", "7")).toBe(0);
     expect(await xeno("quote", job(), "--max-fuel", "7")).toBe(0);
