@@ -46,7 +46,8 @@ const GROUPS = [
  * of Node itself in their place, before anything that may need it: they import nothing.
  */
 const OF_NODE = ["node:process", "node:util"];
-const ofNode = (id: string): string => `module.exports = process.getBuiltinModule(${JSON.stringify(id)});`;
+const ofNode = (id: string): string =>
+  `module.exports = (process.getBuiltinModule ?? require("node:module").createRequire("/"))(${JSON.stringify(id)});`;
 const OWN_ID = "\0";
 
 const packageOf = (id: string): string => id.split("/", id.startsWith("@") ? 2 : 1).join("/");

@@ -54,6 +54,18 @@ export const leading: TrickRow[] = [
     also: (came) => expect(new Set(shownElsewhere(came))).toEqual(new Set([undefined])),
   },
   {
+    name: "a top that another machine answers for, which asks for the password",
+    trick: (proxy) => (asked) => {
+      const isTop = asked.path === "/v2/";
+      if (asked.request.headers.host === proxy.elsewhere)
+        return asked.say(401, { "www-authenticate": bearer({ ...proxy, host: proxy.elsewhere }) });
+      return isTop ? asked.say(302, { location: `http://${proxy.elsewhere}/v2/` }) : asked.say(404);
+    },
+    login: CARL,
+    refused: /has no manifest|is not there|has no /,
+    also: (came) => expect(new Set(shownElsewhere(came))).toEqual(new Set([undefined])),
+  },
+  {
     name: "a way without an end",
     trick: always(({ say, path }) => say(302, { location: path })),
     refused: /leads from one place to another without end/,

@@ -149,7 +149,7 @@ machines("what is under way while a machine moves", () => {
   });
 
   it("its time that is over while it is carried ends it where it is, within what was bought", async () => {
-    const { job } = await begun("echo begun; while :; do sleep 1; done", { maxTime: "60s" });
+    const { job } = await begun("echo begun; while :; do sleep 1; done", { maxTime: "5m" });
     // its images are carried, while it runs
     const { proxy, drained } = await moving(job.lease, 200_000);
     const { end, bill } = await job.result;

@@ -59,7 +59,7 @@ describe("the code", () => {
     expect(await isTaken(damaged, GUEST_NODE_FLAGS)).toBe(false);
   });
 
-  it("is made once, in the place of what was made before", async () => {
+  it("is made once, and what is a month old goes", async () => {
     const before = await stat(kept());
     let made = 0;
     const onMaking = (): void => void made++;
@@ -67,9 +67,16 @@ describe("the code", () => {
     expect((await stat(kept())).ino).toBe(before.ino);
     const older = path.join(folder, "of-another-node.code");
     await copyFile(kept(), older);
+    const other = path.join(folder, "of-another-machine.code");
+    await copyFile(kept(), other);
+    const begun = `${older}.left.part`;
+    await copyFile(kept(), begun);
+    const monthAgo = new Date(Date.now() - 31 * 24 * 3_600_000);
+    for (const file of [older, begun]) await utimes(file, monthAgo, monthAgo);
     await rm(kept());
     expect([await runtimeCode(python, prepared, folder, onMaking), made]).toEqual([code, 1]);
-    expect(await codes()).toEqual([path.basename(kept())]);
+    expect((await codes()).toSorted()).toEqual([path.basename(kept()), path.basename(other)].toSorted());
+    await rm(other);
   });
 
   it("is none where it cannot be made, and is not tried again", async () => {

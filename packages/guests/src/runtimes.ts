@@ -1,11 +1,11 @@
 /** Interpreters that every xenoserver has, so that customers need not send them: known by digest, like any module. */
 import { createHash, randomUUID } from "node:crypto";
-import { access, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import path from "node:path";
 import { ENGINE_VERSION } from "@xenoservers/engine";
-import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { ifThere, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { mayHaveChanged, statesOf, type FileState } from "./file-state.ts";
 import { PRACTICE } from "./practice.ts";
 import { GUEST_NODE_FLAGS } from "./sandbox.ts";
@@ -86,11 +86,22 @@ function codeName({ digest }: Runtime): string {
   return `${digest}-${ENGINE_VERSION}-${id}${CODE_SUFFIX}`;
 }
 
+/** Another Node's, or another machine's on the same folder, may be in use; what was begun and left is nobody's. */
+const OLD_MS = 30 * 24 * 3_600_000;
+
+async function removeOld(cache: string): Promise<void> {
+  for (const name of (await readdir(cache)).filter((each) => each.includes(CODE_SUFFIX))) {
+    const file = path.join(cache, name);
+    const found = await ifThere(stat(file));
+    if (found && found.mtimeMs < Date.now() - OLD_MS) await rm(file, { force: true });
+  }
+}
+
 /** What is made in its place where it cannot be made: nobody tries again with each job. */
 const NO_CODE = "";
 
 /**
- * Machine code of the runtime, for guests on this machine: made once, kept in `cache` in the place of what was made before, and beside the
+ * Machine code of the runtime, for guests on this machine: made once, kept in `cache`, and beside the
  * runtime by the name that guests look for (worker/modules.ts). Where there is none, they compile what they need. `onMaking`: that takes
  * some seconds.
  */
@@ -107,8 +118,7 @@ export async function runtimeCode(
     onMaking();
     await runScript({ name: "compile-runtime", args: [prepared, part], flags: GUEST_NODE_FLAGS }).catch(() => writeFile(part, NO_CODE));
     await rename(part, target);
-    const others = (await readdir(cache)).filter((each) => each.endsWith(CODE_SUFFIX) && each !== name);
-    for (const other of others) await rm(path.join(cache, other), { force: true });
+    await removeOld(cache);
   }
   return new Map([[`${runtime.name}${CODE_SUFFIX}`, target]]);
 }

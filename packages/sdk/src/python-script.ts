@@ -151,6 +151,10 @@ const beforeScript = (support: string): Blob => bytesBlob(new TextEncoder().enco
 const WANTS_SUPPORT = /\b(?:asyncio|concurrent|pbkdf2_hmac)\b/;
 const ZONES = "/usr/share/zoneinfo";
 
+/** Whether the place is one of a folder that is brought in, or has such a one in it. */
+const isIn = (brought: readonly Mount[], place: string): boolean =>
+  brought.some(({ mount }) => `${place}/`.startsWith(`${mount.path}/`) || mount.path.startsWith(`${place}/`));
+
 interface Script {
   /** As messages call it. */
   file: string;
@@ -181,12 +185,14 @@ export async function scriptParts(script: Script, brought: readonly Mount[], pla
       entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source) || name.endsWith(".pyz"),
       source,
     );
-    const loaded: SourceEntry = { path: BEFORE_NAME, kind: "file", blob: beforeScript(before) };
-    mounts.push({ mount: { path: SITE, writable: false, keep: false }, entries: [loaded, ...beside] });
-    if (folder !== null) env.push(["PYTHONPATH", folder]);
+    const loaded: SourceEntry[] = [{ path: BEFORE_NAME, kind: "file", blob: beforeScript(before) }, ...beside];
+    const isTaken = isIn(brought, SITE);
+    if (isTaken) app.push(...loaded);
+    else mounts.push({ mount: { path: SITE, writable: false, keep: false }, entries: loaded });
+    const paths = [...(folder === null ? [] : [folder]), ...(isTaken ? ["/app"] : [])];
+    if (paths.length > 0) env.push(["PYTHONPATH", paths.join(":")]);
   }
-  const isTaken = brought.some(({ mount }) => `${ZONES}/`.startsWith(`${mount.path}/`) || mount.path.startsWith(`${ZONES}/`));
-  if (/\bzoneinfo\b/.test(source) && !isTaken) {
+  if (/\bzoneinfo\b/.test(source) && !isIn(brought, ZONES)) {
     mounts.push({ mount: { path: ZONES, writable: false, keep: false }, entries: await place.zones(ZONES, source) });
     env.push(["PYTHONTZPATH", ZONES]);
   }

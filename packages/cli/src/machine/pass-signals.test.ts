@@ -18,6 +18,13 @@ it("tells the program what this one is told", () => {
   expect([told, passing.exitCode]).toEqual([[2], null]);
 });
 
+it("keeps the first that it was told, for one that was never begun", () => {
+  expect(passing.told).toBe(null);
+  process.emit("SIGTERM", "SIGTERM");
+  process.emit("SIGINT", "SIGINT");
+  expect(passing.told).toBe(143);
+});
+
 it("ends it the second time", () => {
   process.emit("SIGINT", "SIGINT");
   process.emit("SIGTERM", "SIGTERM");

@@ -14,14 +14,17 @@ const SIGNALLED = 128;
 export interface Passing {
   /** The code to end with, where a signal ended it from this side; null where none did. */
   exitCode: number | null;
+  /** The code for the first signal, whatever the program makes of it; null where there was none. */
+  told: number | null;
   stop(): void;
 }
 
 export function passSignals(program: Pick<GuestProgram, "signal" | "kill">): Passing {
-  const passing: Passing = { exitCode: null, stop };
+  const passing: Passing = { exitCode: null, told: null, stop };
   let grace: NodeJS.Timeout | null = null;
   const pass = (signal: NodeJS.Signals): void => {
     const number = constants.signals[signal];
+    passing.told ??= SIGNALLED + number;
     const kill = (): void => {
       passing.exitCode = SIGNALLED + number;
       program.kill();

@@ -3,6 +3,7 @@
  * Who controls the texts: also others (labels, names, problems, refusals). Invariant: nothing of a line is obeyed by a terminal but the
  * colours given here; only a job's own output goes as it is.
  */
+import { builtin } from "@xenoservers/protocol/builtin";
 import { visible, visibleJson } from "@xenoservers/protocol/visible";
 
 export type Stream = "stdout" | "stderr";
@@ -12,7 +13,7 @@ let colour: { number: string; pattern: RegExp } | null = null;
 function ours(): { number: string; pattern: RegExp } {
   if (colour) return colour;
   // loading it takes longer than all else that a version is printed by
-  const number = String(process.getBuiltinModule("node:crypto").randomBytes(4).readUInt32BE());
+  const number = String(builtin("node:crypto").randomBytes(4).readUInt32BE());
   return (colour = { number, pattern: new RegExp(`\\u001B\\[${number};(\\d+)m`, "gu") });
 }
 

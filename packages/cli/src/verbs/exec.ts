@@ -1,6 +1,6 @@
 /** `xeno exec`: a program in the machine, with its streams, its terminal and its exit code. */
 import type { Readable } from "node:stream";
-import { GuestProgram, agentExec, isWithoutShell, type ProgramEnd } from "@xenoservers/sdk";
+import { GuestProgram, agentExec, isShellFull, isWithoutShell, type ProgramEnd } from "@xenoservers/sdk";
 import { environmentOf } from "../input/environment.ts";
 import { isPiped, ownInput } from "../input/standard-input.ts";
 import type { ExecInput } from "../input/verbs/machine.ts";
@@ -79,8 +79,10 @@ async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
     return await program.ended;
   } catch (error) {
     program.kill();
-    if (passing.exitCode === null) throw error;
-    return { exitCode: passing.exitCode, why: null };
+    // told to end before a place was free: nothing waits on
+    const exitCode = passing.exitCode ?? (isShellFull(error) ? passing.told : null);
+    if (exitCode === null) throw error;
+    return { exitCode, why: null };
   } finally {
     passing.stop();
     undo();

@@ -121,7 +121,12 @@ function keptType(reader: Reader, what: string): number {
   return type;
 }
 
-const typesOf = (reader: Reader): number[] => Array.from({ length: reader.u32() }, () => valueType(reader));
+/** However many it says that they are: each takes a byte. */
+function typesOf(reader: Reader): number[] {
+  const types: number[] = [];
+  for (let left = reader.u32(); left > 0; left--) types.push(valueType(reader));
+  return types;
+}
 
 /** Names that mean something here are shorter; of longer ones the beginning stands in messages. */
 const NAME_SHOWN_MAX = 100;

@@ -11,8 +11,11 @@ const MIB = 1024 * 1024;
 /** Once all of the state has come. */
 const MADE_MS = 30 * 60_000;
 
-/** xl opens what it reads by name, as it can no socket of this program's. It ends with the shell, which ends with the daemon. */
-const LINE = 'cat | exec setpriv --pdeathsig KILL prlimit --data="$1" xl restore -p -e "$2" /proc/self/fd/0';
+/**
+ * xl opens what it reads by name, as it can no socket of this program's. It ends with the shell, which ends with the daemon; the shell waits
+ * for xl alone, which may end before all of the state is there.
+ */
+const LINE = '{ cat <&3 & } 3<&0 | exec setpriv --pdeathsig KILL prlimit --data="$1" xl restore -p -e "$2" /proc/self/fd/0';
 
 interface RestoredFrom {
   /** The configuration, which says what is another in it. */
@@ -58,7 +61,10 @@ export const restoreFrom: RestoreFrom = async ({ config, state, log, dataMibMax,
   let late: NodeJS.Timeout | undefined;
   try {
     if (signal?.aborted === true) kill();
-    const isWhole = await sentTo(stdin, state);
+    const sent = sentTo(stdin, state);
+    sent.catch(() => {}); // where xl has ended first
+    const failed = await Promise.race([sent.then(() => null), ended]);
+    const isWhole = failed === null && (await sent);
     stdin.end();
     late = setTimeout(kill, MADE_MS);
     const why = await ended;
@@ -68,6 +74,7 @@ export const restoreFrom: RestoreFrom = async ({ config, state, log, dataMibMax,
     clearTimeout(late);
     signal?.removeEventListener("abort", kill);
     kill();
+    stdin.destroy();
     await ended;
   }
 };

@@ -147,7 +147,8 @@ export class GuestFiles {
 
   #write(bytes: Uint8Array): Promise<void> {
     const { stdin } = this.#program;
-    return new Promise((resolve, reject) => stdin.write(bytes, (error) => (error ? reject(error) : resolve())));
+    // where nothing is taken any more the program's own end says why
+    return new Promise((resolve, reject) => stdin.write(bytes, (error) => (error ? void this.#gone().catch(reject) : resolve())));
   }
 
   /** One request after another; each reads its own answer when those before it have read theirs. */

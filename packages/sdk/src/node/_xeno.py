@@ -268,6 +268,8 @@ def way_out(error):
     """Said once, when a script ends with this error; None where there is nothing to say."""
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         name = error.name.partition(".")[0]
+        if name in sys.modules:
+            return None
         is_own = name.lstrip("_") in sys.stdlib_module_names
         return f"Python on WASI has no module {name}: {"" if is_own else f"bring it in ({_PACKAGES}), or "}{_in_image()}"
     lacks = _lacks(error)

@@ -78,6 +78,16 @@ it("says before anything is searched or signed what to change", async () => {
   await expect(parse("job.py", { dir: [`${at("in")}::/${"é".repeat(200)}`] })).rejects.toThrow("255 bytes");
 });
 
+it("takes a folder that is brought to Python's own place, or below it", async () => {
+  for (const place of ["", "/kit"]) {
+    const site = `/usr/local/lib/python3.12/site-packages${place}`;
+    const { input } = await parse("job.py", { dir: [`${at("in")}::${site}`] });
+    expect(input.mounts.filter(({ mount }) => mount.path.startsWith(site))).toHaveLength(1);
+    expect(input.mounts.find(({ mount }) => mount.path === "/app")?.entries.map((entry) => entry.path)).toContain("sitecustomize.py");
+    expect(input.env.find(([name]) => name === "PYTHONPATH")?.[1].split(":")).toContain("/app");
+  }
+});
+
 it("opens for the guest what was asked for, in that order, and a working directory", async () => {
   const open = async (file: string, over: Partial<JobArgs> = {}) => (await parse(file, over)).input.preopens;
   // as . too, last: modules' C libraries of 2019 and 2020 know it by no other name

@@ -13,6 +13,8 @@ it.each([
   [head("dependencies = [", '  "a[x]>=1", # "not.this"', "  'b.c',", "  \"d; os_name == 'nt'\",", "]"), ["a[x]>=1", "b.c"]],
   ['text = """\n# dependencies = ["a"]\n"""\n', []],
   [head('dependencies = ["a"]').replaceAll("\n", "\r\n"), ["a"]],
+  [head('requires-python = ">=3"', "[tool.hatch.envs.x]", 'dependencies = ["pytest"]'), []],
+  [head('dependencies = ["a"]', "[tool.x]", 'dependencies = ["b"]'), ["a"]],
   ["# /// other\n# dependencies = ['a']\n# ///\n", []],
 ])("%j needs %j", (source, names) => expect(dependenciesOf(source)).toEqual(names));
 

@@ -36,7 +36,8 @@ function headerOf(source: string): string {
 
 /** As they are written; those under a condition (`; sys_platform == "win32"`) may be for elsewhere. */
 export function dependenciesOf(source: string): string[] {
-  const header = headerOf(source);
+  // further down the tables of tools begin, which have lists of that name, too
+  const [header = ""] = headerOf(source).split(/^\[/m);
   const list = LIST.exec(header);
   if (!list) return [];
   const found: string[] = [];

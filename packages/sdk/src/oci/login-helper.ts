@@ -59,7 +59,8 @@ function get(program: string, address: string, timers: Timers, env: NodeJS.Proce
     const answer = (): void => {
       over();
       const last = told.trim().split("\n").at(-1) ?? "";
-      const words = last === "" ? "" : ` (${visible(last.slice(0, WORDS_MAX))})`;
+      // a shell that was told to show what it does shows what it says, too
+      const words = last === "" || /secret/i.test(last) ? "" : ` (${visible(last.slice(0, WORDS_MAX))})`;
       resolve({ code: exit?.code ?? null, stdout: Buffer.concat(chunks).toString("utf8"), words });
     };
     // what it leaves running keeps nobody waiting once the login is here

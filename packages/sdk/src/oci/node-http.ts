@@ -5,11 +5,10 @@
 import type * as http from "node:http";
 import type * as https from "node:https";
 import type * as tls from "node:tls";
+import { builtin } from "@xenoservers/protocol/builtin";
 
-export const httpRequest: typeof http.request = (...args: unknown[]) =>
-  Reflect.apply(process.getBuiltinModule("node:http").request, null, args);
+export const httpRequest: typeof http.request = (...args: unknown[]) => Reflect.apply(builtin("node:http").request, null, args);
 
-export const httpsRequest: typeof https.request = (...args: unknown[]) =>
-  Reflect.apply(process.getBuiltinModule("node:https").request, null, args);
+export const httpsRequest: typeof https.request = (...args: unknown[]) => Reflect.apply(builtin("node:https").request, null, args);
 
-export const nodeTls = (): typeof tls => process.getBuiltinModule("node:tls");
+export const nodeTls = (): typeof tls => builtin("node:tls");

@@ -106,7 +106,8 @@ export class Registry implements OciSource {
     const isHidden = HIDING.has(answer.status) && !this.#access.isShown;
     if (!isRefusal && !isHidden) return null;
     const top = await ask(new URL(`${this.#origin}/v2/`), { headers: {} }, this.#access.asker).catch(() => null);
-    if (top?.status === 401 && top.headers["www-authenticate"] !== undefined) {
+    // another place may not ask for the registry's password
+    if (top?.status === 401 && top.at.origin === this.#origin && top.headers["www-authenticate"] !== undefined) {
       answer.drop();
       return top;
     }

@@ -265,9 +265,16 @@ it("says once that the server is not reached, however often it tries", async () 
   expect(states).toEqual(["reconnecting"]);
   reachable = true;
   await attached();
+  // one that has no room for it says nothing
   ends[0]!.channel.close();
-  await until(() => states.length === 2);
-  expect(states).toEqual(["reconnecting", "reconnecting"]);
+  await until(() => ends.length === 2);
+  await attached();
+  expect(states).toEqual(["reconnecting"]);
+  ends[1]!.channel.send({ t: "state", state: "waiting", usedMs: 0 });
+  await gone(1_000);
+  ends[1]!.channel.close();
+  await until(() => states.length === 3);
+  expect(states).toEqual(["reconnecting", "waiting", "reconnecting"]);
 });
 
 describe("a result that lies sealed with the broker", () => {

@@ -234,9 +234,10 @@ export class LeaseSession {
     const closed = new Promise<void>((resolve) => channel.onClose(() => resolve()));
     if (this.#closed || po.id !== this.lease) return channel.close();
     this.#channel = channel;
-    this.#toldLost = false;
     const answers = new Turns(WANTS_UNDER_WAY_MAX);
     channel.onMessage((header, body) => {
+      // one that has room for this channel says something
+      this.#toldLost = false;
       // of a server that the order has left
       if (po.id !== this.lease) return;
       if (header.t !== "want") return this.#receive(channel, header, body);

@@ -4,7 +4,19 @@
 export const TUNNELS_MAX = 512;
 
 export class TunnelRoom {
+  readonly #spares = new Set<() => boolean>();
   #taken = 0;
+
+  /** `spare` gives up a connection that nobody says anything through any more, and says whether it had one. Returns how one leaves. */
+  join(spare: () => boolean): () => void {
+    this.#spares.add(spare);
+    return () => void this.#spares.delete(spare);
+  }
+
+  /** Of whichever channel. */
+  makeRoom(): void {
+    for (const spare of this.#spares) if (spare()) return;
+  }
 
   get isFull(): boolean {
     return this.#taken >= TUNNELS_MAX;

@@ -177,6 +177,20 @@ describe("a connection into a guest", () => {
     expect([room.isFull, failing.isInUse]).toEqual([true, false]);
   });
 
+  it("makes room for another channel of its lease, too", async () => {
+    const room = new TunnelRoom();
+    for (let i = 1; i < TUNNELS_MAX; i++) room.take();
+    const open = async () => new Duplex({ read() {}, write: (_, __, done) => done() });
+    const [one, other] = [channelOf(), channelOf()];
+    const [first, second] = [requestsOf(one.channel, { open }, { room }), requestsOf(other.channel, { open }, { room })];
+    await first.receive({ t: "open", id: 1, port: 80 }, BYTES);
+    await first.receive({ t: "data", id: 1 }, new Uint8Array(0));
+    await second.receive({ t: "open", id: 1, port: 80 }, BYTES);
+    expect(other.sent).toEqual([]);
+    expect(one.sent).toEqual([{ t: "shut", id: 1, why: expect.stringContaining("another took its place") }]);
+    second.close();
+  });
+
   it("makes room where its customer has said all and its guest says nothing, the oldest first (kubernetes 18354)", async () => {
     const { requests, streams, sent } = connections();
     const open = (id: number): Promise<void> => requests.receive({ t: "open", id, port: 80 }, BYTES);

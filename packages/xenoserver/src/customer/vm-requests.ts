@@ -39,11 +39,14 @@ export class VmRequests {
   readonly #channel: Channel;
   readonly #host: VmRequestsHost;
   readonly #room: TunnelRoom;
+  readonly #leave: () => void;
   readonly #tunnels = new Map<number, Tunnel>();
   #isClosed = false;
   #asks = 0;
   /** Connections that the guest has not taken yet. */
   #opening = 0;
+  /** What has come before the guest begins. */
+  #waiting = 0;
   /** What was taken is being said, and may have changed since. */
   #isSaying = false;
   #hasMore = false;
@@ -53,17 +56,21 @@ export class VmRequests {
     this.#channel = channel;
     this.#host = host;
     this.#room = room;
+    this.#leave = room.join(() => this.#spare());
   }
 
   /** Whether something of its customer's would be cut with its channel. */
   get isInUse(): boolean {
-    return this.#tunnels.size + this.#opening + this.#asks > 0;
+    return this.#tunnels.size + this.#opening + this.#asks + this.#waiting > 0;
   }
 
   /** What comes while the guest begins waits in the channel, whose window bounds it. */
   async receive(header: VmHeader, body: Uint8Array): Promise<void> {
     const begun = this.#host.begun();
-    if (begun) await begun;
+    if (begun) {
+      this.#waiting++;
+      await begun.finally(() => this.#waiting--);
+    }
     if (this.#isClosed) return;
     switch (header.t) {
       case "input":
@@ -124,12 +131,13 @@ export class VmRequests {
     this.#isSaying = false;
   }
 
-  /** Of those whose customer has said all, or is gone, the oldest: its guest may never answer. */
-  #makeRoom(): void {
+  /** Of those whose customer has said all, or is gone, the oldest: its guest may never answer. False: there is none. */
+  #spare(): boolean {
     const [id, tunnel] = [...this.#tunnels].find(([, each]) => each.hasHeardAll) ?? [];
-    if (id === undefined || !tunnel) return;
+    if (id === undefined || !tunnel) return false;
     tunnel.cut(`another took its place: it had said all, and at most ${TUNNELS_MAX} connections are open at once`);
     this.#forget(id, tunnel);
+    return true;
   }
 
   #forget(id: number, tunnel: Tunnel): void {
@@ -140,7 +148,7 @@ export class VmRequests {
 
   async #join({ id, t }: Extract<VmHeader, { t: "open" | "shell" | "screen" }>, open: () => Promise<Duplex>): Promise<void> {
     const refuse = (why: string): void => void this.#channel.send({ t: "shut", id, why: why.slice(0, 200) });
-    if (this.#room.isFull) this.#makeRoom();
+    if (this.#room.isFull) this.#room.makeRoom();
     if (this.#tunnels.has(id) || this.#room.isFull) return refuse(`at most ${TUNNELS_MAX} connections at once`);
     this.#opening++;
     this.#room.take();
@@ -201,6 +209,7 @@ export class VmRequests {
 
   close(): void {
     this.#isClosed = true;
+    this.#leave();
     for (const [id, tunnel] of [...this.#tunnels]) {
       tunnel.drop();
       this.#forget(id, tunnel);

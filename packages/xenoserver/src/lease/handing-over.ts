@@ -58,14 +58,12 @@ export class HandingOver {
     try {
       const handed = await this.#carry(to);
       this.#isCarrying = false;
-      const claimed = lastClaimOf(this.#ctx.facts.lease).id;
       // where the other server is not heard of, this is how it is found out where the lease is
       this.#host.claims.schedule();
       await to.handOver(handed).catch((error: Error) => this.#foundOut(error));
       const { stands } = this.#ctx.record.guest ?? {};
       const stoodMs = stands ? Math.round(this.#ctx.driver.monotonicMs() - stands.sinceMonotonicMs) : 0;
       this.#ctx.log("lease handed over", { to: to.server, stoodMs });
-      await this.#ctx.goOnFrom(claimed);
     } catch (error) {
       this.#ctx.log("the lease was not moved", { to: to.server, why: error instanceof Error ? error.message : String(error) });
       throw error;

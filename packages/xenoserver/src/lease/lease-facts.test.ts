@@ -149,6 +149,27 @@ it("learns from the broker's log what it missed, and nothing that takes away wha
   expect(facts.lease).toEqual(market.lease(lease));
 });
 
+it("keeps the log times that it was told first: a stop that is dated back would leave what ran until then unpaid", async () => {
+  const lease = market.place({ jobHash: "11".repeat(32), terms: "by-interval", durationMsMax: 300_000 });
+  const acceptance = server("acceptance", { lease, server: market.offer.payload.server });
+  market.file(acceptance, await tick());
+  const { orderId, slot } = market.lease(lease);
+  market.issue("opening", { lease, order: orderId, slot, acceptance: acceptance.id, at: clock.now() });
+  const opened = clock.now();
+  await claims(lease, 100);
+  await tick();
+  market.file(market.sign(market.customer.signer, "stop", { lease, party: market.customer.party, reason: "" }));
+  const log = market.log.get(lease) ?? [];
+  const facts = factsOf(recordOf(lease));
+  for (const filed of log.slice(1)) facts.take({ grants: market.grants, filed: [filed] });
+  const before = facts.lease;
+  const redated = [...log.slice(0, -1), { ...log.at(-1)!, at: opened + 1 }].toSorted((a, b) => a.at - b.at);
+  const anew = facts.anew();
+  anew.follow({ grants: market.grants, filed: redated });
+  facts.adopt(anew);
+  expect(facts.lease).toEqual(before);
+});
+
 it("holds what a broker signs against the lease, a few of each kind, and says so", async () => {
   const { lease, told } = await aLease();
   const record = recordOf(lease);

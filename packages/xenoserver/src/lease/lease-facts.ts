@@ -275,8 +275,10 @@ export class LeaseFacts {
   follow({ grants, filed }: Documents): void {
     this.#learn(grants);
     for (const { envelope, at } of filed) {
-      const entry = this.#read({ envelope, at });
-      if (entry === null) continue;
+      const told = this.#read({ envelope, at });
+      if (told === null) continue;
+      // what is known stays as it was told first: its log time, and what was found for it
+      const entry = this.#before.get(told.fact.id) ?? told;
       for (const [, known] of this.#before) {
         if (known.fact.at >= entry.fact.at) break;
         this.#follow(known);

@@ -13,6 +13,9 @@ const PIECE_BYTES_LEAST = 512;
 /** After so many bytes it is seen again what is free. */
 const LOOK_AGAIN_BYTES = 16 * MIB;
 
+/** Images that it was made of lie beside what was bought. */
+const IS_IMAGE = /^(?:blob-|base\.|seed\.)/;
+
 type Rules = Pick<RoomRules, "leftFreeBytes" | "freeBytes">;
 
 const mib = (bytes: number): string => `${Math.max(0, Math.floor(bytes / MIB))} MiB`;
@@ -25,6 +28,8 @@ export class Bounded implements Arriving {
   readonly #keptBytesMax: number;
   readonly #sentBytesMax: number;
   #bytes = 0;
+  /** Without images. */
+  #keptBytes = 0;
   #lookAt = LOOK_AGAIN_BYTES;
 
   constructor(room: ArrivingRoom, into: Arriving, { kept, sent }: CarriedMib) {
@@ -36,13 +41,15 @@ export class Bounded implements Arriving {
 
   /** What it may take of the disk yet. */
   get toComeBytes(): number {
-    return Math.max(0, this.#keptBytesMax - this.#bytes);
+    return Math.max(0, this.#keptBytesMax - this.#keptBytes);
   }
 
   async add(name: string, bytes: Uint8Array): Promise<void> {
     this.#names.add(name);
     if (this.#names.size > NAMES_MAX) throw new Error(`it sends more than ${NAMES_MAX} files`);
-    this.#bytes += Math.max(bytes.length, PIECE_BYTES_LEAST);
+    const taken = Math.max(bytes.length, PIECE_BYTES_LEAST);
+    this.#bytes += taken;
+    if (!IS_IMAGE.test(name)) this.#keptBytes += taken;
     if (this.#bytes > this.#sentBytesMax)
       throw new Error(`it sends more than belongs to what was ordered: over ${mib(this.#sentBytesMax)}`);
     if (this.#bytes >= this.#lookAt) {

@@ -2,6 +2,7 @@
 import { systemTimers } from "@xenoservers/protocol/link";
 import { describe, expect, it } from "vitest";
 import { InputError } from "../../errors.ts";
+import { assertRunInput } from "../read-input.ts";
 import type { RunInput } from "../run-input.ts";
 import type { MapMeans } from "./market-orders.ts";
 import { mapOver } from "./map-over.ts";
@@ -14,8 +15,9 @@ async function budgetsOf(each: RunInput | ((input: number) => RunInput), options
   const read: unknown[] = [];
   const ordering = {
     client: { timers: systemTimers, identity: { party: "p", scopes: [], account: "a" }, pins: { origin: "o" } },
-    read: async ({ budget }: RunInput) => {
-      read.push(budget);
+    read: async (run: RunInput) => {
+      assertRunInput(run);
+      read.push(run.budget);
       throw new InputError("it runs nothing");
     },
   };
@@ -27,6 +29,11 @@ describe("a run of a map", () => {
   it("that names no budget has a share of the map's, which pays for twice as many as run at once", async () => {
     expect(await budgetsOf({ module }, { parallel: 2, budget: "0.20" })).toEqual([50_000_000n, 50_000_000n, 50_000_000n]);
     expect(await budgetsOf({ module }, { parallel: 3, budget: 5n })).toEqual([1n, 1n, 1n]);
+  });
+
+  it("that is none is refused alone", async () => {
+    const own = (input: number): RunInput => (input === 2 ? (undefined as unknown as RunInput) : { module });
+    await expect(budgetsOf(own, { parallel: 1, budget: 4n })).resolves.toHaveLength(2);
   });
 
   it("keeps its own, and the usual one where the map has none", async () => {

@@ -25,6 +25,8 @@ export function mapOver<T>(
   const own = typeof each === "function" ? each : (input: T): RunInput => placed(each, input);
   const made = (input: T, index: number): RunInput => {
     const run = own(input, index);
+    // what is no run at all is refused where it is read, of this input alone
+    if (typeof run !== "object" || run === null) return run;
     return run.budget === undefined ? { ...run, ...usual } : run;
   };
   return new MapRun(mapWays(ordersOf(means())), [...inputs], made, settings);
