@@ -49,14 +49,15 @@ it("starts a guest before the customer's library is read", async () => {
   const ahead = await sourcesWith("cli/src/local/ahead.ts");
   expect(ahead).toContain("guests/src/pool.ts");
   const early =
-    /^(cli\/src\/(main|own-\w+|output\/(leave|terminal)|local\/(ahead|scratch))|guests\/.*|engine\/src\/(version|wasi\/limits)|protocol\/src\/(files|visible)|sdk\/src\/node\/home)\.ts$/;
+    /^(cli\/src\/(main|own-\w+|output\/(leave|terminal)|local\/(ahead|scratch))|guests\/.*|engine\/src\/(version|wasi\/limits)|protocol\/src\/(files|visible|system\/builtin)|sdk\/src\/node\/home)\.ts$/;
   expect(ahead.filter((source) => !early.test(source) && !/^node_modules\/(env-paths|is-safe-filename)\//.test(source))).toEqual([]);
 });
 
 it("says its version with a handful of files", async () => {
   const main = await Promise.all([...(await loadedWith("main.js"))].map(sourcesOf));
   expect(main.flat()).toContain("cli/src/main.ts");
-  const few = /^(cli\/src\/(main|own-\w+|output\/(leave|terminal))|protocol\/src\/(files|visible)|sdk\/src\/node\/home)\.ts$/;
+  const few =
+    /^(cli\/src\/(main|own-\w+|output\/(leave|terminal))|protocol\/src\/(files|visible|system\/builtin)|sdk\/src\/node\/home)\.ts$/;
   expect(main.flat().filter((source) => !few.test(source) && !/^node_modules\/(env-paths|is-safe-filename)\//.test(source))).toEqual([]);
 });
 

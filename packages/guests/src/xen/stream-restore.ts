@@ -12,10 +12,11 @@ const MIB = 1024 * 1024;
 const MADE_MS = 30 * 60_000;
 
 /**
- * xl opens what it reads by name, as it can no socket of this program's. It ends with the shell, which ends with the daemon; the shell waits
- * for xl alone, which may end before all of the state is there.
+ * xl opens what it reads by name, as it can no socket of this program's. It ends with the shell, which ends with the daemon; the shell
+ * waits for xl alone, which may end before all of the state is there.
  */
-const LINE = '{ cat <&3 & } 3<&0 | exec setpriv --pdeathsig KILL prlimit --data="$1" xl restore -p -e "$2" /proc/self/fd/0';
+const XL = 'exec setpriv --pdeathsig KILL prlimit --data="$1" xl restore -p -e "$2" /proc/self/fd/0';
+const LINE = `{ cat <&3 & } 3<&0 | ${XL}`;
 
 interface RestoredFrom {
   /** The configuration, which says what is another in it. */

@@ -4,4 +4,4 @@ import { createRequire } from "node:module";
  * A module of Node's own, read when it is wanted: an `import` makes a name of everything in it, and so loads what that is made of. Node has
  * a way to it since 22.3.
  */
-export const builtin: typeof process.getBuiltinModule = process.getBuiltinModule ?? createRequire(import.meta.url);
+export const builtin: typeof process.getBuiltinModule = process.getBuiltinModule ?? createRequire("/");
