@@ -52,10 +52,31 @@ export class Hearing {
     return true;
   }
 
-  /** What the broker's log has after that document, where all before it is known. */
+  /** What the broker's log has after that document, where all before it is known; what cannot be had now is asked for again, apart. */
   async goOnFrom(after: string): Promise<void> {
+    const from = await this.#read(after);
+    if (from !== null) this.#ctx.apart(this.#readLater(from));
+  }
+
+  /** Null where all of it was had; else what it was had up to. */
+  async #read(after: string): Promise<string | null> {
     const { world, record } = this.#ctx;
-    for await (const page of logPages(world, record.lease, after)) if (page) await this.take(documentsIn(page));
+    let from = after;
+    for await (const page of logPages(world, record.lease, after)) {
+      if (page === null) return from;
+      await this.take(documentsIn(page));
+      from = page.documents.at(-1)?.id ?? from;
+    }
+    return null;
+  }
+
+  async #readLater(after: string): Promise<void> {
+    let from: string | null = after;
+    for (let tries = 0; from !== null && tries < TRIES_MAX; tries++) {
+      await this.#ctx.sleep(RECONCILE_MS * 2 ** tries);
+      if (this.#ctx.stage().is === "released") return;
+      from = await this.#read(from);
+    }
   }
 
   #reconcileSoon(): void {

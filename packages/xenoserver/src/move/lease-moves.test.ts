@@ -212,6 +212,25 @@ describe("whatever is cut, and whoever is killed", () => {
     await endsWell();
   });
 
+  it("the broker's log just after the move: what was filed meanwhile is read once it is shown", async () => {
+    const { logged } = market;
+    const { party, signer } = market.customer;
+    let failing = 2;
+    market.logged = async (id, after) => {
+      if (market.lease(id).server !== second.server.id || failing === 0) return logged(id, after);
+      if (failing-- === 2) {
+        // told to nobody: the link of the server that had it heard it, and has let go of it
+        market.pushes = false;
+        market.file(market.sign(signer, "stop", { lease: id, party, reason: "" }));
+        market.pushes = true;
+      }
+      return null;
+    };
+    moved();
+    await until(() => market.lease(lease).state === "settled");
+    expect([failing, market.lease(lease).end?.reason]).toEqual([0, "customer-stop"]);
+  });
+
   it.each([50, 120, 200, 300, 400, 600, 1_100, 1_500])("the first server, after %i ms", async (ms) => {
     moved();
     await clock.runUntil(clock.now() + ms);
