@@ -38,7 +38,7 @@ function cleared(socket: Duplex, ms: number): Promise<void> {
       if (error) reject(error);
       else resolve();
     };
-    const closed = (): void => over(new QmpError("the machine's shell port closed"));
+    const closed = (): void => over(new QmpError("the machine stopped here before the program began: run it again"));
     const heard = (part: Buffer): void => {
       bytes += part.length;
       tail = Buffer.concat([tail, part]).subarray(-(answer.length + part.length));
