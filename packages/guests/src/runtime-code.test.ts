@@ -31,7 +31,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-code-"));
   python = await pythonRuntime();
   prepared = await preparedRuntime(python, await preparedCache(folder));
-  code = await runtimeCode(python, prepared, folder);
+  code = await runtimeCode(python, prepared, folder, () => {});
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 const kept = (): string => code.get(NAME)!;
@@ -81,11 +81,16 @@ describe("the code", () => {
 
   it("is none where it cannot be made, and is not tried again", async () => {
     const cache = await mkdtemp(path.join(folder, "none-"));
-    const file = (await runtimeCode(python, path.join(cache, "no.wasm"), cache)).get(NAME)!;
+    // a module's run makes none, and takes what is there
+    expect([await runtimeCode(python, prepared, cache, null), await runtimeCode(python, prepared, folder, null)]).toEqual([
+      new Map(),
+      code,
+    ]);
+    const file = (await runtimeCode(python, path.join(cache, "no.wasm"), cache, () => {})).get(NAME)!;
     expect([await readdir(cache), (await stat(file)).size]).toEqual([[path.basename(file)], 0]);
     expect(await isTaken(file, GUEST_NODE_FLAGS)).toBe(false);
     const { ino } = await stat(file);
-    await runtimeCode(python, prepared, cache);
+    await runtimeCode(python, prepared, cache, () => {});
     expect((await stat(file)).ino).toBe(ino);
   });
 

@@ -101,19 +101,20 @@ async function removeOld(cache: string): Promise<void> {
 const NO_CODE = "";
 
 /**
- * Machine code of the runtime, for guests on this machine: made once, kept in `cache`, and beside the
- * runtime by the name that guests look for (worker/modules.ts). Where there is none, they compile what they need. `onMaking`: that takes
- * some seconds.
+ * Machine code of the runtime, for guests on this machine: made once, kept in `cache`, and beside the runtime by the name that guests look
+ * for (worker/modules.ts). Where there is none, they compile what they need. `onMaking`: told before it is made, which takes some seconds;
+ * null: what is there is taken, and none is made.
  */
 export async function runtimeCode(
   runtime: Runtime,
   prepared: string,
   cache: string,
-  onMaking: () => void = () => {},
+  onMaking: (() => void) | null,
 ): Promise<Map<string, string>> {
   const name = codeName(runtime);
   const target = path.join(cache, name);
   if (!(await isThere(target))) {
+    if (onMaking === null) return new Map();
     const part = `${target}.${randomUUID()}.part`;
     onMaking();
     await runScript({ name: "compile-runtime", args: [prepared, part], flags: GUEST_NODE_FLAGS }).catch(() => writeFile(part, NO_CODE));

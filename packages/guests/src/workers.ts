@@ -21,7 +21,7 @@ export interface WorkersOptions {
   warm?: number;
   /** Where a sandbox that was tried is kept for whoever comes next; tried here where nothing is said. */
   sandboxes?: string;
-  /** Told where machine code of Python is made first, which takes some seconds, once. */
+  /** Machine code of Python may be made first, for a script; told before that, as it takes some seconds, once. Absent: none is made. */
   onMaking?: () => void;
   /** Guest folders that leases of an earlier daemon still use. */
   inUse: readonly string[];
@@ -34,7 +34,7 @@ async function sandboxFor({ folder, cache, sandboxes, onMaking, inUse }: Workers
   const files = await runtimeFiles(runtime, cache);
   if (sandboxes !== undefined) {
     const prepared = files.get(runtime.name)!;
-    const code = (await isOfAnEarlierRun(prepared)) ? await runtimeCode(runtime, prepared, cache, onMaking) : [];
+    const code = await runtimeCode(runtime, prepared, cache, (await isOfAnEarlierRun(prepared)) ? (onMaking ?? null) : null);
     return keptSandbox(sandboxes, new Map([...files, ...code]));
   }
   return createSandbox(path.join(folder, "sandbox"), files, inUse.length > 0);

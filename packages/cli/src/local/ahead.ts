@@ -46,7 +46,7 @@ function toldToPeople(): void {
 async function started(isScript: boolean): Promise<LocalRoom | null> {
   const room = await openRoom();
   try {
-    const workers = await openWorkers({ ...room, onMaking: toldToPeople, poolSize: 0, inUse: [] });
+    const workers = await openWorkers({ ...room, ...(isScript ? { onMaking: toldToPeople } : {}), poolSize: 0, inUse: [] });
     if (isScript) workers.pool.expect({ path: workers.sandbox.runtimePath(workers.python.name) });
     await workers.pool.startOne();
     return { ...room, workers };
