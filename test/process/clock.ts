@@ -46,7 +46,10 @@ export class TestClock implements Timers {
         const prepared = await driver.prepare(job);
         return { ...prepared, begin: async () => follow(await prepared.begin()) };
       },
-      adopt: async (token, job) => follow(await driver.adopt(token, job)),
+      async adopt(token, job) {
+        const found = await driver.adopt(token, job);
+        return found && follow(found);
+      },
     };
   };
 

@@ -205,7 +205,8 @@ describe("an escaped guest", () => {
     await setShare(group, { vcpu: 1, ceilingUs: null, memoryMib: 256, tasksMax: 72 });
     const child = started(at, "ignore", group);
     const pid = await spawned(child);
-    const guest = adopt(at, { pid, startTicks: (await startTicksOf(pid)) ?? "gone" }, sandbox.limits);
+    await writeFile(path.join(at, "progress"), Buffer.alloc(1));
+    const guest = (await adopt(at, { pid, startTicks: (await startTicksOf(pid)) ?? "gone" }, sandbox.limits))!;
     expect(await guest.ended).toEqual({ kind: "crashed", detail: "the guest's process took more memory than any job of its size can" });
     await guest.dispose();
   });

@@ -6,6 +6,7 @@
 import { readFileSync, watch, type FSWatcher } from "node:fs";
 import { rm } from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { removeCgroup, wasOutOfMemory, type Limits } from "./cgroup.ts";
 import { guestTextEnd, placeMarker, readGuestFile, statGuestFile } from "./guest-files.ts";
 import { Kept, isSmall, progressOf, setApart } from "./handed-in.ts";
@@ -21,6 +22,7 @@ const KILL_AFTER_MS = 5_000;
 const HAND_IN_WITHIN_MS = 600_000;
 const INTERRUPT_EVERY_MS = 200;
 const BEGIN_WITHIN_MS = 20_000;
+const BEGIN_POLL_MS = 20;
 const CHUNK_BYTES = 64 * 1024;
 /** Well above what the engine's limits let a worker write. */
 const RESULT_BYTES_MAX = 64 * 1024 * 1024;
@@ -291,12 +293,36 @@ function jobIn(folder: string): string | null {
 }
 
 /**
- * A guest started by an earlier daemon: alive, or ended with a result in its folder, or with one that was set apart before its process went
- * on; anything else ends as a host failure. `apart`: as the worker named it. Throws where nothing of it is left.
+ * Whether the process ended before it had its job, which came from the daemon that was killed. One that was handed it, and lives, begins as
+ * soon as it has its turn; one that does not within the time that any has is followed as it is.
  */
-export function adopt(apart: string, id: ProcessId, limits: Limits): Guest {
+async function neverBegan(folder: string, job: string | null, id: ProcessId): Promise<boolean> {
+  const by = Date.now() + BEGIN_WITHIN_MS;
+  do {
+    const lives = await isAlive(id);
+    if (progressOf(folder).hasBegun || statGuestFile(folder, WORKER_FILES.killed) !== null) return false;
+    if (job === null) return true;
+    if (!lives) return !CRASH_LOG.test(await guestTextEnd(folder, WORKER_FILES.log, LOG_BYTES_MAX));
+    await sleep(BEGIN_POLL_MS);
+  } while (Date.now() < by);
+  return false;
+}
+
+/**
+ * A guest started by an earlier daemon: alive, or ended with a result in its folder, or with one that was set apart before its process went
+ * on; anything else ends as a host failure. Null where it never began: nothing of it is left then. `apart`: as the worker named it. Throws
+ * where its files have gone.
+ */
+export async function adopt(apart: string, id: ProcessId, limits: Limits): Promise<Guest | null> {
   const { folder, isApart } = placeOf(apart);
-  const job = isApart ? null : jobIn(folder);
+  if (isApart) return new Guest({ folder, id, isApart, cgroup: null, exited: null });
+  const job = jobIn(folder);
   if (job !== null && folder !== apart && job !== path.basename(apart)) throw new Error("what was left of the guest has gone");
-  return new Guest({ folder, id, isApart, cgroup: isApart ? null : groupOf(limits, folder), exited: null });
+  const cgroup = groupOf(limits, folder);
+  if (statGuestFile(folder, "progress" satisfies HandedIn) !== null && (await neverBegan(folder, job, id))) {
+    await signalWorker(id, "SIGKILL");
+    await removeWorker(folder, cgroup);
+    return null;
+  }
+  return new Guest({ folder, id, isApart, cgroup, exited: null });
 }

@@ -174,7 +174,7 @@ describe("a guest process", () => {
   it("is found again by a later daemon", async () => {
     const guest = await python("for i in range(3_000_000): pass\nprint('late')");
     guest.release();
-    const found = adopt(guest.folder, guest.id, sandbox.limits);
+    const found = (await adopt(guest.folder, guest.id, sandbox.limits))!;
     expect(await endOf(found)).toMatchObject({ ending: "exit", exitCode: 0 });
     expect(await stdout(found)).toBe("late\n");
   });

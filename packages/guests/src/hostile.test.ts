@@ -260,10 +260,10 @@ describe("the end of a guest's process", () => {
     guest.release();
     await guest.stop();
     await rm(path.join(guest.folder, WORKER_FILES.log));
-    const found = adopt(guest.folder, guest.id, sandbox.limits);
+    const found = (await adopt(guest.folder, guest.id, sandbox.limits))!;
     await found.stop();
     expect(await found.ended).toEqual({ kind: "stopped" });
-    expect(await adopt(guest.folder, guest.id, sandbox.limits).ended).toEqual({ kind: "stopped" });
+    expect(await (await adopt(guest.folder, guest.id, sandbox.limits))!.ended).toEqual({ kind: "stopped" });
   });
 
   it("is nobody's where the process broke by itself, and the host's where it was killed", async () => {
@@ -288,7 +288,7 @@ describe("the end of a guest's process", () => {
     await writeFile(handedIn, "");
     await writeFile(path.join(at, "progress"), Buffer.alloc(2));
     await truncate(handedIn, zeros);
-    expect(await adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits).ended).toMatchObject({
+    expect(await (await adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits))!.ended).toMatchObject({
       kind: "crashed",
       detail: expect.stringContaining(why),
     });
@@ -299,7 +299,7 @@ describe("the end of a guest's process", () => {
     await mkdir(at);
     await writeFile(host, '{"secret":"of the host"}');
     for (const name of ["progress", "result.json", "stdout", WORKER_FILES.log, WORKER_FILES.stop]) await symlink(host, path.join(at, name));
-    const guest = adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits);
+    const guest = (await adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits))!;
     expect(await guest.ended).toEqual({ kind: "host-failure", detail: "the guest's process was killed" });
     expect(await guest.read("stdout", 0)).toHaveLength(0);
     expect(await readFile(host, "utf8")).toContain("secret");
@@ -315,7 +315,7 @@ describe("the end of a guest's process", () => {
         const at = path.join(folder, `gone-${i}`);
         await mkdir(at);
         await writeFile(path.join(at, WORKER_FILES.log), log);
-        return adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits).ended;
+        return (await adopt(at, { pid: 2 ** 30, startTicks: "1" }, sandbox.limits))!.ended;
       }),
     );
     expect(ends.map(({ kind }) => kind)).toEqual(["crashed", "crashed", "host-failure"]);

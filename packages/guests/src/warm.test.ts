@@ -269,15 +269,15 @@ describe("a later daemon", () => {
     const bytes = await assembled(SPINS);
     const second = await hand({ modulePath: `${WORKER_FILES.blobs}/${digest(bytes)}` }, [bytes], laneOf("later", digest(bytes)), earlier);
     expect(second.worker.id).toEqual(first.worker.id);
-    const found = adopt(first.worker.apart, first.worker.id, sandbox.limits);
+    const found = (await adopt(first.worker.apart, first.worker.id, sandbox.limits))!;
     expect(await found.ended).toMatchObject({ kind: "finished", result: { ending: "exit" } });
     expect(Buffer.from(await found.read("stdout", 0)).toString()).toBe("2");
     await found.kill();
-    const running = adopt(second.worker.apart, second.worker.id, sandbox.limits);
+    const running = (await adopt(second.worker.apart, second.worker.id, sandbox.limits))!;
     expect(running.folder).toBe(second.worker.folder);
     running.release();
     await found.dispose();
-    expect(() => adopt(first.worker.apart, first.worker.id, sandbox.limits)).toThrow("has gone");
+    await expect(adopt(first.worker.apart, first.worker.id, sandbox.limits)).rejects.toThrow("has gone");
     expect(await isAlive(second.worker.id)).toBe(true);
     await second.guest.kill();
   });

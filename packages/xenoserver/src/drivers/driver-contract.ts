@@ -91,6 +91,7 @@ function runs(open: Open): void {
     const { driver, job, guest, token } = await start("found", 1, 300);
     guest.release();
     const again = await driver.adopt(JSON.parse(JSON.stringify(token)) as typeof token, job);
+    if (again === null) throw new Error("it began, and its driver says that it did not");
     expect(await again.ended).toMatchObject({ kind: "result", exitCode: 1 });
     expect(await streamOf(again)).toBe("found");
     await again.dispose();

@@ -212,7 +212,11 @@ export interface GuestDriver {
   isSegment(work: Work): boolean;
   /** Throws RefusedWork where the customer's bytes are at fault, and anything where it was called off; nothing is left of it then. */
   prepare(job: GuestJob): Promise<PreparedGuest>;
-  adopt(token: GuestToken, job: GuestJob): Promise<RunningGuest>;
+  /**
+   * One that an earlier daemon prepared; where that was killed before it began, it begins now. Null: it never began, cannot any more, and
+   * nothing of it is left. Throws where it cannot be found, or not yet.
+   */
+  adopt(token: GuestToken, job: GuestJob): Promise<RunningGuest | null>;
   /** Absent where guests end where they began. */
   readonly moves?: GuestMoves;
   monotonicMs(): number;

@@ -20,6 +20,9 @@ const RUNS_LONGER = 2;
 /** Between two looks for a guest that an earlier daemon began. */
 const FOUND_AGAIN_MS = 1_000;
 
+/** Its driver cannot find it, or not yet. */
+const LOST = "lost";
+
 export class GuestRun {
   readonly #ctx: LeaseContext;
   readonly #clock: LeaseClock;
@@ -107,7 +110,6 @@ export class GuestRun {
 
   /** Makes the guest and begins it, once its work is here. */
   async start(): Promise<void> {
-    const { record, driver } = this.#ctx;
     const job = this.job();
     if (!job || !this.#ctx.move({ t: "job-here" })) return;
     this.#clock.cancel();
@@ -117,13 +119,35 @@ export class GuestRun {
       // stopped, closed or let go while it was made
       if (prepared === null) return;
       if (!this.#ctx.move({ t: "prepared" })) return await prepared.discard();
-      record.guest = { token: prepared.token, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0, stands: null };
-      await this.#ctx.save();
-      await this.#follow(await prepared.begin());
+      await this.#begin(prepared);
     } catch (error) {
-      const { reason, detail } = endOfRefused(error);
-      this.#ctx.log("the guest did not start", { reason, error: String(error) });
-      await this.#ctx.finish(withNothing(reason, detail));
+      await this.#notStarted(error);
+    }
+  }
+
+  async #begin(prepared: PreparedGuest): Promise<void> {
+    const { record, driver } = this.#ctx;
+    record.guest = { token: prepared.token, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0, stands: null };
+    await this.#ctx.save();
+    await this.#follow(await prepared.begin());
+  }
+
+  async #notStarted(error: unknown): Promise<void> {
+    const { reason, detail } = endOfRefused(error);
+    this.#ctx.log("the guest did not start", { reason, error: String(error) });
+    await this.#ctx.finish(withNothing(reason, detail));
+  }
+
+  /** An earlier daemon was killed between its token's saving and its beginning, and its process went with that: nothing of it ever ran. */
+  async #beginAnew(job: GuestJob): Promise<void> {
+    this.#ctx.log("the guest had not begun before the restart: it is made anew");
+    try {
+      const prepared = await this.#ctx.driver.prepare(job);
+      // closed or let go while it was made
+      if (this.#ctx.stage().is !== "beginning") return await prepared.discard();
+      await this.#begin(prepared);
+    } catch (error) {
+      await this.#notStarted(error);
     }
   }
 
@@ -138,16 +162,16 @@ export class GuestRun {
     const { token } = record.guest;
     const first = await this.#look(token, job);
     if (record.result) {
-      this.#guest = first;
-      if (first === null) this.#looking = this.#lookAgain(token, job).then((guest) => (this.#guest = guest));
+      if (first !== LOST) this.#guest = first;
+      else this.#looking = this.#lookAgain(token, job).then((guest) => (this.#guest = guest === LOST ? null : guest));
       return;
     }
-    const guest = first ?? (await this.#lookAgain(token, job));
-    if (guest) {
-      await this.#follow(guest);
-      // an earlier daemon was killed as it took the lease on
-      if (record.pausedByCustomer && record.guest.stands?.why.includes("moving")) await guest.pause();
-    } else await this.#ctx.finish(withNothing("server-failed", "the server could not find its guest again after a restart"));
+    const guest = first === LOST ? await this.#lookAgain(token, job) : first;
+    if (guest === LOST) return this.#ctx.finish(withNothing("server-failed", "the server could not find its guest again after a restart"));
+    if (guest === null) return this.#ctx.stage().is === "beginning" ? this.#beginAnew(job) : undefined;
+    await this.#follow(guest);
+    // an earlier daemon was killed as it took the lease on
+    if (record.pausedByCustomer && record.guest.stands?.why.includes("moving")) await guest.pause();
   }
 
   /** What another server handed over goes on here; `prepared`: by this daemon. */
@@ -169,26 +193,27 @@ export class GuestRun {
     return this.#guest;
   }
 
-  async #look(token: GuestToken, job: GuestJob): Promise<RunningGuest | null> {
+  /** Null: it never began. */
+  async #look(token: GuestToken, job: GuestJob): Promise<RunningGuest | null | typeof LOST> {
     try {
       return await this.#ctx.driver.adopt(token, job);
     } catch (error) {
       this.#ctx.log("the guest was not found again", { error: String(error) });
-      return null;
+      return LOST;
     }
   }
 
-  /** Null where it cannot be found. What a driver asks (a hypervisor, a pool) may start later than this daemon. */
-  async #lookAgain(token: GuestToken, job: GuestJob): Promise<RunningGuest | null> {
+  /** What a driver asks (a hypervisor, a pool) may start later than this daemon. */
+  async #lookAgain(token: GuestToken, job: GuestJob): Promise<RunningGuest | null | typeof LOST> {
     const { world, facts } = this.#ctx;
     const until = world.timers.now() + facts.lease.timings.graceMs;
     while (world.timers.now() < until) {
       await this.#ctx.sleep(FOUND_AGAIN_MS);
-      if (this.#ctx.stage().is === "released") return null;
+      if (this.#ctx.stage().is === "released") return LOST;
       const guest = await this.#look(token, job);
-      if (guest) return guest;
+      if (guest !== LOST) return guest;
     }
-    return null;
+    return LOST;
   }
 
   async #follow(guest: RunningGuest): Promise<void> {

@@ -13,7 +13,7 @@ let clock: SimClock;
 let market: FakeMarket;
 let test: TestServer;
 /** Where the driver stands still until it is told to go on. */
-let slow: "making" | "prepare" | "begin" | null;
+let slow: "making" | "prepare" | "before" | "begin" | null;
 let goOn: PromiseWithResolvers<void>;
 let arrived: boolean;
 let did: string[];
@@ -72,6 +72,7 @@ function slowly(driver: GuestDriver): GuestDriver {
           await prepared.discard();
         },
         async begin() {
+          await wait("before");
           const guest = watched(await prepared.begin());
           did.push("begin");
           await wait("begin");
@@ -249,6 +250,29 @@ describe("a guest that an earlier daemon began, and that is not found at once", 
     await until(() => customer.of("answer").length > 0);
     expect(customer.of("answer")).toEqual([{ t: "answer", id: 1, ok }]);
     expect(did.filter((what) => what === "reboot")).toEqual(done);
+  });
+
+  it("is made anew where that daemon was killed before it had begun it", async () => {
+    slow = "before";
+    const lease = await begin(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => arrived);
+    slow = null;
+    await test.restart();
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+    expect(test.said("the guest had not begun before the restart: it is made anew")).toHaveLength(1);
+  });
+
+  it("comes to nothing where its customer had stopped it before", async () => {
+    slow = "before";
+    const lease = await begin(fakeJob(["run", 60_000, 0, "x"]));
+    await until(() => arrived);
+    customerStops(lease);
+    await passing(1_000);
+    slow = null;
+    await test.restart();
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "customer-stop" });
   });
 
   it("costs its customer nothing where it is never found, and its room is given back", async () => {

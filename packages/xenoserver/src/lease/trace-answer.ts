@@ -72,7 +72,8 @@ export class TraceAnswer {
     const job = this.#job({ step, upTo: lease.result && limitToRun(lease, { ...lease.result, fuelMax: lease.fuelMax }) });
     if (!job || !driver.capabilities.breakpoints)
       return { kind: "host-failure", detail: NO_BREAKPOINTS, endedMonotonicMs: driver.monotonicMs() };
-    if (trace.token) this.#guest = await driver.adopt(trace.token, job);
+    const found = trace.token && (await driver.adopt(trace.token, job));
+    if (found) this.#guest = found;
     else {
       const prepared = await driver.prepare({ ...job, runMsMax: RUN_MS_MAX });
       trace.token = prepared.token;

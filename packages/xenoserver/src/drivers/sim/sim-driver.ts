@@ -183,17 +183,62 @@ function runningGuest(token: GuestToken, guest: SimGuest): RunningGuest {
   };
 }
 
-export function createSimDriver(timers: Timers): SimDriver {
-  const guests = new Map<number, { guest: SimGuest; lease: string }>();
+/** All guests of one host, by the numbers in their tokens. */
+class SimHost {
+  readonly timers: Timers;
+  readonly guests = new Map<number, { guest: SimGuest; lease: string }>();
   /** From another server, and not begun. */
-  const waiting = new Set<number>();
-  let made = 0;
+  readonly waiting = new Set<number>();
+  /** Prepared here, and not begun. */
+  readonly prepared = new Set<number>();
+  #made = 0;
 
-  function found(id: number): RunningGuest {
-    const known = guests.get(id);
-    return known ? runningGuest({ id }, known.guest) : goneGuest({ id }, timers.now());
+  constructor(timers: Timers) {
+    this.timers = timers;
   }
 
+  next(): number {
+    return ++this.#made;
+  }
+
+  found(id: number): RunningGuest {
+    const known = this.guests.get(id);
+    return known ? runningGuest({ id }, known.guest) : goneGuest({ id }, this.timers.now());
+  }
+
+  begin(id: number, job: PreparedJob): RunningGuest {
+    this.prepared.delete(id);
+    this.guests.set(id, { guest: new SimGuest(this.timers, job), lease: job.lease });
+    return this.found(id);
+  }
+
+  goOn(id: number): RunningGuest {
+    if (this.waiting.delete(id)) this.guests.get(id)?.guest.resume();
+    return this.found(id);
+  }
+
+  discard(id: number): void {
+    for (const each of [this.prepared, this.waiting, this.guests]) each.delete(id);
+  }
+}
+
+const movesOf = (host: SimHost): GuestMoves => ({
+  problemWith: () => null,
+  carriedMib: (_, { po }) => ({ kept: po.resources.memoryMib, sent: po.resources.memoryMib }),
+  arrive: async () => new ArrivingLeft(),
+  async prepare(job, arrived) {
+    const id = host.next();
+    const guest = new SimGuest(host.timers, preparedJobOf(job), Number((arrived as ArrivingLeft).text));
+    guest.pause();
+    host.guests.set(id, { guest, lease: job.lease });
+    host.waiting.add(id);
+    return { token: { id }, begin: async () => host.goOn(id), discard: async () => host.discard(id) };
+  },
+  discard: async (token) => host.discard(Number(token["id"])),
+});
+
+export function createSimDriver(timers: Timers): SimDriver {
+  const host = new SimHost(timers);
   const engine: WasmDriver = {
     engine: "sim-1",
     doesRuns: false,
@@ -203,52 +248,27 @@ export function createSimDriver(timers: Timers): SimDriver {
     async prepare(job) {
       const [kind, why] = job.spec.args;
       if (kind === "refuse") throw new RefusedJob(why ?? "");
-      const id = ++made;
-      return {
-        token: { id },
-        async begin() {
-          guests.set(id, { guest: new SimGuest(timers, job), lease: job.lease });
-          return found(id);
-        },
-        discard: nothing,
-      };
+      const id = host.next();
+      host.prepared.add(id);
+      return { token: { id }, begin: async () => host.begin(id, job), discard: async () => host.discard(id) };
     },
     async adopt(token) {
       const id = Number(token["id"]);
-      if (waiting.delete(id)) guests.get(id)?.guest.resume();
-      return found(id);
+      return host.prepared.delete(id) ? null : host.goOn(id);
     },
     makeRoom: nothing,
     close: nothing,
   };
-  const discard = (id: number): void => {
-    waiting.delete(id);
-    guests.delete(id);
-  };
-  const moves: GuestMoves = {
-    problemWith: () => null,
-    carriedMib: (_, { po }) => ({ kept: po.resources.memoryMib, sent: po.resources.memoryMib }),
-    arrive: async () => new ArrivingLeft(),
-    async prepare(job, arrived) {
-      const id = ++made;
-      const guest = new SimGuest(timers, preparedJobOf(job), Number((arrived as ArrivingLeft).text));
-      guest.pause();
-      guests.set(id, { guest, lease: job.lease });
-      waiting.add(id);
-      return { token: { id }, begin: () => engine.adopt({ id }), discard: async () => discard(id) };
-    },
-    discard: async (token) => discard(Number(token["id"])),
-  };
   return {
     ...wasmGuests(nodeCrypto, engine),
-    moves,
+    moves: movesOf(host),
     get ran() {
       const all = new Map<string, number>();
-      for (const { guest, lease } of guests.values()) all.set(lease, (all.get(lease) ?? 0) + guest.ranMs);
+      for (const { guest, lease } of host.guests.values()) all.set(lease, (all.get(lease) ?? 0) + guest.ranMs);
       return all;
     },
     loseGuests() {
-      for (const { guest } of guests.values()) guest.fail("the host went down");
+      for (const { guest } of host.guests.values()) guest.fail("the host went down");
     },
   };
 }

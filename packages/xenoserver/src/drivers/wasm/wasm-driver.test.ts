@@ -1,6 +1,6 @@
 /** How a WebAssembly guest ends, by whose doing, as the lease hears of it. */
 import { createHash } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import wabtInit from "wabt";
@@ -217,4 +217,26 @@ it("runs one key's jobs in one process, and nobody else's; a lone job, and one w
   expect(others).not.toContain(first);
   expect(new Set(others).size).toBe(others.length);
   expect(await pidOf("p_1 key")).toBe(first);
+});
+
+it("says that a job never began where the daemon was killed before its process had it, and leaves nothing of it", async () => {
+  const { token } = await prepare(NOTHING);
+  const at = path.dirname(String(token["folder"]));
+  const before = await readdir(at);
+  // a daemon that is gone has no more to say to it
+  process.kill(Number(token["pid"]), "SIGKILL");
+  expect(await driver.adopt(token)).toBeNull();
+  const own = path.basename(String(token["folder"])).replace(/\.1$/, "");
+  expect(before).toContain(own);
+  expect(await readdir(at)).not.toContain(own);
+});
+
+it("finds one that had its job, also where that is over before anybody looks", async () => {
+  const prepared = await prepare(NOTHING);
+  const guest = await prepared.begin();
+  await guest.ended;
+  guest.release();
+  const found = await driver.adopt(prepared.token);
+  expect(await found?.ended).toMatchObject({ kind: "result", reason: "completed" });
+  await found?.dispose();
 });

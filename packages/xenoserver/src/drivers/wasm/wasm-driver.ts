@@ -48,7 +48,7 @@ function running(guest: Guest, token: GuestToken): RunningGuest {
   };
 }
 
-const foundAgain = (token: GuestToken, { limits }: Sandbox): Guest =>
+const foundAgain = (token: GuestToken, { limits }: Sandbox): Promise<Guest | null> =>
   adopt(String(token["folder"]), { pid: Number(token["pid"]), startTicks: String(token["startTicks"]) }, limits);
 
 async function place(from: string, to: string): Promise<void> {
@@ -202,7 +202,10 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
         discard,
       };
     },
-    adopt: async (token) => running(foundAgain(token, sandbox), token),
+    async adopt(token) {
+      const guest = await foundAgain(token, sandbox);
+      return guest && running(guest, token);
+    },
     makeRoom: () => modules.makeRoom(),
     makeMemory: (memoryMib) => pool.makeRoom(memoryMib),
     close: () => pool.close(),

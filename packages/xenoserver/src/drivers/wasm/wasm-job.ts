@@ -39,7 +39,8 @@ export interface WasmDriver {
   hasRuntime(digest: string): boolean;
   /** Throws RefusedWork where the customer's bytes are at fault. */
   prepare(job: PreparedJob): Promise<PreparedGuest>;
-  adopt(token: GuestToken): Promise<RunningGuest>;
+  /** As the contract of all drivers says. */
+  adopt(token: GuestToken): Promise<RunningGuest | null>;
   monotonicMs(): number;
   makeRoom(): Promise<void>;
   close(): Promise<void>;

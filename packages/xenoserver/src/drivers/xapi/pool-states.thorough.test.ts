@@ -27,7 +27,7 @@ it("tells a crash from an end though the pool's messages say nothing of it, afte
   at.twin.domainOf(job.lease).end("crashed");
   await driver.close();
   const { driver: next } = await at.open([job.lease]);
-  const again = await next.adopt(token, job);
+  const again = (await next.adopt(token, job))!;
   expect(await again.ended).toMatchObject({ kind: "result", reason: "guest-panic", exitCode: null });
 });
 

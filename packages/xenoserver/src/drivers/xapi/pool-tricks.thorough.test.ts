@@ -59,7 +59,7 @@ it("keeps a machine of a lease that is known, ends one that is nobody's, and fin
   const { token } = prepared;
   (await prepared.begin()).release();
   const { driver } = await at.open([job.lease]);
-  const again = await driver.adopt(JSON.parse(JSON.stringify(token)) as typeof token, job);
+  const again = (await driver.adopt(JSON.parse(JSON.stringify(token)) as typeof token, job))!;
   expect(await again.ended).toMatchObject({ kind: "result", exitCode: 5 });
   await until(async () => named("xeno-lease-").length === 0);
   expect(at.logged.some((line) => line.startsWith("what nobody's lease is was removed"))).toBe(true);
@@ -70,7 +70,7 @@ it("begins a machine that was made, and never ran, when its daemon was killed: n
   const job = await at.job(["print a", "file out/file b", "exit 5"]);
   const { token } = await before.prepare(job);
   const { driver } = await at.open([job.lease]);
-  const guest = await driver.adopt(JSON.parse(JSON.stringify(token)) as typeof token, job);
+  const guest = (await driver.adopt(JSON.parse(JSON.stringify(token)) as typeof token, job))!;
   expect(await guest.ended).toMatchObject({ kind: "result", reason: "completed", exitCode: 5 });
   // the archive itself is not kept beside what was in it
   expect(await readdir(path.join(String(token["folder"]), "files"))).not.toContain("archive");
@@ -145,7 +145,7 @@ it("leaves a machine as it is where its daemon goes away while the host is taken
   await driver.close();
   at.twin.hearHost(0, 1);
   const { driver: next } = await at.open([job.lease]);
-  const again = await next.adopt(prepared.token, job);
+  const again = (await next.adopt(prepared.token, job))!;
   at.twin.domainOf(job.lease).end("halted");
   expect(await again.ended).toMatchObject({ kind: "result", reason: "completed" });
 });

@@ -155,7 +155,7 @@ it("goes on also where it began with a snapshot, which the other server does not
   expect(await readFile(path.join(own, "kernel"))).toEqual(trialKernel());
   there.release();
   const later = await open("two", "pv", { toolstack: two.toolstack, inUse: [own] });
-  const found = await later.driver.adopt(there.token, job);
+  const found = (await later.driver.adopt(there.token, job))!;
   expect(later.toolstack.domains).toMatchObject([{ paused: false, shutdown: null }]);
   for (const each of [found, guest]) await each.kill();
 });

@@ -140,7 +140,7 @@ describe.skipIf(process.getuid?.() !== 0)("a domain that may reach the network",
     running.release();
     await driver.close();
     const next = await open([String(running.token["folder"])]);
-    const found = await next.adopt(running.token, jobOf("public", PAGE.length));
+    const found = (await next.adopt(running.token, jobOf("public", PAGE.length)))!;
     expect(await fetched(PUBLIC)).toBe(PAGE.length);
     await found.kill();
     await found.ended;
