@@ -12,6 +12,8 @@ import { until, type TestMarket } from "../process/market.ts";
 import { isRight, still } from "./clocks.ts";
 import { cliHome, debianDisk, machines, qemus, run, vmMarket } from "./support.ts";
 
+/** Connections that are reset with what was said in them. */
+const AT_ONCE = 20;
 /** How wrong a guest's time of day may be. */
 const CLOCK_MS = 1_000;
 
@@ -181,6 +183,20 @@ machines("a Debian from its disk image", () => {
       reset.resetAndDestroy();
       await until(async () => (await came()) !== `${whole}a part\n`);
       expect(await came()).toBe(`${whole}a part\nConnection reset by peer\n`);
+      // both at once: whatever of it came, none of them ended
+      for (let i = 0; i < AT_ONCE; i++) {
+        const together = await joined();
+        together.write("of it");
+        await until(() => together.writableLength === 0);
+        together.resetAndDestroy();
+      }
+      const ends = async (): Promise<string[]> =>
+        (await came())
+          .split("\n")
+          .slice(4)
+          .filter((line) => line !== "of it" && line !== "");
+      await until(async () => (await ends()).length === AT_ONCE);
+      expect(new Set(await ends())).toEqual(new Set(["Connection reset by peer"]));
     } finally {
       forward.kill("SIGINT");
     }

@@ -4,8 +4,12 @@ import { visible, zAccount, zParty, zServer, type Witness } from "@xenoservers/p
 import { AFTER_MAX, LEASE_ID, parseCount, parseDurationMs } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 
+/** What ssh calls a machine: a host among others, by its lease. */
+const HOST_PREFIX = "xeno-";
+
 export function parseLease(text: string): string {
-  if (LEASE_ID.test(text)) return text;
+  const id = text.startsWith(HOST_PREFIX) ? text.slice(HOST_PREFIX.length) : text;
+  if (LEASE_ID.test(id)) return id;
   throw new UserError(
     `'${visible(text)}' is no lease: write the first letters of its id, four or more of 0-9 and a-f (xeno ps --all lists yours)`,
   );

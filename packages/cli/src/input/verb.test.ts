@@ -107,7 +107,9 @@ describe("a verb's input", () => {
   it("takes a lease by the first letters of its id, and says what those are", () => {
     const one = inputOf({ lease: leaseWord, others: leaseWords }, {});
     expect(read(one, ["0a1b", "f".repeat(64)])).toEqual({ lease: "0a1b", others: ["f".repeat(64)] });
-    for (const odd of ["mine", "0a1", "", "0A1B", "/etc/passwd", "../0a1b", "f".repeat(65)]) {
+    // as ssh calls its machine, where a configuration of ssh's hands that on
+    expect(read(one, ["xeno-0a1b", `xeno-${"f".repeat(12)}`])).toEqual({ lease: "0a1b", others: ["f".repeat(12)] });
+    for (const odd of ["mine", "0a1", "", "0A1B", "/etc/passwd", "../0a1b", "f".repeat(65), "xeno-", "xeno-0a1", "xeno-xeno-0a1b"]) {
       expect(() => read(one, [odd]), odd).toThrow(`'${odd}' is no lease: write the first letters of its id`);
       expect(() => read(one, ["0a1b", odd]), odd).toThrow(UserError);
     }

@@ -147,8 +147,9 @@ export class Tunnel {
     this.#stream.end(() => this.#stream.destroy());
   }
 
-  /** Who reads or writes it is told that this was no end. */
+  /** Who reads or writes it is told that this was no end; what is held is no part of anything whole. */
   #breakOff(why: string): void {
+    this.#held.length = 0;
     if (this.#stream.breakOff) this.#stream.breakOff(new Error(why));
     else this.#stream.destroy(new Error(why));
   }

@@ -84,8 +84,12 @@ export class MachineLink {
     return this.#join(stream, (id) => ({ t: "screen", id }));
   }
 
+  /** One that closes while the server is not reached is not joined: nobody would ever shut it. */
   async #join(stream: ByteDuplex, header: (id: number) => ChannelHeader): Promise<void> {
+    let isClosed = false;
+    stream.once("close", () => (isClosed = true));
     const channel = await this.#up();
+    if (isClosed) return;
     const id = ++this.#last;
     const asked = header(id);
     const closed = (): boolean => this.#tunnels.delete(id);

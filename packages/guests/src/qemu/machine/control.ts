@@ -1,8 +1,9 @@
 /** What a customer can do with a running machine beside its output: type on its console, reach its ports and its agent, pause, reboot. */
 import type { Socket } from "node:net";
 import { GuestAgent } from "./agent.ts";
-import { NetNamespace } from "../network/namespace.ts";
+import { ConnectionTable } from "../network/connection-table.ts";
 import { guestConnection } from "../network/guest-connection.ts";
+import { NetNamespace } from "../network/namespace.ts";
 import { StdinPort } from "../oci/stdin-port.ts";
 import { SHELL_PORTS, VM_FILES, shellDevice, shellPortName, shellSocket } from "./plan.ts";
 import { QmpError, connectSocket } from "./qmp.ts";
@@ -23,6 +24,7 @@ export class Control {
   readonly agent: GuestAgent;
   readonly shell: ShellPorts;
   readonly namespace: NetNamespace;
+  readonly #connections: ConnectionTable;
   readonly #hasNetwork: boolean;
   readonly #viewers: Viewers | null;
   #console: Promise<Socket> | null = null;
@@ -45,6 +47,7 @@ export class Control {
     });
     vm.onPortClosed((device) => this.shell.closed(PORTS.map(shellDevice).indexOf(device)));
     this.namespace = new NetNamespace(vm.handle.id.pid);
+    this.#connections = new ConnectionTable(vm.handle.id.pid);
   }
 
   async input(bytes: Uint8Array): Promise<void> {
@@ -70,7 +73,7 @@ export class Control {
   async open(port: number): Promise<Socket> {
     if (!this.#hasNetwork) throw new QmpError("this machine was ordered without a network card: run it with --network, --ssh or --egress");
     const from = this.#forwards.get(port) ?? (await this.#forward(port));
-    return guestConnection(await this.namespace.connect(from), this.#vm.handle.id.pid);
+    return guestConnection(await this.namespace.connect(from), this.#connections);
   }
 
   /** One viewer's connection to its screen. Throws QmpError where it has none, or many look at it. */

@@ -1,29 +1,75 @@
-/** Against this machine's own kernel: a side that has said all, and one that has closed while the other still speaks. */
-import { spawn } from "node:child_process";
+/** Against this machine's own kernel, with another program in QEMU's place: what it does is told from what it leaves. */
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { expect, it } from "vitest";
-import { guestConnection } from "./guest-connection.ts";
+import { afterEach, expect, it } from "vitest";
+import { ConnectionTable } from "./connection-table.ts";
+import { guestConnection, type GuestConnection } from "./guest-connection.ts";
 
-/** Says all, or closes, and is there still. */
-const OTHER = `const server = require("node:net").createServer({ allowHalfOpen: true }, (socket) => process.argv[1] === "end" ? socket.end() : socket.destroy());
+/** Says all, or closes, and is there still; or reads when it is told to, and tells what came, and whether it is connected when asked. */
+const OTHER = `const does = process.argv[1];
+const came = (socket, what) => process.send({ came: what });
+const server = require("node:net").createServer({ allowHalfOpen: true, pauseOnConnect: does === "read" }, (socket) => {
+  if (does === "end") return socket.end();
+  if (does === "close") return socket.destroy();
+  socket.on("data", (bytes) => came(socket, String(bytes))).on("error", (error) => came(socket, error.code)).on("end", () => came(socket, "end"));
+  process.on("message", (asked) => {
+    if (asked === "read") socket.resume();
+    else process.send({ isConnected: socket._handle.getpeername({}) === 0 });
+  });
+});
 server.listen(0, "127.0.0.1", () => process.send(server.address().port));`;
+
+let other: ChildProcess;
+afterEach(() => void other.kill());
+
+async function connected(does: string): Promise<GuestConnection> {
+  other = spawn(process.execPath, ["-e", OTHER, does], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const [port] = (await once(other, "message")) as [number];
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  await once(socket, "connect");
+  return guestConnection(socket, new ConnectionTable(other.pid!));
+}
+
+async function asked(what: string): Promise<unknown> {
+  const answered = once(other, "message");
+  other.send(what);
+  return (await answered)[0];
+}
 
 it.each([
   ["end", false],
   ["close", true],
 ])("takes what QEMU does with a guest's connection, %s, for a break: %s", async (does, isBroken) => {
-  const other = spawn(process.execPath, ["-e", OTHER, does], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  try {
-    const [port] = (await once(other, "message")) as [number];
-    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-    await once(socket, "connect");
-    const connection = guestConnection(socket, other.pid!);
-    connection.resume();
-    await once(connection, "end");
-    expect(await connection.wasBrokenOff()).toBe(isBroken);
-    connection.destroy();
-  } finally {
-    other.kill();
-  }
+  const connection = await connected(does);
+  connection.resume();
+  await once(connection, "end");
+  expect(await connection.wasBrokenOff()).toBe(isBroken);
+  connection.destroy();
+});
+
+it("is reset when QEMU has read what was said before: of both together it makes bytes with an end behind them", async () => {
+  const connection = await connected("read");
+  connection.write("a part");
+  connection.breakOff();
+  expect(await asked("look")).toEqual({ isConnected: true });
+  expect(await asked("read")).toEqual({ came: "a part" });
+  expect(await once(other, "message")).toEqual([{ came: "ECONNRESET" }, undefined]);
+});
+
+it("is reset at once where nothing was said", async () => {
+  const connection = await connected("read");
+  connection.breakOff();
+  await once(connection, "close");
+  expect(await asked("look")).toEqual({ isConnected: false });
+});
+
+it("is let go when its reader has gone", async () => {
+  const connection = await connected("read");
+  connection.write("a part");
+  connection.breakOff();
+  expect(await asked("look")).toEqual({ isConnected: true });
+  const closed = new Promise((resolve) => connection.on("error", () => {}).once("close", resolve));
+  other.kill();
+  await closed;
 });
