@@ -300,6 +300,11 @@ export function notesOf(module: WebAssembly.Module): { initial: number; maximum:
   return { initial, maximum, own: { from, to, added }, madeFrom };
 }
 
+const exhausted = (error: Error, own: OwnFunctions): Ending => ({
+  kind: "trap",
+  message: `call stack exhausted${backtraceOf(error, own)}`,
+});
+
 function endingOf(error: unknown, added: Added | null, own: OwnFunctions): Ending | null {
   const wantedMemory = added !== null && added[ADDED.refused].value !== 0;
   if (error instanceof GuestExit) return wantedMemory && error.code !== 0 ? { kind: "memory-limit" } : { kind: "exit", code: error.code };
@@ -308,10 +313,10 @@ function endingOf(error: unknown, added: Added | null, own: OwnFunctions): Endin
   if (error instanceof WebAssembly.LinkError) return { kind: "malformed", message: error.message };
   // the engine's own limit comes first for every frame that it knows of; where a machine's frames are larger, this is the guest's
   // recursion all the same
-  if (error instanceof RangeError && error.message.includes("call stack")) return { kind: "trap", message: "call stack exhausted" };
+  if (error instanceof RangeError && error.message.includes("call stack")) return exhausted(error, own);
   if (error instanceof WebAssembly.Exception) return wantedMemory ? { kind: "memory-limit" } : { kind: "trap", message: UNCAUGHT };
   if (!(error instanceof WebAssembly.RuntimeError)) return null;
-  if (added !== null && added[ADDED.stack].value < 0) return { kind: "trap", message: "call stack exhausted" };
+  if (added !== null && added[ADDED.stack].value < 0) return exhausted(error, own);
   if (added !== null && added[ADDED.fuel].value < 0n) return { kind: "fuel-limit" };
   return wantedMemory ? { kind: "memory-limit" } : { kind: "trap", message: error.message + backtraceOf(error, own) };
 }

@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { prepareModule } from "@xenoservers/engine";
+import { withStack } from "../python-stack.ts";
 import { readWhole } from "./files.ts";
 import type { WorkerJob } from "./job.ts";
 import { CODE_SUFFIX, moduleWith } from "./machine-code.ts";
@@ -61,10 +62,14 @@ export class Modules {
     return built;
   }
 
-  #made({ modulePath, prepared: isPrepared, memoryMibMax }: WorkerJob, breakpoints: boolean): Compiled & { made?: Uint8Array } {
+  #made(
+    { modulePath, prepared: isPrepared, comesWithEngine, memoryMibMax }: WorkerJob,
+    breakpoints: boolean,
+  ): Compiled & { made?: Uint8Array } {
     const file = this.#seen(modulePath);
     if (isPrepared) return compiled(() => readyModule(file));
-    const prepared = prepareModule(readWhole(file), breakpoints, memoryMibMax * WASM_PAGES_PER_MIB);
+    const bytes = comesWithEngine ? withStack(readWhole(file)) : readWhole(file);
+    const prepared = prepareModule(bytes, breakpoints, memoryMibMax * WASM_PAGES_PER_MIB);
     return prepared.ok ? { ...compiled(() => moduleOf(prepared.bytes)), made: prepared.bytes } : prepared;
   }
 }
