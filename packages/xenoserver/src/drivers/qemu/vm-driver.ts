@@ -184,6 +184,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       }),
     async adopt(token, job) {
       const machine = await machines.adopt(token as MachineToken, { ...orderedOf(job), blobFile: job.blobFile, from: null });
+      await machine.stayed();
       await forgetCarried(machine);
       return runningGuest(machine, job, gates.open(job), parts);
     },
