@@ -21,6 +21,12 @@ const MOVING = "the machine is being moved to another server of its owner: conne
 /** How often the agent of a guest that boots is asked, about a quarter of a minute each. */
 const BOOT_TRIES = 20;
 
+/** Whoever has it hears why: a reset of one's own is no error of it, and looks like an end. */
+function breakOff(socket: Socket): void {
+  socket.resetAndDestroy();
+  socket.emit("error", new QmpError(MOVING));
+}
+
 export class Control {
   readonly #vm: Vm;
   readonly agent: GuestAgent;
@@ -79,15 +85,16 @@ export class Control {
     const from = this.#forwards.get(port) ?? (await this.#forward(port));
     const socket = await this.namespace.connect(from);
     this.#joined.add(socket);
+    socket.on("error", () => {}); // for whoever has it
     socket.once("close", () => this.#joined.delete(socket));
-    if (this.#isCut) socket.resetAndDestroy();
+    if (this.#isCut) breakOff(socket);
     return guestConnection(socket, this.#vm.handle.id.pid);
   }
 
   /** It goes on elsewhere in a moment: connections to its ports are reset, and none begin, until `joinAgain`. */
   cut(): void {
     this.#isCut = true;
-    for (const socket of this.#joined) socket.resetAndDestroy();
+    for (const socket of this.#joined) breakOff(socket);
   }
 
   get hasConnections(): boolean {

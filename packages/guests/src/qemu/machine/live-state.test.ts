@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { StoodTooSoon, liveState, type Told } from "./live-state.ts";
+import { StoodTooSoon, liveState, type Sending } from "./live-state.ts";
 import { VM_FILES } from "./plan.ts";
 import { boxFolder, boxPath } from "./vm.ts";
 
@@ -63,11 +63,14 @@ class Qemu {
     return {};
   };
 
-  readonly told: Told = {
+  readonly pause = async (): Promise<void> => void this.did.push("paused");
+
+  readonly sending = (memoryMib: number, isLive = true): Sending => ({
+    ...{ memoryMib, isLive },
     nearly: async () => void this.did.push("nearly"),
     maySoon: async () => this.maySoon,
     still: async () => void this.did.push("still"),
-  };
+  });
 }
 
 async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<number> {
@@ -86,7 +89,7 @@ it("stands still once little is left, and was told before, while it ran", async 
   qemu.onConnect = (socket) => socket.write(Buffer.alloc(3 * MIB, 1), () => ([qemu.remaining, qemu.looked] = [MIB, 2]));
   qemu.onPace = (ms) => void (ms > 1 && (qemu.status = "pre-switchover"));
   qemu.onContinue = ends(qemu);
-  expect(await bytesOf(liveState(qemu, 64, qemu.told))).toBe(4 * MIB);
+  expect(await bytesOf(liveState(qemu, qemu.sending(64)))).toBe(4 * MIB);
   expect(qemu.did).toEqual(["stands first: true", "pace 1", "nearly", "pace 600000", "still", "goes on"]);
 });
 
@@ -105,24 +108,31 @@ it("stands still where its guest writes faster than is sent, once that was its m
     qemu.status = "pre-switchover";
   };
   qemu.onContinue = ends(qemu);
-  expect(await bytesOf(liveState(qemu, 4, qemu.told))).toBe(sent + MIB);
+  expect(await bytesOf(liveState(qemu, qemu.sending(4)))).toBe(sent + MIB);
   expect(qemu.did.slice(2)).toEqual(["nearly", "pace 600000", "still", "goes on"]);
 });
 
 it("runs on where nobody reads further, and nothing is under way", async () => {
   const qemu = new Qemu();
   qemu.onConnect = (socket) => socket.write(Buffer.alloc(MIB, 1));
-  const stream = liveState(qemu, 64, qemu.told);
+  const stream = liveState(qemu, qemu.sending(64));
   await stream.next();
   await stream.return(undefined);
   expect(qemu.did).toEqual(["stands first: true", "pace 1", "cancelled", "stands first: false"]);
+});
+
+it("stands still for all of it where it is emulated, and connections were told before", async () => {
+  const qemu = new Qemu();
+  qemu.onConnect = (socket) => socket.once("connect", ends(qemu));
+  expect(await bytesOf(liveState(qemu, qemu.sending(64, false)))).toBe(MIB);
+  expect(qemu.did).toEqual(["nearly", "still", "paused", "stands first: false", "pace 600000"]);
 });
 
 it("runs on where it stood still before that was told, and is to be sent anew", async () => {
   const qemu = new Qemu();
   qemu.maySoon = false;
   qemu.onConnect = (socket) => socket.write(Buffer.alloc(MIB, 1), () => (qemu.status = "pre-switchover"));
-  await expect(bytesOf(liveState(qemu, 64, qemu.told))).rejects.toThrow(StoodTooSoon);
+  await expect(bytesOf(liveState(qemu, qemu.sending(64)))).rejects.toThrow(StoodTooSoon);
   expect(qemu.did.slice(2)).toEqual(["cancelled", "stands first: false"]);
 });
 
@@ -133,10 +143,10 @@ it("says in QEMU's words why it was not sent, also where that came when it stood
   };
   qemu.onConnect = fails;
   const said = "the machine's state could not be sent: Unable to write to socket: Broken pipe";
-  await expect(bytesOf(liveState(qemu, 64, qemu.told))).rejects.toThrow(said);
+  await expect(bytesOf(liveState(qemu, qemu.sending(64)))).rejects.toThrow(said);
   const other = new Qemu();
   other.onConnect = () => (other.status = "pre-switchover");
   other.onContinue = () => ([other.status, other.why] = ["failed", "Unable to write to socket: Broken pipe"]);
-  await expect(bytesOf(liveState(other, 64, other.told))).rejects.toThrow(said);
+  await expect(bytesOf(liveState(other, other.sending(64)))).rejects.toThrow(said);
   expect(other.did.slice(2)).toEqual(["still", "goes on", "cancelled", "stands first: false"]);
 });

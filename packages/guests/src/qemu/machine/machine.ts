@@ -13,7 +13,7 @@ import { TooMuch } from "../oci/returned-tree.ts";
 import type { MachineEnd, MachineToken } from "./machine-end.ts";
 import { endOfGone } from "./gone.ts";
 import { HELD, type Laid } from "./layout.ts";
-import { endState, liveState, type Told } from "./live-state.ts";
+import { endState, liveState, type Sending } from "./live-state.ts";
 import { VM_FILES } from "./plan.ts";
 import { instructionsOf, saveState } from "./state.ts";
 import { flatten, type Base } from "../images/disks.ts";
@@ -260,11 +260,11 @@ export class Machine {
     await takeSnapshot(vm, folder, this.#base);
   }
 
-  /** Its memory and devices, sent while it runs, but for the last of it. */
-  async *state(memoryMib: number, told: Told): AsyncGenerator<Uint8Array> {
+  /** Its memory and devices. */
+  async *state(sending: Sending): AsyncGenerator<Uint8Array> {
     const vm = await this.#under();
     this.#isSent = true;
-    yield* liveState(vm, memoryMib, told);
+    yield* liveState(vm, sending);
   }
 
   /** Of one that stands still: its disk, put together in a file; false where it has none. */

@@ -80,17 +80,23 @@ interface Connections {
   joinAgain(): void;
 }
 
-/** `blobs`: what it was made of, by digest; `memoryMib`: of its guest. */
-export function carryMachine(
-  machine: Machine,
-  { memoryMib, blobs, connections }: { memoryMib: number; blobs: ReadonlyMap<string, string>; connections: Connections },
-): Carrying {
+interface CarriedMachine {
+  /** Of its guest. */
+  memoryMib: number;
+  /** Whether it can be sent while it runs. */
+  isLive: boolean;
+  /** What it was made of, by digest. */
+  blobs: ReadonlyMap<string, string>;
+  connections: Connections;
+}
+
+export function carryMachine(machine: Machine, { memoryMib, isLive, blobs, connections }: CarriedMachine): Carrying {
   const { kind, ociToken } = machine.token;
   const folder = carriedFolder(machine.token);
   let still = async (): Promise<void> => {};
   const nearly = (): Promise<void> => connections.cut();
   async function* stateWhere(maySoon: () => Promise<boolean>): AsyncGenerator<Uint8Array> {
-    for await (const bytes of machine.state(memoryMib, { nearly, maySoon, still: () => still() })) yield* inPieces(bytes);
+    for await (const bytes of machine.state({ memoryMib, isLive, nearly, maySoon, still: () => still() })) yield* inPieces(bytes);
   }
   let stoodTooSoon = false;
   const state: CarriedFile = {

@@ -15,6 +15,8 @@ interface Shared {
   gates: Gates;
   blobs: VmBlobs;
   kept: SnapshotStore;
+  /** Whether they can be sent elsewhere while they run. */
+  isLive: boolean;
 }
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
@@ -132,6 +134,7 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
     carry: async () =>
       carryMachine(machine, {
         memoryMib: job.spec.memoryMib,
+        isLive: shared.isLive,
         blobs: await shared.blobs.of(job, ", which the other server would need"),
         connections: connectionsOf(control, gate),
       }),
