@@ -1,6 +1,5 @@
 /** The daemon on a real machine: its key, its folder, its guests, its link. */
 import { statfs } from "node:fs/promises";
-import type { Server } from "node:net";
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { Addresses, type ServerStanding } from "@xenoservers/protocol";
