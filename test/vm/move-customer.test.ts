@@ -88,7 +88,7 @@ machines("a machine whose customer works with it while it moves", () => {
 
   it("stays where the other has no room for what was bought, or is full", async () => {
     for (const [name, size, free, why] of [
-      ["small", "64m", "0", "its disk has no room for it: it may take"],
+      ["small", "64m", "0", "its disk has no room for it: it takes"],
       ["smaller", "64m", "1", /the disk is full: 0\.\d\d GiB are free, 1 GiB are to stay so/],
     ] as const) {
       const at = path.join(market.folder, name);

@@ -11,6 +11,7 @@ export { WORKER_FILES, type SegmentJob, type TraceJob, type TreeManifestEntry, t
 export { ENGINE_VERSION } from "@xenoservers/engine";
 export { Machines } from "./qemu/machine/machines.ts";
 export type { Machine } from "./qemu/machine/machine.ts";
+export { MEMORY_TIMES_SENT_MAX, StoodTooSoon } from "./qemu/machine/live-state.ts";
 export { VM_STREAMS } from "./qemu/machine/vm.ts";
 export type { MachineEnd, MachineToken } from "./qemu/machine/machine-end.ts";
 export { type MachineJob } from "./qemu/machine/layout.ts";

@@ -38,7 +38,7 @@ const message: Target = {
       ...[{ t: "lease" }, { t: "file", name: "state" }, { t: "carried" }, { t: "handover" }, { t: "yes" }, { t: "no", why: "full" }],
       ...[{ offer: ENVELOPE }, { lease: ID, channelKey: ID }, { t: "log" }, { t: "logged" }],
       { grants: [ENVELOPE], filed: [FILED] },
-      ...[null, ENVELOPE].map((move) => ({ grants: [], po: FILED, acceptance: ENVELOPE, move, work: WORK })),
+      ...[null, ENVELOPE].map((move) => ({ grants: [], po: FILED, acceptance: ENVELOPE, move, work: WORK, keptMib: move && 7 })),
       ...[true, false].map((pausedByCustomer) => ({ handover: ENVELOPE, pausedByCustomer })),
     ].map((each) => bytesOf(JSON.stringify(each))),
   mutate: bentJson,

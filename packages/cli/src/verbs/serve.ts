@@ -102,8 +102,10 @@ async function answerTo(daemon: Daemon, request: Record<string, unknown>, stop: 
   else if (command === "stop-now") await server.stopNow();
   else if (command === "stop" || command === "retire") await server.drain();
   if (["stop", "stop-now", "retire"].includes(command)) stop(command);
+  const { moveListen } = daemon;
+  const moves = command === "status" && moveListen !== null && !server.state.draining ? { moveListen } : {};
   const standing = command === "status" && server.state.connected ? await daemon.standing() : null;
-  return { ...server.state, cpuScore: test.cpuScore, ...(standing ? { standing } : {}) };
+  return { ...server.state, cpuScore: test.cpuScore, ...moves, ...(standing ? { standing } : {}) };
 }
 
 async function drain({ server, config }: Daemon, how: string): Promise<void> {

@@ -25,6 +25,7 @@ const zState = z.looseObject({
   reread: z.optional(z.array(z.string())),
   moved: z.optional(z.array(z.string())),
   stay: z.optional(z.array(z.looseObject({ lease: z.string(), why: z.string() }))),
+  moveListen: z.optional(z.string()),
   hours: z.optional(z.nullable(z.string())),
   standing: z.optional(zServerStanding),
   clock: z.nullable(z.looseObject({ offsetMs: z.number(), allowedMs: z.number(), isRight: z.boolean() })),
@@ -57,7 +58,9 @@ export async function serverCommand(
   print(`${server}  ${connected ? "connected" : "not connected"}${standing}`);
   if (state.data.reread) print(...state.data.reread);
   for (const lease of state.data.moved ?? []) print(`moved: ${shortId(lease)}`);
+  if (state.data.moved?.length === 0 && state.data.stay?.length === 0) print("nothing runs here that could move");
   for (const { lease, why } of state.data.stay ?? []) print(`stays: ${shortId(lease)}: ${visible(why)}`);
+  if (state.data.moveListen !== undefined) print(moveLine(server, state.data.moveListen));
   if (state.data.hours) print(`listed only ${state.data.hours}`);
   if (clock) print(clockLine(clock));
   if (state.data.standing) print(...standingLines(state.data.standing));
@@ -71,6 +74,12 @@ export async function serverCommand(
       `${resources.vcpu} vCPU ${mib(resources.memoryMib)}`,
     ]),
   );
+}
+
+/** Where it listens on all addresses, its owner knows by which one the other server reaches it. */
+function moveLine(server: string, listen: string): string {
+  const at = listen.replace(/^(?:0\.0\.0\.0|\[::\]):/, "HOST:");
+  return `leases of another server of yours come here by: xeno server drain --to ${server}@${at}`;
 }
 
 function clockLine(clock: { offsetMs: number; allowedMs: number; isRight: boolean }): string {

@@ -92,7 +92,7 @@ export interface Carrying {
   /** Sent while it runs; once the last of these was had it may stand still. */
   running: readonly CarriedFile[];
   /** Calls where it stands still while the last of these is sent, once or more. Absent: it runs as long. */
-  onStill?(told: () => void): void;
+  onStill?(told: () => Promise<void>): void;
   /** The rest, of a guest that stands still. */
   rest(): Promise<readonly CarriedFile[]>;
   /** Nothing that was made to be carried is left. */
@@ -152,6 +152,8 @@ export interface RunningGuest {
   egressBytes?(): number;
   /** To be carried to another server; absent where it cannot be. */
   carry?(): Promise<Carrying>;
+  /** What another server would keep of it, images aside, as it is now, in MiB. Absent: as much as was bought. */
+  keptMib?(): Promise<number>;
   /** What its customer can do with it while it runs, where it has a console. */
   controls?: GuestControls | null;
 }

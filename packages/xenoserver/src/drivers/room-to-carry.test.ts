@@ -1,18 +1,21 @@
-import { mkdtemp, rm, statfs, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, statfs, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { filesMib, needRoomToCarry } from "./room-to-carry.ts";
+import { needRoomToCarry, takenMib } from "./room-to-carry.ts";
 
 const MIB = 1024 * 1024;
 let folder: string;
 beforeAll(async () => void (folder = await mkdtemp(path.join(tmpdir(), "xeno-room-"))));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-it("counts what a folder's files take", async () => {
-  await writeFile(path.join(folder, "disk"), Buffer.alloc(3 * MIB, 1));
-  expect(await filesMib(folder)).toBeGreaterThanOrEqual(3);
-  expect(await filesMib(folder)).toBeLessThan(4);
+it("counts what a file takes, not what it could", async () => {
+  const file = path.join(folder, "disk");
+  await writeFile(file, Buffer.alloc(3 * MIB, 1));
+  await truncate(file, 300 * MIB);
+  expect(await takenMib(file)).toBeGreaterThanOrEqual(3);
+  expect(await takenMib(file)).toBeLessThan(4);
+  expect(await takenMib(path.join(folder, "none"))).toBe(0);
 });
 
 it("is refused in words where it is not there", async () => {

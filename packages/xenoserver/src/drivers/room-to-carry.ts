@@ -2,8 +2,7 @@
  * Room on the disk of a server that gives a guest away: what is saved of it to be carried lies there first. A server that is drained for
  * its full disk must not fill the last of it. Who controls the inputs: the owner (the disk), the guest (how much it has written).
  */
-import { readdir, stat, statfs } from "node:fs/promises";
-import path from "node:path";
+import { stat, statfs } from "node:fs/promises";
 import type { Resources } from "@xenoservers/market";
 import type { VmSpec } from "@xenoservers/protocol";
 import type { CarriedMib } from "./driver.ts";
@@ -17,22 +16,21 @@ const BLOCK_BYTES = 512;
 const hasGone = (): number => 0;
 
 /** Beside memory, disk and what was printed: the state of devices, how files are made up. */
-const SLACK_MIB = 64;
+export const SLACK_MIB = 64;
 
-/** The most that comes of a machine, by what was bought. `timesSent`: how often over that may be sent. */
+/** The most that comes of a machine, by what was bought. `times`: of its memory that is kept, and how often over all may be sent. */
 export function carriedMib(
   { outputMibMax }: Pick<VmSpec, "outputMibMax">,
   { memoryMib, diskMib }: Resources,
-  timesSent: number,
+  times: { kept: number; sent: number },
 ): CarriedMib {
-  const kept = memoryMib + diskMib + outputMibMax + SLACK_MIB;
-  return { kept, sent: timesSent * kept };
+  const kept = times.kept * memoryMib + diskMib + outputMibMax + SLACK_MIB;
+  return { kept, sent: times.sent * kept };
 }
 
-/** What the files of a folder take, in MiB. */
-export async function filesMib(folder: string): Promise<number> {
-  const sizes = (await readdir(folder)).map((name) => stat(path.join(folder, name)).then(({ blocks }) => blocks * BLOCK_BYTES, hasGone));
-  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0) / MIB;
+/** What a file takes of the disk. */
+export async function takenMib(file: string): Promise<number> {
+  return (await stat(file).then(({ blocks }) => blocks * BLOCK_BYTES, hasGone)) / MIB;
 }
 
 /** Throws, in words, where so much is not free there. */

@@ -1,6 +1,5 @@
 /** The daemon on a real machine: its key, its folder, its guests, its link. */
 import { statfs } from "node:fs/promises";
-import type { Server } from "node:net";
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { Addresses, type ServerStanding } from "@xenoservers/protocol";
@@ -57,6 +56,8 @@ export interface Daemon {
   identity: ServerIdentity;
   /** Where the metrics are; null = nowhere. */
   metricsUrl: string | null;
+  /** HOST:PORT where it takes leases of other servers of its owner; null = nowhere. */
+  moveListen: string | null;
   /** How it stands with its broker; null where that cannot be had soon. */
   standing(): Promise<ServerStanding | null>;
   /** Reads xenoserver.toml again; throws what is wrong with it, and nothing has changed then. */
@@ -165,9 +166,10 @@ const foldersOf = (records: readonly LeaseRecord[]): string[] =>
   records.flatMap(({ guest }) => (guest ? [String(guest.token["folder"])] : []));
 
 /** Where other servers of this owner hand leases over, if anywhere. */
-async function listenIn({ move }: ServerConfig, server: XenoServer): Promise<Server | null> {
-  const at = parseHostPort(move.listen ?? "");
-  return at && listenForMoves(at, (pipe) => server.moves.answer(pipe));
+async function listenIn({ move: { listen = "" } }: ServerConfig, server: XenoServer): Promise<{ at: string; close(): void } | null> {
+  const at = parseHostPort(listen);
+  const port = at && (await listenForMoves(at, (pipe, known) => server.moves.answer(pipe, known)));
+  return port && { at: listen, close: () => void port.close() };
 }
 
 /** What a pool can give is less when a host leaves, and more when one comes: the offer says so. */
@@ -232,7 +234,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     })
     .catch((error: Error) => log("the machines' speed could not be measured", { why: error.message }));
   return {
-    ...{ server, vms, test, identity, metricsUrl: served?.url ?? null },
+    ...{ server, vms, test, identity, moveListen: moves?.at ?? null, metricsUrl: served?.url ?? null },
     get config() {
       return settings.now;
     },

@@ -88,12 +88,12 @@ export class HandingOver {
     const { work } = record;
     if (!guest.carry || !work) throw new Error("there is nothing to carry");
     const telling = new TellingLog(this.#ctx, to, () => void this.#running());
-    await to.ask({ ...this.#bound(), work });
+    await to.ask({ ...this.#bound(), work, keptMib: (await guest.keptMib?.()) ?? null });
     await telling.rest();
     await to.admitted();
     const carrying = await guest.carry();
-    carrying.onStill?.(() => {
-      if (this.#isCarrying) this.#ctx.apart(this.#clock.stand("moving"));
+    carrying.onStill?.(async () => {
+      if (this.#isCarrying) await this.#clock.stand("moving");
     });
     try {
       await this.#send(to, carrying.running);
@@ -110,7 +110,7 @@ export class HandingOver {
   }
 
   /** By what this server has it. */
-  #bound(): Omit<Handed, "work"> {
+  #bound(): Omit<Handed, "work" | "keptMib"> {
     const { facts, grants, acceptance } = this.#ctx.record;
     const ofKind = (kind: Kind) => facts.filter(({ envelope }) => envelope.payloadType === payloadType(kind));
     const [po] = ofKind("purchase-order");

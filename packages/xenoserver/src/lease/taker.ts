@@ -13,6 +13,8 @@ export interface Handed {
   /** The last by which it moved; null where it is where it began. */
   move: Envelope | null;
   work: Work;
+  /** What comes of its guest and stays on the disk, images aside, as it is now; null: as much as was bought. */
+  keptMib: number | null;
 }
 
 /** With what it is handed over in the end. */

@@ -26,7 +26,7 @@ function room(freeMib: number, leftFreeMib: number) {
   const rules = { leftFreeBytes: leftFreeMib * MIB, freeBytes: async () => disk.freeBytes };
   return { disk, room: new ArrivingRoom(() => rules) };
 }
-const hold = (of: ArrivingRoom, kept: number, sent = kept) => of.hold({ kept, sent }, async () => new Folder());
+const hold = (of: ArrivingRoom, kept: number, sent = kept, now = kept) => of.hold({ now, kept, sent }, async () => new Folder());
 
 describe("room for what comes", () => {
   it("is counted for several together, and given back by those that came or do not come", async () => {
@@ -34,13 +34,31 @@ describe("room for what comes", () => {
     const [one, two] = await Promise.allSettled([hold(of, 60), hold(of, 60)]);
     if (one.status !== "fulfilled") throw one.reason;
     expect(two).toMatchObject({
-      reason: { message: expect.stringContaining("its disk has no room for it: it may take 60 MiB, 100 MiB are free") },
+      reason: { message: expect.stringContaining("its disk has no room for it: it takes 60 MiB, 100 MiB are free") },
     });
     await hold(of, 30);
     await expect(hold(of, 1)).rejects.toThrow("90 MiB are for what comes already");
     await one.value.discard();
     (await hold(of, 60)).end();
     await hold(of, 60);
+  });
+
+  it("is held for what there is, and for more as more comes, up to what was bought", async () => {
+    const { disk, room: of } = room(100, 10);
+    const one = await hold(of, 1_000, 3_000, 50);
+    await expect(hold(of, 1_000, 3_000, 41)).rejects.toThrow("50 MiB are for what comes already");
+    const other = await hold(of, 30, 3_000, 1_000);
+    const send = async (to: typeof one, pieces: number) => {
+      for (let i = 0; i < pieces; i++) {
+        await to.add("disk", PIECE);
+        disk.freeBytes -= PIECE.length;
+      }
+    };
+    await send(one, 200); // of 250 KiB each
+    await expect(send(one, 40)).rejects.toThrow("its disk has no room for it: it takes 16 MiB more, 50 MiB are free, of which 10 MiB are");
+    await other.discard();
+    await send(one, 100);
+    await expect(send(one, 1_000)).rejects.toThrow("its disk has no room for it: it takes 16 MiB more");
   });
 
   it("is no more than what was bought, by bytes, by files and by pieces", async () => {
@@ -121,7 +139,7 @@ describe("a server that hands over", () => {
   it("is told that there is no room, before anything is carried", async () => {
     const two = await twoServers(simulated(), { second: { room: { ...ROOM, freeBytes: async () => 63 * MIB } } });
     expect(await two.hasMoved()).toContain(
-      "the other server does not take it: its disk has no room for it: it may take 64 MiB, 63 MiB are free",
+      "the other server does not take it: its disk has no room for it: it takes 64 MiB, 63 MiB are free",
     );
     expect((await two.first.record(two.lease))?.guest?.stands).toBeNull();
   });

@@ -17,6 +17,9 @@ const SILENT_MS = 30_000;
 /** Between two words that this end is still at work. */
 const BUSY_MS = 5_000;
 
+const TAKES_NONE =
+  "the other server takes no leases now: it is drained (`xeno server drain --undo` there), outside its hours, or not listed yet";
+
 type GivingWorld = Pick<RunnerWorld, "crypto" | "signer" | "owner" | "pins" | "channelKey" | "timers">;
 
 /** The offer that is said at the other end of a pipe. */
@@ -24,9 +27,9 @@ function saidOffer(pipe: Pipe): Promise<Envelope> {
   return new Promise((resolve, reject) => {
     pipe.onClose((why) => reject(new Error(why ? visible(why) : "the connection was closed before an offer was said")));
     pipe.onMessage((message) => {
-      const offer = typeof message === "string" ? parseOfferSaid(message) : null;
-      if (offer) return resolve(offer);
-      reject(new Error("whoever answers there is no xenoserver that takes leases"));
+      const said = typeof message === "string" ? parseOfferSaid(message) : null;
+      if (said?.offer) return resolve(said.offer);
+      reject(new Error(said ? TAKES_NONE : "whoever answers there is no xenoserver that takes leases"));
       pipe.close();
     });
   });

@@ -70,11 +70,11 @@ export class LeaseMoves {
     this.#room = new ArrivingRoom(() => host.room());
   }
 
-  /** Whoever connects may hand a lease over. */
-  answer(pipe: Pipe): void {
+  /** Whoever connects may hand a lease over. `known`: it has one of this owner's; false where it is one too many. */
+  answer(pipe: Pipe, known: () => boolean = () => true): void {
     const { channelKey, channelMemory, timers, log } = this.#world;
     const begin = (lease: string, key: string, handed: Handed): Learning => this.#begin(lease, key, handed);
-    answerGiving({ channelKey, channelMemory, timers, log, offer: this.#host.offer, begin }, pipe);
+    answerGiving({ channelKey, channelMemory, timers, log, known, offer: this.#host.offer, begin }, pipe);
   }
 
   /** What takes room here, and why it does not leave this server, in words; null where it may. */
@@ -99,12 +99,12 @@ export class LeaseMoves {
     const facts = new LeaseFacts(this.#world, record);
     return {
       learn: (documents) => facts.learn(documents),
-      admit: () => this.#admit(record, channelKey),
+      admit: () => this.#admit(record, channelKey, handed.keptMib),
       graceMs: facts.lease.timings.graceMs,
     };
   }
 
-  async #admit(record: LeaseRecord, channelKey: string): Promise<Coming> {
+  async #admit(record: LeaseRecord, channelKey: string, keptMib: number | null): Promise<Coming> {
     const { runners } = this.#host;
     const runner = new LeaseRunner(this.#world, record);
     const { lease } = record;
@@ -116,7 +116,7 @@ export class LeaseMoves {
     await runners.get(lease)?.left();
     if (runners.has(lease)) throw new Error("the lease is here already");
     runners.set(lease, runner);
-    return this.#coming(runner);
+    return this.#coming(runner, keptMib);
   }
 
   #problem({ record: { work }, facts, driver, po, order }: LeaseRunner): string | null {
@@ -135,14 +135,15 @@ export class LeaseMoves {
     return staying ?? driver.problemWith(work, { po, order }) ?? movedInProblem(this.#host.admission(), lease.resources);
   }
 
-  #coming(runner: LeaseRunner): Coming {
+  #coming(runner: LeaseRunner, keptMib: number | null): Coming {
     const { driver, record, takingOver, po, order } = runner;
     const { moves } = driver;
     if (!moves || !record.work) throw new Error("no guest of this driver comes here");
     const most = moves.carriedMib(record.work, { po, order });
+    const now = keptMib ?? most.kept;
     let held: Bounded | null = null;
     return {
-      arrive: async () => (held = await this.#room.hold(most, () => takingOver.arrive())),
+      arrive: async () => (held = await this.#room.hold({ ...most, now }, () => takingOver.arrive())),
       learn: (documents) => runner.facts.learn(documents),
       async restore() {
         if (!held) throw new Error("nothing has come");

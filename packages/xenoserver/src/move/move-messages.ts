@@ -3,7 +3,8 @@
  * lease's id). Files come in pieces, in the driver's own names for them.
  *
  *   has the lease                         is to have it
- *              ◀───────── {offer}         (in clear, as it is listed: the owner named the server whose key has signed it)
+ *              ◀───────── {offer}         (in clear, as it is listed: the owner named the server whose key has signed it; null: of one
+ *                                          that takes no leases now)
  *   {lease, channelKey} ────────────────▶ (in clear: only whoever holds that key is answered)
  *   lease + {po, move, work, …} ────────▶ whose it is, and that it comes from where it is
  *              ◀───────── yes
@@ -58,12 +59,12 @@ const read = <T>(schema: Schema<T>, text: string | null): T | null => {
 
 export const parseMoveHeader = (text: string): MoveHeader | null => read(zMoveHeader, text);
 
-const zOfferSaid = z.strictObject({ offer: zEnvelope });
+const zOfferSaid = z.strictObject({ offer: z.nullable(zEnvelope) });
 const zLeaseSaid = z.strictObject({ lease: zId, channelKey: zKey });
 export type LeaseSaid = z.infer<typeof zLeaseSaid>;
 
 /** What each side says in clear; null where it is something else. */
-export const parseOfferSaid = (text: string): Envelope | null => read(zOfferSaid, text)?.offer ?? null;
+export const parseOfferSaid = (text: string): { offer: Envelope | null } | null => read(zOfferSaid, text);
 export const parseLeaseSaid = (text: string): LeaseSaid | null => read(zLeaseSaid, text);
 
 const zHanded = z.strictObject({
@@ -73,6 +74,7 @@ const zHanded = z.strictObject({
   move: z.nullable(zEnvelope),
   /** As its customer brought it. */
   work: z.looseObject({ t: z.enum(["job", "vm"]) }),
+  keptMib: z.nullable(z.int().min(0)),
 });
 const zHandedOver = z.strictObject({ handover: zEnvelope, pausedByCustomer: z.boolean() });
 

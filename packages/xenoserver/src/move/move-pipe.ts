@@ -12,6 +12,8 @@ const HEAD_BYTES = 5;
 const TEXT = 1;
 /** What waits to be sent, of who reads nothing. */
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+/** An end that reads nothing does not hold what was sent to it last. */
+const CLOSES_WITHIN_MS = 10_000;
 /** An end that has gone without a word is found out. */
 const KEEP_ALIVE_MS = 10_000;
 
@@ -27,7 +29,10 @@ export function movePipe(socket: Socket): Pipe {
   let handler: (message: string | Uint8Array) => void = () => {};
   let closed: (why?: string) => void = () => {};
   let why: string | undefined;
-  let waiting: Buffer = Buffer.alloc(0);
+  const head = Buffer.alloc(HEAD_BYTES);
+  /** Null while it is the head that comes. */
+  let body: Uint8Array | null = null;
+  let filled = 0;
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   socket.setNoDelay(true);
 
@@ -36,25 +41,34 @@ export function movePipe(socket: Socket): Pipe {
     socket.destroy();
   }
 
-  /** The messages that are whole. */
-  function take(): void {
-    while (waiting.length >= HEAD_BYTES && !socket.destroyed) {
-      const length = waiting.readUInt32BE();
-      if (length > MESSAGE_BYTES_MAX) return fail("a message is too long");
-      if (waiting.length < HEAD_BYTES + length) return;
-      const isText = waiting[4] === TEXT;
-      const bytes = new Uint8Array(waiting.subarray(HEAD_BYTES, HEAD_BYTES + length));
-      waiting = waiting.subarray(HEAD_BYTES + length);
-      const message = isText ? parseUtf8(bytes) : bytes;
-      if (message === null) return fail("a text is no text");
-      handler(message);
+  function whole(bytes: Uint8Array): void {
+    const message = head[4] === TEXT ? parseUtf8(bytes) : bytes;
+    if (message === null) return fail("a text is no text");
+    handler(message);
+  }
+
+  /** Each byte is put in its place once, however few come at a time. */
+  function take(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length && !socket.destroyed;) {
+      const into: Uint8Array = body ?? head;
+      const taken = bytes.copy(into, filled, at);
+      at += taken;
+      filled += taken;
+      if (filled < into.length) return;
+      filled = 0;
+      if (body === null) {
+        const length = head.readUInt32BE();
+        if (length > MESSAGE_BYTES_MAX) return fail("a message is too long");
+        body = new Uint8Array(length);
+        if (length > 0) continue;
+      }
+      const message = body;
+      body = null;
+      whole(message);
     }
   }
 
-  socket.on("data", (bytes: Buffer) => {
-    waiting = waiting.length === 0 ? bytes : Buffer.concat([waiting, bytes]);
-    take();
-  });
+  socket.on("data", take);
   socket.on("error", (error) => (why ??= error.message));
   socket.once("close", () => closed(why));
   return {
@@ -65,7 +79,10 @@ export function movePipe(socket: Socket): Pipe {
       socket.write(body);
       if (socket.writableLength > WAITING_BYTES_MAX) fail("the other end takes nothing");
     },
-    close: () => void socket.end(() => socket.destroy()),
+    close() {
+      socket.end(() => socket.destroy());
+      setTimeout(() => socket.destroy(), CLOSES_WITHIN_MS).unref();
+    },
     onMessage: (told) => (handler = told),
     onClose: (told) => (closed = told),
   };

@@ -1,10 +1,12 @@
 /** Where servers of one owner reach each other for moves. Who controls the inputs: whoever connects; the owner, by what it names. */
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { movePipe } from "./move-pipe.ts";
 
-/** Of those that are connected at once: a guest's memory comes over one. */
-const CONNECTIONS_MAX = 8;
+/** Who hands a lease over: a guest's memory comes over each. */
+const GIVERS_MAX = 8;
+/** Who has not shown yet that a lease of this owner's is theirs. */
+const STRANGERS_MAX = 64;
 const CONNECT_WITHIN_MS = 10_000;
 const PORT_MAX = 65_535;
 
@@ -21,10 +23,48 @@ export function parseHostPort(text: string): HostPort | null {
   return host !== undefined && port <= PORT_MAX ? { host, port } : null;
 }
 
-/** Whoever connects is answered. Rejects where it cannot listen there. */
-export async function listenForMoves(at: HostPort, answer: (pipe: Pipe) => void): Promise<Server> {
-  const server = createServer((socket) => answer(movePipe(socket)));
-  server.maxConnections = CONNECTIONS_MAX;
+/**
+ * Who is connected. Whoever comes is let in: where there are too many strangers, the oldest of the address that most of them come from
+ * goes, so that a crowd there keeps nobody else out.
+ */
+class Callers {
+  readonly #strangers = new Map<Socket, string>();
+  readonly #givers = new Set<Socket>();
+
+  come(socket: Socket): void {
+    this.#strangers.set(socket, socket.remoteAddress ?? "");
+    socket.once("close", () => {
+      this.#strangers.delete(socket);
+      this.#givers.delete(socket);
+    });
+    if (this.#strangers.size > STRANGERS_MAX) this.#oldestOfMost()?.destroy();
+  }
+
+  #oldestOfMost(): Socket | undefined {
+    const counts = new Map<string, number>();
+    for (const address of this.#strangers.values()) counts.set(address, (counts.get(address) ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    return [...this.#strangers].find(([, address]) => counts.get(address) === most)?.[0];
+  }
+
+  /** It hands a lease over from now on; false: as many do already. */
+  known(socket: Socket): boolean {
+    if (this.#givers.size >= GIVERS_MAX) return false;
+    if (this.#strangers.delete(socket)) this.#givers.add(socket);
+    return true;
+  }
+}
+
+/**
+ * Whoever connects is answered. `known`: to be called once it has shown that a lease of this owner's is its own; false where it is one too
+ * many of those. Rejects where it cannot listen there.
+ */
+export async function listenForMoves(at: HostPort, answer: (pipe: Pipe, known: () => boolean) => void): Promise<Server> {
+  const callers = new Callers();
+  const server = createServer((socket) => {
+    answer(movePipe(socket), () => callers.known(socket));
+    callers.come(socket);
+  });
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(at.port, at.host, resolve));
   return server;
 }

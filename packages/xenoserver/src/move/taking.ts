@@ -48,6 +48,8 @@ export interface Coming extends Omit<Learning, "admit"> {
 interface TakingHost extends Pick<RunnerWorld, "channelKey" | "channelMemory" | "timers" | "log"> {
   /** As it is listed now; null where this server takes no leases. */
   offer(): Envelope | null;
+  /** Whoever hands a lease over is counted from now on; false where as many do already. */
+  known(): boolean;
   /** Throws, in words, where it is no lease of this owner's, or comes from elsewhere. `channelKey`: of whoever hands it over. */
   begin(lease: string, channelKey: string, handed: Handed): Learning;
 }
@@ -71,6 +73,7 @@ function wordsOf(error: unknown): string {
 /** Speaks with whoever has connected. */
 export function answerGiving(host: TakingHost, pipe: Pipe): void {
   const offer = host.offer();
+  pipe.send(JSON.stringify({ offer }));
   if (!offer) return pipe.close();
   const late = host.timers.after(BEGUN_WITHIN_MS, () => pipe.close());
   pipe.onClose(late);
@@ -81,7 +84,6 @@ export function answerGiving(host: TakingHost, pipe: Pipe): void {
     const { channelKey: own, channelMemory: memory } = host;
     respondWith(parseMoveHeader, pipe, { own, otherKey: said.channelKey, lease: said.lease, ready, memory });
   });
-  pipe.send(JSON.stringify({ offer }));
 }
 
 type Step = "lease" | "log" | "files" | "handover" | "over";
@@ -168,7 +170,9 @@ class Taking {
   #begin(body: Uint8Array): void {
     const handed = parseHanded(body);
     if (!handed) throw new Error("the lease cannot be read: both servers must run the same version of xeno");
-    this.#learning = this.#host.begin(this.#said.lease, this.#said.channelKey, handed);
+    const learning = this.#host.begin(this.#said.lease, this.#said.channelKey, handed);
+    if (!this.#host.known()) throw new Error("it takes as many leases at once as it can: drain once more in a few minutes");
+    this.#learning = learning;
     this.#begun();
     this.#step = "log";
   }

@@ -16,8 +16,17 @@ const FORWARD_FROM = 20_000;
 const PORTS = Array.from({ length: SHELL_PORTS }, (_, index) => index);
 const INPUT_BYTES_MAX = 64 * 1024;
 const NANOSECONDS_PER_MS = 1_000_000;
+/** How often, and how long after one another, it is looked whether its network has told it of resets. */
+const [TOLD_LOOKS_MAX, TOLD_EVERY_MS] = [50, 20];
+const MOVING = "the machine is being moved to another server of its owner: connect again in a moment";
 /** How often the agent of a guest that boots is asked, about a quarter of a minute each. */
 const BOOT_TRIES = 20;
+
+/** Whoever has it hears why: a reset of one's own is no error of it, and looks like an end. */
+function breakOff(socket: Socket): void {
+  socket.resetAndDestroy();
+  socket.emit("error", new QmpError(MOVING));
+}
 
 export class Control {
   readonly #vm: Vm;
@@ -30,6 +39,9 @@ export class Control {
   #console: Promise<Socket> | null = null;
   #stdin: Promise<StdinPort> | null = null;
   readonly #forwards = new Map<number, number>();
+  /** Connections to its ports. */
+  readonly #joined = new Set<Socket>();
+  #isCut = false;
 
   /** `wakeShell`: asks our own init, where that runs in it. */
   constructor(
@@ -72,8 +84,37 @@ export class Control {
   /** A connection to a port of the guest. Throws QmpError where the machine has no network card. */
   async open(port: number): Promise<Socket> {
     if (!this.#hasNetwork) throw new QmpError("this machine was ordered without a network card: run it with --network, --ssh or --egress");
+    if (this.#isCut) throw new QmpError(MOVING);
     const from = this.#forwards.get(port) ?? (await this.#forward(port));
-    return guestConnection(await this.namespace.connect(from), this.#connections);
+    const socket = await this.namespace.connect(from);
+    this.#joined.add(socket);
+    socket.on("error", () => {}); // for whoever has it
+    socket.once("close", () => this.#joined.delete(socket));
+    if (this.#isCut) breakOff(socket);
+    return guestConnection(socket, this.#connections);
+  }
+
+  /** It goes on elsewhere in a moment: connections to its ports are reset, and none begin, until `joinAgain`. */
+  cut(): void {
+    this.#isCut = true;
+    for (const socket of this.#joined) breakOff(socket);
+  }
+
+  get hasConnections(): boolean {
+    return this.#joined.size > 0;
+  }
+
+  joinAgain(): void {
+    this.#isCut = false;
+  }
+
+  /** Its own network has told it of all that was reset, or has nothing to tell; a guest that does not listen is not waited for long. */
+  async isTold(): Promise<void> {
+    for (let looks = 0; this.#hasNetwork && looks < TOLD_LOOKS_MAX; looks++) {
+      const said = await this.#vm.qmp("human-monitor-command", { "command-line": "info usernet" });
+      if (typeof said !== "string" || !/^\s*TCP\[(?!HOST_FORWARD)/m.test(said)) return;
+      await new Promise((resolve) => setTimeout(resolve, TOLD_EVERY_MS));
+    }
   }
 
   /** One viewer's connection to its screen. Throws QmpError where it has none, or many look at it. */

@@ -3,7 +3,7 @@
  * memory and instructions are read. Who controls the inputs: the guest, and QEMU, which is taken to be the guest's.
  */
 import { createHash } from "node:crypto";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { lstat, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { TerminalWindow, VmProcess } from "@xenoservers/protocol";
 import { guestFilePieces, readGuestFile, statGuestFile } from "../../guest-files.ts";
@@ -13,14 +13,18 @@ import { TooMuch } from "../oci/returned-tree.ts";
 import type { MachineEnd, MachineToken } from "./machine-end.ts";
 import { endOfGone } from "./gone.ts";
 import { HELD, type Laid } from "./layout.ts";
+import { endState, liveState, type Sending } from "./live-state.ts";
 import { VM_FILES } from "./plan.ts";
 import { instructionsOf, saveState } from "./state.ts";
+import { flatten, type Base } from "../images/disks.ts";
 import { takeSnapshot } from "../snapshots/snapshot.ts";
 import type { Template, Templates } from "../snapshots/templates.ts";
 import { boxFolder, boxPath, readVmStream, type Vm, type VmEnd, type VmStream } from "./vm.ts";
 import { readEnd, writeEnd } from "./written-end.ts";
 
 const MIB = 1024 * 1024;
+/** stat(2) counts in these. */
+const BLOCK_BYTES = 512;
 const JOB_PORT_MS = 20_000;
 /** What an archive takes beside the files in it. */
 const ARCHIVE_EXTRA_BYTES = 64 * MIB;
@@ -78,6 +82,7 @@ export class Machine {
   #port: JobPort | null = null;
   readonly #opened = Promise.withResolvers<JobPort>();
   #stopping = false;
+  #isSent = false;
   #released = false;
 
   constructor(vm: Vm | null, token: MachineToken, given: Given) {
@@ -235,12 +240,58 @@ export class Machine {
     this.#finish(end);
   }
 
-  /** The guest stands still meanwhile. Throws where it has ended. */
-  async snapshot(folder: string): Promise<void> {
+  /** What can be told to go on from where it is. Throws where it has ended, or an image's job has not begun. */
+  async #under(): Promise<Vm> {
     if (!this.vm) throw new Error("the machine has ended");
     if (this.token.kind === "oci" && (await this.#progress()) !== "begun") throw new Error("the image's job has not begun yet");
+    return this.vm;
+  }
+
+  /** Under its disk; null where it has none. */
+  get #base(): Base | null {
     const { base, baseFormat } = this.token;
-    await takeSnapshot(this.vm, folder, base === "" || baseFormat === "" ? null : { file: base, format: baseFormat });
+    return base === "" || baseFormat === "" ? null : { file: base, format: baseFormat };
+  }
+
+  /** The guest stands still meanwhile. Throws where it has ended, or is being sent elsewhere. */
+  async snapshot(folder: string): Promise<void> {
+    const vm = await this.#under();
+    if (this.#isSent) throw new Error("the machine is being moved to another server of its owner: ask again in a moment");
+    await takeSnapshot(vm, folder, this.#base);
+  }
+
+  /** Its memory and devices. */
+  async *state(sending: Sending): AsyncGenerator<Uint8Array> {
+    const vm = await this.#under();
+    this.#isSent = true;
+    yield* liveState(vm, sending);
+  }
+
+  /** Of one that stands still: its disk, put together in a file; false where it has none. */
+  async disk(to: string): Promise<boolean> {
+    const { vm } = this;
+    const base = this.#base;
+    if (!vm || !base) return false;
+    await flatten({ box: boxFolder(vm.folder), uid: vm.uid, base, to });
+    return true;
+  }
+
+  /** What its disk takes of the host's, and so the file of it at most. */
+  async diskBytes(): Promise<number> {
+    const files = this.#base ? [this.#base.file, boxPath(this.token.folder, VM_FILES.disk)] : [];
+    const sizes = files.map((file) =>
+      lstat(file).then(
+        ({ blocks }) => blocks * BLOCK_BYTES,
+        () => 0, // it has just ended
+      ),
+    );
+    return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Whatever was sent of it: it is no more than a machine that runs, or stands still. Also of what an earlier daemon began to send. */
+  async stayed(): Promise<void> {
+    this.#isSent = false;
+    if (this.vm && !this.vm.isGone) await endState(this.vm).catch(() => {}); // it goes just now
   }
 
   /** The process, and what was sold for the time it ran: disk and memory. What it printed and handed back stays. */

@@ -35,7 +35,11 @@ export const wholeMemory = (vm: Vm): Promise<void> => setUp(vm, false);
 
 /** Both ends must be told alike: the stream's form depends on it. */
 async function setUp(vm: Vm, ignoreShared: boolean): Promise<void> {
-  await vm.qmp("migrate-set-capabilities", { capabilities: [{ capability: "x-ignore-shared", state: ignoreShared }] });
+  const capabilities = [
+    { capability: "x-ignore-shared", state: ignoreShared },
+    { capability: "pause-before-switchover", state: false },
+  ];
+  await vm.qmp("migrate-set-capabilities", { capabilities });
   // nobody shares the link with us
   await vm.qmp("migrate-set-parameters", { "max-bandwidth": 10_000_000_000, "downtime-limit": 60_000 });
 }

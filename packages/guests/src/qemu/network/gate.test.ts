@@ -77,6 +77,26 @@ it("writes down of each connection its own bytes, whatever others pass meanwhile
   expect(gate.bytes).toBe(MIB + 1);
 });
 
+it("is cut: what is open is reset on both sides, nothing begins, and it lets out again", async () => {
+  const far: Socket[] = [];
+  outside.on("connection", (socket) => far.push(socket));
+  const one = await guest();
+  one.write("x");
+  await sent(1);
+  const codeOf = (socket: Socket) => once(socket.resume(), "error").then(([error]) => (error as NodeJS.ErrnoException).code);
+  await until(() => far.length === 1);
+  const [near, other] = [codeOf(one), codeOf(far[0]!)];
+  gate.cut();
+  expect([await near, await other]).toEqual(["ECONNRESET", "ECONNRESET"]);
+  expect(await codeOf(connect(portOf(inside), "127.0.0.1"))).toBe("ECONNRESET");
+  expect(far).toHaveLength(1);
+  gate.letOut();
+  const again = await guest();
+  again.write("y");
+  await sent(2);
+  again.destroy();
+});
+
 it("bounds how many connections a guest makes one after another, bytes or none", async () => {
   let knocks = 0;
   outside.on("connection", (socket) => {

@@ -74,6 +74,7 @@ export class Gate {
   readonly #names = new Map<string, { name: string; until: number }>();
   readonly #open = new Set<Socket>();
   readonly #serving = new Set<Promise<void>>();
+  #isCut = false;
   #servers: Server[] = [];
   #datagrams: Datagrams | null = null;
   #allowance: number;
@@ -152,7 +153,7 @@ export class Gate {
     const known = this.#names.get(address);
     const name = known && known.until > Date.now() ? known.name : null;
     const allowed = isPublic(address) && (egress === "public" || name !== null);
-    if (!allowed || this.#bytes >= bytesMax || this.#open.size >= CONNECTIONS_MAX || !this.#mayConnect())
+    if (this.#isCut || !allowed || this.#bytes >= bytesMax || this.#open.size >= CONNECTIONS_MAX || !this.#mayConnect())
       return void inside.resetAndDestroy();
     const at = Date.now();
     const passed = { bytes: 0 };
@@ -218,6 +219,20 @@ export class Gate {
     this.#refilledAt = now;
     this.#allowance -= bytes;
     return this.#allowance >= 0 ? 0 : Math.ceil((-this.#allowance * 1_000) / bytesPerSecondMax);
+  }
+
+  /** The guest goes on elsewhere in a moment: its connections are reset, and none begin, until `letOut`. */
+  cut(): void {
+    this.#isCut = true;
+    for (const socket of this.#open) socket.resetAndDestroy();
+  }
+
+  get hasConnections(): boolean {
+    return this.#open.size > 0;
+  }
+
+  letOut(): void {
+    this.#isCut = false;
   }
 
   /** Resolves when every connection has ended and was recorded. */

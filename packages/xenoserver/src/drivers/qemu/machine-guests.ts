@@ -1,6 +1,7 @@
 /** Virtual machines under the contract of all drivers. */
 import { carriedMib } from "../room-to-carry.ts";
 import { DRIVERS, invariant } from "@xenoservers/market";
+import { MEMORY_TIMES_SENT_MAX } from "@xenoservers/guests";
 import type { Crypto } from "@xenoservers/protocol";
 import type { GuestDriver, GuestJob, GuestMoves } from "../driver.ts";
 import type { MachineJob, Work } from "../work.ts";
@@ -29,8 +30,8 @@ function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, s
 
 const movesOf = (vms: VmDriver): GuestMoves => ({
   problemWith: (work) => stayingProblem(machineOf(work).spec),
-  // memory and disk once, beside the images that it was made of, which may be as large
-  carriedMib: (work, { po }) => carriedMib(machineOf(work).spec, po.resources, 3),
+  // memory more than once, as it runs, and disk, beside the images that it was made of, which may be as large
+  carriedMib: (work, { po }) => carriedMib(machineOf(work).spec, po.resources, { kept: MEMORY_TIMES_SENT_MAX, sent: 3 }),
   arrive: ({ lease }) => vms.arrive(lease),
   async prepare(job, arrived) {
     invariant(arrived instanceof ArrivingMachine, "what arrived was put where this driver said");

@@ -1,23 +1,27 @@
 /**
- * A lease's machine on its way to another server: its memory, devices and disk as for a snapshot, what it has printed, and the images that
- * it was made of. Who controls the inputs: the guest; of what arrives, the server that hands it over, the same owner's.
+ * A lease's machine on its way to another server: the images that it was made of, then its memory and devices, while it runs; as it stands
+ * still the last of these, its disk, and what it has printed. Who controls the inputs: the guest; of what arrives, the server that hands it
+ * over, the same owner's.
  */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, appendFile, chmod, readFile, rm, writeFile } from "node:fs/promises";
+import { access, appendFile, chmod, mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { VM_STREAMS, type Machine, type SnapshotSource } from "@xenoservers/guests";
+import { StoodTooSoon, VM_STREAMS, type Machine, type SnapshotSource } from "@xenoservers/guests";
 import type { VmSpec } from "@xenoservers/protocol";
 import type { Arriving, CarriedFile, Carrying } from "../driver.ts";
-import { filesMib, needRoomToCarry } from "../room-to-carry.ts";
+import { SLACK_MIB, needRoomToCarry } from "../room-to-carry.ts";
 
+const MIB = 1024 * 1024;
 const PIECE_BYTES = 252 * 1024;
 const STATE = "state";
+/** In place of that, which was sent in vain. */
+const AGAIN = "state-again";
 const DISK = "disk.qcow2";
 /** By which an image's guest is known by its answer; empty for others. */
 const TOKEN = "token";
 const BLOB = "blob-";
-const IS_PART = /^(state|disk\.qcow2|token|console|stdout|stderr|blob-[0-9a-f]{64})$/;
+const IS_PART = /^(state|state-again|disk\.qcow2|token|console|stdout|stderr|blob-[0-9a-f]{64})$/;
 
 /** Why a machine ends where it began, in words; null where it can go on elsewhere. */
 export function stayingProblem(spec: VmSpec): string | null {
@@ -38,13 +42,17 @@ const fileOf = (name: string, file: string): CarriedFile => ({
   pieces: () => createReadStream(file, { highWaterMark: PIECE_BYTES }),
 });
 
+function* inPieces(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let from = 0; from < bytes.length; from += PIECE_BYTES) yield bytes.subarray(from, from + PIECE_BYTES);
+}
+
 const printedOf = (machine: Machine, stream: (typeof VM_STREAMS)[number]): CarriedFile => ({
   name: stream,
   async *pieces() {
     for (let at = 0; ;) {
       const bytes = await machine.read(stream, at);
       if (bytes.length === 0) return;
-      for (let from = 0; from < bytes.length; from += PIECE_BYTES) yield bytes.subarray(from, from + PIECE_BYTES);
+      yield* inPieces(bytes);
       at += bytes.length;
     }
   },
@@ -54,30 +62,84 @@ const carriedFolder = ({ folder }: Machine["token"]): string => path.join(folder
 
 /** What a daemon that was killed had put by for another server. */
 export async function forgetCarried(machine: Machine): Promise<void> {
-  const folder = carriedFolder(machine.token);
-  for (const each of [folder, `${folder}.part`]) await rm(each, { recursive: true, force: true });
+  await rm(carriedFolder(machine.token), { recursive: true, force: true });
 }
 
-/** `blobs`: what it was made of, by digest; `memoryMib`: of its guest. */
-export function carryMachine(machine: Machine, memoryMib: number, blobs: ReadonlyMap<string, string>): Carrying {
+/** What another server would keep of it as it is now. */
+export async function keptMib(machine: Machine, memoryMib: number): Promise<number> {
+  const printedBytes = VM_STREAMS.reduce((sum, stream) => sum + (machine.vm?.size(stream) ?? 0), 0);
+  return Math.ceil(memoryMib + ((await machine.diskBytes()) + printedBytes) / MIB) + SLACK_MIB;
+}
+
+/** What leads to its guest and from it. */
+interface Connections {
+  /** Resets them, while its guest still runs and hears of it. */
+  cut(): Promise<void>;
+  areOpen(): boolean;
+  /** They may begin again. */
+  joinAgain(): void;
+}
+
+interface CarriedMachine {
+  /** Of its guest. */
+  memoryMib: number;
+  /** Whether it can be sent while it runs. */
+  isLive: boolean;
+  /** What it was made of, by digest. */
+  blobs: ReadonlyMap<string, string>;
+  connections: Connections;
+}
+
+export function carryMachine(machine: Machine, { memoryMib, isLive, blobs, connections }: CarriedMachine): Carrying {
   const { kind, ociToken } = machine.token;
   const folder = carriedFolder(machine.token);
+  let still = async (): Promise<void> => {};
+  const nearly = (): Promise<void> => connections.cut();
+  async function* stateWhere(maySoon: () => Promise<boolean>): AsyncGenerator<Uint8Array> {
+    for await (const bytes of machine.state({ memoryMib, isLive, nearly, maySoon, still: () => still() })) yield* inPieces(bytes);
+  }
+  let stoodTooSoon = false;
+  const state: CarriedFile = {
+    name: STATE,
+    async *pieces() {
+      try {
+        // who is connected is to hear of it first
+        yield* stateWhere(async () => !connections.areOpen());
+      } catch (error) {
+        if (!(error instanceof StoodTooSoon)) throw error;
+        stoodTooSoon = true;
+      }
+    },
+  };
+  const again: CarriedFile = {
+    name: AGAIN,
+    async *pieces() {
+      if (!stoodTooSoon) return;
+      await connections.cut();
+      yield* stateWhere(async () => true);
+    },
+  };
+  const token: CarriedFile = {
+    name: TOKEN,
+    async *pieces() {
+      if (kind === "oci") yield Buffer.from(ociToken);
+    },
+  };
   return {
-    running: [...blobs].map(([digest, file]) => fileOf(`${BLOB}${digest}`, file)),
+    running: [...[...blobs].map(([digest, file]) => fileOf(`${BLOB}${digest}`, file)), token, state, again],
+    onStill: (told) => (still = told),
     async rest() {
       await forgetCarried(machine);
-      await needRoomToCarry(machine.token.folder, memoryMib + (await filesMib(machine.token.folder)));
-      await machine.snapshot(folder);
-      await writeFile(path.join(folder, TOKEN), kind === "oci" ? ociToken : "", { mode: 0o600 });
+      await needRoomToCarry(machine.token.folder, (await machine.diskBytes()) / MIB);
+      await mkdir(folder, { mode: 0o700 });
       const disk = path.join(folder, DISK);
-      return [
-        fileOf(STATE, path.join(folder, STATE)),
-        ...((await isThere(disk)) ? [fileOf(DISK, disk)] : []),
-        fileOf(TOKEN, path.join(folder, TOKEN)),
-        ...VM_STREAMS.map((stream) => printedOf(machine, stream)),
-      ];
+      return [...((await machine.disk(disk)) ? [fileOf(DISK, disk)] : []), ...VM_STREAMS.map((stream) => printedOf(machine, stream))];
     },
-    dispose: () => forgetCarried(machine),
+    dispose: async () => {
+      await machine.stayed();
+      connections.joinAgain();
+      await forgetCarried(machine);
+    },
   };
 }
 
@@ -93,6 +155,7 @@ export class ArrivingMachine implements Arriving {
 
   async add(name: string, bytes: Uint8Array): Promise<void> {
     if (!IS_PART.test(name)) throw new Error(`no part of a machine is called ${name}`);
+    if (name === AGAIN) await rm(path.join(this.folder, STATE), { force: true });
     if (name.startsWith(BLOB)) this.#hash(name.slice(BLOB.length)).update(bytes);
     await appendFile(path.join(this.folder, name), bytes, { mode: 0o600 });
   }
@@ -120,7 +183,7 @@ export class ArrivingMachine implements Arriving {
     // by the box of its machine, in folders that nobody else can enter
     if (disk !== null) await chmod(disk, 0o444);
     return {
-      ...{ spec, state: at(STATE), disk, ociToken: await readFile(at(TOKEN), "utf8") },
+      ...{ spec, state: at((await isThere(at(AGAIN))) ? AGAIN : STATE), disk, ociToken: await readFile(at(TOKEN), "utf8") },
       printed: { console: at("console"), stdout: at("stdout"), stderr: at("stderr") },
     };
   }

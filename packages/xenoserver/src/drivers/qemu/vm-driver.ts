@@ -83,6 +83,7 @@ interface Parts {
   kept: SnapshotStore;
   blobs: VmBlobs;
   gates: Gates;
+  isLive: boolean;
 }
 
 async function openParts({ host, folder, egress, log, ...options }: VmDriverOptions): Promise<Parts> {
@@ -108,7 +109,7 @@ async function openParts({ host, folder, egress, log, ...options }: VmDriverOpti
   });
   const { network } = options;
   const gates = await openGates(folder, { ...egress, isPublic, ...(network ? { network } : {}) }, log);
-  return { machines, images, kept, blobs: new VmBlobs(images, kept), gates };
+  return { machines, images, kept, blobs: new VmBlobs(images, kept), gates, isLive: host.accel === "kvm" };
 }
 
 /** The job as the machine's maker wants it, but for the files and the snapshot. */
@@ -184,6 +185,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
       }),
     async adopt(token, job) {
       const machine = await machines.adopt(token as MachineToken, { ...orderedOf(job), blobFile: job.blobFile, from: null });
+      await machine.stayed();
       await forgetCarried(machine);
       return runningGuest(machine, job, gates.open(job), parts);
     },

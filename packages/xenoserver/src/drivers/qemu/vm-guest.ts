@@ -5,7 +5,7 @@ import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
 import { inputOf } from "./guest-input.ts";
 import type { VmBlobs } from "./vm-blobs.ts";
 import { endingOf } from "./vm-ends.ts";
-import { carryMachine } from "./vm-carry.ts";
+import { carryMachine, keptMib } from "./vm-carry.ts";
 import type { Gates } from "./vm-gates.ts";
 import type { VmJob } from "./vm-job.ts";
 import type { SnapshotStore } from "./vm-snapshots.ts";
@@ -15,6 +15,8 @@ interface Shared {
   gates: Gates;
   blobs: VmBlobs;
   kept: SnapshotStore;
+  /** Whether they can be sent elsewhere while they run. */
+  isLive: boolean;
 }
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
@@ -80,6 +82,20 @@ function handlesOf(
   };
 }
 
+/** What leads to the guest and from it, as one. */
+const connectionsOf = (control: Control | null, gate: Gate | null) => ({
+  async cut() {
+    control?.cut();
+    gate?.cut();
+    await control?.isTold();
+  },
+  areOpen: () => Boolean(control?.hasConnections || gate?.hasConnections),
+  joinAgain() {
+    control?.joinAgain();
+    gate?.letOut();
+  },
+});
+
 /** Follows a machine, and lets it reach through its gate what it may; the gate is shut when it ends. */
 export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | null, shared: Shared): Promise<RunningGuest> {
   const { vm } = machine;
@@ -115,7 +131,14 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
       machine.release();
     },
     egressBytes: () => gate?.bytes ?? 0,
-    carry: async () => carryMachine(machine, job.spec.memoryMib, await shared.blobs.of(job, ", which the other server would need")),
+    carry: async () =>
+      carryMachine(machine, {
+        memoryMib: job.spec.memoryMib,
+        isLive: shared.isLive,
+        blobs: await shared.blobs.of(job, ", which the other server would need"),
+        connections: connectionsOf(control, gate),
+      }),
+    keptMib: () => keptMib(machine, job.spec.memoryMib),
     controls: control && controlsOf(machine, control, job, shared),
   };
 }

@@ -283,7 +283,7 @@ it("says that it stands still while the last of its state is sent", async () => 
   one.toolstack.sent = savedState([Buffer.alloc(100_000, 7)]);
   const carrying = await guest.carry!();
   let isStill = false;
-  carrying.onStill!(() => (isStill = true));
+  carrying.onStill!(async () => void (isStill = true));
   for (const { name, pieces } of carrying.running)
     for await (const _ of pieces()) {
       if (name !== "live" || isStill) continue;

@@ -6,6 +6,7 @@ import path from "node:path";
 import { EMULATED_STAYS, IMAGE_STAYS, deviceModelMibOf, type Bootable, type Domain } from "@xenoservers/guests";
 import type { VmSpec } from "@xenoservers/protocol";
 import type { CarriedFile, Carrying } from "../driver.ts";
+import { SLACK_MIB, takenMib } from "../room-to-carry.ts";
 import { BLOB, BOOT, CONSOLE, DISK, KIND, LIVE, STILL } from "./domain-parts.ts";
 import { piecesOf, streamedPieces, wholeOf, type Sent } from "./sparse-pieces.ts";
 
@@ -23,6 +24,12 @@ const textOf = (name: string, text: string): CarriedFile => ({
     yield wholeOf(text);
   },
 });
+
+/** What another server would keep of it as it is now: its state is no file there. */
+export async function keptMib({ carrying, spec }: Domain): Promise<number> {
+  const { own } = carrying.disks;
+  return Math.ceil(own === null ? 0 : await takenMib(own)) + spec.outputMibMax + SLACK_MIB;
+}
 
 /** `isLive`: the hypervisor sends memory of its kind while it runs. Throws, in words, where it stays. */
 export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carrying> {
@@ -53,7 +60,8 @@ export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carr
       ...disk,
       ...(isLive && (await carrying.runs()) ? [live] : []),
     ],
-    onStill: (told) => carrying.onStill(told),
+    // what cannot be journaled just then is with whatever is next
+    onStill: (told) => carrying.onStill(() => void told().catch(() => {})),
     async rest() {
       return [
         ...(isStateSent ? [] : [{ name: STILL, pieces: () => streamedPieces(carrying.still()) }]),

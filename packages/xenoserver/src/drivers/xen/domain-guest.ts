@@ -5,7 +5,7 @@ import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
 import { inputOf } from "../qemu/guest-input.ts";
 import { endingOf } from "../qemu/vm-ends.ts";
 import type { Gates } from "../qemu/vm-gates.ts";
-import { carryDomain } from "./domain-carry.ts";
+import { carryDomain, keptMib } from "./domain-carry.ts";
 
 const NO_CARD = "this domain was ordered without a network card: run it with --network, --ssh-key or --egress";
 const NO_SCREEN = "this domain was ordered without a screen: run it with --screen";
@@ -73,6 +73,7 @@ export function runningDomain(domain: Domain, { fuelMax, monotonicMs, snapshot, 
     egressBytes: () => gate?.bytes ?? 0,
     dispose: () => domain.dispose(),
     carry: () => carryDomain(domain, isLive),
+    keptMib: () => keptMib(domain),
     controls: controlsOf(domain, snapshot),
   };
 }

@@ -143,7 +143,7 @@ async function restored(parts: Parts, job: GuestJob, arrived: ArrivingDomain): P
 const movesOf = (parts: Parts, kind: DomainKind, bootable: Bootable): GuestMoves => ({
   problemWith: (work) => stayingProblem(machineOf(work).spec, bootable),
   // xl sends memory six times at most while it runs, and it is saved where that fails; disk twice, images beside it
-  carriedMib: (work, { po }) => carriedMib(machineOf(work).spec, po.resources, 10),
+  carriedMib: (work, { po }) => carriedMib(machineOf(work).spec, po.resources, { kept: 1, sent: 10 }),
   arrive: (job) => arriving(parts, kind, job),
   async prepare(job, arrived) {
     invariant(arrived instanceof ArrivingDomain, "what arrived was put where this driver said");
