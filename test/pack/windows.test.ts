@@ -81,10 +81,9 @@ describe.skipIf(wine === undefined || process.arch !== "x64")("on Windows", () =
     await right("context", "use", "demo.local");
     const { contexts } = JSON.parse(await right("context", "ls", "--json")) as { contexts: object };
     expect(Object.keys(contexts).toSorted()).toEqual([...names, "demo.local"]);
-    const all = await readdir(path.join(folder, "wine/drive_c/users"), { recursive: true });
-    expect(all.filter((name) => name.endsWith("contexts.json"))).toEqual([
-      expect.stringMatching(/AppData\/Roaming\/xeno\/Config\/contexts.json$/),
-    ]);
+    // Wine leads from a user's folder to the home that it runs in: nothing is looked for below
+    const users = (await readdir(path.join(folder, "wine/drive_c/users"))).map((user) => path.join(folder, "wine/drive_c/users", user));
+    expect(users.filter((user) => existsSync(path.join(user, "AppData/Roaming/xeno/Config/contexts.json")))).toHaveLength(1);
   });
 
   it("runs a script by any of its names, and brings what can have a name there", async () => {
