@@ -9,8 +9,8 @@ import { LIBRARIES } from "./packages.ts";
 
 /** Of others' packages these are in it, as each verb needs them; they are installed beside it all the same, with their licences. */
 const WITHIN = [
-  ...["@colors/colors", "ansi-regex", "cli-table3", "commander", "emoji-regex", "env-paths", "is-fullwidth-code-point"],
-  ...["is-safe-filename", "string-width", "strip-ansi", "zod", "@noble/ciphers"],
+  ...["@colors/colors", "ansi-regex", "cli-table3", "commander", "emoji-regex", "is-fullwidth-code-point"],
+  ...["string-width", "strip-ansi", "zod", "@noble/ciphers"],
 ];
 const MAIN = "packages/cli/src/main.ts";
 /** What the command starts of its own folder (guests/src/own-program.ts), by name: each loads what it needs alone. */
@@ -29,7 +29,7 @@ const GROUPS = [
   { name: "version", test: /cli\/src\/(main|own-\w+|output\/terminal)\.ts$|protocol\/src\/visible\.ts$/, priority: 4 },
   {
     name: "start",
-    test: /^\0node:|cli\/src\/output\/leave\.ts$|protocol\/src\/files\.ts$|sdk\/src\/node\/home\.ts$|\/(env-paths|is-safe-filename)\//,
+    test: /^\0node:|cli\/src\/output\/leave\.ts$|protocol\/src\/files\.ts$|sdk\/src\/node\/home\.ts$/,
     priority: 3,
   },
   // what starts a guest while the rest is read

@@ -4,7 +4,7 @@ import { ownVersion } from "./own-version.ts";
 
 export async function main(argv: string[]): Promise<void> {
   if (argv.length === 1 && argv[0] === "--version") return print(ownVersion());
-  const ahead = argv.includes("--local") ? await import("./local/ahead.ts") : null;
+  const ahead = process.platform === "linux" && argv.includes("--local") ? await import("./local/ahead.ts") : null;
   const program = ahead?.localProgram(argv) ?? null;
   if (program !== null) await ahead?.startAhead(program);
   const { commandLine } = await import("./command-line.ts");

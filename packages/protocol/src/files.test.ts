@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { namesIn, readIfThere, writeNew, writeWhole } from "./files.ts";
+import { moveTo, namesIn, readIfThere, writeNew, writeWhole } from "./files.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -47,4 +47,28 @@ it("a file is replaced whole or stays as it was, and nothing of a try is left", 
     ["new", "other"],
     ["file"],
   ]);
+});
+
+it("a new file is one, too, where files have one name only", async () => {
+  const refuse = async (): Promise<never> => {
+    throw Object.assign(new Error("EPERM"), { code: "EPERM" });
+  };
+  await writeNew(at("file"), "one", refuse);
+  await expect(writeNew(at("file"), "two", refuse)).rejects.toMatchObject({ code: "EEXIST" });
+  expect([await readFile(at("file"), "utf8"), await readdir(folder)]).toEqual(["one", ["file"]]);
+});
+
+it("a name that somebody on Windows has open is asked for again, any other refusal is final", async () => {
+  const said = ["EPERM", "EBUSY", "EACCES"];
+  const waits = [0, 0, 0];
+  const refusing = (codes: string[]) => async () => {
+    const code = codes.shift();
+    if (code !== undefined) throw Object.assign(new Error(code), { code });
+  };
+  await moveTo("file", "part", { windows: true, waits, move: refusing([...said]) });
+  await expect(moveTo("file", "part", { windows: true, waits, move: refusing([...said, "EBUSY"]) })).rejects.toMatchObject({
+    code: "EBUSY",
+  });
+  await expect(moveTo("file", "part", { windows: true, waits, move: refusing(["ENOENT"]) })).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(moveTo("file", "part", { windows: false, waits, move: refusing(["EPERM"]) })).rejects.toMatchObject({ code: "EPERM" });
 });

@@ -3,8 +3,9 @@
  * disk that is full, a file of another user or too many open files look like neither a new beginning nor an end.
  */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, readdir, rename, rm, type FileHandle } from "node:fs/promises";
+import { link, mkdir, open, readFile, readdir, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as after } from "node:timers/promises";
 
 const isAbsent = (error: unknown): boolean =>
   error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
@@ -52,17 +53,57 @@ async function written(file: string, text: string): Promise<string> {
   return part;
 }
 
+/** How Windows refuses a name while another program has the file of that name open: a scanner, an indexer, another of these. */
+const HELD: readonly string[] = ["EPERM", "EACCES", "EBUSY"];
+/** Between tries, in milliseconds: such programs let go within one of these, or hold it for longer than anybody waits. */
+const AGAIN_AFTER_MS = [10, 20, 50, 100, 200, 500, 1_000];
+
+interface Move {
+  windows?: boolean;
+  move?: (from: string, to: string) => Promise<void>;
+  waits?: readonly number[];
+}
+
+/**
+ * Gives a file its name, in place of what has it; where Windows says that somebody has that open, several times. Throws what it says last.
+ */
+export async function moveTo(
+  file: string,
+  part: string,
+  { windows = path.sep === "\\", move = rename, waits = AGAIN_AFTER_MS }: Move = {},
+): Promise<void> {
+  for (const ms of windows ? waits : []) {
+    try {
+      return await move(part, file);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && HELD.includes(String(error.code)))) throw error;
+      await after(ms);
+    }
+  }
+  await move(part, file);
+}
+
 /** Replaces a file at once, for its user alone: whatever happens, the old one is there or the new one. */
 export async function writeWhole(file: string, text: string): Promise<void> {
   const part = await written(file, text);
-  await rename(part, file).catch(async (error: unknown) => {
+  await moveTo(file, part).catch(async (error: unknown) => {
     await rm(part, { force: true });
     throw error;
   });
 }
 
-/** The same of a file that nobody has yet: throws EEXIST where there is one. */
-export async function writeNew(file: string, text: string): Promise<void> {
+/** What says that a file system has no second names: FAT, exFAT, shares of some servers, Android's. */
+const NO_LINKS: readonly string[] = ["EPERM", "EACCES", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
+
+/** The same of a file that nobody has yet: throws EEXIST where there is one. Where a file has one name only, not whole at once. */
+export async function writeNew(file: string, text: string, linkTo = link): Promise<void> {
   const part = await written(file, text);
-  await link(part, file).finally(() => rm(part, { force: true }));
+  try {
+    await linkTo(part, file);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && NO_LINKS.includes(String(error.code)))) throw error;
+    await writeFile(file, text, { flag: "wx", mode: 0o600 });
+  } finally {
+    await rm(part, { force: true });
+  }
 }

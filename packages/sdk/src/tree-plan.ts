@@ -11,7 +11,7 @@ import type { InputEntry } from "@xenoservers/protocol/channel";
 const PATH_BYTES_MAX = 4_096;
 const NAME_BYTES_MAX = 255;
 /** Where a name can lead elsewhere: to a stream of a file, a folder, a device, or a file of another name. */
-const WINDOWS = path.sep === "\\";
+export const WINDOWS = path.sep === "\\";
 /** https://learn.microsoft.com/windows/win32/fileio/naming-a-file: what stands in no name, what a name does not end with, and devices. */
 const NO_NAME_ON_WINDOWS = /[\\:<>"|?*]|[. ](?=\/|$)|(?:^|\/)(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?=[./]|$)/i;
 /** As many as Linux follows for one path. */
@@ -25,6 +25,15 @@ export interface LeftOut {
 /** What a link leads to, as it travels: slashes, whatever stands between names here. */
 export const sentTarget = (target: string, windows = WINDOWS): string => (windows ? target.replaceAll("\\", "/") : target);
 
+/**
+ * A drive of another system's (FAT, exFAT, some shares) has no links, and Windows lets few make one: in words; null where it is not that.
+ */
+export function noLinksHere(error: unknown, windows = WINDOWS): string | null {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(code)) return null;
+  return windows ? "a link, which Windows lets this user not make (its Developer Mode does)" : "a link, of which this file system has none";
+}
+
 /** What lies at a path already, looked at without following a link. */
 export type Present = (at: string) => Promise<"folder" | "link" | "other" | null>;
 
@@ -33,7 +42,7 @@ const namesIn = (at: string): string[] => at.split("/").filter((name) => name !=
 const below = (folder: string, name: string): string => (folder === "" ? name : `${folder}/${name}`);
 
 /** One key for all names that some file system takes for the same. */
-const folded = (at: string): string => at.normalize("NFKD").toUpperCase().toLowerCase().normalize("NFKD");
+export const folded = (at: string): string => at.normalize("NFKD").toUpperCase().toLowerCase().normalize("NFKD");
 
 /** Why a path can be no file here, whatever lies there; null where it can. */
 export function pathProblem(folder: string, at: string, windows = WINDOWS): string | null {
@@ -138,6 +147,16 @@ class Links {
     return { end: at, passed };
   }
 }
+
+/** Of paths that some file system takes for one: the others, by each. */
+export function twinsOf(entries: readonly { path: string }[]): (at: string) => readonly string[] {
+  const alike = Map.groupBy(
+    entries.map(({ path: at }) => at),
+    folded,
+  );
+  return (at) => alike.get(folded(at))?.filter((other) => other !== at) ?? [];
+}
+export const SAME_HERE = "this file system takes its name for that of another that came";
 
 /** Links that some file system takes for something else of the tree, and that would lead through each other there. */
 function ambiguous(links: readonly TreeLink[], others: readonly string[]): Set<string> {

@@ -1,5 +1,6 @@
 /** From what is asked for to what is wanted of the market. Who controls the inputs: whoever runs this. */
 import { meteringOf, usualTerms } from "@xenoservers/market";
+import { InputError } from "./errors.ts";
 import { given } from "./given.ts";
 import { driverOf, type Wanted } from "./order.ts";
 import { parseCount, parseDurationMs, parseSizeMib } from "./words.ts";
@@ -12,6 +13,11 @@ const WASM_VCPU_MAX = 1_024;
 /** What a machine says of its own order. */
 interface MachineWanted extends Pick<Wanted, "resources" | "conditions"> {
   ordered: Pick<Wanted, "driver" | "accel" | "egress" | "egressMibMax">;
+}
+
+function durationOf(maxTime: number): number {
+  if (!(maxTime > 0)) throw new InputError("--max-time is nothing, and no program ends in no time: write 90s, 10m, 2h or 1d");
+  return maxTime;
 }
 
 /** `machine`: null for a module or script. Throws InputError. */
@@ -32,7 +38,7 @@ export function wantedOf(input: WorkOptions, machine: MachineWanted | null): Wan
     assurance: assurance !== "isolated" || (replicas === 1 && !audit) ? assurance : "replicated",
     on,
     maxPriceNanosPerHour: maxPrice,
-    durationMsMax: maxTime ?? parseDurationMs(WORK_DEFAULTS.maxTime, "--max-time"),
+    durationMsMax: durationOf(maxTime ?? parseDurationMs(WORK_DEFAULTS.maxTime, "--max-time")),
     fuelMax: maxFuel ?? (isTimed ? FUEL_BY_TIME : usualFuel(maxTime)),
     budgetNanos: budget,
     label: label ?? "",

@@ -1,13 +1,27 @@
 /** Trees as they come back, with what a hostile job or server would name so; each case of another tool's is told where it is from. */
 import { execFileSync } from "node:child_process";
-import { lstat, mkdir, mkdtemp, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  link as hardLink,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { RealFolders } from "./real-folders.ts";
 import { NotDelivered } from "./session/fetches.ts";
-import { pathProblem, sentTarget } from "./tree-plan.ts";
+import { noLinksHere, pathProblem, sentTarget } from "./tree-plan.ts";
 import { bytesBlob } from "./blob.ts";
 import { readTree } from "./tree.ts";
 import { writeTree } from "./write-tree.ts";
@@ -269,5 +283,58 @@ describe("a folder that goes", () => {
     await mkdir(out);
     await writeFile(Buffer.concat([Buffer.from(`${out}/`), Buffer.from([0x66, 0xff, 0x67])]), "x");
     await expect(readTree(out)).rejects.toThrow("no text in UTF-8");
+  });
+});
+
+describe("where no link can be made", () => {
+  const refuse = async (): Promise<never> => {
+    throw Object.assign(new Error("EPERM: operation not permitted, symlink"), { code: "EPERM" });
+  };
+
+  it("the rest comes, and it is told what was left out and why", async () => {
+    const leftOut = await writeTree(out, [file("f"), link("l", "f")], { fetch, makeLink: refuse });
+    expect([leftOut, await readdir(out)]).toEqual([["l: a link, of which this file system has none"], ["f"]]);
+    expect(noLinksHere(Object.assign(new Error(), { code: "EPERM" }), true)).toMatch(/Developer Mode/);
+  });
+
+  it("one that was sent stays as it was, and any other error is one", async () => {
+    await mkdir(out);
+    await symlink("old", path.join(out, "l"));
+    const before = await readTree(out);
+    expect(await writeTree(out, [link("l", "new")], { fetch, before, makeLink: refuse })).toHaveLength(1);
+    expect(await readlink(path.join(out, "l"))).toBe("old");
+    expect(await writeTree(out, [link("l", "new")], { fetch, before })).toEqual([]);
+    expect([await readlink(path.join(out, "l")), await readdir(out)]).toEqual(["new", ["l"]]);
+    const full = async (): Promise<never> => {
+      throw Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
+    };
+    await expect(writeTree(out, [link("other", "new")], { fetch, makeLink: full })).rejects.toThrow(/ENOSPC; 0 of 1 files/);
+  });
+});
+
+// names that are one on macOS and Windows are one here by a hard link
+describe("where two names are one", () => {
+  const one = async (text: string): Promise<void> => {
+    await mkdir(out);
+    await writeFile(path.join(out, "Readme"), text);
+    await hardLink(path.join(out, "Readme"), path.join(out, "README"));
+  };
+
+  it("what a job renamed is not removed by its old name", async () => {
+    await one("text");
+    const before = (await readTree(out)).filter(({ path: at }) => at === "Readme");
+    expect(await writeTree(out, [file("README", "text")], { fetch, before })).toEqual([]);
+    expect(await readFile(path.join(out, "README"), "utf8")).toBe("text");
+    expect(await readdir(out)).toHaveLength(2);
+  });
+
+  it("the second is left out and told of, and what is nobody's stands in the way", async () => {
+    await one("text");
+    expect(await write([file("README", "text"), file("Readme", "other")])).toEqual([
+      expect.stringMatching(/^Readme: this file system takes/),
+    ]);
+    await rm(path.join(out, "README"));
+    await writeFile(path.join(out, "README"), "text");
+    await expect(write([file("README", "text"), file("Readme", "other")])).rejects.toThrow(/holds something else by the name of Readme/);
   });
 });

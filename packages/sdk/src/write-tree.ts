@@ -11,7 +11,18 @@ import { nameBeside } from "@xenoservers/protocol/files";
 import { RealFolders } from "./real-folders.ts";
 import { roomIn } from "./room.ts";
 import { NotDelivered } from "./session/fetches.ts";
-import { foldersOf, pathProblem, refusedLinks, type LeftOut, type Present, type TreeLink } from "./tree-plan.ts";
+import {
+  SAME_HERE,
+  foldersOf,
+  noLinksHere,
+  pathProblem,
+  refusedLinks,
+  sentTarget,
+  twinsOf,
+  type LeftOut,
+  type Present,
+  type TreeLink,
+} from "./tree-plan.ts";
 import type { SourceEntry } from "./blob.ts";
 
 type TreeFile = Extract<InputEntry, { kind: "file" }>;
@@ -23,6 +34,8 @@ interface WriteTreeOptions {
   before?: readonly SourceEntry[];
   /** How much may be written into a folder; for tests of what is short. */
   room?: typeof roomIn;
+  /** For tests of file systems that have no links. */
+  makeLink?: (target: string, file: string) => Promise<void>;
 }
 
 const NAMED_MAX = 3;
@@ -53,7 +66,7 @@ async function isStill(file: string, present: Stats, known: Known): Promise<bool
     case "directory":
       return present.isDirectory();
     case "link":
-      return present.isSymbolicLink() && (await readlink(file)) === known.target;
+      return present.isSymbolicLink() && sentTarget(await readlink(file)) === known.target;
     case "file":
       return present.isFile() && present.size === known.size && (await digestOf(file)) === known.digest;
   }
@@ -66,9 +79,19 @@ class Writer {
   readonly #folder: string;
   readonly #real: RealFolders;
   readonly #before: ReadonlyMap<string, SourceEntry>;
+  /** Paths that came or were sent, and may be one here. */
+  readonly #twins: ReturnType<typeof twinsOf>;
+  readonly #symlink: (target: string, file: string) => Promise<void>;
 
-  constructor(folder: string, real: RealFolders, before: readonly SourceEntry[]) {
+  constructor(
+    folder: string,
+    real: RealFolders,
+    came: readonly InputEntry[],
+    { before = [], makeLink = symlink }: Omit<WriteTreeOptions, "fetch">,
+  ) {
     this.#folder = folder;
+    this.#twins = twinsOf([...came, ...before]);
+    this.#symlink = makeLink;
     this.#real = real;
     this.#before = new Map(before.map((entry) => [entry.path, entry]));
   }
@@ -96,14 +119,34 @@ class Writer {
     return sent && sent.kind !== "directory" && (await isStill(file, present, knownOf(sent))) ? "sent" : "taken";
   }
 
+  /** Whether what lies here by this name is what lies here by the name of another that came or was sent. */
+  async isTwin(at: string, isMeant: (other: string) => boolean = () => true): Promise<boolean> {
+    const others = this.#twins(at).filter(isMeant);
+    const found = others.length === 0 ? null : await this.#lookAt(at).catch(() => null);
+    for (const other of found ? others : []) {
+      const there = await this.#lookAt(other).catch(() => null);
+      if (there && found?.dev === there.dev && found.ino === there.ino) return true;
+    }
+    return false;
+  }
+
   async folder(at: string): Promise<void> {
     await mkdir(await this.#real.reach(at));
   }
 
-  async link({ path: at, target }: TreeLink, state: State): Promise<void> {
+  /** Returns why it is left out; null: it is there. What is here as it was sent stays where its successor cannot be made. */
+  async link({ path: at, target }: TreeLink, state: State): Promise<string | null> {
     const file = await this.#real.reach(at);
-    if (state === "sent") await rm(file);
-    await symlink(target, file);
+    const made = nameBeside(file);
+    try {
+      await this.#symlink(target, state === "sent" ? made : file);
+    } catch (error) {
+      const why = noLinksHere(error);
+      if (why === null) throw error;
+      return why;
+    }
+    if (state === "sent") await rename(made, file);
+    return null;
   }
 
   /** The bytes are whole under a name of their own before they get theirs. */
@@ -128,6 +171,7 @@ class Writer {
       if (!present) continue;
       const target = await this.#real.reach(entry.path);
       if (!(await isStill(target, present, knownOf(entry)))) continue;
+      if (await this.isTwin(entry.path, (other) => came.has(other))) continue;
       if (entry.kind === "directory") await rmdir(target).catch(() => {});
       else await rm(target, { force: true });
     }
@@ -187,7 +231,8 @@ async function plan(folder: string, entries: readonly InputEntry[], writer: Writ
   for (const entry of sound) {
     if (entry.kind === "directory") continue;
     const state = await writer.state(entry.path, entry);
-    if (state === "taken") planned.taken.push(entry.path);
+    if (state === "taken" && (await writer.isTwin(entry.path))) planned.leftOut.push({ path: entry.path, why: SAME_HERE });
+    else if (state === "taken") planned.taken.push(entry.path);
     else if (entry.kind === "link") links.push([entry, state]);
     else {
       files.push(entry.path);
@@ -228,18 +273,28 @@ async function carryOut(
   { folders, files, links }: Planned,
   writer: Writer,
   fetch: WriteTreeOptions["fetch"],
-): Promise<void> {
+): Promise<LeftOut[]> {
+  const leftOut: LeftOut[] = [];
   let done = 0;
   try {
-    for (const at of folders) await writer.folder(at);
+    // what another that came has made here by the same name, as this file system takes names
+    const unlessTwin = (at: string) => async (error: unknown) => {
+      if (codeOf(error) !== "EEXIST" || !(await writer.isTwin(at))) throw error;
+      return false;
+    };
+    for (const at of folders) await writer.folder(at).catch(unlessTwin(at));
     for (const [entry, state] of files) {
-      await writer.file(entry.path, await fetch(entry), state);
-      done++;
+      const bytes = await fetch(entry);
+      const isWritten = await writer.file(entry.path, bytes, state).then(() => true, unlessTwin(entry.path));
+      if (isWritten) done++;
+      else leftOut.push({ path: entry.path, why: SAME_HERE });
     }
     for (const [link, state] of links) {
-      await writer.link(link, state);
-      done++;
+      const why = await writer.link(link, state);
+      if (why === null) done++;
+      else leftOut.push({ path: link.path, why });
     }
+    return leftOut;
   } catch (error) {
     const why = (error instanceof Error ? error.message : String(error)).replaceAll(/\/proc\/self\/fd\/\d+/g, folder);
     const told = `${why}; ${done} of ${files.length + links.length} files and links of it are in ${folder}`;
@@ -254,19 +309,20 @@ async function carryOut(
 export async function writeTree(
   folder: string,
   entries: readonly InputEntry[],
-  { fetch, before, room = roomIn }: WriteTreeOptions,
+  { fetch, room = roomIn, ...options }: WriteTreeOptions,
 ): Promise<string[]> {
   await mkdir(folder, { recursive: true });
   const real = await RealFolders.open(folder);
   try {
-    const writer = new Writer(folder, real, before ?? []);
+    const { before } = options;
+    const writer = new Writer(folder, real, entries, options);
     const planned = await plan(folder, entries, writer);
     if (before === undefined && planned.taken.length > 0) throw inTheWay(folder, planned.taken);
     await assertRoom(folder, planned, room);
-    await carryOut(folder, planned, writer, fetch);
+    const unwritten = await carryOut(folder, planned, writer, fetch);
     if (before !== undefined) await writer.removeGone(new Set(entries.map(({ path: at }) => at)));
     const taken = planned.taken.map((at): LeftOut => ({ path: at, why: "something else is here by now, and was left alone" }));
-    return [...planned.leftOut, ...taken].map(({ path: at, why }) => `${shown(at)}: ${why}`);
+    return [...planned.leftOut, ...unwritten, ...taken].map(({ path: at, why }) => `${shown(at)}: ${why}`);
   } finally {
     await real.close();
   }

@@ -52,6 +52,10 @@ describe("what is wanted of the market", () => {
     expect((await workOf(typed(module, ...words))).wanted.fuelMax).toBe(fuel);
   });
 
+  it("is no order of no time", async () => {
+    await expect(workOf(typed(module, "--max-time", "0s"))).rejects.toThrow("--max-time is nothing");
+  });
+
   it("is bound by its time alone where it is paid by it: its fuel holds nothing, and lease extend would not move it", async () => {
     for (const words of [[], ["--max-time", "1m"]])
       expect((await workOf(typed(module, "--pay", "by-interval", ...words))).wanted.fuelMax).toBe(10n ** 14n);

@@ -14,6 +14,8 @@ async function realOf(at: string): Promise<string> {
       return null;
     });
     if (real !== null) return path.join(real, path.relative(end, at));
+    // a drive that Windows has not
+    if (path.dirname(end) === end) throw new UserError(`${at} cannot be looked at: there is no ${end}`);
   }
 }
 

@@ -6,6 +6,7 @@ import type { BrokerInput } from "../input/verbs/operator.ts";
 import { brokerFolder } from "../local/broker-folder.ts";
 import { brokerSettings, type BrokerSettings, type OpenSettings, type Program } from "../local/broker-settings.ts";
 import { assertFolderFor } from "../local/folder-for.ts";
+import { assertLinux } from "../local/linux-only.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { onHangup, rereadWords } from "../local/on-hangup.ts";
 import { pageHere } from "../local/page-here.ts";
@@ -42,6 +43,7 @@ async function reread(running: Broker, settings: OpenSettings, logger: Logger): 
 }
 
 export async function broker({ data, json, config, ...typed }: BrokerInput): Promise<void> {
+  assertLinux("broker");
   const folder = brokerFolder(data);
   const facts: Record<string, unknown> = {};
   await assertFolderFor(folder, "--data, XENO_HOME");

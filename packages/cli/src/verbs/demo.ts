@@ -5,6 +5,7 @@ import { Market, home, mib, saveContext, shellWord, shortId } from "@xenoservers
 import type { Person, Stage } from "../demo/stage.ts";
 import { HELLO, disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
+import { assertLinux } from "../local/linux-only.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { pageHere } from "../local/page-here.ts";
 import { untilTold } from "../local/until-told.ts";
@@ -27,6 +28,7 @@ const WANTED: Rental["wanted"] = {
 type Cheats = (typeof import("@xenoservers/xenoserver"))["CHEATS"];
 
 export async function demo(input: DemoInput): Promise<void> {
+  assertLinux("demo");
   const { CHEATS } = await import("@xenoservers/xenoserver");
   const { cheat: name } = input;
   if (name === "list") return Object.entries(CHEATS).forEach(([each, { says }]) => print(`${each.padEnd(16)} ${says}`));

@@ -10,6 +10,7 @@ import { encodedStreams } from "../output/encoded.ts";
 import { EXIT } from "../output/exit.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { dim, printJson, red, say } from "../output/terminal.ts";
+import { linuxProblem } from "../local/linux-only.ts";
 import { countOf } from "../output/ui.ts";
 import { auditLine } from "../proof/audit.ts";
 import type { Prepared } from "./quote.ts";
@@ -69,6 +70,6 @@ function showMore({ id }: LeaseView, result: JobResult | null, { out }: RunInput
   for (const { check, says, status } of result?.verification.lines ?? [])
     if (status === "failed") say(red(`         the receipt does not hold: ${check}: ${says}`));
   if (files > 0) say(`         ${countOf(files, "file")} in /out at the server: xeno fetch ${lease} --out DIR`);
-  const again = reExecutes ? `   run it again here and compare: xeno verify ${lease} --re-execute` : "";
+  const again = reExecutes && linuxProblem("") === null ? `   run it again here and compare: xeno verify ${lease} --re-execute` : "";
   say(dim(`         check it: xeno verify ${lease}${again}`));
 }

@@ -6,6 +6,7 @@ import { assertPlaceFor, bootsMachine, placeProblem } from "@xenoservers/sdk";
 import type { RunInput } from "../input/verbs/run.ts";
 import { assertFedOnce } from "../input/fed-once.ts";
 import { workOf } from "../input/work.ts";
+import { assertLinux } from "../local/linux-only.ts";
 import { dim, say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { ALIKE_ALONE } from "./alike-alone.ts";
@@ -30,6 +31,7 @@ export async function run(input: RunInput): Promise<void> {
   const mayWait = input.wait || input.for !== null;
   if (mayWait && (input.noWait || input.replicas > 1 || input.local))
     throw new UserError("--wait and --for wait for room on one server: leave out --no-wait, --replicas and --local");
+  if (input.local) assertLinux("run --local");
   if (input.out !== null) await assertPlaceFor(input.out);
   if (input.after !== null) await (await byLease()).afterThese(input.after, input.quiet || input.json);
   const work = await workOf(input);

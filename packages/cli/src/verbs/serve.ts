@@ -7,6 +7,7 @@ import type { ServeInput } from "../input/verbs/owner.ts";
 import { configFileOf } from "../local/config-file.ts";
 import { assertFolderFor } from "../local/folder-for.ts";
 import { installUnit } from "../local/install-unit.ts";
+import { assertLinux } from "../local/linux-only.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { onHangup, rereadWords } from "../local/on-hangup.ts";
 import { serverFolder } from "../local/server-folder.ts";
@@ -18,6 +19,7 @@ import { UserError } from "../output/ui.ts";
 const NAME_MAX = 64;
 
 export async function serve({ data, config, enrol, enroll, check, install, json, metricsPort }: ServeInput): Promise<void> {
+  assertLinux("serve");
   const folder = serverFolder(data);
   const configFile = await configFileOf(folder, "xenoserver.toml", config);
   if (check) return (await import("./serve-check.ts")).checkMachine(folder, configFile, json);

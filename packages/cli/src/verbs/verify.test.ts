@@ -116,6 +116,20 @@ it("checks a file without a login by the fingerprint of its market, and by no ot
   expect(typed.said.stderr).toMatch(/it is of another market/);
 });
 
+it("takes no folder for a receipt, also where one has the lease's name", async () => {
+  expect(await xeno("verify", folder)).toBe(125);
+  expect(typed.said.stderr).toContain(`${folder} is a folder: name a receipt's file, or a lease`);
+  const before = process.cwd();
+  process.chdir(folder);
+  try {
+    await mkdir("abcd");
+    expect(await xeno("verify", "abcd")).toBe(125);
+  } finally {
+    process.chdir(before);
+  }
+  expect(typed.said.stderr).not.toMatch(/EISDIR|is a folder/);
+});
+
 it("misses nothing that the broker refused", async () => {
   const story = told("completed by interval");
   broker.answer = () => refuse("wrong_state");

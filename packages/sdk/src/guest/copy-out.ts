@@ -3,12 +3,23 @@
  * Who controls the inputs: the guest (names, kinds, link targets, bytes), whoever runs this (the folder).
  */
 import { createHash } from "node:crypto";
-import { chmod, constants, lchown, lstat, mkdir, open, rename, rm, stat, symlink, type FileHandle } from "node:fs/promises";
+import { chmod, constants, lchown, lstat, mkdir, open, rm, stat, symlink, utimes, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
+import { moveTo } from "@xenoservers/protocol/files";
 import { RealFolders } from "../real-folders.ts";
 import { roomIn } from "../room.ts";
-import { foldersOf, pathProblem, refusedLinks, type LeftOut, type Present, type TreeLink } from "../tree-plan.ts";
+import {
+  WINDOWS,
+  foldersOf,
+  noLinksHere,
+  pathProblem,
+  refusedLinks,
+  sentTarget,
+  type LeftOut,
+  type Present,
+  type TreeLink,
+} from "../tree-plan.ts";
 import type { CopyOptions, CopyProgress } from "./copy-in.ts";
 import { GuestFileError, type FileSink, type GuestEntry, type GuestFiles } from "./files.ts";
 import { UnderWay } from "./under-way.ts";
@@ -107,7 +118,7 @@ class CopyOut {
         await handle.close();
         const from = await this.#real.reach(part);
         await this.#owned(from, entry);
-        await rename(from, await this.#real.reach(at));
+        await moveTo(await this.#real.reach(at), from);
         this.#told(0, 1);
       },
       end: async () => handle?.close(),
@@ -141,18 +152,28 @@ class CopyOut {
     );
   }
 
-  async link({ path: at, target }: TreeLink, entry: GuestEntry): Promise<void> {
+  /** Returns why it is left out; null: it is there. */
+  async link({ path: at, target }: TreeLink, entry: GuestEntry): Promise<string | null> {
     const file = await this.#real.reach(at);
     const here = await lstat(file).catch(absent);
     if (here?.isSymbolicLink() || here?.isFile()) await rm(file);
-    await symlink(target, file);
+    try {
+      await symlink(target, file);
+    } catch (error) {
+      const why = noLinksHere(error);
+      if (why === null) throw error;
+      return why;
+    }
     await this.#owned(file, entry);
+    return null;
   }
 
   /** When all that it holds is there. */
   async finish(at: string, entry: GuestEntry): Promise<void> {
     if (!this.#made.has(at)) return;
     const file = await this.#real.reach(at);
+    // there no open folder takes a time, and none has a mode
+    if (WINDOWS) return utimes(file, entry.mtime, entry.mtime);
     const handle = await open(file, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     try {
       await handle.chmod(entry.mode & MODE_MAX);
@@ -233,9 +254,8 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
       copy.present,
     );
     for (const [link, entry] of links) {
-      const why = refused.get(link.path);
-      if (why === undefined) await copy.link(link, entry);
-      else leftOut.push({ path: link.path, why });
+      const why = refused.get(link.path) ?? (await copy.link(link, entry));
+      if (why !== null) leftOut.push({ path: link.path, why });
     }
     for (const entry of kept.toReversed()) await copy.finish(entry.path, entry);
     await copy.finish(".", top);
@@ -254,7 +274,7 @@ export async function copyOut(files: GuestFiles, source: string, target: string,
   const copiesContent = /(^|\/)\.?$/.test(source);
   const there = await isFolder(target);
   if (entry.kind === "folder") return copyFolder(files, source, there && !copiesContent ? path.join(target, own) : target, entry, options);
-  if (target.endsWith("/") && !there) throw new Error(`there is no folder ${target}`);
+  if (sentTarget(target).endsWith("/") && !there) throw new Error(`there is no folder ${target}`);
   const file = there ? path.join(target, own) : target;
   const folder = path.dirname(path.resolve(file));
   const real = await RealFolders.open(folder);

@@ -35,6 +35,15 @@ it("keeps keys where only their owner reads, also where a file was open to other
   expect(await modeOf(open)).toBe(0o600);
 });
 
+it("keeps the keys of all who log in at the same time, beside what a program left that was killed", async () => {
+  await saveContext("first", context);
+  await writeFile(`${home.contexts}.lock`, "4194304999");
+  const names = Array.from({ length: 12 }, (_, i) => `market-${i}`);
+  await Promise.all([...names.map((name) => saveContext(name, context)), dropContext("first", "market-0")]);
+  expect(Object.keys((await readContexts()).contexts).toSorted()).toEqual(names.toSorted());
+  expect(await readdir(path.dirname(home.contexts))).toEqual(["contexts.json"]);
+});
+
 it("adds, uses and drops contexts, and never loses the others", async () => {
   await saveContext("one", context);
   await saveContext("two", { ...context, label: "other" });

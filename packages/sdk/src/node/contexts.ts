@@ -14,6 +14,7 @@ import { parseCiToken, zSeed, type CiToken } from "../ci-token.ts";
 import { home } from "./home.ts";
 import { keepDocument } from "./kept-documents.ts";
 import { keepPromise } from "./kept-promises.ts";
+import { whileLocked } from "./own-lock.ts";
 
 /** Told what could not be kept here. */
 type Warn = (text: string) => void;
@@ -54,21 +55,28 @@ export async function readContexts(file = home.contexts): Promise<Contexts> {
   );
 }
 
+/** Two that read it and write what they read with one more would lose each other's key, with all that it owns. */
+const lockOf = (file: string): string => `${file}.lock`;
+
 /** And makes it the current one, or `current`. */
 export async function saveContext(
   name: string,
   context: Context,
   { current = name, file = home.contexts }: { current?: string; file?: string } = {},
 ): Promise<void> {
-  const all = await readContexts(file);
-  await writeWhole(file, JSON.stringify({ current, contexts: { ...all.contexts, [name]: context } }, null, 1));
+  await whileLocked(lockOf(file), async () => {
+    const all = await readContexts(file);
+    await writeWhole(file, JSON.stringify({ current, contexts: { ...all.contexts, [name]: context } }, null, 1));
+  });
 }
 
 /** Removes one, and makes another the current. */
 export async function dropContext(name: string, current: string, file = home.contexts): Promise<void> {
-  const { contexts } = await readContexts(file);
-  const kept = Object.fromEntries(Object.entries(contexts).filter(([each]) => each !== name));
-  await writeWhole(file, JSON.stringify({ current, contexts: kept }, null, 1));
+  await whileLocked(lockOf(file), async () => {
+    const { contexts } = await readContexts(file);
+    const kept = Object.fromEntries(Object.entries(contexts).filter(([each]) => each !== name));
+    await writeWhole(file, JSON.stringify({ current, contexts: kept }, null, 1));
+  });
 }
 
 /** What a token says is enough to act in its market: nothing is written for it. Throws where the market shows other keys. */

@@ -1,8 +1,8 @@
 /** The jobs a customer sent, kept on this machine so that it can run them again and compare: `xeno verify LEASE --re-execute`. */
-import { mkdir, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { blobsOfVm, canonicalBytes, toHex, zJobSpec, zVmSpec, type Json } from "@xenoservers/protocol";
-import { nameBeside, readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { moveTo, nameBeside, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { zInputTree } from "@xenoservers/protocol/channel";
 import { forgetting, type BuiltWork } from "../built.ts";
@@ -64,7 +64,7 @@ export async function keepJob(job: BuiltWork): Promise<void> {
     // half of a file would come to another result
     const part = nameBeside(file);
     await writeFile(part, await read(0, size), { mode: 0o600 });
-    await rename(part, file);
+    await moveTo(file, part);
     addedBytes += size;
   }
   await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });

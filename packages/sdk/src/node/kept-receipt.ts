@@ -50,7 +50,12 @@ export async function readReceipt(
   witnesses: readonly Witness[],
   openClient: () => Promise<MarketClient>,
 ): Promise<{ receipt: unknown; file: string }> {
-  const fromFile = await readIfThere(leaseOrFile);
+  // a folder may have a lease's name: what came of it was brought there
+  const fromFile = await readIfThere(leaseOrFile).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EISDIR") throw error;
+    if (!LEASE_ID.test(leaseOrFile)) throw new InputError(`${leaseOrFile} is a folder: name a receipt's file, or a lease`);
+    return null;
+  });
   if (fromFile !== null) return { receipt: jsonOf(fromFile, leaseOrFile), file: leaseOrFile };
   if (!LEASE_ID.test(leaseOrFile)) throw new InputError(`there is no file ${leaseOrFile}, and it is no lease id`);
   const saved = (await namesIn(home.receipts)).filter((name) => name.startsWith(leaseOrFile) && name.endsWith(".json"));

@@ -5,54 +5,19 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
-import { readIfThere, writeNew, writeWhole } from "@xenoservers/protocol/files";
+import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { InUseError, KeptError } from "../errors.ts";
 import type { JournalPlace } from "../facade/map/journal.ts";
 import { home } from "./home.ts";
-
-/** Of a process of this machine that is there. */
-function isThere(pid: number): boolean {
-  if (!(pid > 0)) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // another user's cannot be asked, and is there
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
-}
+import { dropLock, takeLock } from "./own-lock.ts";
 
 const inUse = (name: string, lock: string, pid: number): InUseError =>
   new InUseError(`the map '${name}' is open in process ${pid}: wait for it, or end it (if that is another program, remove ${lock})`);
 
-/** Throws InUseError. What a program left that was killed is taken over. */
+/** Throws InUseError. */
 async function lockAt(lock: string, name: string): Promise<void> {
-  for (;;) {
-    const taken = await writeNew(lock, String(process.pid)).then(
-      () => true,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === "EEXIST") return false;
-        throw error;
-      },
-    );
-    if (taken) return;
-    const owner = Number(await readIfThere(lock));
-    if (isThere(owner)) throw inUse(name, lock, owner);
-    await clearDead(lock, name);
-  }
-}
-
-/** Under a lock of its own: what was left behind when it was looked at may be another's by then, which has taken it over. */
-async function clearDead(lock: string, name: string): Promise<void> {
-  const clearing = `${lock}.clearing`;
-  await lockAt(clearing, name);
-  try {
-    const text = await readIfThere(lock);
-    // nobody else removes what nobody holds, so it is still this one
-    if (text !== null && !isThere(Number(text))) await rm(lock, { force: true });
-  } finally {
-    await rm(clearing, { force: true });
-  }
+  const owner = await takeLock(lock);
+  if (owner !== null) throw inUse(name, lock, owner);
 }
 
 const mapsFolder = (): string => path.join(home.data, "maps");
@@ -92,7 +57,7 @@ export async function openMapPlace(name: string): Promise<JournalPlace> {
     writeResult: (key, text) => writeWhole(resultAt(key), text),
     dropResult: (key) => rm(resultAt(key), { force: true }),
     close: async () => {
-      await close().finally(() => rm(lock, { force: true }));
+      await close().finally(() => dropLock(lock));
     },
   };
 }

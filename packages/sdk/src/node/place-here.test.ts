@@ -42,3 +42,8 @@ it("is told by the kernel itself where a path says nothing of it", async () => {
   expect(await placeProblem("/proc/self/new")).toMatch(/^\/proc\/self: nothing can be made there/);
   if (!isRoot) expect(await placeProblem(`${folder}/closed/new`)).toBe(`${folder}/closed: it may not be written by this user`);
 });
+
+it("of a drive that Windows has not: that it is not there", async () => {
+  expect(await placeProblem("Q:\\results\\new", path.win32)).toBe("Q:\\: it is not there");
+  expect(await placeProblem("\\\\nobody\\share\\new", path.win32)).toBe("\\\\nobody\\share\\: it is not there");
+});

@@ -28,20 +28,22 @@ const wordsFor = (error: unknown): string =>
 type Problem = string | null;
 
 /** The folder itself, or the first above it that is there. */
-async function nearest(folder: string): Promise<{ at: string; problem: Problem }> {
-  for (let at = folder; ; at = path.dirname(at)) {
+async function nearest(folder: string, paths: path.PlatformPath): Promise<{ at: string; problem: Problem }> {
+  for (let at = paths.resolve(folder); ; at = paths.dirname(at)) {
     const found = await stat(at).catch((error: NodeJS.ErrnoException) => error);
     if ("isDirectory" in found) return { at, problem: found.isDirectory() ? null : "it is no folder" };
     // what lies in the way of what is below it is met on the way up
     if (found.code !== "ENOENT" && found.code !== "ENOTDIR") return { at, problem: wordsFor(found) };
     if (await lstat(at).catch(() => null)) return { at, problem: "it is a link to nothing" };
+    // a drive or a share of Windows
+    if (paths.dirname(at) === at) return { at, problem: "it is not there" };
   }
 }
 
 /** Why nothing can be written to a folder, or the folder not be made; null: it can. Leaves nothing behind. */
-export async function placeProblem(wanted: string): Promise<Problem> {
+export async function placeProblem(wanted: string, paths: path.PlatformPath = path): Promise<Problem> {
   if (wanted === "" || wanted.includes("\0")) return "it is no name of a folder";
-  const { at, problem } = await nearest(path.resolve(wanted));
+  const { at, problem } = await nearest(wanted, paths);
   if (problem !== null) return `${at}: ${problem}`;
   try {
     await rmdir(await mkdtemp(path.join(at, ".xeno-")));

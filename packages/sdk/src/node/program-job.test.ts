@@ -135,6 +135,32 @@ it.each<[string, ReturnType<typeof sharedFolder>]>([
   expect(sharedFolder(typed)).toEqual(meant);
 });
 
+// docker/cli 2460: on Windows the path in the guest was one long name with backslashes
+it.each<[string, ReturnType<typeof sharedFolder>]>([
+  [".", { host: ".", guest: "/" }],
+  [".\\sub\\in", { host: ".\\sub\\in", guest: "/sub/in" }],
+  ["sub\\", { host: "sub\\", guest: "/sub" }],
+  ["C:\\data::/data", { host: "C:\\data", guest: "/data" }],
+  ["C:\\data::\\data\\x", { host: "C:\\data", guest: "/data/x" }],
+  ["C:/data::data", { host: "C:/data", guest: "/data" }],
+  ["sub:://data", { host: "sub", guest: "/data" }],
+  ["\\srv\\x", { host: "\\srv\\x", guest: "/srv/x" }],
+])("reads --dir %s on Windows", (typed, meant) => {
+  expect(sharedFolder(typed, true)).toEqual(meant);
+});
+
+it.each([
+  ["C:\\data", "--dir: no guest has C:\\data: say where it lies there: C:\\data::/data"],
+  ["c:data", "--dir: no guest has c:data"],
+  ["\\\\server\\share\\data", "say where it lies there"],
+  ["data::C:/Program Files/Git/data", "MSYS_NO_PATHCONV=1"],
+  ["..\\x", "must be HOST"],
+  ["x::\\a\\..\\b", "must be HOST"],
+  ["x::\\out", "/out is taken"],
+])("refuses --dir %s on Windows in words", (typed, says) => {
+  expect(() => sharedFolder(typed, true)).toThrow(says);
+});
+
 it.each(["", "::/x", "x::", "../x", "x::/a/../b", "x::/out", "x::/tmp/", "x::/.work"])("refuses --dir %s in words", (typed) => {
   expect(() => sharedFolder(typed)).toThrow("--dir");
 });

@@ -12,6 +12,7 @@ import { WORKING_FOLDER, openFolders, programJob, type Interpreter, type OpenFol
 import { PROGRAM_FILE } from "../runtimes.ts";
 import type { SourceEntry } from "../blob.ts";
 import { fileBlob, readTree } from "../tree.ts";
+import { WINDOWS, sentTarget } from "../tree-plan.ts";
 import { envPair } from "./environment.ts";
 import { inputsOf } from "./input-files.ts";
 import { scriptPlace } from "./python.ts";
@@ -48,12 +49,19 @@ export interface ParsedJob extends ProgramJob {
   shared: SharedFolder[];
 }
 
-/** Without a guest path a folder has its own: `.` is `/`, the working directory. */
-export function sharedFolder(text: string): { host: string; guest: string } {
+/**
+ * Without a guest path a folder has its own: `.` is `/`, the working directory. Guests have slashes, whatever stands between names here.
+ */
+export function sharedFolder(text: string, windows = WINDOWS): { host: string; guest: string } {
   const at = text.indexOf("::");
   const host = at < 0 ? text : text.slice(0, at);
-  const guest = path.posix.join("/", at < 0 ? text : text.slice(at + 2)).replace(/(?<=.)\/+$/, "");
-  const said = at < 0 ? text : text.slice(at + 2);
+  const said = sentTarget(at < 0 ? text : text.slice(at + 2), windows);
+  if (windows && at < 0 && (path.win32.parse(host).root.length > 1 || host.includes(":")))
+    throw new InputError(`--dir: no guest has ${host}: say where it lies there: ${host}::/data`);
+  // a shell that makes a Windows path of every word with a slash (Git Bash, MSYS) has been at it
+  if (windows && at >= 0 && said.includes(":"))
+    throw new InputError(`--dir: ${said} is no path in a guest; where Git Bash made it of /data, type //data, or set MSYS_NO_PATHCONV=1`);
+  const guest = path.posix.join("/", said).replace(/(?<=.)\/+$/, "");
   if (host === "" || said === "" || said.includes("\0") || said.split("/").includes(".."))
     throw new InputError(`--dir '${text}' must be HOST, for the same path in the guest, or HOST::/guest/path`);
   if (["/in", "/out", "/app", "/tmp", WORKING_FOLDER].includes(guest))

@@ -1,6 +1,7 @@
 /** What a job left, brought to folders of this machine. Who controls the inputs: a stranger's job and its server (tree and bytes). */
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { TreeFile } from "../session/result.ts";
+import { sentTarget } from "../tree-plan.ts";
 import { writeTree } from "../write-tree.ts";
 import type { SharedFolder } from "./program-job.ts";
 
@@ -18,7 +19,7 @@ interface Bringing {
 
 /** Files that are not wanted here stay at the server for a while. */
 export async function writeResults(tree: readonly InputEntry[], { fetch, out, shared, leftOut }: Bringing): Promise<void> {
-  const told = (host: string, lines: readonly string[]): void => lines.forEach((why) => leftOut(`${host}/${why}`));
+  const told = (host: string, lines: readonly string[]): void => lines.forEach((why) => leftOut(`${sentTarget(host)}/${why}`));
   for (const { host, guest, before } of shared) told(host, await writeTree(host, below(tree, guest), { fetch, before }));
   if (out !== null) told(out, await writeTree(out, below(tree, "/out"), { fetch }));
 }

@@ -8,7 +8,7 @@ import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { beginsArchive } from "@xenoservers/protocol/archive";
-import { ifThere, namesIn, readIfThere } from "@xenoservers/protocol/files";
+import { ifThere, moveTo, namesIn, readIfThere } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, type Packing, type ProgramPacking } from "@xenoservers/protocol/unpack";
 import { roomIn } from "../room.ts";
 import type { Blob } from "../blob.ts";
@@ -100,7 +100,7 @@ async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes
     if (!isRight) throw new OciError(`a layer of ${source.name} does not have the digest that its manifest states`);
     if (size !== blob.size)
       throw new OciError(`a layer of ${source.name} has ${size} bytes, where its manifest says ${blob.size}: push it anew`);
-    await rename(part, path.join(cache, found));
+    await moveTo(path.join(cache, found), part);
     if (algorithm !== OURS) await writeFile(noteOf(cache, digest), found, { mode: 0o600 });
     return found;
   } finally {
