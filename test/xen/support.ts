@@ -167,5 +167,8 @@ export async function imageOf(within: string, script: string, { egress }: Pick<D
   });
 }
 
+/** All is emulated, beside whatever else runs there: no lease ends because that takes long. */
+const DURATION_MS = 3_600_000;
+
 export const wantedOnXen = (job: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> =>
-  wantedFor(job, { driver: "xen", accel: "any", ...over });
+  wantedFor(job, { driver: "xen", accel: "any", durationMsMax: DURATION_MS, ...over });
