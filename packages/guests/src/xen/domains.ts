@@ -204,7 +204,7 @@ export class Domains {
     if (problem !== null) throw new Refusal("job", problem);
     const name = domainName(lease);
     const folder = path.join(this.#options.folder, name);
-    await removed(folder);
+    if (await isThere(folder)) await removed(folder);
     await mkdir(folder, { mode: 0o700 });
     try {
       const { outputMibMax, diskMib, vm } = spec;
