@@ -2,7 +2,7 @@
  * Domains of a real Xen host, emulated, through the market: beside bare `xl` in the same dom0. Where the host cannot be made it says so and
  * measures nothing.
  */
-import { until } from "../test/process/market.ts";
+import { until } from "../test/xen/waiting.ts";
 import { DATA, ServedDom0 } from "../test/xen/served-dom0.ts";
 import { domain } from "../test/xen/support.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";

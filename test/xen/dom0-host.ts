@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { GuestAgent } from "../../packages/guests/src/qemu/machine/agent.ts";
 import { connectSocket } from "../../packages/guests/src/qemu/machine/qmp.ts";
-import { until } from "../process/market.ts";
+import { until } from "./waiting.ts";
 import { productDisk } from "../vm/product.ts";
 import { madeBy, run } from "../vm/support.ts";
 import type { Ran, SystemdHost } from "../vm/systemd-host.ts";

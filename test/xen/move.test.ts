@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { forwardPort } from "@xenoservers/sdk";
-import { until } from "../process/market.ts";
+import { until } from "./waiting.ts";
 import { freePort } from "../vm/support.ts";
 import { MOVES_TOML, ServedDom0 } from "./served-dom0.ts";
 import { XEN_HOST, domain, onXen } from "./support.ts";

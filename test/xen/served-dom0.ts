@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { BuiltVm } from "@xenoservers/sdk";
 import type { DomainKind } from "../../packages/guests/src/xen/domain-config.ts";
-import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "../process/market.ts";
+import { enrolIn, orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
+import { untilThere } from "./waiting.ts";
 import { run } from "../vm/support.ts";
 import type { SystemdHost } from "../vm/systemd-host.ts";
 import { MOVE_LISTEN, startDom0 } from "./dom0-host.ts";
@@ -83,9 +84,9 @@ export class ServedDom0 {
 
   /** No domain, and no device of one. `but`: a file of the test's own that a loop device reads. */
   async nothingIsLeft(but = "/nothing"): Promise<void> {
-    await until(async () => (await this.domains()) === "");
+    await untilThere(async () => (await this.domains()) === "");
     const loops = `losetup --list --noheadings --output BACK-FILE | grep -vx ${but} || true`;
-    await until(async () => (await this.sh(`dmsetup info --columns --noheadings --options name; ${loops}`)) === "No devices found");
+    await untilThere(async () => (await this.sh(`dmsetup info --columns --noheadings --options name; ${loops}`)) === "No devices found");
   }
 
   /** Waits until it is listed once more. `settings`: beside the usual; `kind`: of its domains (PV boots faster where all is emulated). */
@@ -93,7 +94,7 @@ export class ServedDom0 {
     const before = await this.#count('"listed"');
     await this.sh(`printf '${settingsOf(kind)}${settings}' >${DATA}/xenoserver.toml
       HOME=/root setsid ${XENO} serve --data ${DATA} >>${LOG} 2>&1 & echo $! >/run/xeno.pid`);
-    await until(async () => (await this.#count('"listed"')) > before);
+    await untilThere(async () => (await this.#count('"listed"')) > before);
   }
 
   kill(): Promise<string> {
