@@ -23,10 +23,11 @@ export const MOVES_TOML = `[move]\\nlisten = "${MOVE_LISTEN}"\\n`;
 /** This machine, as dom0 has it. */
 export const THIS_MACHINE = "10.0.2.2";
 
-/** `market`: of another one's; `movePort`: of this machine, for others' moves to it. */
+/** `market`: of another one's; `movePort`: of this machine, for others' moves to it; `processors`: that its domains have, one where absent. */
 interface StartedWith {
   market?: TestMarket;
   movePort?: number;
+  processors?: number;
 }
 
 type Order = Parameters<typeof wantedOnXen>[1];
@@ -52,7 +53,7 @@ export class ServedDom0 {
     if (!startedWith.market) await market.daemon.close(); // its servers are those in dom0
     const port = Number(new URL(market.customer.url).port);
     const host = await (XEN_HOST === undefined
-      ? startDom0(port, { move: startedWith.movePort })
+      ? startDom0(port, { move: startedWith.movePort, processors: startedWith.processors })
       : sshDom0(XEN_HOST, { port, product: PRODUCT, data: DATA }));
     const dom0 = new ServedDom0(market, folder, host, startedWith);
     const at = path.join(folder, "server");
