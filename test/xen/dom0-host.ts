@@ -75,7 +75,10 @@ const forwarded = (port: number): string =>
 export async function startDom0(port: number, has: Dom0Has = {}): Promise<SystemdHost> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-xen-"));
   await mkdir(folder, { recursive: true });
-  const qemu = spawn("qemu-system-x86_64", await argsOf(folder, has), { stdio: ["ignore", "ignore", "inherit"] });
+  // ended with whoever runs it, also where that is killed
+  const qemu = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-x86_64", ...(await argsOf(folder, has))], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   const gone = new Promise<void>((resolve) => qemu.once("exit", () => resolve()));
   const end = (): void => void qemu.kill("SIGKILL");
   process.once("exit", end);
