@@ -93,12 +93,18 @@ export class DomainSaving {
     return this.#alone(() => this.#take(to));
   }
 
-  /** Its state, sent while it stands still; `had`: called once that was had. The domain may be paused before, and is afterwards, also where this fails or is not wanted. */
+  /**
+   * Its state, sent while it stands still; `had`: called once that was had. The domain may be paused before, and is afterwards, also where
+   * this fails or is not wanted.
+   */
   still(had: () => void): AsyncGenerator<Uint8Array> {
     return this.#sent(() => this.#still(had));
   }
 
-  /** Its state, sent while it runs; once the last of it was had it stands still, and `had` is called. Where that fails, or is not wanted, it goes on. */
+  /**
+   * Its state, sent while it runs; once the last of it was had it stands still, and `had` is called. Where that fails, or is not wanted, it
+   * goes on.
+   */
   live(had: () => void): AsyncGenerator<Uint8Array> {
     return this.#sent(() => this.#live(had), true);
   }

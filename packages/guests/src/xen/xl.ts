@@ -1,7 +1,7 @@
 /**
  * Xen's own toolstack as this program calls it: `xl`, and xenstore; each call bounded in time and output, in memory where it reads what a
- * customer gave, and ended with the daemon (setpriv's parent-death signal), so that no command of an earlier daemon makes a domain that nobody knows. Who controls the
- * inputs: this program, every argument; the customer, the kernel that `xl create` reads.
+ * customer gave, and ended with the daemon (setpriv's parent-death signal), so that no command of an earlier daemon makes a domain that
+ * nobody knows. Who controls the inputs: this program, every argument; the customer, the kernel that `xl create` reads.
  */
 import { execFile, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";

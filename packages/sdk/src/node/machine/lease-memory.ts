@@ -1,5 +1,5 @@
 /** How much memory a machine's lease orders. Pure. */
-import type { MachineDriver } from "@xenoservers/market";
+import { DRIVERS, type MachineDriver } from "@xenoservers/market";
 import { DEVICE_MODEL_MIB, domainOverheadMib, screenMibOf, type VmSpec } from "@xenoservers/protocol";
 import { VM_OVERHEAD_MIB } from "../../vm.ts";
 
@@ -13,4 +13,4 @@ function besideDomain(machine: Machine): number {
 
 /** The guest's own, and what runs it takes at most beside that. */
 export const leaseMemoryMib = (machine: Machine, { driver, accel }: { driver: MachineDriver; accel: "kvm" | "any" }): number =>
-  machine.memoryMib + screenMibOf(machine) + (driver === "xen" ? besideDomain(machine) : VM_OVERHEAD_MIB[accel]);
+  machine.memoryMib + screenMibOf(machine) + (DRIVERS[driver].tablesAlone ? besideDomain(machine) : VM_OVERHEAD_MIB[accel]);
