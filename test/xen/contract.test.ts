@@ -19,7 +19,7 @@ const LEFT_OUT = [
 const PACKED = ["-comp", "lz4", "-no-progress", "-quiet", "-noappend", "-all-root"];
 const AT = "/srv/checkout";
 /** The runner's configuration is read without a file beside it: all of the checkout is read-only there. */
-const RUN = "--configLoader runner --config vitest.dom0.config.ts";
+const RUN = "--configLoader runner --config vitest.dom0.config.ts --reporter verbose";
 /** Of the suite, for who has not the time for all: a regular expression. */
 const PART = process.env["XENO_XEN_CONTRACT"];
 const HANGS_MS = 7_200_000;
