@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: ["test/xen/**/*.test.ts"],
     globalSetup: ["test/shared.ts"],
-    testTimeout: 900_000,
-    hookTimeout: 1_800_000,
+    testTimeout: 2_400_000,
+    hookTimeout: 2_400_000,
     teardownTimeout: 60_000,
     maxWorkers: 1,
     pool: "forks",

@@ -18,6 +18,7 @@ import { start } from "./start.ts";
 import { transfer } from "./transfer.ts";
 import { vm } from "./vm.ts";
 import { world } from "./world.ts";
+import { xenDensity } from "./xen-density.ts";
 import { xenMoves } from "./xen-moves.ts";
 import { xen } from "./xen.ts";
 
@@ -41,6 +42,7 @@ const BENCHES: Record<string, () => Promise<Figure[]>> = {
   map: manyJobs,
   newcomer,
   xen,
+  "xen-density": xenDensity,
   "xen-moves": xenMoves,
 };
 

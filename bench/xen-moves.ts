@@ -3,7 +3,8 @@
  * between the same two. Where the hosts cannot be made it says so and measures nothing.
  */
 import type { DomainKind } from "../packages/guests/src/xen/domain-config.ts";
-import { until } from "../test/process/market.ts";
+import { startMarket } from "../test/process/market.ts";
+import { until, untilThere } from "../test/xen/waiting.ts";
 import { DATA, MOVES_TOML, THIS_MACHINE, ServedDom0 } from "../test/xen/served-dom0.ts";
 import { MOVE_PORT } from "../test/xen/dom0-host.ts";
 import { domain } from "../test/xen/support.ts";
@@ -59,11 +60,11 @@ async function ticksOf(dom0: ServedDom0, ahead: number): Promise<Tick[]> {
 /** From its last word at the first host to its next one at the second; `move` moves it. */
 async function stoodMs({ first, second }: Pair, move: () => Promise<unknown>): Promise<number> {
   const [at, then] = [await aheadMs(first), await aheadMs(second)];
-  await until(async () => (await ticksOf(first, at)).length > SEEN);
+  await untilThere(async () => (await ticksOf(first, at)).length > SEEN);
   await move();
   const before = (await ticksOf(first, at)).reduce((last, tick) => (tick.number > last.number ? tick : last));
   const after = async (): Promise<Tick[]> => (await ticksOf(second, then)).filter(({ number }) => number > before.number);
-  await until(async () => (await after()).length > SEEN);
+  await untilThere(async () => (await after()).length > SEEN);
   const next = (await after()).reduce((least, tick) => (tick.number < least.number ? tick : least));
   for (const each of [first, second]) await unwatched(each);
   return next.atMs - before.atMs;
@@ -76,9 +77,8 @@ async function ours(pair: Pair, kind: DomainKind): Promise<number> {
   const { first, second } = pair;
   await first.serve(MOVES_TOML, kind);
   const going = await first.rent(await domain(COUNTS, { kernel: "vmlinux" }), { budgetNanos: 10n ** 12n });
-  await until(() => going.seen.stdout.includes("tick 1"));
+  await Promise.all([until(() => going.seen.stdout.includes("tick 1")), second.serve(MOVES_TOML, kind)]);
   await kept(first);
-  await second.serve(MOVES_TOML, kind);
   await watched(first, `tail -n 1 -F ${CONSOLE}`);
   // it is there, with all that it held before, some time before the domain goes on
   await watched(second, `until [ -n "${CONSOLE}" ]; do sleep 0.1; done; tail -n 0 -F ${CONSOLE}`);
@@ -129,16 +129,22 @@ async function row(pair: Pair, kind: DomainKind): Promise<Figure> {
 }
 
 export async function xenMoves(): Promise<Figure[]> {
+  const market = await startMarket();
+  await market.daemon.close(); // its servers are those in dom0
   const hosts: ServedDom0[] = [];
   try {
-    hosts.push(await ServedDom0.start({ movePort: await freePort() }));
-    const [first] = hosts;
-    const port = await freePort();
-    const second = await ServedDom0.start({ movePort: port, market: first!.market });
-    hosts.push(second);
-    const pair = { first: first!, second, port };
-    return [await row(pair, "pv"), await row(pair, "pvh")];
+    const [port, own] = [await freePort(), await freePort()];
+    const started = await Promise.allSettled([own, port].map((movePort) => ServedDom0.start({ movePort, market })));
+    for (const each of started) {
+      if (each.status === "fulfilled") hosts.push(each.value);
+      else console.error(`SKIPPED: no two Xen hosts can be measured here: ${String(each.reason)}`);
+    }
+    const [first, second] = hosts;
+    if (!first || !second) return [];
+    const pair = { first, second, port };
+    return [await row(pair, "pvh"), await row(pair, "pv")];
   } finally {
-    for (const each of hosts.toReversed()) await each.close();
+    for (const each of hosts) await each.close();
+    await market.close();
   }
 }

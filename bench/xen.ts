@@ -2,7 +2,7 @@
  * Domains of a real Xen host, emulated, through the market: beside bare `xl` in the same dom0. Where the host cannot be made it says so and
  * measures nothing.
  */
-import { until } from "../test/process/market.ts";
+import { until } from "../test/xen/waiting.ts";
 import { DATA, ServedDom0 } from "../test/xen/served-dom0.ts";
 import { domain } from "../test/xen/support.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
@@ -48,7 +48,8 @@ async function given(dom0: ServedDom0, { going }: Rented): Promise<void> {
 export async function kept(dom0: ServedDom0): Promise<void> {
   await dom0.sh(`mkdir -p ${BARE} && cfg=$(ls -t $(find ${DATA} -name domain.cfg) | head -n 1) && cp "$cfg" ${BARE}/as-leased
     for key in kernel ramdisk; do
-      cp "$(sed -n "s/^$key=\\"\\(.*\\)\\"/\\1/p" "$cfg")" ${BARE}/$key && sed -i "s|^$key=.*|$key=\\"${BARE}/$key\\"|" ${BARE}/as-leased
+      file=$(sed -n "s/^$key=\\"\\(.*\\)\\"/\\1/p" "$cfg")
+      [ -z "$file" ] || { cp "$file" ${BARE}/$key && sed -i "s|^$key=.*|$key=\\"${BARE}/$key\\"|" ${BARE}/as-leased; }
     done`);
 }
 

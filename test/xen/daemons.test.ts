@@ -1,6 +1,6 @@
 /** Daemons of dom0's own that end while domains run: xenconsoled, which can be started anew, and xenstored, which cannot. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { until } from "../process/market.ts";
+import { until } from "./waiting.ts";
 import { DATA, ServedDom0 } from "./served-dom0.ts";
 import { domain, onXen } from "./support.ts";
 

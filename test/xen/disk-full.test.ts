@@ -1,6 +1,6 @@
 /** Disks of domains on a real Xen whose host has little room, and how fast they may be. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { until } from "../process/market.ts";
+import { until, untilThere } from "./waiting.ts";
 import { DATA, ServedDom0 } from "./served-dom0.ts";
 import { domain, onXen } from "./support.ts";
 
@@ -35,7 +35,7 @@ onXen("disks of domains", () => {
     const going = await dom0.rent(await domain(WRITES, { diskMib: 64 }));
     await until(() => going.seen.stdout.includes("round 2"));
     await dom0.sh(`fallocate -l $(( ${await freeBytes()} - ${100 * MIB} )) ${DATA}/xen/full`);
-    await until(async () => (await dom0.sh("xl list | awk 'NR == 3 {print $5}'")).includes("p"));
+    await untilThere(async () => (await dom0.sh("xl list | awk 'NR == 3 {print $5}'")).includes("p"));
     await dom0.kill();
     await dom0.serve();
     const before = going.seen.stdout;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { takeSnapshot } from "../../packages/sdk/src/node/machine/fork.ts";
 import { domainName, domainUuid } from "../../packages/guests/src/xen/domain-names.ts";
 import { overlayTable } from "../../packages/guests/src/xen/disk-overlay.ts";
-import { until } from "../process/market.ts";
+import { until, untilThere } from "./waiting.ts";
 import { machine } from "../vm/support.ts";
 import { DATA, ServedDom0 } from "./served-dom0.ts";
 import { diskOf, onXen } from "./support.ts";
@@ -92,7 +92,7 @@ onXen("disk images of domains", () => {
       await machine({ vm: { kind: "snapshot", snapshot }, memoryMib: spec.memoryMib, diskMib: spec.diskMib, driver: "xen" }),
     );
     const own = `${DATA}/xen/domains/${domainName(fork.session.lease)}`;
-    await until(async () => (await dom0.sh(`cat ${own}/progress || true`)) === "begun");
+    await untilThere(async () => (await dom0.sh(`cat ${own}/progress || true`)) === "begun");
     expect(await dom0.sh(`cd ${own} && stat -c '%i %n' base.raw seed.raw`)).toBe([base, seed].join("\n"));
     await dom0.type("show");
     await until(() => fork.seen.stdout.includes("shows mine"));
@@ -113,7 +113,7 @@ onXen("disk images of domains", () => {
     await dom0.kill();
     await dom0.sh(`fallocate -l $(( ($(stat -f -c '%a * %S' ${DATA}/xen)) - 1048576 )) ${DATA}/xen/full`);
     await dom0.type("write");
-    await until(async () => (await dom0.sh("dmsetup status")).includes("Invalid"));
+    await untilThere(async () => (await dom0.sh("dmsetup status")).includes("Invalid"));
     await dom0.sh(`rm ${DATA}/xen/full`);
     await dom0.serve();
     const { lease } = await going.end();

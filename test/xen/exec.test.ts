@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { until } from "../process/market.ts";
+import { until } from "./waiting.ts";
 import { busyboxLayout, cliHome } from "../vm/support.ts";
 import { ServedDom0 } from "./served-dom0.ts";
 import { onXen } from "./support.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { forwardPort } from "@xenoservers/sdk";
-import { until } from "../process/market.ts";
+import { until } from "./waiting.ts";
 import { freePort } from "../vm/support.ts";
 import { MOVES_TOML, ServedDom0 } from "./served-dom0.ts";
 import { XEN_HOST, domain, onXen } from "./support.ts";
@@ -20,9 +20,8 @@ echo "card $(cat /sys/class/net/eth0/address), disk $(head -c 8 /dev/xvda)."; po
 /** Debian's hypervisor does not see what a PV domain writes. */
 const HOW = { pv: "saved", pvh: "live" } as const;
 
-/** Two emulated hosts share what the machine has, with whatever else runs there: neither test nor lease ends for that. */
-const HANGS_MS = 2_400_000;
-const LONG = { durationMsMax: 3_600_000, budgetNanos: 10n ** 12n };
+/** Two emulated hosts share what the machine has, with whatever else runs there: the test does not end for that. */
+const HANGS_MS = 7_200_000;
 
 const ticksIn = (text: string): number[] => [...text.matchAll(/tick (\d+)\r?\n/g)].map(([, i]) => Number(i));
 
@@ -63,7 +62,7 @@ if (XEN_HOST !== undefined) console.warn("SKIPPED: moves need two hosts, and XEN
     });
 
     it("goes on at the second host without a gap in what it prints, with its disk and its card", { timeout: HANGS_MS }, async () => {
-      const going = await one!.rent(await domain(TICKS, { diskMib: 16, egress: "none" }), LONG);
+      const going = await one!.rent(await domain(TICKS, { diskMib: 16, egress: "none" }));
       await until(() => going.seen.stdout.includes("tick 3"));
       await two!.serve(MOVES_TOML, kind);
       const said = await one!.drainTo(two!);

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { forwardPort, takeSnapshot, type BuiltVm } from "@xenoservers/sdk";
-import { until } from "../process/market.ts";
+import { until, untilThere } from "./waiting.ts";
 import { DATA, ServedDom0 } from "./served-dom0.ts";
 import { bareProgram, domain, forkOf, imageOf, onXen } from "./support.ts";
 
@@ -43,8 +43,10 @@ onXen("a domain's network", () => {
   const rent = (job: BuiltVm) => dom0.rent(job, { budgetNanos: BUDGET_NANOS });
   /** No domain, no card of one, and no network that one lay in. */
   const nothingIsLeft = async (): Promise<void> => {
-    await until(async () => (await dom0.domains()) === "");
-    await until(async () => (await dom0.sh("ls /sys/class/net | grep -c vif || true; pgrep -fc '[s]leep infinity' || true")) === "0\n0");
+    await untilThere(async () => (await dom0.domains()) === "");
+    await untilThere(
+      async () => (await dom0.sh("ls /sys/class/net | grep -c vif || true; pgrep -fc '[s]leep infinity' || true")) === "0\n0",
+    );
   };
 
   it("leads to public addresses on the owner's ports and nowhere else, is billed by its bytes, and is gone with it", async () => {

@@ -7,7 +7,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { bytesBlob, type BuiltVm } from "@xenoservers/sdk";
-import { orderAndFollow, until } from "../process/market.ts";
+import { orderAndFollow } from "../process/market.ts";
+import { until, untilThere } from "./waiting.ts";
 import { RawViewer } from "../vm/rfb.ts";
 import { cliHome, machine } from "../vm/support.ts";
 import { bootMedium } from "./boot-medium.ts";
@@ -18,8 +19,6 @@ const PROGRAM = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.j
 const SIZE = ["--driver", "xen", "--mem", "64M", "--disk", "1M", "--accel", "any"];
 const BUDGET_NANOS = 100_000n;
 const SECTOR = 512;
-/** A question to dom0 takes its time. */
-const LOOK_MS = 1_000;
 const MIB = 1024 * 1024;
 
 /**
@@ -102,7 +101,7 @@ onXen("a domain's screen", () => {
     const left = (): Promise<string> =>
       dom0.sh(`ps -e -o comm= | grep xen-qemu || true; find /run/xen -name 'qemu-root-*' -o -name 'qmp-*'
         find /var/log/xen -name 'qemu-dm-*'; find /sys/fs/cgroup -name 'xeno-device-model-*'`);
-    await until(async () => (await left()) === "", LOOK_MS);
+    await untilThere(async () => (await left()) === "");
   }
 
   it("ends with its lease that its customer stops", async () => {

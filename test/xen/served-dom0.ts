@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { BuiltVm } from "@xenoservers/sdk";
 import type { DomainKind } from "../../packages/guests/src/xen/domain-config.ts";
-import { enrolIn, orderAndFollow, startMarket, until, type TestMarket } from "../process/market.ts";
+import { enrolIn, orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
+import { untilThere } from "./waiting.ts";
 import { run } from "../vm/support.ts";
 import type { SystemdHost } from "../vm/systemd-host.ts";
 import { MOVE_LISTEN, startDom0 } from "./dom0-host.ts";
@@ -22,10 +23,11 @@ export const MOVES_TOML = `[move]\\nlisten = "${MOVE_LISTEN}"\\n`;
 /** This machine, as dom0 has it. */
 export const THIS_MACHINE = "10.0.2.2";
 
-/** `market`: of another one's; `movePort`: of this machine, for others' moves to it. */
+/** `market`: of another one's; `movePort`: of this machine, for others' moves to it; `processors`: that its domains have, one where absent. */
 interface StartedWith {
   market?: TestMarket;
   movePort?: number;
+  processors?: number;
 }
 
 type Order = Parameters<typeof wantedOnXen>[1];
@@ -51,7 +53,7 @@ export class ServedDom0 {
     if (!startedWith.market) await market.daemon.close(); // its servers are those in dom0
     const port = Number(new URL(market.customer.url).port);
     const host = await (XEN_HOST === undefined
-      ? startDom0(port, { move: startedWith.movePort })
+      ? startDom0(port, { move: startedWith.movePort, processors: startedWith.processors })
       : sshDom0(XEN_HOST, { port, product: PRODUCT, data: DATA }));
     const dom0 = new ServedDom0(market, folder, host, startedWith);
     const at = path.join(folder, "server");
@@ -83,9 +85,9 @@ export class ServedDom0 {
 
   /** No domain, and no device of one. `but`: a file of the test's own that a loop device reads. */
   async nothingIsLeft(but = "/nothing"): Promise<void> {
-    await until(async () => (await this.domains()) === "");
+    await untilThere(async () => (await this.domains()) === "");
     const loops = `losetup --list --noheadings --output BACK-FILE | grep -vx ${but} || true`;
-    await until(async () => (await this.sh(`dmsetup info --columns --noheadings --options name; ${loops}`)) === "No devices found");
+    await untilThere(async () => (await this.sh(`dmsetup info --columns --noheadings --options name; ${loops}`)) === "No devices found");
   }
 
   /** Waits until it is listed once more. `settings`: beside the usual; `kind`: of its domains (PV boots faster where all is emulated). */
@@ -93,7 +95,7 @@ export class ServedDom0 {
     const before = await this.#count('"listed"');
     await this.sh(`printf '${settingsOf(kind)}${settings}' >${DATA}/xenoserver.toml
       HOME=/root setsid ${XENO} serve --data ${DATA} >>${LOG} 2>&1 & echo $! >/run/xeno.pid`);
-    await until(async () => (await this.#count('"listed"')) > before);
+    await untilThere(async () => (await this.#count('"listed"')) > before);
   }
 
   kill(): Promise<string> {

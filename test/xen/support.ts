@@ -2,7 +2,7 @@
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe } from "vitest";
-import { buildVm, bytesBlob, fileBlob, openImage, type BuiltVm, type Wanted } from "@xenoservers/sdk";
+import { buildVm, bytesBlob, fileBlob, leaseMemoryMib, openImage, type BuiltVm, type Wanted } from "@xenoservers/sdk";
 import type { Egress } from "@xenoservers/protocol";
 import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
 import { smallKernel } from "../../packages/guests/src/xen/trial-kernel.ts";
@@ -167,5 +167,12 @@ export async function imageOf(within: string, script: string, { egress }: Pick<D
   });
 }
 
-export const wantedOnXen = (job: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> =>
-  wantedFor(job, { driver: "xen", accel: "any", ...over });
+/** All is emulated, beside whatever else runs there: no lease ends because that takes long. */
+const DURATION_MS = 3_600_000;
+const ON_XEN = { driver: "xen", accel: "any" } as const;
+
+export const wantedOnXen = (job: BuiltVm, over: Partial<Wanted> = {}): Partial<Wanted> => {
+  const { vcpu, diskMib } = job.spec;
+  const resources = { vcpu, memoryMib: leaseMemoryMib(job.spec, ON_XEN), diskMib };
+  return wantedFor(job, { ...ON_XEN, resources, durationMsMax: DURATION_MS, ...over });
+};

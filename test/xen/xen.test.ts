@@ -10,7 +10,7 @@ import { takeSnapshot } from "@xenoservers/sdk";
 import { domainConfig } from "../../packages/guests/src/xen/domain-config.ts";
 import { domainUuid } from "../../packages/guests/src/xen/domain-names.ts";
 import { TRIAL_MEMORY_MIB, trialKernel } from "../../packages/guests/src/xen/trial-kernel.ts";
-import { until } from "../process/market.ts";
+import { until, untilThere } from "./waiting.ts";
 import { DATA, ServedDom0 } from "./served-dom0.ts";
 import { XENSTORE, bareDomain, diskOf, domain, domainOf, forkOf, imageOf, onXen } from "./support.ts";
 
@@ -211,7 +211,7 @@ onXen("domains through the market", () => {
       const going = await dom0.rent(await domain("i=0; while :; do i=$((i+1)); echo tick $i; sleep 1; done"));
       await until(() => going.seen.stdout.includes("tick 1"));
       await going.session.machine.ask("pause");
-      await until(async () => (await dom0.sh("xl list | awk 'NR > 2 {print $5}'")).includes("p"));
+      await untilThere(async () => (await dom0.sh("xl list | awk 'NR > 2 {print $5}'")).includes("p"));
       await going.session.machine.ask("resume");
       const before = going.seen.stdout.length;
       await until(() => going.seen.stdout.length > before);

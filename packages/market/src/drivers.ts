@@ -34,6 +34,8 @@ interface DriverFacts {
   can: DriverAbilities;
   /** What a Linux that boots there calls the console that its customer sees; null where nothing boots. */
   consoleDevice: "ttyS0" | "hvc0" | null;
+  /** Beside a guest's own memory its lease needs page tables alone, and what emulates its hardware where some is; absent: QEMU's. */
+  tablesAlone?: true;
   assurances: readonly Assurance[];
   /** The field of an offer that names the engine its guests run under. */
   engineIn: "engine" | "vmEngine";
@@ -98,6 +100,7 @@ const ROWS = {
       moves: true,
     },
     consoleDevice: "hvc0",
+    tablesAlone: true,
     assurances: ["isolated"],
     engineIn: "vmEngine",
     alikeUnder: [],

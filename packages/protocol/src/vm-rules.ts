@@ -82,6 +82,17 @@ export const SCREEN_LABEL = { name: "screen", value: "vnc" } as const;
 /** How much more memory than the guest's and QEMU's a lease needs for this machine's screen. */
 export const screenMibOf = ({ screen }: Pick<VmSpec, "screen">): number => (screen === true ? SCREEN_MIB : 0);
 
+/** Of a Xen host's memory beside a domain's own: its page tables, by libxl's rule, and what Xen keeps of it. */
+const DOMAIN_MIB = 8;
+const MIB_PER_TABLE_MIB = 128;
+
+/** How much of a lease's memory a Xen host keeps beside a domain's own. */
+export const domainOverheadMib = ({ memoryMib, vcpu }: Pick<VmSpec, "memoryMib" | "vcpu">): number =>
+  DOMAIN_MIB + vcpu + Math.ceil(memoryMib / MIB_PER_TABLE_MIB);
+
+/** How much of a lease's memory QEMU may take for a domain that only a BIOS boots, beside its screen. */
+export const DEVICE_MODEL_MIB = 40;
+
 function screenProblem({ vm, machine, engine, screen }: VmSpec): string | null {
   if (screen !== true) return null;
   return firstOf([

@@ -69,6 +69,7 @@ export { archiveIn } from "./guest/archive-in.ts";
 export { archiveOut } from "./guest/archive-out.ts";
 export { agentCopyIn, agentCopyOut } from "./guest/agent-copy.ts";
 export { NO_OUTPUT, machineProblem } from "./node/machine/hold.ts";
+export { leaseMemoryMib } from "./node/machine/lease-memory.ts";
 export { forwardPort, type PortForward } from "./node/machine/port-forward.ts";
 export { forkMachine, takeSnapshot, type HeldMachine } from "./node/machine/fork.ts";
 export { type ExecResult, type Machine, type ProgramOptions } from "./node/machine/machine.ts";

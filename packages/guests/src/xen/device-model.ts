@@ -23,8 +23,6 @@ export const [PROGRAM, SCREEN, MEDIUM] = ["device-model", "screen.sock", "medium
 const [RECORD, LOG, ROOTS] = ["device-model.json", "device-model.log", "device-model.roots"] as const;
 const LIBXL_LOGS = "/var/log/xen";
 const LIBXL_ROOT = /^(?:\/var)?\/run\/xen\/qemu-root-\d+$/;
-/** QEMU's own code and buffers; what waits for viewers is beside it. */
-export const DEVICE_MODEL_MIB = 40;
 const LOG_KIB = 64;
 const LAST_BYTES = 4 * 1024;
 /** Before what went wrong, beside remarks of Xen's libraries. */

@@ -30,13 +30,15 @@ interface CarryingOf {
 export const IMAGE_STAYS = "an image's domain cannot go on in another: its Linux would lose its disk";
 export const EMULATED_STAYS = "its domain has emulated hardware (HVM), whose state is not carried";
 
-/** How often it is looked whether the kernel of one that is sent while it runs has suspended itself. */
-const STILL_LOOK_MS = 500;
+/** Where xenstore does not say that the kernel of one that is sent while it runs has suspended itself, how often it is looked. */
+const STILL_LOOK_MS = 2_000;
 const SETTLES = "the domain starts again, or has ended";
 
 export class DomainCarrying {
   readonly #of: CarryingOf;
   #still: () => void = () => {};
+  /** What it printed last, from when the last of its state was had. */
+  #words: Promise<void> | null = null;
 
   constructor(of: CarryingOf) {
     this.#of = of;
@@ -66,6 +68,7 @@ export class DomainCarrying {
   /** Its state, sent while it runs; once the last of it was had it stands still. Where that fails, or is not wanted, it goes on. */
   async *live(): AsyncGenerator<Uint8Array> {
     if (this.#of.settles()) throw new Error(SETTLES);
+    this.#words = null;
     let isLooking = false;
     const looks = setInterval(() => {
       if (isLooking) return;
@@ -73,7 +76,7 @@ export class DomainCarrying {
       void this.#lookWhetherStill().finally(() => (isLooking = false));
     }, STILL_LOOK_MS);
     try {
-      yield* this.#of.saving.live();
+      yield* this.#of.saving.live(() => this.#listen());
     } catch (error) {
       this.#of.notSent(error);
       throw error;
@@ -89,14 +92,25 @@ export class DomainCarrying {
   }
 
   async #lookWhetherStill(): Promise<void> {
-    const found = await this.#of.found().catch(() => null);
+    this.seen(await this.#of.found().catch(() => null));
+  }
+
+  /** As it is listed now, by whoever has looked. */
+  seen(found: ListedDomain | null): void {
     if (found?.shutdown === "suspend") this.#still();
+  }
+
+  /** It prints no more: what it printed is on its way while all else is done that is to be done before it goes on. */
+  #listen(): void {
+    this.#words = this.#of.talk.lastWords();
+    this.#words.catch(() => {}); // said to whoever waits for them
   }
 
   /** Its state, sent while it stands still. It does afterwards, also where that fails. Throws in words. */
   async *still(): AsyncGenerator<Uint8Array> {
     if (this.#of.settles()) throw new Error(SETTLES);
-    yield* this.#of.saving.still();
+    this.#words = null;
+    yield* this.#of.saving.still(() => this.#listen());
     this.#of.saved("saved");
   }
 
@@ -107,6 +121,6 @@ export class DomainCarrying {
 
   /** Until all has come that it printed before it stood still. */
   lastWords(): Promise<void> {
-    return this.#of.talk.lastWords();
+    return this.#words ?? this.#of.talk.lastWords();
   }
 }

@@ -42,6 +42,8 @@ interface MakingOf {
   backEnds: BackEnds;
   /** Whether it has consoles beside its first. */
   hasConsoles: boolean;
+  /** It is there by that number, paused: what needs no more than that is done beside the rest. */
+  numbered(id: number): void;
   log(what: string, facts: Record<string, unknown>): void;
 }
 
@@ -113,9 +115,10 @@ export class DomainMaking {
 
   /** What belongs to it beside what xl makes. */
   async #equip(devices: readonly DomainDevice[]): Promise<void> {
-    const { xl, token, deviceModel, hasConsoles } = this.#of;
+    const { xl, token, deviceModel, hasConsoles, numbered } = this.#of;
     const id = await xl.numberOf(token.uuid);
     if (id === null) throw new Error("the domain that was made is not there");
+    numbered(id);
     const nodes = [...deviceNodes(id, devices), ...(hasConsoles ? consoleNodes(id) : [])];
     if (nodes.length > 0) await xl.write(nodes);
     if (hasConsoles) for (const owned of consoleOwners(id)) await xl.own(owned);

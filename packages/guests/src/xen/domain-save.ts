@@ -93,14 +93,20 @@ export class DomainSaving {
     return this.#alone(() => this.#take(to));
   }
 
-  /** Its state, sent while it stands still. The domain may be paused before, and is afterwards, also where this fails or is not wanted. */
-  still(): AsyncGenerator<Uint8Array> {
-    return this.#sent(() => this.#still());
+  /**
+   * Its state, sent while it stands still; `had`: called once that was had. The domain may be paused before, and is afterwards, also where
+   * this fails or is not wanted.
+   */
+  still(had: () => void): AsyncGenerator<Uint8Array> {
+    return this.#sent(() => this.#still(had));
   }
 
-  /** Its state, sent while it runs; once the last of it was had it stands still. Where that fails, or is not wanted, it goes on. */
-  live(): AsyncGenerator<Uint8Array> {
-    return this.#sent(() => this.#live(), true);
+  /**
+   * Its state, sent while it runs; once the last of it was had it stands still, and `had` is called. Where that fails, or is not wanted, it
+   * goes on.
+   */
+  live(had: () => void): AsyncGenerator<Uint8Array> {
+    return this.#sent(() => this.#live(had), true);
   }
 
   async *#sent(state: () => AsyncGenerator<Uint8Array>, isLive = false): AsyncGenerator<Uint8Array> {
@@ -118,7 +124,7 @@ export class DomainSaving {
     }
   }
 
-  async *#live(): AsyncGenerator<Uint8Array> {
+  async *#live(had: () => void): AsyncGenerator<Uint8Array> {
     const { xl, folder } = this.#of;
     const { id, paused } = await this.#running();
     if (paused) throw new Error("a domain that is paused is not sent while it runs");
@@ -127,6 +133,7 @@ export class DomainSaving {
     const sent = await xl.live(id, name, path.join(folder, "save.log"));
     try {
       yield* stateOf(sent, "xl migrate");
+      had();
       if (!(await this.#of.found())?.paused) await xl.pause(id);
       this.timesSent++;
     } finally {
@@ -172,7 +179,7 @@ export class DomainSaving {
     }
   }
 
-  async *#still(): AsyncGenerator<Uint8Array> {
+  async *#still(had: () => void): AsyncGenerator<Uint8Array> {
     const { xl, folder } = this.#of;
     const { id, paused } = await this.#running();
     const name = path.basename(folder);
@@ -182,6 +189,7 @@ export class DomainSaving {
       // its kernel must run to suspend itself
       if (paused) await xl.unpause(id);
       yield* stateOf(sent, "xl save");
+      had();
     } finally {
       await sent.end();
       await this.#standStill();

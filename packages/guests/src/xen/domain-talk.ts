@@ -37,9 +37,10 @@ export class DomainTalk {
     this.#of = of;
   }
 
-  /** Until its console is kept. Throws where it has none. */
-  async keep(id: number): Promise<void> {
+  /** Until its console is kept. Throws where it has none, or nobody wants it any more. */
+  async keep(id: number, signal?: AbortSignal): Promise<void> {
     for (const deadline = Date.now() + CONSOLE_MS; ; await pause(POLL_MS)) {
+      signal?.throwIfAborted();
       if (await this.keepNow(id)) return;
       if (Date.now() > deadline) throw new Error(`${this.#of.daemon.name} opens no console for the domain: is it running?`);
     }
@@ -72,5 +73,25 @@ export class DomainTalk {
     const tty = await xl.console(id, line);
     if (tty === null) throw new Error("the domain has no console");
     await typeOn({ tty, daemon }, bytes);
+  }
+}
+
+/** A console that is begun to be kept while the rest of its domain is made. */
+export class ConsoleKeeping {
+  readonly id: number;
+  /** Rejects where it has no console. */
+  readonly kept: Promise<void>;
+  readonly #unwanted = new AbortController();
+
+  constructor(talk: Pick<DomainTalk, "keep">, id: number) {
+    this.id = id;
+    this.kept = talk.keep(id, this.#unwanted.signal);
+    this.kept.catch(() => {}); // said to whoever begins the domain
+  }
+
+  /** Nothing more is done for it. */
+  async leave(): Promise<void> {
+    this.#unwanted.abort(new Error("the domain is not wanted any more"));
+    await this.kept.catch(() => {});
   }
 }

@@ -30,7 +30,7 @@ import { DomainRoom, type RoomRules } from "./domain-room.ts";
 import { DomainSaving } from "./domain-save.ts";
 import { DomainSessions } from "./domain-sessions.ts";
 import { DomainStreams } from "./domain-streams.ts";
-import { DomainTalk } from "./domain-talk.ts";
+import { ConsoleKeeping, DomainTalk } from "./domain-talk.ts";
 import type { DomainToken, DomainWork } from "./domain-token.ts";
 import { QEMU_OF_XEN, type ConsoleDaemon } from "./console-daemon.ts";
 import type { WireCommand } from "./console-wire.ts";
@@ -92,6 +92,8 @@ export class Domain {
   readonly #saving: DomainSaving;
   readonly #pausing: DomainPausing;
   readonly #talk: DomainTalk;
+  /** Of the domain that this daemon has made last. */
+  #keeping: ConsoleKeeping | null = null;
   #stopping = false;
   #begunAt = 0;
   #changed: () => void = () => {};
@@ -113,7 +115,8 @@ export class Domain {
     const { xl, watch, wireCommand, backEnds, log } = parts;
     this.sessions = this.#streams && new DomainSessions({ xl, wireCommand, id: () => this.#making.id() });
     const { card, deviceModel } = this;
-    this.#making = new DomainMaking({ xl, token, work, card, deviceModel, backEnds, hasConsoles: this.sessions !== null, log });
+    const numbered = (id: number): void => void (this.#keeping = new ConsoleKeeping(this.#talk, id));
+    this.#making = new DomainMaking({ xl, token, work, card, deviceModel, backEnds, hasConsoles: this.sessions !== null, numbered, log });
     const stands = { folder, pause: () => this.#pausing.forRoom(), over: () => this.#end({ kind: "no-room" }) };
     this.#room = disksOf(plan).some(({ isWritable }) => isWritable) ? new DomainRoom(stands, parts.roomRules) : null;
     this.#following = new DomainFollowing({
@@ -161,8 +164,9 @@ export class Domain {
   }
 
   /** Nothing of it is left in the hypervisor, as far as that can be told. */
-  unmake(): Promise<void> {
-    return this.#making.unmake(this.#ending);
+  async unmake(): Promise<void> {
+    await this.#keeping?.leave();
+    await this.#making.unmake(this.#ending);
   }
 
   #failed(what: string, error: unknown): void {
@@ -178,7 +182,7 @@ export class Domain {
   /** Its console is kept before it says anything. */
   async #start(): Promise<void> {
     const id = this.#making.made ?? (await this.#making.id());
-    await this.#talk.keep(id);
+    await (this.#keeping?.id === id ? this.#keeping.kept : this.#talk.keep(id));
     this.#begunAt = Date.now();
     await this.#parts.xl.unpause(id);
   }
@@ -234,6 +238,7 @@ export class Domain {
   }
 
   async #look(found: ListedDomain | null): Promise<void> {
+    this.carrying.seen(found);
     if (this.#over || this.#ending || this.#settling || this.#saving.isUnderWay || (found && found.shutdown === null && !found.dying))
       return;
     this.#settling = true;
@@ -318,7 +323,7 @@ export class Domain {
 
   /** Tells its kernel what no other has, from which it can renew its random numbers: those that it was saved with are its siblings' too. */
   async tellSeed(): Promise<void> {
-    await this.#parts.xl.tell(await this.#making.id(), "seed", randomBytes(SEED_BYTES).toString("hex"));
+    await this.#parts.xl.tell(this.#making.made ?? (await this.#making.id()), "seed", randomBytes(SEED_BYTES).toString("hex"));
   }
 
   /** The files that it boots, by digest; of a disk image none, for its disk holds all. */
@@ -398,6 +403,7 @@ export class Domain {
     this.#ending = true;
     this.sessions?.close();
     this.#following.end();
+    await this.#keeping?.leave();
     await this.#making.destroyForGood();
     await hashedFiles.remove(this.token.folder);
   }

@@ -91,6 +91,25 @@ describe("a server's domains", () => {
     terminal.close();
   });
 
+  it("have their console kept while the rest of them is made, and by nobody once they are let go", async () => {
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
+    const domain = await prepare();
+    const kept = path.join(domain.token.folder, "console.json");
+    await until(async () => (await readFile(kept, "utf8").catch(() => "")) !== "");
+    const { id } = JSON.parse(await readFile(kept, "utf8")) as { id: { pid: number } };
+    expect(toolstack.domains).toMatchObject([{ paused: true }]);
+    await domain.dispose();
+    expect(() => process.kill(id.pid, 0)).toThrow("ESRCH");
+    terminal.close();
+  });
+
+  it("that have no console yet are let go at once", async () => {
+    const domain = await prepare();
+    await domain.dispose();
+    expect(toolstack.domains).toEqual([]);
+  });
+
   it("of which a kernel is given boot the file that was hashed, which is still known once they are gone", async () => {
     const kernel = path.join(folder, KERNEL);
     await writeFile(kernel, Buffer.concat([trialKernel(), Buffer.alloc(1024 * 1024)]));

@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { kernelProblem, kernelSizeProblem, screenMibOf, type VmSpec } from "@xenoservers/protocol";
+import { DEVICE_MODEL_MIB, kernelProblem, kernelSizeProblem, screenMibOf, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { cacheFor, type Cache } from "../qemu/images/cache.ts";
 import type { Stock } from "../qemu/images/stock.ts";
@@ -34,7 +34,7 @@ import { BackEndThreads } from "./back-end-threads.ts";
 import { XEN_DEVICES, backEndGroup, leaveBackEnd, type BackEnds, type DiskRates } from "./domain-back-end.ts";
 import { ROOM, type RoomRules } from "./domain-room.ts";
 import { DomainWatch } from "./domain-watch.ts";
-import { DEVICE_MODEL_MIB, MEDIUM, isEmulated, layOutDeviceModel, leaveDeviceModel } from "./device-model.ts";
+import { MEDIUM, isEmulated, layOutDeviceModel, leaveDeviceModel } from "./device-model.ts";
 import type { DomainKind, DomainPlan } from "./domain-config.ts";
 import { trialKernel } from "./trial-kernel.ts";
 import { XlError, type Xl } from "./xl.ts";
@@ -204,7 +204,7 @@ export class Domains {
     if (problem !== null) throw new Refusal("job", problem);
     const name = domainName(lease);
     const folder = path.join(this.#options.folder, name);
-    await removed(folder);
+    if (await isThere(folder)) await removed(folder);
     await mkdir(folder, { mode: 0o700 });
     try {
       const { outputMibMax, diskMib, vm } = spec;

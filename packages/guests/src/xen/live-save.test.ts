@@ -63,9 +63,12 @@ describe("a domain that is sent while it runs", () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
+  /** Whether it had been let go of at the moment when all of its state was had. */
+  let wasStill: boolean | null;
   async function had(): Promise<Buffer> {
+    wasStill = null;
     const all: Uint8Array[] = [];
-    for await (const bytes of saving.live()) all.push(bytes);
+    for await (const bytes of saving.live(() => (wasStill = toolstack.domains[0]!.paused))) all.push(bytes);
     return Buffer.concat(all);
   }
 
@@ -74,7 +77,7 @@ describe("a domain that is sent while it runs", () => {
     expect(saving.isUnderWay).toBe(true);
     expect((await sending).equals(STATE)).toBe(true);
     expect(toolstack.domains).toMatchObject([{ paused: true, shutdown: null }]);
-    expect([saving.isUnderWay, lost]).toEqual([false, null]);
+    expect([saving.isUnderWay, lost, wasStill]).toEqual([false, null, false]);
     expect(await readdir(folder)).not.toContain("saving");
   });
 
@@ -83,7 +86,8 @@ describe("a domain that is sent while it runs", () => {
     toolstack.unsaved = "libxl: error: Failed to enable logdirty";
     await expect(had()).rejects.toThrow("xl migrate: libxl: error: Failed to enable logdirty");
     expect(toolstack.domains).toMatchObject([{ paused: false, shutdown: null }]);
-    for await (const bytes of saving.live()) {
+    expect(wasStill).toBeNull();
+    for await (const bytes of saving.live(() => {})) {
       expect(bytes.length).toBeGreaterThan(0);
       break;
     }

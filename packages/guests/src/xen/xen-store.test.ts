@@ -108,6 +108,23 @@ describe("xl", () => {
     expect(toolstack.calls).toEqual([]);
   });
 
+  it("writes in order, with no process, and by one, which says why, where xenstore refuses it", async () => {
+    const told = (id: number): [string, string][] => [
+      [`/b/${id}/device`, "7:1"],
+      [`/b/${id}/hotplug-status`, "connected"],
+    ];
+    await store((_, number, node) => (node.startsWith("/b/1/") ? answerOf(11, number, "OK\0") : answerOf(ERROR, number, "EACCES\0")));
+    const { xl, toolstack } = xlOf();
+    await xl.write(told(1));
+    // as it is sent the value has no zero byte at its end
+    expect(asked).toEqual(["/b/1/device\x007:", "/b/1/hotplug-status\0connecte"]);
+    expect(toolstack.calls).toEqual([]);
+    await xl.write(told(2));
+    await xl.write([["/b/1/device", "x".repeat(4_096)]]);
+    const by = "xenstore-write /b";
+    expect(toolstack.calls).toEqual([`${by}/2/device 7:1 /b/2/hotplug-status connected`, `${by}/1/device ${"x".repeat(4_096)}`]);
+  });
+
   it("asks by processes where xenstore has no socket, or does not list all domains at once", async () => {
     const { xl, toolstack } = xlOf();
     toolstack.add("own", OWN);

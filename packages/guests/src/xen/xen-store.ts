@@ -1,6 +1,7 @@
 /**
- * Xenstore as its daemon answers it on a socket (xen/io/xs_wire.h): a process of xenstore-read(1) takes longer to begin than the answer
- * does. One connection for what is asked at once. Who controls the inputs: this program, every path; dom0 and guests, what stands in nodes.
+ * Xenstore as its daemon answers it on a socket (xen/io/xs_wire.h): a process of xenstore-read(1) or xenstore-write(1) takes longer to
+ * begin than the answer does. One connection for what is asked at once, in that order. Who controls the inputs: this program, every path
+ * and all that is written; dom0 and guests, what stands in nodes.
  */
 import { connect, type Socket } from "node:net";
 
@@ -10,21 +11,23 @@ const ANSWER_MS = 120_000;
 const HEAD_BYTES = 16;
 /** XENSTORE_PAYLOAD_MAX */
 const PAYLOAD_BYTES_MAX = 4_096;
-const TYPES = { list: 1, read: 2 } as const;
+const TYPES = { list: 1, read: 2, write: 11 } as const;
 const ERROR = 16;
 
-export interface StoreQuestion {
-  what: keyof typeof TYPES;
-  node: string;
-}
+export type StoreQuestion = { what: "list" | "read"; node: string } | { what: "write"; node: string; value: string };
 
-/** What stands in each node, or which names are in it, each followed by a zero byte; null where xenstore says of none. */
+/**
+ * What stands in each node, or which names are in it, each followed by a zero byte; null where xenstore says of none, or has not written
+ * what it was to.
+ */
 export type AskStore = (questions: readonly StoreQuestion[]) => Promise<(string | null)[]>;
 
-function asked({ what, node }: StoreQuestion, number: number): Buffer {
-  const payload = Buffer.from(`${node}\0`);
+/** Throws where it is longer than xenstore takes. */
+function asked(question: StoreQuestion, number: number): Buffer {
+  const payload = Buffer.from(`${question.node}\0${question.what === "write" ? question.value : ""}`);
+  if (payload.length > PAYLOAD_BYTES_MAX) throw new RangeError(`${payload.length} bytes are more than xenstore takes at once`);
   const head = Buffer.alloc(HEAD_BYTES);
-  for (const [place, value] of [TYPES[what], number, 0, payload.length].entries()) head.writeUInt32LE(value, place * 4);
+  for (const [place, value] of [TYPES[question.what], number, 0, payload.length].entries()) head.writeUInt32LE(value, place * 4);
   return Buffer.concat([head, payload]);
 }
 

@@ -41,7 +41,7 @@ describe("xl", () => {
   });
 
   it("is given room for what a kernel unpacks to, and ends where nobody wants its domain any more", async () => {
-    const given: { timeoutMs: number; dataMibMax: number; signal?: AbortSignal }[] = [];
+    const given: unknown[] = [];
     const left = new AbortController();
     const xl = new Xl(async (_program, _args, bounds) => {
       given.push(bounds);
@@ -50,6 +50,19 @@ describe("xl", () => {
     });
     await expect(xl.create("/f/domain.cfg", { kernelMib: 40, signal: left.signal })).rejects.toThrow("ended");
     expect(given).toMatchObject([{ dataMibMax: 552, signal: left.signal }]);
+  });
+
+  it("has a bound of memory where it reads what a customer gave, and no program more to begin elsewhere", async () => {
+    const bounded: string[] = [];
+    const xl = new Xl(async (program, args, { dataMibMax }) => {
+      if (dataMibMax !== undefined) bounded.push(`${program} ${args[0]}`);
+      return "";
+    });
+    await xl.create("/f/domain.cfg", { kernelMib: 1 });
+    await xl.restore("/f/domain.cfg", "/f/state");
+    for (const call of [() => xl.pause(1), () => xl.unpause(1), () => xl.destroy(1), () => xl.list(), () => xl.write([["/a", "b"]])])
+      await call().catch(() => {}); // of a list that is none
+    expect(bounded).toEqual(["xl create", "xl restore"]);
   });
 
   it("is not there on most machines, which is said by its name", async () => {

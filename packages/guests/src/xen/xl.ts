@@ -1,7 +1,7 @@
 /**
- * Xen's own toolstack as this program calls it: `xl`, and what reads xenstore; each call bounded in time, output and memory, and ended with
- * the daemon (setpriv's parent-death signal), so that no command of an earlier daemon makes a domain that nobody knows. Who controls the
- * inputs: this program, every argument; the customer, the kernel that `xl create` reads.
+ * Xen's own toolstack as this program calls it: `xl`, and xenstore; each call bounded in time and output, in memory where it reads what a
+ * customer gave, and ended with the daemon (setpriv's parent-death signal), so that no command of an earlier daemon makes a domain that
+ * nobody knows. Who controls the inputs: this program, every argument; the customer, the kernel that `xl create` reads.
  */
 import { execFile, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
@@ -33,6 +33,7 @@ export type ConsoleLine = "console" | "serial/0";
 
 interface Bounds {
   timeoutMs?: number;
+  /** Absent where it reads nothing of a customer's: a bound is a program more to begin. */
   dataMibMax?: number;
   signal?: AbortSignal;
 }
@@ -42,11 +43,12 @@ export class XlError extends Error {
   override name = "XlError";
 }
 
-type Run = (program: string, args: readonly string[], bounds: Required<Omit<Bounds, "signal">> & Pick<Bounds, "signal">) => Promise<string>;
+type Run = (program: string, args: readonly string[], bounds: Bounds & Required<Pick<Bounds, "timeoutMs">>) => Promise<string>;
 
 /** What a program prints. Throws what it says first where it fails. */
 const runHere: Run = async (program, args, { timeoutMs, dataMibMax, signal }) => {
-  const words = ["--pdeathsig", "KILL", "prlimit", `--data=${dataMibMax * MIB}`, program, ...args];
+  const bound = dataMibMax === undefined ? [] : ["prlimit", `--data=${dataMibMax * MIB}`];
+  const words = ["--pdeathsig", "KILL", ...bound, program, ...args];
   const { stdout } = await run("setpriv", words, {
     ...{ timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: ANSWER_BYTES_MAX, cwd: "/" },
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
@@ -111,7 +113,7 @@ export class Xl {
   }
 
   async #ask(program: string, args: readonly string[], { signal, ...bounds }: Bounds = {}): Promise<string> {
-    const given = { timeoutMs: ANSWER_MS, dataMibMax: BUILDER_MIB, ...bounds, ...(signal ? { signal } : {}) };
+    const given = { timeoutMs: ANSWER_MS, ...bounds, ...(signal ? { signal } : {}) };
     try {
       return await this.#run(program, args, given);
     } catch (cause) {
@@ -160,7 +162,11 @@ export class Xl {
    * Made of what was saved, and paused before it goes on. The configuration says what is another in it: name, UUID, disk.
    */
   async restore(config: string, state: string, signal?: AbortSignal): Promise<void> {
-    await this.#ask("xl", ["restore", "-p", "-e", config, state], { timeoutMs: RESTORE_MS, ...(signal ? { signal } : {}) });
+    await this.#ask("xl", ["restore", "-p", "-e", config, state], {
+      timeoutMs: RESTORE_MS,
+      dataMibMax: BUILDER_MIB,
+      ...(signal ? { signal } : {}),
+    });
   }
 
   /**
@@ -192,9 +198,11 @@ export class Xl {
     });
   }
 
-  /** In xenstore, all at once. */
+  /** In xenstore, one after the other. */
   async write(nodes: readonly (readonly [node: string, value: string])[]): Promise<void> {
-    await this.#ask("xenstore-write", nodes.flat());
+    const written = await this.#store(nodes.map(([node, value]) => ({ what: "write", node, value }))).catch(() => [null]);
+    // where xenstore has no socket, or refuses something, the command is asked, which says why
+    if (written.includes(null)) await this.#ask("xenstore-write", nodes.flat());
   }
 
   /** What stands in a node of dom0's; nothing where there is none. */

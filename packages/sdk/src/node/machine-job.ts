@@ -18,7 +18,6 @@ import {
   kernelProblem,
   kernelSizeProblem,
   mibOf,
-  screenMibOf,
   seedProblem,
   type Egress,
   type ImageFormat,
@@ -33,7 +32,8 @@ import type { Wanted } from "../order.ts";
 import { PROGRAM_FILE } from "../runtimes.ts";
 import { bytesBlob, type Blob, type SourceEntry } from "../blob.ts";
 import { fileBlob, readTree } from "../tree.ts";
-import { VM_OVERHEAD_MIB, buildVm, type BuiltVm } from "../vm.ts";
+import { buildVm, type BuiltVm } from "../vm.ts";
+import { leaseMemoryMib } from "./machine/lease-memory.ts";
 import { home } from "./home.ts";
 import { pruneKept } from "./kept-room.ts";
 import { inWords, inWordsOf, lookFirst, type Looking } from "./image-address.ts";
@@ -369,7 +369,7 @@ export async function parseVm(file: string | undefined, args: string[], options:
   return {
     says,
     shared: folders,
-    resources: { vcpu, memoryMib: memoryMib + VM_OVERHEAD_MIB[options.accel] + screenMibOf(machine), diskMib },
+    resources: { vcpu, memoryMib: leaseMemoryMib(machine, options), diskMib },
     ordered: { driver: options.driver, accel: options.accel, egress, egressMibMax },
     conditions: [
       ...(isFetched(boot) ? [FETCH_CONDITION] : []),

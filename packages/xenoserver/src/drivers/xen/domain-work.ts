@@ -1,5 +1,5 @@
 /** A domain against what was ordered. Who controls the inputs: the customer, every byte. */
-import { blobsOfVm, ifCanonical, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
+import { blobsOfVm, domainOverheadMib, ifCanonical, vmInputsProblem, vmJobHashOf, vmSpecProblem, type Crypto } from "@xenoservers/protocol";
 import { deviceModelMibOf, domainProblem, type Bootable } from "@xenoservers/guests";
 import { digestOf, egressCheck, firstProblem } from "../checks.ts";
 import type { NeededBlob, Ordered } from "../driver.ts";
@@ -7,12 +7,6 @@ import { filesOf } from "../qemu/machine-work.ts";
 import type { MachineJob } from "../work.ts";
 
 const MIB = 1024 * 1024;
-/** Of the hypervisor's memory beside a domain's own: its page tables, by libxl's rule, and what Xen keeps of it. */
-const OVERHEAD_MIB = 8;
-const GUEST_MIB_PER_TABLE_MIB = 128;
-
-export const overheadMib = ({ memoryMib, vcpu }: MachineJob["spec"]): number =>
-  OVERHEAD_MIB + vcpu + Math.ceil(memoryMib / GUEST_MIB_PER_TABLE_MIB);
 
 export function neededForDomain(job: MachineJob): NeededBlob[] {
   const sizes = new Map(job.blobs.map(({ digest, size }) => [digest, size]));
@@ -29,7 +23,7 @@ export function domainWorkProblem(crypto: Crypto, ordered: Ordered, job: Machine
   const sent = new Set(blobs.map(({ digest }) => digest));
   const bytes = [...blobs, ...filesOf(job)].reduce((sum, { size }) => sum + size, 0);
   const deviceModelMib = deviceModelMibOf(spec, bootable);
-  const ownMib = overheadMib(spec) + deviceModelMib;
+  const ownMib = domainOverheadMib(spec) + deviceModelMib;
   const wrong = firstProblem([
     [ifCanonical(() => vmJobHashOf(crypto, spec)) === order.jobHash, "the machine is not the one that was ordered"],
     [ifCanonical(() => digestOf(crypto, inputs)) === spec.inputs, "the inputs are not the ones that were ordered"],

@@ -3,7 +3,7 @@ import { carriedMib } from "../room-to-carry.ts";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { DRIVERS, invariant } from "@xenoservers/market";
-import type { Crypto } from "@xenoservers/protocol";
+import { domainOverheadMib, type Crypto } from "@xenoservers/protocol";
 import {
   Domains,
   SPARE_MS,
@@ -30,7 +30,7 @@ import { ArrivingDomain, type MakeDomain } from "./arriving-domain.ts";
 import { stayingProblem } from "./domain-carry.ts";
 import { runningDomain } from "./domain-guest.ts";
 import { DomainSnapshots } from "./domain-snapshots.ts";
-import { domainWorkProblem, neededForDomain, overheadMib } from "./domain-work.ts";
+import { domainWorkProblem, neededForDomain } from "./domain-work.ts";
 
 interface XenDriverOptions {
   host: XenHost;
@@ -73,7 +73,7 @@ function machineOf(work: Work): MachineJob {
 
 function jobOf({ lease, po, order, work, blobFile, signal }: GuestJob): DomainJob {
   const { spec, inputs, forgets = false } = machineOf(work);
-  const spareMib = po.resources.memoryMib - spec.memoryMib - overheadMib(spec);
+  const spareMib = po.resources.memoryMib - spec.memoryMib - domainOverheadMib(spec);
   return { ...{ name: lease, customer: order.party, spec, inputs, forgets, spareMib, blobFile }, ...(signal ? { signal } : {}) };
 }
 
