@@ -119,7 +119,7 @@ export const zLeaseView = z.object({
 });
 export type LeaseView = z.infer<typeof zLeaseView>;
 
-const zReceiptDocument = z.object({
+export const zReceiptDocument = z.object({
   kind: z.string(),
   id: zId,
   envelope: zEnvelope,
