@@ -1,19 +1,35 @@
 /** Receipts: fetched until every document has its place in the log, then kept for offline use. */
-import type { Receipt } from "@xenoservers/protocol";
+import type { Receipt, RouteQueryInput } from "@xenoservers/protocol";
 import type { MarketClient } from "./client.ts";
 import { BrokenWordError } from "./errors.ts";
 
 const POLL_MS = 50;
+/** Documents of a part; the most that a broker gives. */
+export const PART = 1_000;
 
 /** Whether all of it stands in the log, so that a checkpoint can prove it. */
 export const isLogged = ({ documents, leaves }: Receipt): boolean => [...documents, ...leaves].every(({ index }) => index !== null);
 
-/** The receipt once all of it is in the log, or as it stands after `withinMs`. */
-export async function fetchReceipt(client: MarketClient, lease: string, withinMs = 5_000): Promise<Receipt> {
+/** Of a receipt what is asked for. */
+export const readPart = (client: MarketClient, id: string, query: RouteQueryInput<"receipt">): Promise<Receipt> =>
+  client.read("receipt", { params: { id }, query });
+
+/**
+ * What is in a receipt: all of it, or, where `hasMore` says that it is longer than one part, all but claims and their receipts: as it
+ * stands, or once that is in the log, or `withinMs` are over.
+ */
+export async function readDocuments(client: MarketClient, lease: string, withinMs = -1): Promise<Receipt> {
   for (const deadline = client.timers.now() + withinMs; ;) {
-    const receipt = await client.read("receipt", { params: { id: lease } });
-    if (receipt.lease !== lease) throw new BrokenWordError("the broker's answer is the receipt of another lease");
-    if (isLogged(receipt) || client.timers.now() > deadline) return receipt;
+    let receipt = await readPart(client, lease, { limit: PART });
+    if (receipt.hasMore) receipt = { ...(await readPart(client, lease, { limit: PART, brief: "true" })), hasMore: true };
+    if (withinMs < 0 || isLogged(receipt) || client.timers.now() > deadline) return receipt;
     await client.sleep(POLL_MS);
   }
+}
+
+/** The receipt once all of it is in the log, or as it stands after `withinMs`: in one piece, which a broker refuses of a long one. */
+export async function fetchReceipt(client: MarketClient, lease: string, withinMs = 5_000): Promise<Receipt> {
+  const receipt = await readDocuments(client, lease, withinMs);
+  if (receipt.lease !== lease) throw new BrokenWordError("the broker's answer is the receipt of another lease");
+  return receipt.hasMore ? readPart(client, lease, {}) : receipt;
 }

@@ -4,7 +4,7 @@
  * nothing after its revocation. What is missing is a failure, never a default. Who controls the inputs: whoever signed each document,
  * and the broker for order and times.
  */
-import { isFactKind, step, type Fact, type FactKind, type FactOf, type Finding, type Lease } from "@xenoservers/market";
+import { isFactKind, lastClaimOf, step, type Fact, type FactKind, type FactOf, type Finding, type Lease } from "@xenoservers/market";
 import {
   KeyBook,
   ofAnyKind,
@@ -57,6 +57,8 @@ export class Told {
   /** All that the fold took but for claims beyond the first. */
   readonly taken: Taken[] = [];
   readonly claims = new Claims();
+  /** Its claims are not told. */
+  isBrief = false;
   readonly #listing = new Listing();
   readonly fees: Announced<"fee">[] = [];
   readonly referees: Announced<"referee">[] = [];
@@ -191,7 +193,7 @@ export class Told {
     const { fact, document, place } = heard;
     if (fact.kind === "gap" && this.lease === null) return void this.#gaps.push(fact);
     if (fact.kind === "gap" && (this.lease?.state === "final" || this.lease?.state === "lapsed")) return;
-    const next = step(this.lease, fact);
+    const next = step(this.isBrief ? asHandedOver(this.lease, fact) : this.lease, fact);
     const found = this.#foundOf(fact.kind);
     if (!next.ok) return this.#break(fact.kind, found?.why ?? next.why);
     this.lease = next.lease;
@@ -256,9 +258,16 @@ export function toldBy(crypto: Crypto, market: MarketPins, entries: readonly Ent
   return new Told(crypto, market, last);
 }
 
-/** `entries` are in the log's order. */
-export function tell(crypto: Crypto, market: MarketPins, entries: readonly Entry[]): Told {
+/** A lease whose claims were not told: the server that hands it over says which was its last. */
+function asHandedOver(lease: Lease | null, { kind, content }: Fact): Lease | null {
+  const takeover = kind === "takeover" ? content : kind === "move" ? content.takeover.payload : null;
+  return lease && takeover ? { ...lease, lastClaim: { ...lastClaimOf(lease), id: takeover.handover.payload.lastClaim } } : lease;
+}
+
+/** `entries` are in the log's order. `isBrief`: without its claims. */
+export function tell(crypto: Crypto, market: MarketPins, entries: readonly Entry[], isBrief = false): Told {
   const told = toldBy(crypto, market, entries);
+  told.isBrief = isBrief;
   for (const [place, entry] of entries.entries()) told.hear(entry, place);
   return told;
 }

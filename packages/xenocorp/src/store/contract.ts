@@ -161,6 +161,8 @@ export function storeContract(name: string, open: (archive?: ArchiveReader) => P
         [],
         ["d1", "d2"],
       ]);
+      expect((await store.lastDocumentOf("aa1"))?.id).toBe("d2");
+      expect(await store.lastDocumentOf("none")).toBeNull();
       const first = (await store.events(reader("p_1"), null, 2)) ?? [];
       expect(first.map((e) => e.kind)).toEqual(["one", "two"]);
       expect((await store.events(reader("p_1"), first[1]!.cursor, 10))?.map((e) => e.kind)).toEqual(["three"]);
