@@ -4,8 +4,8 @@ import type { MarketClient } from "./client.ts";
 import { BrokenWordError } from "./errors.ts";
 
 const POLL_MS = 50;
-/** Documents of a part; the most that a broker gives. */
-export const PART = 1_000;
+/** Documents of a part: 1 MB, which a broker has answered before others wait for it. */
+export const PART = 500;
 
 /** Whether all of it stands in the log, so that a checkpoint can prove it. */
 export const isLogged = ({ documents, leaves }: Receipt): boolean => [...documents, ...leaves].every(({ index }) => index !== null);

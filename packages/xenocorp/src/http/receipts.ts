@@ -71,7 +71,7 @@ export class Receipts {
     const documents = shortened(found.slice(0, limit));
     const hasMore = documents.length < found.length;
     const [from, to] = [after?.at ?? -1, hasMore ? (documents.at(-1)?.at ?? 0) : Infinity];
-    const gaps = (await this.#gapsOf(lease)).filter(({ at }) => at > from && at <= to);
+    const gaps = await this.#gapsOf(lease, from, to);
     const leaves = await this.#leavesOf(lease, documents, gaps, !hasMore);
     const all = [...documents, ...leaves];
     if (size === undefined && !hasMore) return this.#receiptOf(lease, documents, leaves, await this.#proofs(all));
@@ -144,11 +144,15 @@ export class Receipts {
     return this.#stored([...new Set(ids)]);
   }
 
-  /** The gaps that the lease has lived through: each stretches its deadlines. One that is over lives through no more. */
-  async #gapsOf({ issuedAt, state, gaps: lived }: LeaseRow): Promise<StoredDocument[]> {
+  /**
+   * The gaps that the lease has lived through: each stretches its deadlines. One that is over lives through no more. Of a part: those that
+   * ended after `after`, and no later than `until`.
+   */
+  async #gapsOf({ issuedAt, state, gaps: lived }: LeaseRow, after = -1, until = Infinity): Promise<StoredDocument[]> {
     const all = readSetting("gaps", (await this.#services.store.load("setting", ["gaps"])).get("gaps"));
     const over = state === "final" || state === "lapsed";
-    return this.#stored(all.filter(({ from, to }) => (over ? lived.some((gap) => gap.from === from) : to > issuedAt)).map(({ id }) => id));
+    const own = all.filter(({ from, to }) => (over ? lived.some((gap) => gap.from === from) : to > issuedAt));
+    return this.#stored(own.filter(({ to }) => to > after && to <= until).map(({ id }) => id));
   }
 
   /** The round that its result was drawn in, and the secret of it once it is shown. */

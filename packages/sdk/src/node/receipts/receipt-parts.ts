@@ -13,8 +13,8 @@ import { PART, readPart } from "../../receipt.ts";
 import { shortId } from "../../words.ts";
 import { END_BYTES_MAX, LONG_FORMAT } from "./receipt-file.ts";
 
-/** Of claims and receipts, two each ten seconds: seven months. */
-const DOCUMENTS_MAX = 4_000_000;
+/** The longest lease has a year: of claims and receipts, one each in ten seconds, that is 6.3 million. */
+const DOCUMENTS_MAX = 8_000_000;
 /** A claim with its proof has 2 KB. */
 const BYTES_PER_DOCUMENT = 8 * 1024;
 const BYTES_FREE = 64 * 1024 * 1024;
