@@ -18,10 +18,12 @@ export class LongLease {
   readonly client: MarketClient;
   readonly lease: string;
   readonly server: Server;
+  /** Of its customer's device, which reads it. */
+  readonly seed: Uint8Array;
   #last: { id: string; sequence: number };
 
-  private constructor(world: World, client: MarketClient, lease: string, server: Server, opening: string) {
-    [this.world, this.client, this.lease, this.server] = [world, client, lease, server];
+  private constructor(world: World, client: MarketClient, seed: Uint8Array, lease: string, server: Server, opening: string) {
+    [this.world, this.client, this.seed, this.lease, this.server] = [world, client, seed, lease, server];
     this.#last = { id: opening, sequence: 0 };
   }
 
@@ -36,9 +38,11 @@ export class LongLease {
     const { lease } = await world.lease(customer, server, most);
     await world.app.listen({ port: 0, host: "127.0.0.1" });
     const { port } = world.app.server.address() as AddressInfo;
-    const identity = { ...identityOf(new Uint8Array(32), { party: customer.id, account: customer.account }), signer: customer.root };
+    const seed = new Uint8Array(32).fill(7);
+    const identity = identityOf(seed, { party: customer.id, account: customer.account });
+    await world.must(customer.root, "key-grant", world.grantOf(customer, identity.signer.publicKey, "device"));
     const client = new MarketClient(`http://127.0.0.1:${port}`, world.services.market, identity);
-    return new LongLease(world, client, lease, server, (await world.row(lease)).openingId ?? "");
+    return new LongLease(world, client, seed, lease, server, (await world.row(lease)).openingId ?? "");
   }
 
   /** So many claims, each receipted. `isLogged`: the log has all of them by then. */

@@ -1,9 +1,11 @@
 /** A receipt that comes in parts: what an honest broker gives holds, and what a cheat makes of its parts, or of the file, does not. */
-import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { RefusedError, ReceiptFile, isLongReceipt, keepParts, readDocuments, type MarketClient } from "@xenoservers/sdk";
-import { refuse, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
+import { refuse, toHex, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -130,7 +132,7 @@ describe("a broker whose parts are none of a receipt", () => {
     [
       "changes the order of two at a border",
       ({ part, number }) => {
-        if (number === 0) return at(part, part.documents.with(-1, whole.documents[500]!));
+        if (number === 0) return at(part, part.documents.with(part.documents.length - 1, whole.documents[500]!));
         return number === 1 ? at(part, part.documents.with(0, whole.documents[499]!)) : part;
       },
     ],
@@ -229,6 +231,32 @@ describe("a broker whose parts are none of a receipt", () => {
   });
 });
 
+it("that the disk has no room for is said so, and nothing of it stays", { timeout: 120_000 }, async () => {
+  const { client, seed, lease } = long;
+  const { party, account } = client.identity;
+  const asked = path.join(folder, "asked");
+  await writeFile(asked, JSON.stringify({ url: client.url, pins: pins(), seed: toHex(seed), party, account, lease }));
+  const disk = path.join(folder, "disk");
+  await mkdir(disk);
+  const script = 'mount -t tmpfs -o size=512k tmpfs "$1" && "$2" "$3" "$4" "$1/receipt.jsonl"; ls -A "$1"';
+  const mounts = ["--mount", ...(process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"])];
+  const program = path.join(import.meta.dirname, "read-long.ts");
+  // asynchronous: this process is its broker
+  const { stdout, stderr } = await promisify(execFile)("unshare", [
+    ...mounts,
+    "sh",
+    "-c",
+    script,
+    "sh",
+    disk,
+    process.execPath,
+    program,
+    asked,
+  ]);
+  expect(stderr).toContain("the disk has no room for the receipt of lease");
+  expect(stdout).toBe("");
+});
+
 describe("a file", () => {
   let lines: string[];
   beforeEach(async () => {
@@ -261,8 +289,8 @@ describe("a file", () => {
     expect(await holds(lines.toSpliced(500, 0, lines[499]!))).toEqual(["file: it holds more documents than it says"]);
     const end = JSON.parse(lines.at(-1)!) as { documents: number };
     const counted = (count: number): string => JSON.stringify({ ...end, documents: count });
-    expect(await holds(lines.toSpliced(500, 1).with(-1, counted(end.documents - 1)))).not.toEqual([]);
-    expect(await holds(lines.toSpliced(500, 0, lines[499]!).with(-1, counted(end.documents + 1)))).not.toEqual([]);
+    expect(await holds([...lines.slice(0, -1).toSpliced(500, 1), counted(end.documents - 1)])).not.toEqual([]);
+    expect(await holds([...lines.slice(0, -1).toSpliced(500, 0, lines[499]!), counted(end.documents + 1)])).not.toEqual([]);
     expect(await holds(lines.with(500, lines[501]!).with(501, lines[500]!))).toEqual([
       "file: its documents do not stand in the order of the log",
     ]);
@@ -272,7 +300,7 @@ describe("a file", () => {
   it("has lines that are documents", async () => {
     for (const line of ["", "null", "[]", "{", '{"kind":"claim"}', "x".repeat(300_000), `"${"y".repeat(300_000)}"`])
       expect((await holds(lines.with(400, line)))[0]).toMatch(/^file: (this is not a receipt: documents\.399|a line of it is longer)/);
-    expect(await holds(lines.with(-1, "{}"))).toEqual(["file: it is not whole: what a receipt ends with is missing"]);
+    expect(await holds(lines.with(lines.length - 1, "{}"))).toEqual(["file: it is not whole: what a receipt ends with is missing"]);
     await writeFile(file, "x".repeat(40 * 1024 * 1024));
     expect(await isLongReceipt(file)).toBe(false);
     await expect(ReceiptFile.open(file)).rejects.toMatchObject({ code: "bad_input" });

@@ -6,6 +6,7 @@ import { BrokenWordError } from "./errors.ts";
 const POLL_MS = 50;
 /** Documents of a part: 1 MB, which a broker has answered before others wait for it. */
 export const PART = 500;
+const BRIEF_MAX = 10_000;
 
 /** Whether all of it stands in the log, so that a checkpoint can prove it. */
 export const isLogged = ({ documents, leaves }: Receipt): boolean => [...documents, ...leaves].every(({ index }) => index !== null);
@@ -14,14 +15,25 @@ export const isLogged = ({ documents, leaves }: Receipt): boolean => [...documen
 export const readPart = (client: MarketClient, id: string, query: RouteQueryInput<"receipt">): Promise<Receipt> =>
   client.read("receipt", { params: { id }, query });
 
+/** All but claims and their receipts, of which there is more than one part where a lease was extended for months. */
+async function readBrief(client: MarketClient, lease: string): Promise<Receipt> {
+  const receipt = await readPart(client, lease, { limit: PART, brief: "true" });
+  for (let part = receipt; part.hasMore && part.documents.length > 0 && receipt.documents.length < BRIEF_MAX;) {
+    part = await readPart(client, lease, { limit: PART, brief: "true", size: receipt.size, after: receipt.documents.at(-1)!.id });
+    receipt.documents.push(...part.documents);
+    receipt.leaves.push(...part.leaves.filter(({ id }) => !receipt.leaves.some((leaf) => leaf.id === id)));
+  }
+  return { ...receipt, hasMore: true };
+}
+
 /**
  * What is in a receipt: all of it, or, where `hasMore` says that it is longer than one part, all but claims and their receipts: as it
  * stands, or once that is in the log, or `withinMs` are over.
  */
 export async function readDocuments(client: MarketClient, lease: string, withinMs = -1): Promise<Receipt> {
   for (const deadline = client.timers.now() + withinMs; ;) {
-    let receipt = await readPart(client, lease, { limit: PART });
-    if (receipt.hasMore) receipt = { ...(await readPart(client, lease, { limit: PART, brief: "true" })), hasMore: true };
+    const first = await readPart(client, lease, { limit: PART });
+    const receipt = first.hasMore ? await readBrief(client, lease) : first;
     if (withinMs < 0 || isLogged(receipt) || client.timers.now() > deadline) return receipt;
     await client.sleep(POLL_MS);
   }
