@@ -231,7 +231,7 @@ describe("a broker whose parts are none of a receipt", () => {
   });
 });
 
-it("that the disk has no room for is said so, and nothing of it stays", { timeout: 120_000 }, async () => {
+it("that the disk has no room for is said so, and nothing of it stays", async () => {
   const { client, seed, lease } = long;
   const { party, account } = client.identity;
   const asked = path.join(folder, "asked");

@@ -411,8 +411,8 @@ export const API = madeWhenAsked({
       scope: "read",
       params: z.object({ id: z.string().check(z.regex(/^[0-9a-f]{4,64}$/)) }),
       /**
-       * Without `limit` all of it, where that is no more than one answer holds. `after`: the last document of the part before; `size`: of the
-       * log, as the first part said; `brief`: without claims and their receipts.
+       * Without `limit` all of it, where that is no more than one answer holds. `after`: the last document of the part before; `size`: of
+       * the log, as the first part said; `brief`: without claims and their receipts.
        */
       query: z.object({
         after: z.optional(zId),

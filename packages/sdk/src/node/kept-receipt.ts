@@ -14,7 +14,7 @@ import { ReceiptFile, isLongReceipt } from "./receipts/receipt-file.ts";
 import { keepParts } from "./receipts/receipt-parts.ts";
 
 /** A receipt, or a ReceiptFile where it is long; and where it lies. */
-export interface FoundReceipt {
+interface FoundReceipt {
   receipt: unknown;
   file: string;
 }

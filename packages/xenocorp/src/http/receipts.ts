@@ -64,7 +64,7 @@ export class Receipts {
     return this.#receiptOf(lease, documents, leaves, await this.#proofs([...documents, ...leaves]));
   }
 
-  /** At most so many documents, after that one, with the public ones that these lean on: all under one checkpoint, whose size the first part says. */
+  /** At most so many documents after that one, and the public ones that they lean on, under the checkpoint of the first part. */
   async partOf(lease: LeaseRow, after: StoredDocument | null, { limit, size, brief }: PartAsked): Promise<Receipt | Refusal> {
     const { store } = this.#services;
     const found = await store.documentsAfter(lease.id, after?.id ?? null, limit + 1, brief);

@@ -387,7 +387,7 @@ export interface Store {
   archiveRows(written: readonly WrittenRow[]): Promise<number>;
   document(id: string): Promise<StoredDocument | null>;
   documentsOf(lease: string): Promise<StoredDocument[]>;
-  /** At most so many of them, after that one of them, or from the first on. `brief`: of those that are no claims, and no receipts of claims. */
+  /** At most so many of them, after that one of them, or from the first on. `brief`: but for claims, and receipts of claims. */
   documentsAfter(lease: string, after: string | null, limit: number, brief?: boolean): Promise<StoredDocument[]>;
   /** The one that was filed last. */
   lastDocumentOf(lease: string): Promise<StoredDocument | null>;
