@@ -11,14 +11,12 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { StreamedReceipt, type OwnFacts, type ReceiptVerification } from "@xenoservers/verify";
 import { InputError } from "../../errors.ts";
 import { LongReceipt } from "../../facade/long-receipt.ts";
+import { END_BYTES_MAX, LONG_FORMAT } from "./long-format.ts";
 
-export const LONG_FORMAT = "xenoservers-receipt-2";
 /** How such a file begins. */
 const BEGINS = `{"format":"${LONG_FORMAT}"`;
 /** One document with its proof: 88 KB of an envelope, and a hash for each level of the log. */
 const LINE_BYTES_MAX = 256 * 1024;
-/** The first line and the last. */
-export const END_BYTES_MAX = 16 * 1024 * 1024;
 const READ_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 

@@ -11,7 +11,7 @@ import type { MarketClient } from "../../client.ts";
 import { BrokenWordError, KeptError } from "../../errors.ts";
 import { PART, readPart } from "../../receipt.ts";
 import { shortId } from "../../words.ts";
-import { END_BYTES_MAX, LONG_FORMAT } from "./receipt-file.ts";
+import { END_BYTES_MAX, LONG_FORMAT } from "./long-format.ts";
 
 /** The longest lease has a year: of claims and receipts, one each in ten seconds, that is 6.3 million. */
 const DOCUMENTS_MAX = 8_000_000;
