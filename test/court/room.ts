@@ -426,7 +426,12 @@ export class Room {
     const key = (await this.store.load("key", [signer.publicKey])).get(signer.publicKey)?.data;
     if (!key) throw new Error("the customer has no key");
     const reads = createReads(this.#services, () => describeMarket(this.#services));
-    const answer = await reads.receipt({ session: { by: "party", party, key }, params: { id: lease }, query: undefined, body: undefined });
+    const answer = await reads.receipt({
+      session: { by: "party", party, key },
+      params: { id: lease },
+      query: { brief: "false" },
+      body: undefined,
+    });
     if (!answer.ok) throw new Error(`the receipt: ${answer.code}`);
     return answer.reply;
   }

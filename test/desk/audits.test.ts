@@ -63,7 +63,7 @@ const auditLine = async (id: string): Promise<string> => {
   const reads = createReads(h.desk.services, async () => Promise.reject(new Error("nobody asks")));
   const key = (await h.store.load("key", [customer.signer.publicKey])).get(customer.signer.publicKey)!.data;
   const session = { by: "party" as const, party: customer.party, key };
-  const answer = await reads.receipt({ session, params: { id }, query: undefined, body: undefined });
+  const answer = await reads.receipt({ session, params: { id }, query: { brief: "false" }, body: undefined });
   if (!answer.ok) throw new Error(answer.code);
   const line = verifyReceipt(nodeCrypto, h.market, answer.reply).lines.find(({ check }) => check === "audit");
   return `${line?.status}: ${line?.says}`;

@@ -56,7 +56,10 @@ function LeaseFacts({ lease, currency }: { lease: Lease; currency: string }): Re
 export function LeaseView({ access, lease: id, currency }: { access: Access; lease: string; currency: string }): ReactNode {
   const news = useNews(access.news);
   const readLease = useCallback((signal: AbortSignal) => access.client.read("lease", { params: { id }, signal }), [access, id]);
-  const readDocuments = useCallback((signal: AbortSignal) => access.client.read("receipt", { params: { id }, signal }), [access, id]);
+  const readDocuments = useCallback(
+    (signal: AbortSignal) => access.client.read("receipt", { params: { id }, query: { limit: 1_000, brief: "true" }, signal }),
+    [access, id],
+  );
   const reading = useReading(readLease, EVERY_MS, news);
   const { value: lease, error } = reading;
   const receipt = useReading(readDocuments, EVERY_MS, news);

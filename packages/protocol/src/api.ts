@@ -42,7 +42,8 @@ export interface Route {
 }
 
 const zTimeMs = z.int();
-const zLimit = z._default(z.coerce.number().check(z.int(), z.gte(1), z.lte(1000)), 100);
+const zAtMost = z.coerce.number().check(z.int(), z.gte(1), z.lte(1000));
+const zLimit = z._default(zAtMost, 100);
 /** Where the page before ended, as its reply said. */
 const zCursor = z.string().check(z.regex(/^\d{1,20}(\.\d{1,20}){0,2}$/, "is no cursor; send one that a reply gave, or none"));
 /** Where the page before ended, as `next` of its reply said. */
@@ -119,7 +120,7 @@ export const zLeaseView = z.object({
 });
 export type LeaseView = z.infer<typeof zLeaseView>;
 
-const zReceiptDocument = z.object({
+export const zReceiptDocument = z.object({
   kind: z.string(),
   id: zId,
   envelope: zEnvelope,
@@ -148,6 +149,8 @@ export const zReceipt = z.object({
   leaves: z.array(zReceiptDocument),
   checkpoint: z.string(),
   size: z.int(),
+  /** Of a part: documents come after these. */
+  hasMore: z.optional(z.boolean()),
 });
 export type Receipt = z.infer<typeof zReceipt>;
 export type ReceiptDocument = z.infer<typeof zReceiptDocument>;
@@ -407,6 +410,16 @@ export const API = madeWhenAsked({
       access: "party",
       scope: "read",
       params: z.object({ id: z.string().check(z.regex(/^[0-9a-f]{4,64}$/)) }),
+      /**
+       * Without `limit` all of it, where that is no more than one answer holds. `after`: the last document of the part before; `size`: of
+       * the log, as the first part said; `brief`: without claims and their receipts.
+       */
+      query: z.object({
+        after: z.optional(zId),
+        limit: z.optional(zAtMost),
+        size: z.optional(z.coerce.number().check(z.int())),
+        brief: zFlag,
+      }),
       reply: zReceipt,
     }) as const satisfies Route,
   leaseLog: () =>

@@ -32,7 +32,7 @@ export { NotDelivered } from "./session/fetches.ts";
 export type { Delivered, TreeFile } from "./session/result.ts";
 export type { Stream } from "./session/streams.ts";
 export { firstDifference, segmentJob, type Trace } from "./segment.ts";
-export { fetchReceipt, isLogged } from "./receipt.ts";
+export { fetchReceipt, isLogged, readDocuments } from "./receipt.ts";
 export { bytesBlob, type Blob, type SourceEntry } from "./blob.ts";
 export { VM_DRIVER, VM_OVERHEAD_MIB, VmProblem, assembleVm, buildVm, builtVm, type BuiltVm, type VmInput } from "./vm.ts";
 export { memoryMibAtStart } from "./module-memory.ts";

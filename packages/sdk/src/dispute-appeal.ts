@@ -18,6 +18,7 @@ import type { MarketClient } from "./client.ts";
 import { BrokenWordError, RefusedError } from "./errors.ts";
 import { orderToEnd } from "./dispute-terms.ts";
 import { drawNext, refereeRun, type RefereeRun } from "./dispute-run.ts";
+import { readDocuments } from "./receipt.ts";
 import { signedOf } from "./signed-of-lease.ts";
 import { shortId } from "./words.ts";
 
@@ -60,7 +61,7 @@ export async function convictionOf(client: MarketClient, id: string): Promise<Co
     throw new RefusedError(
       refuse("wrong_state", { lease: view.id, state: view.state, why: `it is ${view.state}: there is no verdict to appeal against` }),
     );
-  const { documents } = await client.read("receipt", { params: { id: view.id } });
+  const { documents } = await readDocuments(client, view.id);
   const shown = (kind: "order" | "verdict"): unknown => documents.find((document) => document.kind === kind)?.envelope;
   const verdict = verifyDocumentOf("verdict", shown("verdict"), factsOf(client));
   if (!verdict.ok || verdict.document.payload.lease !== view.id)

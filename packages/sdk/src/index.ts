@@ -42,7 +42,9 @@ export {
   type KeptWork,
 } from "./node/kept-job.ts";
 export { keptPromises } from "./node/kept-promises.ts";
-export { keepReceipt, keepReceiptHere, readReceipt } from "./node/kept-receipt.ts";
+export { keepReceipt, readReceipt } from "./node/kept-receipt.ts";
+export { ReceiptFile, isLongReceipt } from "./node/receipts/receipt-file.ts";
+export { keepParts } from "./node/receipts/receipt-parts.ts";
 export { EMPTIED, KEPT_BYTES_MAX } from "./node/kept-room.ts";
 export { filesBelow } from "./node/files-below.ts";
 export { assertPlaceFor, placeProblem } from "./node/place-here.ts";

@@ -7,6 +7,7 @@ import { checkPurchaseOrder, servingOf, type CheckedPurchaseOrder, type FactWorl
 import type { MarketClient } from "./client.ts";
 import { ORDER_VALID_MS } from "./order.ts";
 import { BrokenWordError, MarketError } from "./errors.ts";
+import { readDocuments } from "./receipt.ts";
 
 type Checked = Extract<CheckedPurchaseOrder, { ok: true }>;
 
@@ -82,7 +83,7 @@ export function checkBound(
  * Throws BrokenPurchaseOrder.
  */
 export async function fetchBound(client: MarketClient, lease: string, orderId?: string): Promise<BoundOrder> {
-  return boundIn(client, await client.read("receipt", { params: { id: lease } }), lease, orderId);
+  return boundIn(client, await readDocuments(client, lease), lease, orderId);
 }
 
 /** The same in a receipt that was fetched. */

@@ -4,7 +4,7 @@
  * that it signed is here. Who controls the inputs: the servers (output, results), the broker (views, receipts, verdicts).
  */
 import { isAlike } from "@xenoservers/market";
-import type { LeaseView, Payload, Receipt } from "@xenoservers/protocol";
+import type { LeaseView, Payload } from "@xenoservers/protocol";
 import { resultDifference } from "@xenoservers/verify";
 import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
@@ -12,7 +12,7 @@ import { disputeResults, type Judged } from "./dispute.ts";
 import { disputeTerms, type DisputeTerms } from "./dispute-terms.ts";
 import { NotComparedError, RefusedError } from "./errors.ts";
 import type { BoundOrder } from "./purchase-order.ts";
-import { fetchReceipt } from "./receipt.ts";
+import { readDocuments } from "./receipt.ts";
 import { endOf } from "./session/end-of.ts";
 import { NotDelivered } from "./session/fetches.ts";
 import type { LeaseSession, SessionHandlers } from "./session/lease-session.ts";
@@ -46,7 +46,8 @@ interface ReplicasMeans {
   budgetNanos: bigint;
   /** A drawn audit is left to later. */
   noAudit: boolean;
-  keep(receipt: Receipt): Promise<void>;
+  /** Its receipt. */
+  keep(lease: string): Promise<unknown>;
   signal?: AbortSignal;
 }
 
@@ -194,10 +195,10 @@ export class ReplicasRun {
 
   /** What its own server signed for this lease; a broker that shows another's could make any two agree. */
   async #manifestOf(slot: number, lease: string): Promise<Payload<"result"> | null> {
-    const receipt = await fetchReceipt(this.#client, lease, RECEIPT_WITHIN_MS);
-    await this.#means.keep(receipt);
+    const { documents } = await readDocuments(this.#client, lease, RECEIPT_WITHIN_MS);
+    await this.#means.keep(lease);
     const bound = this.sessions[slot]?.bound;
-    const stored = receipt.documents.find(({ kind }) => kind === "result");
+    const stored = documents.find(({ kind }) => kind === "result");
     const checked = bound && stored && checkResult(bound, stored.envelope);
     return checked?.ok && isAlike(checked.document.payload) ? checked.document.payload : null;
   }

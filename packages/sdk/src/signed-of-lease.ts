@@ -7,6 +7,7 @@ import { verifyDocumentOf, type Verified } from "@xenoservers/protocol";
 import type { MarketClient } from "./client.ts";
 import { BrokenWordError } from "./errors.ts";
 import { boundIn, type BoundOrder } from "./purchase-order.ts";
+import { readDocuments } from "./receipt.ts";
 import { checkResult } from "./session/result.ts";
 
 interface SignedOfLease {
@@ -30,7 +31,7 @@ function checkTrace({ po, order, world, serving }: BoundOrder, untrusted: unknow
 
 /** Throws BrokenPurchaseOrder, and BrokenWordError where the broker shows something else in their place. */
 export async function signedOf(client: MarketClient, lease: string): Promise<SignedOfLease> {
-  const receipt = await client.read("receipt", { params: { id: lease } });
+  const receipt = await readDocuments(client, lease);
   const bound = boundIn(client, receipt, lease);
   const shown = <K extends "result" | "trace">(kind: K, check: (bound: BoundOrder, untrusted: unknown) => Checked<K>) => {
     const stored = receipt.documents.find((document) => document.kind === kind);

@@ -2,7 +2,8 @@ export { factOf, parseFact, type FactResult, type FactWorld, type Findings } fro
 export { checkPurchaseOrder, type CheckedPurchaseOrder } from "./facts/purchase-order.ts";
 export { verifyReceipt, type Line, type OwnFacts, type OwnRun, type ReceiptLine } from "./receipt/receipt.ts";
 export { type ReceiptVerification, type Verification } from "./receipt/receipt.ts";
-export { jobToRun } from "./receipt/job-to-run.ts";
+export { jobToRun, type JobToRun } from "./receipt/job-to-run.ts";
+export { StreamedReceipt } from "./receipt/streamed.ts";
 export { RULES } from "./receipt/lines.ts";
 export { resultProblem, stoppedAt, type ReExecuted } from "./judging/re-execution.ts";
 export { judge, type Judgement } from "./judging/judgement.ts";

@@ -53,7 +53,7 @@ describe("what is wanted of the market", () => {
   });
 
   it("is no order of no time", async () => {
-    await expect(workOf(typed(module, "--max-time", "0s"))).rejects.toThrow("--max-time is nothing");
+    await expect(workOf(typed(module, "--max-time", "0m"))).rejects.toThrow("--max-time is nothing");
   });
 
   it("is bound by its time alone where it is paid by it: its fuel holds nothing, and lease extend would not move it", async () => {

@@ -39,7 +39,7 @@ function explained({ check, rules, documents, computed }: ReceiptLine): string[]
   const all = OF_ALL.includes(check);
   return [
     row("rules", `${rules.join(", ")} of docs/protocol.md`),
-    ...(all ? rows("rests on", [`all ${documents.length} documents of the file`]) : []),
+    ...(all ? rows("rests on", ["all documents of the file"]) : []),
     ...(all ? [] : rows("rests on", ends(facts.map(restText)))),
     ...(all ? [] : rows("roles by", ends(roles.map(restText)))),
     ...computed.map(({ what, is, how }) => row(what, `${is}  ${dim(how)}`)),

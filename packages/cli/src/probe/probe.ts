@@ -12,7 +12,7 @@ import {
   RefusedError,
   type Work,
   disputeResults,
-  fetchReceipt,
+  readDocuments,
   identityOf,
   keepJob,
   openSession,
@@ -68,7 +68,7 @@ async function leadingTo(operator: MarketClient, target: OfferView, chance: Chan
 /** What the server signed beside what the job comes to here; null where that cannot be compared. */
 async function differenceHere(client: MarketClient, lease: string, jobHash: string): Promise<{ difference: string | null } | null> {
   const { reExecute } = await import("../proof/re-execute.ts");
-  const { documents } = await fetchReceipt(client, lease, RECEIPT_WITHIN_MS);
+  const { documents } = await readDocuments(client, lease, RECEIPT_WITHIN_MS);
   const result = parseDocumentOf(client.crypto, "result", documents.find(({ kind }) => kind === "result")?.envelope);
   if (!result.ok || !wasRun(result.document.payload)) return null;
   const { payload } = result.document;

@@ -14,13 +14,15 @@ import {
   verifyCheckpoint,
   zEnvelope,
   zReceipt,
+  zReceiptDocument,
   type Envelope,
   type Evidence,
   type Place,
+  type ReceiptDocument,
 } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { currentContext, fetchFrom, home, keptPromises } from "@xenoservers/sdk";
+import { ReceiptFile, currentContext, fetchFrom, home, isLongReceipt, keptPromises } from "@xenoservers/sdk";
 import { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "@xenoservers/verify";
 import type { EvidenceInput } from "../input/verbs/proof.ts";
 import { print, say } from "../output/terminal.ts";
@@ -37,8 +39,31 @@ interface Found {
   documents: FoundDocument[];
 }
 
+const placed = (checkpoint: string, { envelope, at, salt, index, proof }: ReceiptDocument): FoundDocument => ({
+  envelope,
+  place: index === null ? null : { checkpoint, at, salt, index, proof },
+});
+
+/** Of a receipt in parts: each of its claims would be compared with every other, of half a million. */
+async function readLong(file: string): Promise<Found> {
+  const receipt = await ReceiptFile.open(file);
+  const checkpoint = zReceipt.shape.checkpoint.parse(Reflect.get(receipt.head, "checkpoint"));
+  const documents: FoundDocument[] = [];
+  for await (const read of receipt.documents()) {
+    const document = zReceiptDocument.parse(read);
+    if (document.kind !== "claim" && document.kind !== "claim-receipt") documents.push(placed(checkpoint, document));
+  }
+  say(`the claims in ${file} are not compared: they are too many`);
+  const leaves = (await receipt.end())?.leaves ?? [];
+  return { notes: [checkpoint], documents: [...documents, ...leaves.map((leaf) => placed(checkpoint, leaf))] };
+}
+
 /** A checkpoint's note as it stands, a receipt, or one document. */
 async function readFound(file: string): Promise<Found> {
+  if (await isLongReceipt(file))
+    return readLong(file).catch((cause: unknown) => {
+      throw new UserError(`${file} is no whole receipt: ${cause instanceof Error ? cause.message : ""}`);
+    });
   const text = await readIfThere(file);
   if (text === null) throw new UserError(`there is no file ${file}`);
   let value: unknown;
@@ -50,11 +75,7 @@ async function readFound(file: string): Promise<Found> {
   const [receipt, envelope] = [zReceipt.safeParse(value), zEnvelope.safeParse(value)];
   if (receipt.success) {
     const { checkpoint, documents, leaves } = receipt.data;
-    const found = [...documents, ...leaves].map(({ envelope: each, at, salt, index, proof }) => ({
-      envelope: each,
-      place: index === null ? null : { checkpoint, at, salt, index, proof },
-    }));
-    return { notes: [checkpoint], documents: found };
+    return { notes: [checkpoint], documents: [...documents, ...leaves].map((document) => placed(checkpoint, document)) };
   }
   return { notes: [], documents: envelope.success ? [{ envelope: envelope.data, place: null }] : [] };
 }

@@ -1,7 +1,7 @@
 /** `xeno export`: everything the market knows of the party, as files. Lists are written as they come, however long they are. */
 import { open, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { listOf } from "@xenoservers/sdk";
+import { keepParts, listOf, readDocuments } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { ExportInput } from "../input/verbs/lease.ts";
 import { folderFor } from "../local/folder-for.ts";
@@ -34,7 +34,9 @@ export async function exportAll({ folder }: ExportInput): Promise<void> {
   let leases = 0;
   async function* withReceipts() {
     for await (const lease of listOf(client, "leases", {})) {
-      await put(`receipt-${lease.id}.json`, await client.read("receipt", { params: { id: lease.id } }));
+      const receipt = await readDocuments(client, lease.id);
+      if (receipt.hasMore) await keepParts(client, lease.id, path.join(folder, `receipt-${lease.id}.jsonl`));
+      else await put(`receipt-${lease.id}.json`, receipt);
       leases++;
       yield lease;
     }

@@ -10,9 +10,11 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isEvidence, verifyEvidence, verifyReceipt, type OwnRun, type Verification } from "@xenoservers/verify";
 import {
   InputError,
+  ReceiptFile,
   currentContext,
   home,
   isArchive,
+  isLongReceipt,
   keptDocuments,
   missingIn,
   readReceipt,
@@ -71,12 +73,18 @@ async function reExecuteFor(pins: MarketPins, receipt: unknown): Promise<OwnRun 
   return own;
 }
 
+/** Of a long one: whatever is no claim, by its last line. */
+async function idsIn(receipt: ReceiptFile): Promise<{ lease: string; documents: { id: string; at?: number }[] } | null> {
+  const end = await receipt.end();
+  return end && { lease: receipt.lease, documents: end.others.map((id) => ({ id })) };
+}
+
 /** What was signed on this machine about the receipt's lease, and in words what of it the receipt lacks. */
 async function ownDocuments(untrusted: unknown, origin: string): Promise<{ documents: string[]; says: string[] }> {
-  const receipt = zReceipt.safeParse(untrusted).data;
+  const receipt = untrusted instanceof ReceiptFile ? await idsIn(untrusted) : zReceipt.safeParse(untrusted).data;
   if (!receipt) return { documents: [], says: [] };
   const kept = await keptDocuments(home.data, origin, receipt.lease);
-  const lastAt = Math.max(...receipt.documents.map(({ at }) => at));
+  const lastAt = receipt.documents.reduce((last, { at }) => Math.max(last, at ?? Infinity), 0);
   const says = missingIn(receipt, kept).map(({ id, kind, at }) => {
     const older = at > lastAt ? `; where this file is from before, \`xeno verify ${shortId(receipt.lease)}\` has a newer one` : "";
     return `it lacks your ${kind} ${shortId(id)}, which the broker took${older}`;
@@ -86,6 +94,7 @@ async function ownDocuments(untrusted: unknown, origin: string): Promise<{ docum
 
 /** Of a file that is no receipt, and needs no market to be checked; null where it is another. */
 async function verifyFile(file: string, operatorKey: string | null): Promise<Verification | null> {
+  if (await isLongReceipt(file)) return null;
   const value = await jsonIn(file);
   const known = await currentContext().catch(() => null); // it convicts on a machine that never saw the market, too
   if (isEvidence(value)) return verifyEvidence(nodeCrypto, value, operatorKey === null ? (known?.context.pins ?? null) : { operatorKey });
@@ -105,7 +114,8 @@ async function knownFor(fingerprint: string | null, leaseOrFile: string): Promis
     const { context } = await currentContext();
     return { pins: context.pins, party: context.party, witnesses: context.witnesses ?? [] };
   }
-  const market = zReceipt.safeParse(await jsonIn(leaseOrFile)).data?.market;
+  const isLong = await isLongReceipt(leaseOrFile);
+  const market = isLong ? (await ReceiptFile.open(leaseOrFile)).market : zReceipt.safeParse(await jsonIn(leaseOrFile)).data?.market;
   if (!market) throw new UserError(`${leaseOrFile} is no receipt: --fingerprint is for a receipt's file`);
   assertFingerprint(fingerprint, market, "of the receipt's market", "it is of another market");
   return { pins: market, party: null, witnesses: [] };
@@ -118,15 +128,17 @@ export async function verify({ leaseOrFile, json, reExecute, tamper, explain, op
   const { witnesses, pins, party } = await knownFor(fingerprint, leaseOrFile);
   if (isArchive(leaseOrFile)) return verifyArchive(leaseOrFile, pins, { json, witnesses });
   const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses, clientThatReads);
+  if (tamper && found instanceof ReceiptFile) throw new UserError(`${file} is too long to be changed and held: leave out --tamper`);
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };
   const reExecuted = reExecute ? await reExecuteFor(pins, receipt) : null;
   const { documents, says: lacks } = await ownDocuments(receipt, pins.origin);
-  const verification = verifyReceipt(nodeCrypto, pins, receipt, {
+  const own = {
     ...(reExecuted ? { reExecuted } : {}),
     ...(witnesses.length > 0 ? { witnesses } : {}),
     ...(party === null ? {} : { party }),
     documents,
-  });
+  };
+  const verification = receipt instanceof ReceiptFile ? await receipt.verified(pins, own) : verifyReceipt(nodeCrypto, pins, receipt, own);
   for (const line of [says, ...lacks]) if (line !== "") say(line);
   showVerification(verification, file, { json, explain });
 }

@@ -85,6 +85,21 @@ describe.each([
   });
 });
 
+it("takes no answer that has no end", async () => {
+  const MIB = Buffer.alloc(1024 * 1024);
+  let sent = 0;
+  const url = await serving((_request, response) => {
+    const more = (): void => {
+      while (!response.destroyed && sent < 1024 && response.write(MIB)) sent++;
+    };
+    response.on("drain", more).on("error", () => {});
+    more();
+  });
+  const answer = await nodeAsk(url);
+  await expect(answer.text()).rejects.toThrow("longer than any is");
+  expect(sent).toBeLessThan(300);
+});
+
 it("loads nothing of fetch", async () => {
   const url = await serving((_request, response) => response.end("{}"));
   const module = JSON.stringify(new URL("node-ask.ts", import.meta.url).href);

@@ -1,12 +1,14 @@
 /**
  * One question to a broker over Node's own HTTP: what `fetch` needs is loaded for its first question (35 ms of a processor), and a
- * command of the market asks two. Who controls the inputs: whoever answers at the address.
+ * command of the market asks two. Who controls the inputs: whoever answers at the address, and how long that is. Bound: bytes of an answer.
  */
 import type { IncomingMessage, RequestOptions } from "node:http";
 import type { Answer, Question } from "./system.ts";
 
 const [REDIRECT_MIN, REDIRECT_MAX] = [300, 399];
 const [OK_MIN, OK_MAX] = [200, 299];
+/** Of a whole receipt, as older brokers give it. */
+const ANSWER_BYTES_MAX = 128 * 1024 * 1024;
 const within = (status: number, min: number, max: number): boolean => status >= min && status <= max;
 
 /** An `import` of it makes a name of everything in it, and so loads what `fetch` is made of. */
@@ -32,8 +34,13 @@ async function headOf(url: URL, { body, ...options }: Question): Promise<Incomin
 
 async function bytesOf(head: IncomingMessage, signal: AbortSignal | undefined): Promise<Buffer> {
   const parts: Buffer[] = [];
+  let length = 0;
   return new Promise((resolve, reject) => {
-    head.on("data", (part: Buffer) => parts.push(part));
+    head.on("data", (part: Buffer) => {
+      parts.push(part);
+      length += part.length;
+      if (length > ANSWER_BYTES_MAX) head.destroy(new Error("the answer is longer than any is"));
+    });
     head.once("end", () => resolve(Buffer.concat(parts)));
     head.once("error", (error) => reject(reasonOf(error, signal)));
   });

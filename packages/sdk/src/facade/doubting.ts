@@ -12,7 +12,6 @@ import { disputeTerms, type DisputeTerms } from "../dispute-terms.ts";
 import type { RefereeRun } from "../dispute-run.ts";
 import { InputError } from "../errors.ts";
 import { fetchBound } from "../purchase-order.ts";
-import { fetchReceipt } from "../receipt.ts";
 import { parseAmount } from "../words.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import type { Here } from "./here.ts";
@@ -59,9 +58,7 @@ export type TracerOf = (jobHash: string) => Promise<TraceHere>;
 
 /** What was judged is judged, and is not asked for twice: a receipt that cannot be had or kept now is fetched when it is looked for. */
 async function keepReceipt({ client, here }: Doubting, lease: string): Promise<void> {
-  await fetchReceipt(client, lease)
-    .then((receipt) => here.keepReceipt(receipt))
-    .catch(() => {});
+  await here.keepReceipt(client, lease).catch(() => {});
 }
 
 /** Programs in JavaScript hand in anything; said before anything is read or signed. Throws InputError. */

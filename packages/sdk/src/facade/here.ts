@@ -2,7 +2,6 @@
  * What a customer's machine does for its markets: reads what is to run, keeps what was signed, writes what comes back. A browser is another
  * such machine.
  */
-import type { Receipt } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { BuiltWork } from "../built.ts";
 import type { MarketClient } from "../client.ts";
@@ -35,7 +34,8 @@ export interface Here {
   keepJob(job: BuiltWork): Promise<void>;
   /** As it was sent. Throws KeptError where it is not kept here. */
   keptJob(jobHash: string): Promise<BuiltWork>;
-  keepReceipt(receipt: Receipt): Promise<void>;
+  /** Fetched, once all of it is in the log or `withinMs` are over, and kept; gives what can be verified. */
+  keepReceipt(client: MarketClient, lease: string, withinMs?: number): Promise<unknown>;
   /** What work came to, to be taken again. */
   runs: KeptRuns;
   /** Says where the purchase order lies. */

@@ -14,6 +14,7 @@ import { totalsByLabel, type LabelTotals } from "../label-totals.ts";
 import { eventsOf, listOf } from "../lists.ts";
 import type { Quoted } from "../order.ts";
 import { fetchBound, type BoundOrder } from "../purchase-order.ts";
+import { LongReceipt } from "./long-receipt.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
 import { conditionsIn, shortId } from "../words.ts";
 import { untilEndedWell } from "./after.ts";
@@ -260,7 +261,8 @@ export class OpenMarket {
     const lease = zReceipt.shape.lease.safeParse(typeof found === "object" && found !== null ? Reflect.get(found, "lease") : null).data;
     const documents = lease === undefined ? [] : await this.here.signedAbout(lease, this.client.pins.origin);
     const { crypto, pins, identity } = this.client;
-    return verifyReceipt(crypto, pins, found, { ...own, documents, party: identity.party, witnesses: this.witnesses });
+    const known = { ...own, documents, party: identity.party, witnesses: this.witnesses };
+    return found instanceof LongReceipt ? found.verified(pins, known) : verifyReceipt(crypto, pins, found, known);
   }
 
   /** Lets go of everything that is followed: leases run on. */

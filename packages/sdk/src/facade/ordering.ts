@@ -11,7 +11,6 @@ import type { Quoted, Wanted } from "../order.ts";
 import { placeOrder } from "../placing.ts";
 import { BrokenPurchaseOrder, type BoundOrder } from "../purchase-order.ts";
 import { quotesFor, settleWanted } from "../quoting.ts";
-import { fetchReceipt } from "../receipt.ts";
 import { moduleSizeOf } from "../runtimes.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
 import type { WhileWaiting } from "../waiting.ts";
@@ -191,9 +190,7 @@ export class Ordering {
   }
 
   async #check(lease: string, withinMs = RECEIPT_WITHIN_MS): Promise<ReceiptVerification> {
-    const receipt = await fetchReceipt(this.client, lease, withinMs);
-    await this.here.keepReceipt(receipt);
-    return this.#verify(receipt);
+    return this.#verify(await this.here.keepReceipt(this.client, lease, withinMs));
   }
 }
 

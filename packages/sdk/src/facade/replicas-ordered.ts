@@ -28,7 +28,7 @@ export async function replicasOrdered(
 ): Promise<ReplicatedJob> {
   const { noAudit = false } = watching;
   const bounds = await placed(() => placeReplicas(client, wanted, work.jobHash));
-  const keep = here.keepReceipt.bind(here);
+  const keep = (lease: string): Promise<unknown> => here.keepReceipt(client, lease);
   const means = { wantsFiles: planned.files !== "left", budgetNanos: wanted.budgetNanos, noAudit, keep };
   const ways = {
     follow: (watch, unjudged) => new ReplicasRun(client, bounds, work, { ...means, watch, signal: unjudged }),

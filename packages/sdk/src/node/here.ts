@@ -7,7 +7,7 @@ import { InputError } from "../errors.ts";
 import { keepBroken } from "./broken-order.ts";
 import { entriesOf } from "./input-files.ts";
 import { keepJob, rebuildJob } from "./kept-job.ts";
-import { keepReceiptHere, readReceipt } from "./kept-receipt.ts";
+import { keepReceipt, readReceipt } from "./kept-receipt.ts";
 import { keptRuns } from "./kept-runs.ts";
 import { openMapPlace } from "./map-place.ts";
 import type { ModuleCheck } from "../module-check.ts";
@@ -63,7 +63,7 @@ export function hereWith(check: ModuleCheck): Here {
     plan: (input) => planOf(input, check).catch(toldHere),
     keepJob,
     keptJob: rebuildJob,
-    keepReceipt: keepReceiptHere,
+    keepReceipt: async (...asked) => (await keepReceipt(...asked)).receipt,
     keepBroken: async (error) => void (await keepBroken(error).catch(() => null)),
     mapJournal: openMapPlace,
     runs: keptRuns,

@@ -6,7 +6,7 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { parseDocument, zEnvelope, zTime, type Kind, type Receipt } from "@xenoservers/protocol";
+import { parseDocument, zEnvelope, zTime, type Kind } from "@xenoservers/protocol";
 import { nameBeside, namesIn } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { Filed } from "../client.ts";
@@ -93,7 +93,7 @@ export async function keptDocuments(data: string, origin: string, lease: string)
 }
 
 /** Those that the receipt does not show. */
-export function missingIn({ documents }: Receipt, kept: readonly KeptDocument[]): KeptDocument[] {
+export function missingIn({ documents }: { documents: readonly { id: string }[] }, kept: readonly KeptDocument[]): KeptDocument[] {
   const shown = new Set(documents.map(({ id }) => id));
   return kept.filter(({ id }) => !shown.has(id));
 }

@@ -1,15 +1,23 @@
 /** Receipts that are saved here, or fetched to be. Who controls the inputs: whoever handed over a file; the broker. */
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { cosignatureOf, zReceipt, type Receipt, type Witness } from "@xenoservers/protocol";
+import { cosignatureOf, zReceipt, type Witness } from "@xenoservers/protocol";
 import { namesIn, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { MarketClient } from "../client.ts";
-import { InputError, KeptError } from "../errors.ts";
-import { fetchReceipt, isLogged } from "../receipt.ts";
+import { BrokenWordError, InputError, KeptError } from "../errors.ts";
+import { isLogged, readDocuments } from "../receipt.ts";
 import { LEASE_ID, shortId } from "../words.ts";
 import { home } from "./home.ts";
-import { keptDocuments, missingIn } from "./kept-documents.ts";
+import { keptDocuments } from "./kept-documents.ts";
+import { ReceiptFile, isLongReceipt } from "./receipts/receipt-file.ts";
+import { keepParts } from "./receipts/receipt-parts.ts";
+
+/** A receipt, or a ReceiptFile where it is long; and where it lies. */
+interface FoundReceipt {
+  receipt: unknown;
+  file: string;
+}
 
 const jsonOf = (text: string, file: string): unknown => {
   try {
@@ -19,14 +27,39 @@ const jsonOf = (text: string, file: string): unknown => {
   }
 };
 
-/** Settled, in the log, and cosigned by all of these. */
-const isComplete = (receipt: Receipt): boolean => isLogged(receipt) && receipt.documents.some(({ kind }) => kind === "settlement");
-const isWitnessed = ({ checkpoint }: Receipt, witnesses: readonly Witness[]): boolean =>
-  witnesses.every((witness) => cosignatureOf(nodeCrypto, witness, checkpoint) !== null);
+/** What a saved receipt says of itself, before it is verified. */
+interface Saved {
+  lease: string;
+  origin: string;
+  checkpoint: string;
+  /** Settled, and in the log. */
+  isComplete: boolean;
+  /** Ids of its documents, of a long one of those that are no claims. */
+  ids: readonly string[];
+}
 
-/** It lacks nothing that its customer sent since, or that the broker left out of it. */
-const isWhole = async (receipt: Receipt): Promise<boolean> =>
-  missingIn(receipt, await keptDocuments(home.data, receipt.market.origin, receipt.lease)).length === 0;
+/** Null where it is none. */
+async function savedIn({ receipt: found }: FoundReceipt): Promise<Saved | null> {
+  if (found instanceof ReceiptFile) {
+    const end = await found.end();
+    const head = zReceipt.safeParse({ ...found.head, format: "xenoservers-receipt-1", documents: [], leaves: [] }).data;
+    if (!end || !head) return null;
+    const { lease, market, checkpoint } = head;
+    return { lease, origin: market.origin, checkpoint, isComplete: end.isSettled && end.waiting === 0, ids: end.others };
+  }
+  const receipt = zReceipt.safeParse(found).data;
+  if (!receipt) return null;
+  const { lease, market, checkpoint, documents } = receipt;
+  const isComplete = isLogged(receipt) && documents.some(({ kind }) => kind === "settlement");
+  return { lease, origin: market.origin, checkpoint, isComplete, ids: documents.map(({ id }) => id) };
+}
+
+/** Cosigned by all of these, and it lacks nothing that its customer sent since, or that the broker left out of it. */
+async function isCurrent({ lease, origin, checkpoint, ids }: Saved, witnesses: readonly Witness[]): Promise<boolean> {
+  if (!witnesses.every((witness) => cosignatureOf(nodeCrypto, witness, checkpoint) !== null)) return false;
+  const shown = new Set(ids);
+  return (await keptDocuments(home.data, origin, lease)).every(({ id }) => shown.has(id));
+}
 
 /** Throws KeptError where another lease's receipt came than was asked for: it might hold, and would say nothing of the one asked for. */
 function assertAsked(lease: string, asked: string, where: string): void {
@@ -34,14 +67,26 @@ function assertAsked(lease: string, asked: string, where: string): void {
 }
 
 const fileOf = (lease: string): string => path.join(home.receipts, `${lease}.json`);
+const longFileOf = (lease: string): string => `${fileOf(lease)}l`;
+const SAVED = /\.jsonl?$/;
 
-/** Of one that was fetched. */
-export const keepReceiptHere = (receipt: Receipt): Promise<void> => writeWhole(fileOf(receipt.lease), JSON.stringify(receipt));
+const inFile = async (file: string): Promise<FoundReceipt> => ({
+  receipt: (await isLongReceipt(file)) ? await ReceiptFile.open(file) : jsonOf(await readFile(file, "utf8"), file),
+  file,
+});
 
-/** Fetched and kept; gives the file. */
-export async function keepReceipt(client: MarketClient, lease: string, withinMs?: number): Promise<string> {
-  await keepReceiptHere(await fetchReceipt(client, lease, withinMs));
-  return fileOf(lease);
+/** Fetched, once all of it is in the log or `withinMs` are over, and kept. Throws KeptError where there is no room for it. */
+export async function keepReceipt(client: MarketClient, lease: string, withinMs = 5_000): Promise<FoundReceipt> {
+  const receipt = await readDocuments(client, lease, withinMs);
+  if (receipt.lease !== lease) throw new BrokenWordError("the broker's answer is the receipt of another lease");
+  if (!receipt.hasMore) {
+    await writeWhole(fileOf(lease), JSON.stringify(receipt));
+    return { receipt, file: fileOf(lease) };
+  }
+  await keepParts(client, lease, longFileOf(lease));
+  // of when it was shorter
+  await rm(fileOf(lease), { force: true });
+  return inFile(longFileOf(lease));
 }
 
 /** By file, or by lease: saved here, or fetched. */
@@ -49,7 +94,8 @@ export async function readReceipt(
   leaseOrFile: string,
   witnesses: readonly Witness[],
   openClient: () => Promise<MarketClient>,
-): Promise<{ receipt: unknown; file: string }> {
+): Promise<FoundReceipt> {
+  if (await isLongReceipt(leaseOrFile)) return inFile(leaseOrFile);
   // a folder may have a lease's name: what came of it was brought there
   const fromFile = await readIfThere(leaseOrFile).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EISDIR") throw error;
@@ -58,31 +104,25 @@ export async function readReceipt(
   });
   if (fromFile !== null) return { receipt: jsonOf(fromFile, leaseOrFile), file: leaseOrFile };
   if (!LEASE_ID.test(leaseOrFile)) throw new InputError(`there is no file ${leaseOrFile}, and it is no lease id`);
-  const saved = (await namesIn(home.receipts)).filter((name) => name.startsWith(leaseOrFile) && name.endsWith(".json"));
-  const [name, ...others] = saved;
+  const names = (await namesIn(home.receipts)).filter((name) => name.startsWith(leaseOrFile) && SAVED.test(name));
+  const [name, ...others] = [...new Map(names.toSorted().map((each) => [each.replace(SAVED, ""), each])).values()];
   if (others.length > 0) throw new InputError(`${leaseOrFile} fits more than one saved receipt; write more of its id`);
   if (name !== undefined) {
-    const file = path.join(home.receipts, name);
-    const receipt = zReceipt.safeParse(jsonOf(await readFile(file, "utf8"), file)).data;
-    if (receipt) assertAsked(receipt.lease, name.slice(0, -".json".length), file);
-    if (receipt && isComplete(receipt)) {
-      const isCurrent = isWitnessed(receipt, witnesses) && (await isWhole(receipt));
-      return { receipt: isCurrent ? receipt : ((await fetchedAgain(receipt.lease, openClient)) ?? receipt), file };
-    }
+    const found = await inFile(path.join(home.receipts, name));
+    const saved = await savedIn(found);
+    if (saved) assertAsked(saved.lease, name.replace(SAVED, ""), found.file);
+    if (saved?.isComplete) return (await isCurrent(saved, witnesses)) ? found : ((await fetchedAgain(saved.lease, openClient)) ?? found);
   }
   const client = await openClient();
   const lease = await client.read("lease", { params: { id: leaseOrFile } });
   assertAsked(lease.id, leaseOrFile, "the broker's answer");
-  const file = await keepReceipt(client, lease.id);
-  return { receipt: jsonOf(await readFile(file, "utf8"), file), file };
+  return keepReceipt(client, lease.id);
 }
 
 /** The same receipt with what was signed since; null when the broker is not reached. */
-async function fetchedAgain(lease: string, openClient: () => Promise<MarketClient>): Promise<unknown> {
+async function fetchedAgain(lease: string, openClient: () => Promise<MarketClient>): Promise<FoundReceipt | null> {
   try {
-    const client = await openClient();
-    const file = await keepReceipt(client, lease, 0);
-    return jsonOf(await readFile(file, "utf8"), file);
+    return await keepReceipt(await openClient(), lease, 0);
   } catch {
     return null;
   }

@@ -7,6 +7,7 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { jobToRun, type OwnRun } from "@xenoservers/verify";
 import { InputError } from "../errors.ts";
 import type { Trace } from "../segment.ts";
+import { ReceiptFile } from "./receipts/receipt-file.ts";
 import { readKeptJob, readKeptVm, type Kept, type KeptJob, type KeptWork } from "./kept-job.ts";
 
 /** How far, and with what on the way. */
@@ -28,7 +29,7 @@ export type JobTracer = (job: Kept<KeptJob>, step: bigint, upTo: bigint | null) 
  * InputError where nothing of it can be run, KeptError where this machine kept no such job, or another in its place.
  */
 export async function rerun(pins: MarketPins, receipt: unknown, again: Rerun): Promise<OwnRun | null> {
-  const asked = jobToRun(nodeCrypto, pins, receipt);
+  const asked = receipt instanceof ReceiptFile ? (await receipt.read(nodeCrypto, pins, {})).job() : jobToRun(nodeCrypto, pins, receipt);
   if (!asked.ok && !asked.isBroken) throw new InputError(asked.why);
   if (!asked.ok) return null;
   const { jobHash, stoppedAt, step } = asked;

@@ -40,7 +40,7 @@ export function hereOf(client: MarketClient, isLoaded: boolean): Here {
         throw new KeptError(`this page does not hold the job (${shortId(jobHash)}): it was sent from elsewhere, or before it was opened`);
       return job;
     },
-    keepReceipt: async () => {},
+    keepReceipt: fetchReceipt,
     runs: { keep: async () => {}, read: async () => null, receipt: async () => null, signedAbout },
     keepBroken: async () => {},
     signedAbout,

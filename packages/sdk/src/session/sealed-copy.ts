@@ -6,6 +6,7 @@ import { openSealed } from "@xenoservers/protocol/sealed";
 import type { MarketClient } from "../client.ts";
 import { channelKeyFor } from "../identity.ts";
 import type { BoundOrder } from "../purchase-order.ts";
+import { readDocuments } from "../receipt.ts";
 import { NotDelivered } from "./fetches.ts";
 import { bytesProblem, checkResult, type Delivered } from "./result.ts";
 import { STREAMS, Streams, type Stream } from "./streams.ts";
@@ -18,7 +19,7 @@ interface SealedCopy {
 
 /** Fetches and opens it; throws NotDelivered where it is not what was signed, RefusedError where there is none. */
 export async function fetchSealed(client: MarketClient, bound: BoundOrder): Promise<SealedCopy> {
-  const { documents } = await client.read("receipt", { params: { id: bound.po.id } });
+  const { documents } = await readDocuments(client, bound.po.id);
   const checked = checkResult(bound, documents.find(({ kind }) => kind === "result")?.envelope);
   if (!checked.ok) throw new NotDelivered(`the server's result is not right: ${checked.why}`);
   const { payload } = checked.document;

@@ -25,7 +25,7 @@ export interface OwnFacts {
 }
 
 export interface Checking {
-  receipt: Receipt;
+  receipt: Pick<Receipt, "lease">;
   told: Told;
   own: OwnFacts;
   /** Enough witnesses have cosigned what the log says. */

@@ -84,6 +84,8 @@ function ofUse({ told }: Checking, lease: Lease): Sum[] {
     const egress = egressBytes > 0 ? ` and ${egressBytes} bytes of egress` : "";
     return sum(`claim ${sequence}`, `${usedMs} ms${egress}`, `receipted ${at - (lease.openedAt ?? at)} ms after the opening`);
   });
+  const { count } = told.claims;
+  if (count > receipted.length + 1) receipted.push(sum("claims", `${count}`, `each in its place; the first ${receipted.length} are above`));
   const open = openMs(lease);
   const { result } = lease;
   const moves = told

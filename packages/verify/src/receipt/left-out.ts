@@ -5,7 +5,6 @@
 import type { FactKind } from "@xenoservers/market";
 import type { AnyDocument } from "@xenoservers/protocol";
 import { CHECK_OF, type Check } from "./lines.ts";
-import type { Entry } from "./opened.ts";
 
 type Named = readonly [kind: FactKind, id: string];
 
@@ -41,18 +40,47 @@ function namedIn(document: AnyDocument): readonly Named[] {
 }
 
 const ID_SHOWN = 12;
+/** A claim is named by what comes right after it: so many ids of claims are remembered. */
+const CLAIMS_KEPT = 64;
+/** So many names of what was not heard yet are remembered for each line. */
+const NAMED_MAX = 64;
 
-/** In words, by the line that would speak of it; the first of each line. */
-export function leftOut(lease: string, entries: readonly Entry[]): ReadonlyMap<Check, string> {
-  const held = new Set(entries.map(({ document }) => document.id));
-  const missing = new Map<Check, string>();
-  for (const { document } of entries) {
-    const isItsOwn = "lease" in document.payload && document.payload.lease === lease;
+/** Hears the documents one by one, in the log's order. */
+export class LeftOut {
+  readonly #lease: string;
+  readonly #held = new Set<string>();
+  readonly #claims: string[] = [];
+  /** By line, and then by id. */
+  readonly #unheard = new Map<Check, Map<string, string>>();
+
+  constructor(lease: string) {
+    this.#lease = lease;
+  }
+
+  hear(document: AnyDocument): void {
+    this.#hold(document);
+    const isItsOwn = "lease" in document.payload && document.payload.lease === this.#lease;
     for (const [kind, id] of isItsOwn ? namedIn(document) : []) {
-      const check = CHECK_OF[kind];
-      if (held.has(id) || missing.has(check)) continue;
-      missing.set(check, `the ${kind} ${id.slice(0, ID_SHOWN)}, which the ${document.kind} names, is left out`);
+      if (this.#held.has(id)) continue;
+      const unheard = this.#unheard.get(CHECK_OF[kind]) ?? new Map<string, string>();
+      this.#unheard.set(CHECK_OF[kind], unheard);
+      // beyond these one stays that nothing can be heard of any more
+      const name = unheard.size < NAMED_MAX ? id : "";
+      if (!unheard.has(name)) unheard.set(name, `the ${kind} ${id.slice(0, ID_SHOWN)}, which the ${document.kind} names, is left out`);
     }
   }
-  return missing;
+
+  #hold({ kind, id }: AnyDocument): void {
+    for (const unheard of this.#unheard.values()) unheard.delete(id);
+    this.#held.add(id);
+    if (kind !== "claim") return;
+    this.#claims.push(id);
+    if (this.#claims.length > CLAIMS_KEPT) this.#held.delete(this.#claims.shift() ?? "");
+  }
+
+  /** In words, by the line that would speak of it; the first of each line. */
+  get missing(): ReadonlyMap<Check, string> {
+    const found = [...this.#unheard].flatMap(([check, unheard]) => [...unheard.values()].slice(0, 1).map((why) => [check, why] as const));
+    return new Map(found);
+  }
 }

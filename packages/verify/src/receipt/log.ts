@@ -12,6 +12,7 @@ import {
   type AnyDocument,
   type Checkpoint,
   type Crypto,
+  type Kind,
   type MarketPins,
   type Receipt,
   type Witness,
@@ -34,62 +35,103 @@ function isIncluded(crypto: Crypto, { root, size }: Checkpoint, { stored }: Entr
   );
 }
 
-/** Whether times never go back; `entries` are in the log's order. */
-function goesBack(entries: readonly Entry[], byMs: number): Entry | null {
-  let latest = 0;
-  for (const entry of entries) {
-    if (entry.at + byMs < latest) return entry;
-    latest = Math.max(latest, entry.at);
-  }
-  return null;
-}
+/** Whether times never go back by more than this. */
+class Clock {
+  readonly #byMs: number;
+  #latest = 0;
+  /** The first that is timed before what came before it. */
+  backdated: Kind | null = null;
 
-function orderProblem(entries: readonly Entry[]): string | null {
-  const placed = entries.flatMap(({ index }) => index ?? []);
-  if (new Set(placed).size !== placed.length) return "two documents have one place in the log";
-  const own = entries.filter(({ isLeaf }) => !isLeaf);
-  const backdated = goesBack(own, 0) ?? goesBack(entries, LOG_RACE_MS);
-  return backdated && `the ${backdated.document.kind} document is timed before what the log has before it`;
+  constructor(byMs: number) {
+    this.#byMs = byMs;
+  }
+
+  hear({ at, document }: Entry): void {
+    if (at + this.#byMs < this.#latest) this.backdated ??= document.kind;
+    this.#latest = Math.max(this.#latest, at);
+  }
 }
 
 /** Of the broker's own keys: who names no epoch could deny after a restore, or claim, what was said before it. */
 const isBrokers = ({ keys }: MarketPins, { keyid }: AnyDocument): boolean => Object.values(keys).includes(keyid);
 
-/** `entries` are in the log's order. */
-export function checkLog(
-  crypto: Crypto,
-  pins: MarketPins,
-  receipt: Receipt,
-  entries: readonly Entry[],
-  witnesses: readonly Witness[],
-): Said {
-  const wrongOrder = orderProblem(entries);
-  if (wrongOrder !== null) return failed(wrongOrder);
-  const waiting = entries.filter(({ index }) => index === null);
-  if (waiting.some(({ stored }) => stored.proof.length > 0)) return failed("a document without a place in the log has a proof of it");
-  const isEmpty = waiting.length === entries.length && receipt.checkpoint === "" && receipt.size === 0;
-  if (isEmpty) return claimed("the log is still empty: nothing is in it yet");
-  const checkpoint = verifyCheckpoint(crypto, pins.keys.checkpoints, receipt.checkpoint);
-  if (!checkpoint) return failed("the checkpoint is not signed by the broker's pinned log key");
-  const log = parseLogOrigin(checkpoint.origin);
-  const nameless = entries.find(({ document }) => isBrokers(pins, document) && document.payload.seen === null);
-  const outside = entries.find((entry) => entry.index !== null && !isIncluded(crypto, checkpoint, entry));
-  const wrong = firstWrong([
-    [log?.market === pins.origin && checkpoint.size === receipt.size, "the checkpoint is of another log or size"],
-    [nameless === undefined, `the ${nameless?.document.kind} document does not say in which epoch of the log its broker signed it`],
-    [outside === undefined, `the ${outside?.document.kind} document's proof does not lead to the checkpoint's root`],
-  ]);
-  if (wrong !== null) return failed(wrong);
-  const kinds = [...new Set(waiting.map(({ document }) => document.kind))].join(", ");
-  const rest = waiting.length > 0 ? `; ${waiting.length} not in the log yet: ${kinds}` : "";
-  // one key under two names is one witness
-  const keys = witnesses.filter((witness) => cosignatureOf(crypto, witness, receipt.checkpoint) !== null).map(({ key }) => key);
-  const signed = new Set(keys).size;
-  const cosigned = `${signed} of ${witnesses.length} pinned witnesses cosigned this checkpoint`;
-  const by = witnesses.length === 0 ? "no witness is pinned here" : cosigned;
-  const placed = `${entries.length - waiting.length} of ${entries.length} documents`;
-  const earlier = entries.filter(({ document: { payload } }) => payload.seen !== null && payload.seen.epoch !== log?.epoch).length;
-  const restored = earlier === 0 ? "" : `; ${earlier} are of epochs before the last restore`;
-  const says = `${placed} are in the log of ${checkpoint.size} leaves${rest}${restored}; ${by}`;
-  return witnesses.length > 0 && signed >= quorumOf(witnesses.length) && waiting.length === 0 ? proved(says) : claimed(says);
+/** What a receipt says of the log: its documents are placed under this checkpoint. */
+export type UnderCheckpoint = Pick<Receipt, "checkpoint" | "size">;
+
+/** Hears the documents one by one, in the log's order; of any number of them the same few values are held. */
+export class LogCheck {
+  readonly #crypto: Crypto;
+  readonly #pins: MarketPins;
+  readonly #under: UnderCheckpoint;
+  readonly #checkpoint: Checkpoint | null;
+  readonly #log: ReturnType<typeof parseLogOrigin>;
+  readonly #own = new Clock(0);
+  readonly #all = new Clock(LOG_RACE_MS);
+  #count = 0;
+  #earlier = 0;
+  #lastIndex = -1;
+  #samePlace = false;
+  #waiting = 0;
+  readonly #waitingKinds = new Set<Kind>();
+  #isWaitingProved = false;
+  #nameless: Kind | null = null;
+  #outside: Kind | null = null;
+
+  constructor(crypto: Crypto, pins: MarketPins, under: UnderCheckpoint) {
+    [this.#crypto, this.#pins, this.#under] = [crypto, pins, under];
+    this.#checkpoint = verifyCheckpoint(crypto, pins.keys.checkpoints, under.checkpoint);
+    this.#log = parseLogOrigin(this.#checkpoint?.origin ?? "");
+  }
+
+  hear(entry: Entry): void {
+    const { document, index, isLeaf } = entry;
+    const { kind } = document;
+    const { seen } = document.payload;
+    this.#count++;
+    if (!isLeaf) this.#own.hear(entry);
+    this.#all.hear(entry);
+    if (seen !== null && seen.epoch !== this.#log?.epoch) this.#earlier++;
+    if (seen === null && isBrokers(this.#pins, document)) this.#nameless ??= kind;
+    if (index === null) {
+      this.#waiting++;
+      this.#waitingKinds.add(kind);
+      this.#isWaitingProved ||= entry.stored.proof.length > 0;
+      return;
+    }
+    this.#samePlace ||= index === this.#lastIndex;
+    this.#lastIndex = index;
+    if (this.#checkpoint && !isIncluded(this.#crypto, this.#checkpoint, entry)) this.#outside ??= kind;
+  }
+
+  #orderProblem(): string | null {
+    if (this.#samePlace) return "two documents have one place in the log";
+    const backdated = this.#own.backdated ?? this.#all.backdated;
+    return backdated && `the ${backdated} document is timed before what the log has before it`;
+  }
+
+  said(witnesses: readonly Witness[]): Said {
+    const { checkpoint: note, size } = this.#under;
+    const [checkpoint, log, waiting] = [this.#checkpoint, this.#log, this.#waiting];
+    const wrongOrder = this.#orderProblem();
+    if (wrongOrder !== null) return failed(wrongOrder);
+    if (this.#isWaitingProved) return failed("a document without a place in the log has a proof of it");
+    if (waiting === this.#count && note === "" && size === 0) return claimed("the log is still empty: nothing is in it yet");
+    if (!checkpoint) return failed("the checkpoint is not signed by the broker's pinned log key");
+    const wrong = firstWrong([
+      [log?.market === this.#pins.origin && checkpoint.size === size, "the checkpoint is of another log or size"],
+      [this.#nameless === null, `the ${this.#nameless} document does not say in which epoch of the log its broker signed it`],
+      [this.#outside === null, `the ${this.#outside} document's proof does not lead to the checkpoint's root`],
+    ]);
+    if (wrong !== null) return failed(wrong);
+    const rest = waiting > 0 ? `; ${waiting} not in the log yet: ${[...this.#waitingKinds].join(", ")}` : "";
+    // one key under two names is one witness
+    const keys = witnesses.filter((witness) => cosignatureOf(this.#crypto, witness, note) !== null).map(({ key }) => key);
+    const signed = new Set(keys).size;
+    const cosigned = `${signed} of ${witnesses.length} pinned witnesses cosigned this checkpoint`;
+    const by = witnesses.length === 0 ? "no witness is pinned here" : cosigned;
+    const placed = `${this.#count - waiting} of ${this.#count} documents`;
+    const restored = this.#earlier === 0 ? "" : `; ${this.#earlier} are of epochs before the last restore`;
+    const says = `${placed} are in the log of ${checkpoint.size} leaves${rest}${restored}; ${by}`;
+    return witnesses.length > 0 && signed >= quorumOf(witnesses.length) && waiting === 0 ? proved(says) : claimed(says);
+  }
 }

@@ -50,7 +50,8 @@ export function openDocuments(crypto: Crypto, receipt: Receipt): Opened {
   return ids.size === entries.length ? { ok: true, entries } : { ok: false, why: "a document stands twice in it" };
 }
 
-function openOne(crypto: Crypto, stored: ReceiptDocument, isLeaf: boolean): Entry | string {
+/** Says in words why not. */
+export function openOne(crypto: Crypto, stored: ReceiptDocument, isLeaf: boolean): Entry | string {
   const name = stored.kind.slice(0, 40);
   const parsed = parseDocument(crypto, stored.envelope);
   if (!parsed.ok) return `the ${name} document is not valid: ${parsed.code}`;
@@ -73,7 +74,7 @@ function openOne(crypto: Crypto, stored: ReceiptDocument, isLeaf: boolean): Entr
 const AT_ONCE: readonly Kind[] = ["party", "key-rotate", "key-grant", "key-revoke", "fee", "referee", "order", ...FACT_KINDS];
 
 /** Whether `one` comes after `other` by what they say themselves. */
-function isLater(one: Entry, other: Entry): boolean {
+export function isLater(one: Entry, other: Entry): boolean {
   const rank = ({ document }: Entry): number => AT_ONCE.indexOf(document.kind);
   return one.at > other.at || (one.at === other.at && rank(one) > rank(other));
 }

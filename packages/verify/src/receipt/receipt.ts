@@ -10,15 +10,16 @@ import { checkAudit } from "./audit.ts";
 import { checkBill } from "./bill.ts";
 import type { Checking, OwnFacts } from "./checking.ts";
 import { COMPUTED } from "./computed.ts";
-import { leftOut } from "./left-out.ts";
+import { Listing } from "./claims.ts";
+import { LeftOut } from "./left-out.ts";
 import { failed, firstWrong, proved, type ReceiptLine, type ReceiptVerification, type Rest, type Said } from "./line.ts";
 import { CHECKS, RULES, SELDOM, type Check } from "./lines.ts";
-import { checkLog } from "./log.ts";
+import { LogCheck, type UnderCheckpoint } from "./log.ts";
 import { inLogOrder, openDocuments, type Entry } from "./opened.ts";
 import { checkPurchase, whoseLease } from "./purchase-order.ts";
 import { checkResult, wrongResult } from "./result.ts";
 import { borne, restsOf } from "./standing.ts";
-import { tell, type Told } from "./told.ts";
+import { toldBy, type Told } from "./told.ts";
 import { checkOpening, checkUse } from "./use.ts";
 import { checkDispute, checkVerdict } from "./verdict.ts";
 
@@ -31,7 +32,7 @@ const RUN: Readonly<Record<Check, (checking: Checking, lease: Lease) => Said | n
   ...{ dispute: checkDispute, verdict: checkVerdict, audit: checkAudit },
 };
 
-function pinsProblem({ market }: Receipt, pins: MarketPins): string | null {
+export function pinsProblem({ market }: Pick<Receipt, "market">, pins: MarketPins): string | null {
   const { purchaseOrders, checkpoints, receipts } = pins.keys;
   const { keys } = market;
   const isPinned =
@@ -43,19 +44,12 @@ function pinsProblem({ market }: Receipt, pins: MarketPins): string | null {
   return isPinned ? null : "it names another market, or other keys than were pinned at login";
 }
 
-function checkSignatures(entries: readonly Entry[], told: Told, { documents = [] }: OwnFacts): Said {
-  const held = new Set(entries.map(({ document }) => document.id));
-  const wrong = told.wrongLeaf ?? firstWrong([[documents.every((id) => held.has(id)), "it lacks a document of this lease that you hold"]]);
-  return wrong === null ? proved(`${entries.length} documents, each signed by the key it names and unchanged`) : failed(wrong);
-}
-
 const head = (check: "file" | "signatures" | "log", said: Said, documents: readonly Rest[] = []): ReceiptLine => ({
   ...{ check, ...said, rules: RULES[check], documents, computed: [] },
 });
 
-/** What every document is to the lines that ask no more of it than its signature and its place. */
-const asSigned = (entries: readonly Entry[]): Rest[] =>
-  entries.map(({ document: { kind, id, keyid }, index }) => ({ kind, id, by: `key ${keyid.slice(0, 12)}`, index, grant: false }));
+export const fileLine = ({ lease }: { lease: string }, { origin }: MarketPins): ReceiptLine =>
+  head("file", proved(`receipt of lease ${lease.slice(0, 12)} in ${origin}`));
 
 /**
  * The lines that rest on the fold; where something of it fails, nothing after it is believed. A result that the verifier knows to be
@@ -86,24 +80,70 @@ function saidOf(check: Check, checking: Checking, missing: ReadonlyMap<Check, st
   return lease === null ? failed("it does not hold its own purchase order") : RUN[check](checking, lease);
 }
 
+/** Hears a receipt's documents one by one, in the log's order, and holds no more of them than its lines tell. */
+export class Reading {
+  readonly told: Told;
+  readonly #lease: string;
+  readonly #pins: MarketPins;
+  readonly #log: LogCheck;
+  readonly #leftOut: LeftOut;
+  /** What every document is to the lines that ask no more of it than its signature and its place. */
+  readonly #signed: Rest[] = [];
+  readonly #listing = new Listing();
+  #count = 0;
+  readonly #lacked: Set<string>;
+
+  /** `told`: of whom nothing was heard yet. */
+  constructor(crypto: Crypto, pins: MarketPins, told: Told, { lease, ...under }: UnderCheckpoint & { lease: string }, own: OwnFacts) {
+    [this.told, this.#lease, this.#pins] = [told, lease, pins];
+    this.#log = new LogCheck(crypto, pins, under);
+    this.#leftOut = new LeftOut(lease);
+    this.#lacked = new Set(own.documents);
+  }
+
+  hear(entry: Entry): void {
+    const { document, index } = entry;
+    const { kind, id, keyid } = document;
+    this.#lacked.delete(id);
+    this.told.hear(entry, this.#count++);
+    this.#log.hear(entry);
+    this.#leftOut.hear(document);
+    if (this.#listing.lists(kind, index)) this.#signed.push({ kind, id, by: `key ${keyid.slice(0, 12)}`, index, grant: false });
+  }
+
+  #signatures(): Said {
+    const wrong = this.told.wrongLeaf ?? firstWrong([[this.#lacked.size === 0, "it lacks a document of this lease that you hold"]]);
+    return wrong === null ? proved(`${this.#count} documents, each signed by the key it names and unchanged`) : failed(wrong);
+  }
+
+  said(own: OwnFacts): ReceiptVerification {
+    const file = fileLine({ lease: this.#lease }, this.#pins);
+    const signatures = head("signatures", this.#signatures(), this.#signed);
+    const log = head("log", this.#log.said(own.witnesses ?? []), this.#signed);
+    const isSound = signatures.status !== "failed" && log.status !== "failed";
+    const checking = { receipt: { lease: this.#lease }, told: this.told, own, isLogProved: log.status === "proved" };
+    const lines = [file, signatures, log, ...foldedLines(checking, this.#leftOut.missing, isSound)];
+    const isBound = lines.some(({ check, status }) => check === "purchase order" && status !== "failed");
+    return { ok: lines.every(({ status }) => status !== "failed"), lines, whose: isBound ? whoseLease(checking) : null };
+  }
+}
+
+/** One that says no more than this. */
+export const failedAt = (check: "file" | "signatures", why: string, before: ReceiptLine[] = []): ReceiptVerification => ({
+  ...{ ok: false, lines: [...before, head(check, failed(why))], whose: null },
+});
+
 export function verifyReceipt(crypto: Crypto, pins: MarketPins, untrusted: unknown, own: OwnFacts = {}): ReceiptVerification {
-  const only = (lines: ReceiptLine[]): ReceiptVerification => ({ ok: false, lines, whose: null });
   const parsed = zReceipt.safeParse(untrusted);
   const where = parsed.error?.issues[0]?.path.join(".") ?? "";
-  if (!parsed.success) return only([head("file", failed(`this is not a receipt: ${where}`))]);
+  if (!parsed.success) return failedAt("file", `this is not a receipt: ${where}`);
   const receipt = parsed.data;
   const elsewhere = pinsProblem(receipt, pins);
-  if (elsewhere !== null) return only([head("file", failed(elsewhere))]);
-  const file = head("file", proved(`receipt of lease ${receipt.lease.slice(0, 12)} in ${pins.origin}`));
+  if (elsewhere !== null) return failedAt("file", elsewhere);
   const opened = openDocuments(crypto, receipt);
-  if (!opened.ok) return only([file, head("signatures", failed(opened.why))]);
+  if (!opened.ok) return failedAt("signatures", opened.why, [fileLine(receipt, pins)]);
   const entries = inLogOrder(opened.entries);
-  const told = tell(crypto, pins, entries);
-  const signatures = head("signatures", checkSignatures(entries, told, own), asSigned(entries));
-  const log = head("log", checkLog(crypto, pins, receipt, entries, own.witnesses ?? []), asSigned(entries));
-  const isSound = signatures.status !== "failed" && log.status !== "failed";
-  const checking = { receipt, told, own, isLogProved: log.status === "proved" };
-  const lines = [file, signatures, log, ...foldedLines(checking, leftOut(receipt.lease, entries), isSound)];
-  const isBound = lines.some(({ check, status }) => check === "purchase order" && status !== "failed");
-  return { ok: lines.every(({ status }) => status !== "failed"), lines, whose: isBound ? whoseLease(checking) : null };
+  const reading = new Reading(crypto, pins, toldBy(crypto, pins, entries), receipt, own);
+  for (const entry of entries) reading.hear(entry);
+  return reading.said(own);
 }

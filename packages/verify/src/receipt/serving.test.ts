@@ -10,7 +10,19 @@ const story = storyOf({ crypto, createSigner }, "a machine, moved to another ser
 const { cast } = story;
 const serving = (changes: Changes) => servingOf(crypto, cast.pins, retold(story, changes));
 
+/** As a broker shows what is too long for one answer: without claims. */
+function brief(changes: Changes) {
+  const receipt = retold(story, changes);
+  const documents = receipt.documents.filter(({ kind }) => kind !== "claim" && kind !== "claim-receipt");
+  return servingOf(crypto, cast.pins, { ...receipt, documents, hasMore: true });
+}
+
 describe("who serves a lease", () => {
+  it("is told by its moves alone, where its claims are left out and it is said to be so", () => {
+    expect(brief({ held: [] })).toEqual(serving({ held: [] }));
+    expect(serving({ held: [], drop: ["claim 1", "receipt 1"] })).toMatchObject({ ok: false });
+  });
+
   it("is the server that took it over, by the channel's key that its own offer names", () => {
     expect(serving({ held: [] })).toEqual({
       ok: true,
@@ -33,5 +45,6 @@ describe("who serves a lease", () => {
     ["another time than the log's", { edits: { move: { at: 1 } } }],
   ] satisfies [string, Changes][])("is told by no move with %s", (_, changes) => {
     expect(serving({ held: [...BROKER, "server-2"], ...changes })).toMatchObject({ ok: false });
+    expect(brief({ held: [...BROKER, "server-2"], ...changes })).toMatchObject({ ok: false });
   });
 });

@@ -4,7 +4,7 @@
  * nothing after its revocation. What is missing is a failure, never a default. Who controls the inputs: whoever signed each document,
  * and the broker for order and times.
  */
-import { isFactKind, step, type Fact, type FactKind, type FactOf, type Finding, type Lease } from "@xenoservers/market";
+import { isFactKind, lastClaimOf, step, type Fact, type FactKind, type FactOf, type Finding, type Lease } from "@xenoservers/market";
 import {
   KeyBook,
   ofAnyKind,
@@ -22,6 +22,7 @@ import { factOf, type FactResult, type FactWorld } from "../facts/facts.ts";
 import { judgeDispute, type JudgedDispute } from "../judging/judged-dispute.ts";
 import { judgeReview } from "../judging/judged-review.ts";
 import { judgeVerdict, type JudgedVerdict } from "../judging/judged-verdict.ts";
+import { Claims, Listing } from "./claims.ts";
 import { Grants } from "./grants.ts";
 import type { Rest } from "./line.ts";
 import { CHECKS, CHECK_OF, type Check } from "./lines.ts";
@@ -53,7 +54,12 @@ export class Told {
   /** As far as the documents fold. */
   lease: Lease | null = null;
   begun: { fact: FactOf<"purchase-order">; document: SignedDocument<"purchase-order">; place: number } | null = null;
+  /** All that the fold took but for claims beyond the first. */
   readonly taken: Taken[] = [];
+  readonly claims = new Claims();
+  /** Its claims are not told. */
+  isBrief = false;
+  readonly #listing = new Listing();
   readonly fees: Announced<"fee">[] = [];
   readonly referees: Announced<"referee">[] = [];
   readonly auditRounds: Announced<"audit-round">[] = [];
@@ -187,11 +193,12 @@ export class Told {
     const { fact, document, place } = heard;
     if (fact.kind === "gap" && this.lease === null) return void this.#gaps.push(fact);
     if (fact.kind === "gap" && (this.lease?.state === "final" || this.lease?.state === "lapsed")) return;
-    const next = step(this.lease, fact);
+    const next = step(this.isBrief ? asHandedOver(this.lease, fact) : this.lease, fact);
     const found = this.#foundOf(fact.kind);
     if (!next.ok) return this.#break(fact.kind, found?.why ?? next.why);
     this.lease = next.lease;
-    this.taken.push(heard);
+    this.claims.take(fact);
+    if (this.#listing.lists(fact.kind, heard.index)) this.taken.push(heard);
     if (fact.kind === "purchase-order" && document.kind === "purchase-order") this.#begin(fact, document, place);
   }
 
@@ -244,11 +251,23 @@ const isFactOf = <K extends FactKind>(fact: Fact, kind: K): fact is Extract<Fact
 const isVerifiedOf = <K extends Kind>(document: AnyVerified, kind: K): document is Extract<AnyVerified, { kind: K }> =>
   document.kind === kind;
 
-/** `entries` are in the log's order. */
-export function tell(crypto: Crypto, market: MarketPins, entries: readonly Entry[]): Told {
+/** Of whom nothing is heard yet. `entries`, in the log's order, tell of keys; others tell nothing here. */
+export function toldBy(crypto: Crypto, market: MarketPins, entries: readonly Entry[]): Told {
   const last = new KeyBook(crypto, market.origin);
   for (const { document, at } of entries) last.learnDocument(document, at);
-  const told = new Told(crypto, market, last);
+  return new Told(crypto, market, last);
+}
+
+/** A lease whose claims were not told: the server that hands it over says which was its last. */
+function asHandedOver(lease: Lease | null, { kind, content }: Fact): Lease | null {
+  const takeover = kind === "takeover" ? content : kind === "move" ? content.takeover.payload : null;
+  return lease && takeover ? { ...lease, lastClaim: { ...lastClaimOf(lease), id: takeover.handover.payload.lastClaim } } : lease;
+}
+
+/** `entries` are in the log's order. `isBrief`: without its claims. */
+export function tell(crypto: Crypto, market: MarketPins, entries: readonly Entry[], isBrief = false): Told {
+  const told = toldBy(crypto, market, entries);
+  told.isBrief = isBrief;
   for (const [place, entry] of entries.entries()) told.hear(entry, place);
   return told;
 }

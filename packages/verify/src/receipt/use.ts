@@ -15,9 +15,8 @@ export function checkOpening(_: Checking, lease: Lease): Said {
 
 /** What the broker files together with what it answers; a receipt with only one of the two has lost the other. */
 function unanswered(told: Told): string | null {
-  const receipted = told.factsOf("claim-receipt").map(({ content }) => content.claim);
-  const claim = told.factsOf("claim").find(({ id }) => !receipted.includes(id));
-  if (claim) return `claim ${claim.content.sequence} has no receipt of the broker`;
+  const { unreceipted } = told.claims;
+  if (unreceipted !== null) return `claim ${unreceipted} has no receipt of the broker`;
   const moved = told.factsOf("move").map(({ content }) => content.takeover.id);
   if (told.factsOf("takeover").some(({ id }) => !moved.includes(id))) return "a takeover has no move of the broker";
   const amended = told.factsOf("amendment").map(({ content }) => content.extension.id);
@@ -30,8 +29,7 @@ const LATE = 1.5;
 /** Use that no claim was made of in time, where time is paid: nobody but its server speaks for it. Null where the claims cover it. */
 export function unclaimed({ told }: Checking, { terms, result, timings, gaps }: Lease): string | null {
   if (meteringOf(terms) === "fuel" || !result) return null;
-  const said = [...told.factsOf("claim-receipt").map(({ content }) => content.usedMs), result.usedMs];
-  const most = Math.max(...said.map((ms, i) => ms - (said[i - 1] ?? 0)));
+  const most = told.claims.mostMs(result.usedMs);
   const away = gaps.reduce((ms, { from, to }) => ms + to - from, 0);
   const { claimIntervalMs } = timings;
   return most > LATE * claimIntervalMs + away ? `no claim speaks for ${most} ms of it, and one is due every ${claimIntervalMs} ms` : null;
@@ -50,7 +48,7 @@ export function checkUse(checking: Checking, lease: Lease): Said {
     const says = `${result?.fuel ?? 0} fuel by the server's result`;
     return isRight ? proved(`${says}, and by running it again`) : claimed(`${says}; anyone with the job can recompute it`);
   }
-  const claims = told.factsOf("claim").length;
+  const claims = told.claims.count;
   const by = `${claims > 0 ? `${claims} chained claims and ` : ""}${result ? "result" : "word"}`;
   const stopped = lease.stop ? `; stopped by its ${lease.stop.reason === "customer-stop" ? "customer" : "owner"}` : "";
   const usedMs = result?.usedMs ?? lease.lastClaim?.usedMs ?? 0;

@@ -20,8 +20,9 @@ export async function archiveJob(
     return async () => 0;
   }
   const receipts = new Receipts(services);
+  const long = new Set<string>();
   return async () => {
     const rows = await archiveRows({ store, folder, now: services.now(), afterMs: afterMs() });
-    return rows + (await archiveOver({ services, receipts, folder, afterMs: afterMs() }));
+    return rows + (await archiveOver({ services, receipts, folder, afterMs: afterMs(), long }));
   };
 }

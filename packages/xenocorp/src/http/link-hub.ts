@@ -22,6 +22,7 @@ import { credentialsOf } from "../desk/credentials.ts";
 import type { FiledEnvelope } from "../desk/outcome.ts";
 import type { Services } from "../desk/round.ts";
 import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
+import { briefOf } from "../store/brief.ts";
 import type { MarketEvent } from "../store/store.ts";
 import type { FarEnd, FarOpen } from "../fleet/far-end.ts";
 import { NO_FLEET, NOT_CONNECTED, type LinkFleet } from "../fleet/link-fleet.ts";
@@ -240,7 +241,7 @@ export class LinkHub {
   async #liveDocuments(server: string): Promise<Documents[]> {
     const { store } = this.#services;
     const leases = await store.leasesServerMustKnow(server);
-    const documents = await Promise.all(leases.map(({ id }) => store.documentsOf(id)));
+    const documents = await Promise.all(leases.map(({ id }) => briefOf(store, id)));
     const live = documents.map((ofLease) => ofLease.filter(({ kind }) => KIND_TABLE[kind].live));
     return Promise.all(pagesOf(live).map((page) => this.#withGrants(page)));
   }

@@ -11,7 +11,7 @@ import type { Services } from "../desk/round.ts";
 import { standingsOf } from "../desk/server-standing.ts";
 import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
 import type { AccountRow, KeyRow, LeaseRow, OrderRow } from "../store/store.ts";
-import { done, type Handlers } from "./handlers.ts";
+import { done, type Handled, type Handlers, type Request } from "./handlers.ts";
 import type { Receipts } from "./receipts.ts";
 import { readerOf, type PartySession } from "./sessions.ts";
 
@@ -110,6 +110,25 @@ async function logAfter(
   return done(await receipts.logOf(lease, after, limit));
 }
 
+/** All of it, or the part that is asked for. */
+async function receiptOf(
+  { store }: Services,
+  receipts: Receipts,
+  lease: LeaseRow,
+  { after: id, limit, size, brief }: Request<"receipt">["query"],
+): Promise<Handled<"receipt">> {
+  if (limit === undefined) {
+    const receipt = await receipts.of(lease);
+    return receipt ? done(receipt) : refuse("bad_request", { path: "query.limit", why: TOO_LONG });
+  }
+  const after = id === undefined ? null : await store.document(id);
+  if (id !== undefined && after?.lease !== lease.id) return refuse("not_found", { document: id });
+  const part = await receipts.partOf(lease, after, { limit, size, brief: brief === "true" });
+  return "code" in part ? part : done(part);
+}
+
+const TOO_LONG = "the receipt is too long for one answer: ask for it in parts, as `xeno verify LEASE` does";
+
 export function createPartyReads(services: Services, receipts: Receipts): PartyReads {
   const { store } = services;
   return {
@@ -149,9 +168,9 @@ export function createPartyReads(services: Services, receipts: Receipts): PartyR
       const found = await findLease(services, session, params.id);
       return found.ok ? done(leaseView(found.lease)) : found;
     },
-    async receipt({ session, params }) {
+    async receipt({ session, params, query }) {
       const found = await findLease(services, session, params.id);
-      return found.ok ? done(await receipts.of(found.lease)) : found;
+      return found.ok ? receiptOf(services, receipts, found.lease, query) : found;
     },
     async leaseLog({ session, params, query }) {
       const found = await findLease(services, session, params.id);

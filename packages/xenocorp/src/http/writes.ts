@@ -9,6 +9,7 @@ import type { Answer } from "../desk/desk.ts";
 import type { Services } from "../desk/round.ts";
 import { acceptCosignature } from "../log/cosigned.ts";
 import { done, type Handled, type Handlers, type Request, type Upload } from "./handlers.ts";
+import { briefOf } from "../store/brief.ts";
 import type { LeaseRow } from "../store/store.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -55,7 +56,7 @@ async function keep({ store, crypto, config, now }: Services, lease: LeaseRow, p
 
 /** What was answered when the bytes of this lease first lay here; null where it was not settled by them. */
 async function earlierAnswer({ store }: Services, lease: string): Promise<z.infer<typeof API.sealResult.reply> | null> {
-  const delivery = (await store.documentsOf(lease)).find(({ kind }) => kind === "delivery");
+  const delivery = (await briefOf(store, lease)).find(({ kind }) => kind === "delivery");
   const earlier = API.sealResult.reply.safeParse(delivery ? await store.answerTo(delivery.id) : null);
   return earlier.success ? earlier.data : null;
 }

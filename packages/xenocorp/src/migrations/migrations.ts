@@ -23,6 +23,7 @@ const NAMES = [
   "011-clocks",
   "012-references",
   "013-rows",
+  "014-brief",
 ] as const;
 
 export const MIGRATIONS: readonly Migration[] = NAMES.map((name) => ({

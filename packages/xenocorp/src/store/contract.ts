@@ -161,6 +161,17 @@ export function storeContract(name: string, open: (archive?: ArchiveReader) => P
         [],
         ["d1", "d2"],
       ]);
+      expect((await store.lastDocumentOf("aa1"))?.id).toBe("d2");
+      const claims = (["claim", "claim-receipt"] as const).map((kind) => ({ ...document(kind, "aa1"), kind }));
+      await store.commit([change({ id: "claimed", documents: [...claims, document("d3", "aa1")] })]);
+      const brief = async (id: string | null, limit: number) => (await store.documentsAfter("aa1", id, limit, true)).map((d) => d.id);
+      expect(await Promise.all([brief(null, 9), brief(null, 2), brief("d1", 9), brief("claim", 9)])).toEqual([
+        ["d1", "d2", "d3"],
+        ["d1", "d2"],
+        ["d2", "d3"],
+        ["d3"],
+      ]);
+      expect(await store.lastDocumentOf("none")).toBeNull();
       const first = (await store.events(reader("p_1"), null, 2)) ?? [];
       expect(first.map((e) => e.kind)).toEqual(["one", "two"]);
       expect((await store.events(reader("p_1"), first[1]!.cursor, 10))?.map((e) => e.kind)).toEqual(["three"]);

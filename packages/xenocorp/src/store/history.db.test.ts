@@ -170,6 +170,7 @@ const CALLS: Record<Exclude<keyof Store, "audit" | "close" | "logStartEpoch">, [
   document: [0, (s) => s.document("00000007dd")],
   documentsOf: [0, (s) => s.documentsOf("00000007ee")],
   documentsAfter: [0, (s) => s.documentsAfter("00000007ee", null, 50), (s) => s.documentsAfter("00000007ee", "00000007dd", 50)],
+  lastDocumentOf: [1, (s) => s.lastDocumentOf("00000007ee")],
   documentsOfKind: [0, ...(["referee", "witness", "market-keys", "epoch"] as const).map((kind) => (s: Store) => s.documentsOfKind(kind))],
   events: [
     0,

@@ -387,8 +387,10 @@ export interface Store {
   archiveRows(written: readonly WrittenRow[]): Promise<number>;
   document(id: string): Promise<StoredDocument | null>;
   documentsOf(lease: string): Promise<StoredDocument[]>;
-  /** At most so many of them, after that one of them, or from the first on. */
-  documentsAfter(lease: string, after: string | null, limit: number): Promise<StoredDocument[]>;
+  /** At most so many of them, after that one of them, or from the first on. `brief`: but for claims, and receipts of claims. */
+  documentsAfter(lease: string, after: string | null, limit: number, brief?: boolean): Promise<StoredDocument[]>;
+  /** The one that was filed last. */
+  lastDocumentOf(lease: string): Promise<StoredDocument | null>;
   /** All documents of a kind of which there are few, in the order of their filing. */
   documentsOfKind(kind: RareKind): Promise<StoredDocument[]>;
   /**

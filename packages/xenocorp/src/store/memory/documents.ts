@@ -23,7 +23,10 @@ function placeIn({ head }: Tables, cursor: string | null): bigint {
 const cursorOf = ({ head }: Tables, place: number): string => `${epochMark(head?.id)}.0.${place}`;
 const storedEvent = (tables: Tables, { place, ...event }: PlacedEvent): StoredEvent => ({ ...event, cursor: cursorOf(tables, place) });
 
-type Documents = Pick<Store, "document" | "documentsOf" | "documentsAfter" | "documentsOfKind" | "events" | "dropEvents">;
+type Documents = Pick<
+  Store,
+  "document" | "documentsOf" | "documentsAfter" | "lastDocumentOf" | "documentsOfKind" | "events" | "dropEvents"
+>;
 
 const documentsOf = ({ documents }: Tables, lease: string) => [...documents.values()].filter((document) => document.lease === lease);
 
@@ -33,10 +36,14 @@ export const memoryDocuments = (tables: Tables, archive: ArchiveReader): Documen
     return document === undefined ? null : ((await withEnvelopes(tables, archive, [document]))[0] ?? null);
   },
   documentsOf: (lease) => withEnvelopes(tables, archive, documentsOf(tables, lease)),
-  documentsAfter(lease, after, limit) {
+  documentsAfter(lease, after, limit, brief = false) {
     const all = documentsOf(tables, lease);
-    const from = all.findIndex(({ id }) => id === after) + 1;
-    return withEnvelopes(tables, archive, all.slice(from, from + limit));
+    const rest = all.slice(all.findIndex(({ id }) => id === after) + 1);
+    const wanted = brief ? rest.filter(({ kind }) => kind !== "claim" && kind !== "claim-receipt") : rest;
+    return withEnvelopes(tables, archive, wanted.slice(0, limit));
+  },
+  async lastDocumentOf(lease) {
+    return (await withEnvelopes(tables, archive, documentsOf(tables, lease).slice(-1)))[0] ?? null;
   },
   documentsOfKind: (kind) =>
     withEnvelopes(

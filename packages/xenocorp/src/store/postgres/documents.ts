@@ -13,6 +13,9 @@ const EVENTS_SEEN = { name: "events-seen", text: sqlOf("events-seen") };
 
 const DOCUMENTS_AFTER =
   "select * from document where lease = $1 and seq > coalesce((select seq from document where id = $2), 0) order by seq limit $3";
+/** As the index of them says it (migration 014). */
+const DOCUMENTS_AFTER_BRIEF = DOCUMENTS_AFTER.replace("order by", "and kind not in ('claim', 'claim-receipt') order by");
+const LAST_DOCUMENT = "select * from document where lease = $1 order by seq desc limit 1";
 const DROP_EVENTS = sqlOf("drop-events");
 
 async function markNow(pool: Pool): Promise<number> {
@@ -31,7 +34,10 @@ type EventRecord = StoredEvent & { xid: string; seq: string };
 const eventsIn = (rows: readonly EventRecord[], epoch: number): StoredEvent[] =>
   rows.map(({ xid, seq, ...event }) => ({ ...event, at: Number(event.at), cursor: `${epoch}.${xid}.${seq}` }));
 
-type Documents = Pick<Store, "document" | "documentsOf" | "documentsAfter" | "documentsOfKind" | "events" | "dropEvents">;
+type Documents = Pick<
+  Store,
+  "document" | "documentsOf" | "documentsAfter" | "lastDocumentOf" | "documentsOfKind" | "events" | "dropEvents"
+>;
 
 export function postgresDocuments(pool: Pool, archive: ArchiveReader): Documents {
   const documentsOf = async (text: string, ...values: readonly (string | number | null)[]): Promise<StoredDocument[]> =>
@@ -44,7 +50,9 @@ export function postgresDocuments(pool: Pool, archive: ArchiveReader): Documents
   return {
     document: async (id) => (await documentsOf("select * from document where id = $1", id))[0] ?? null,
     documentsOf: (lease) => documentsOf("select * from document where lease = $1 order by seq", lease),
-    documentsAfter: (lease, after, limit) => documentsOf(DOCUMENTS_AFTER, lease, after, limit),
+    documentsAfter: (lease, after, limit, brief = false) =>
+      documentsOf(brief ? DOCUMENTS_AFTER_BRIEF : DOCUMENTS_AFTER, lease, after, limit),
+    lastDocumentOf: async (lease) => (await documentsOf(LAST_DOCUMENT, lease))[0] ?? null,
     documentsOfKind: (kind) => documentsOf("select * from document where kind = $1 order by seq", kind),
     async events(reader, after, limit) {
       const epoch = await markNow(pool);
