@@ -43,7 +43,9 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["xenoserver/src/drivers/xapi/pool-result.ts#readResult", "guests/src/qemu/oci/job-port.ts#readAnswer"],
   ],
   "is played by packed-layer, whose streams it writes to a file": ["guests/src/qemu/oci/decompress.ts#unpack"],
-  "reads answers by the schemas of the API's table": ["dashboard/src/public-reads.ts#readPublic"],
+  "reads answers by the schemas of the API's table": [
+    ...["dashboard/src/public-reads.ts#readPublic", "sdk/src/receipt.ts#readPart", "sdk/src/receipt.ts#readDocuments"],
+  ],
   "starts programs of the system, which read the bytes": ["sdk/src/oci/unpackers-here.ts#unpackersHere"],
   "takes values that are typed and checked already": [
     ...["cli/src/input/verbs/proof.ts#verifyInput", "xenocorp/src/http/sessions.ts#readerOf"],

@@ -1,7 +1,7 @@
 /** A map that is left by Ctrl-C; and a hundred small jobs by a map beside `xargs -P` of node:wasi on the same machine; what it took is printed, what came of it is checked. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { endless, reading } from "./jobs.ts";
@@ -41,12 +41,23 @@ const wasi = new WASI({ version: "preview1", args: ["read.wasm", "/in/" + name],
 wasi.start((await WebAssembly.instantiate(readFileSync(module), wasi.getImportObject())).instance);
 `;
 
-const leases = async (): Promise<{ id: string; end: object | null }[]> =>
-  (
-    JSON.parse(await programs.ok("customer", ["ps", "--all", "--limit", "all", "--json"])) as {
-      leases: { id: string; end: object | null }[];
-    }
-  ).leases;
+interface Listed {
+  id: string;
+  end: { reason: string } | null;
+}
+const leases = async (): Promise<Listed[]> =>
+  (JSON.parse(await programs.ok("customer", ["ps", "--all", "--limit", "all", "--json"])) as { leases: Listed[] }).leases;
+
+/** Of the leases that are not over, those whose guest has begun, as their server's journal says. */
+async function guestsBegun(): Promise<number> {
+  const folder = programs.at("server/leases");
+  const records = await Promise.all(
+    (await readdir(folder)).map((lease) => readFile(`${folder}/${lease}/lease.json`, "utf8").catch(() => "null")),
+  );
+  return records
+    .map((text) => JSON.parse(text) as { guest: object | null; overAt: number | null } | null)
+    .filter((record) => record?.guest && record.overAt === null).length;
+}
 
 async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
   const began = performance.now();
@@ -118,13 +129,16 @@ it("is left by Ctrl-C: what runs runs on, what waits is withdrawn, the hold is c
   const left = programs.xeno("customer", ["map", "--no-stop-on-exit", ...ENDLESS()]);
   // two have room, the others wait
   await until(async () => (await leases()).length === before + 2);
+  await until(async () => (await guestsBegun()) === 2);
   left.child.kill("SIGINT");
   const { code, stdout, stderr } = await left.done;
   expect([code, stdout]).toEqual([130, ""]);
   const [, command, name] = /go on with: (xeno map --resume (map-\w+) .*)\n/.exec(stderr) ?? [];
   expect(command).toContain("'");
-  const running = (await leases()).filter(({ end }) => end === null);
-  expect(running).toHaveLength(2);
+  // one whose customer has not heard yet that all of it is with its server could not run on without him
+  const two = (await leases()).slice(0, 2);
+  expect(two.filter(({ end }) => end !== null && end.reason !== "customer-stop")).toEqual([]);
+  expect(two.map(({ end }) => end)).toContain(null);
   const journal = await readFile(programs.at(`customer/data/maps/${name}/journal.jsonl`), "utf8");
   const holds = journal.split("\n").filter((line) => line.startsWith('{"batch":'));
   expect(holds.at(-1)).toBe('{"batch":null}');
