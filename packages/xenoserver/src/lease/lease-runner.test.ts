@@ -453,6 +453,16 @@ describe("documents that overtake each other", () => {
     expect(handedIn("trace")).toHaveLength(1);
   });
 
+  it("says of a doubt that another engine ran it, where its daemon was updated since", async () => {
+    const lease = await begin(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => market.lease(lease).state === "settled");
+    engine = "sim-2";
+    await test.restart();
+    market.file(market.sign(market.customer.signer, "trace-request", { lease, party: market.customer.party, step: "1000000000" }));
+    await until(() => market.lease(lease).trace?.document != null);
+    expect(handedIn("trace")).toMatchObject([{ engine: "sim-1", roots: [], detail: "it ran on sim-1, and this server has sim-2 by now" }]);
+  });
+
   it("finds for itself what the results in a verdict come to, and keeps one that does not follow", async () => {
     const lease = await begin(fakeJob(["run", 1_000, 0, "x"]), { terms: "on-result", assurance: "replicated" }, "signs");
     await until(() => market.lease(lease).state === "settled");
