@@ -3,7 +3,7 @@
  * disk that is full, a file of another user or too many open files look like neither a new beginning nor an end.
  */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, readdir, rename, rm, writeFile, type FileHandle } from "node:fs/promises";
+import { link, mkdir, open, readFile, readdir, rename, rm, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 
@@ -95,6 +95,19 @@ export async function writeWhole(file: string, text: string): Promise<void> {
 /** What says that a file system has no second names: FAT, exFAT, shares of some servers, Android's. */
 const NO_LINKS: readonly string[] = ["EPERM", "EACCES", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
 
+/** Nothing of it stays where that fails. */
+async function putNew(file: string, text: string): Promise<void> {
+  const handle = await open(file, "wx", 0o600);
+  try {
+    await handle.writeFile(text).then(() => handle.datasync());
+  } catch (error) {
+    await rm(file, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The same of a file that nobody has yet: throws EEXIST where there is one. Where a file has one name only, not whole at once. */
 export async function writeNew(file: string, text: string, linkTo = link): Promise<void> {
   const part = await written(file, text);
@@ -102,7 +115,7 @@ export async function writeNew(file: string, text: string, linkTo = link): Promi
     await linkTo(part, file);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && NO_LINKS.includes(String(error.code)))) throw error;
-    await writeFile(file, text, { flag: "wx", mode: 0o600 });
+    await putNew(file, text);
   } finally {
     await rm(part, { force: true });
   }

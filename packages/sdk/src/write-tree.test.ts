@@ -333,6 +333,11 @@ describe("where two names are one", () => {
     expect(await write([file("README", "text"), file("Readme", "other")])).toEqual([
       expect.stringMatching(/^Readme: this file system takes/),
     ]);
+    await rm(out, { recursive: true });
+    await one("nobody's");
+    await expect(write([file("README", "text"), file("Readme", "other")])).rejects.toThrow(
+      /holds something else by the name of README, Readme/,
+    );
     await rm(path.join(out, "README"));
     await writeFile(path.join(out, "README"), "text");
     await expect(write([file("README", "text"), file("Readme", "other")])).rejects.toThrow(/holds something else by the name of Readme/);

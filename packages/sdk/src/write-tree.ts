@@ -145,7 +145,11 @@ class Writer {
       if (why === null) throw error;
       return why;
     }
-    if (state === "sent") await rename(made, file);
+    if (state === "sent")
+      await rename(made, file).catch(async (error: unknown) => {
+        await rm(made, { force: true });
+        throw error;
+      });
     return null;
   }
 
@@ -228,10 +232,13 @@ async function plan(folder: string, entries: readonly InputEntry[], writer: Writ
   }
   const files: string[] = [];
   const links: [TreeLink, State][] = [];
-  for (const entry of sound) {
-    if (entry.kind === "directory") continue;
-    const state = await writer.state(entry.path, entry);
-    if (state === "taken" && (await writer.isTwin(entry.path))) planned.leftOut.push({ path: entry.path, why: SAME_HERE });
+  const came: [TreeFile | TreeLink, State][] = [];
+  for (const entry of sound) if (entry.kind !== "directory") came.push([entry, await writer.state(entry.path, entry)]);
+  const nobodys = new Set(came.flatMap(([{ path: at }, state]) => (state === "taken" ? [at] : [])));
+  for (const [entry, state] of came) {
+    // what is here by both names, and is neither of the two, stands in the way of both
+    const isSame = state === "taken" && (await writer.isTwin(entry.path, (other) => !nobodys.has(other)));
+    if (isSame) planned.leftOut.push({ path: entry.path, why: SAME_HERE });
     else if (state === "taken") planned.taken.push(entry.path);
     else if (entry.kind === "link") links.push([entry, state]);
     else {

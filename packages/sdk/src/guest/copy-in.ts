@@ -18,6 +18,8 @@ export interface CopyOptions {
   onProgress?(progress: CopyProgress): void;
   /** Of what comes out, how many bytes a folder here may be given; left out: as many as leave this machine some. */
   roomOf?(folder: string): Promise<number>;
+  /** For tests of file systems that have no links. */
+  makeLink?(target: string, file: string): Promise<void>;
 }
 
 export interface CopyProgress {

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { chmod, constants, lchown, lstat, mkdir, open, rm, stat, symlink, utimes, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
-import { moveTo } from "@xenoservers/protocol/files";
+import { moveTo, nameBeside } from "@xenoservers/protocol/files";
 import { RealFolders } from "../real-folders.ts";
 import { roomIn } from "../room.ts";
 import {
@@ -155,16 +155,22 @@ class CopyOut {
   /** Returns why it is left out; null: it is there. */
   async link({ path: at, target }: TreeLink, entry: GuestEntry): Promise<string | null> {
     const file = await this.#real.reach(at);
-    const here = await lstat(file).catch(absent);
-    if (here?.isSymbolicLink() || here?.isFile()) await rm(file);
+    const made = nameBeside(file);
     try {
-      await symlink(target, file);
+      await (this.#options.makeLink ?? symlink)(target, made);
     } catch (error) {
       const why = noLinksHere(error);
       if (why === null) throw error;
       return why;
     }
-    await this.#owned(file, entry);
+    try {
+      await this.#owned(made, entry);
+      // in place of a file or a link, which stays where no link can be made
+      await moveTo(file, made);
+    } catch (error) {
+      await rm(made, { force: true });
+      throw error;
+    }
     return null;
   }
 

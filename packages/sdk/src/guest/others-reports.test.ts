@@ -173,6 +173,21 @@ describe.skipIf(!hasPerl)("others' reports", () => {
       expect((await readdir(at("to"))).sort()).toEqual((await readdir(at("from"))).sort());
     });
 
+    it("what is here stays where a link of the same name cannot be made", async () => {
+      await mkdir(at("source"));
+      await symlink("elsewhere", at("source/l"));
+      await mkdir(at("target"));
+      await writeFile(at("target/l"), "mine");
+      const makeLink = async (): Promise<never> => {
+        throw Object.assign(new Error("EPERM"), { code: "EPERM" });
+      };
+      const copied = await here.withFiles((files) => copyOut(files, `${at("source")}/.`, at("target"), { ...OPTIONS, makeLink }));
+      expect(copied).toEqual(["l: a link, of which this file system has none"]);
+      expect([await readFile(at("target/l"), "utf8"), await readdir(at("target"))]).toEqual(["mine", ["l"]]);
+      await out(`${at("source")}/.`, at("target"));
+      expect([await readlink(at("target/l")), await readdir(at("target"))]).toEqual(["elsewhere", ["l"]]);
+    });
+
     it("into a guest a name that is no text is left out by name, and the rest is brought", async () => {
       await mkdir(at("from"));
       await writeFile(at("from/one"), "1");

@@ -2,9 +2,9 @@
  * One program of this machine at a time: a file with the id of its process. What a program left that was killed is taken over. Who controls
  * the inputs: this machine's disk.
  */
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { setTimeout as after } from "node:timers/promises";
-import { readIfThere, writeNew } from "@xenoservers/protocol/files";
+import { ifThere, readIfThere, writeNew } from "@xenoservers/protocol/files";
 import { InUseError } from "../errors.ts";
 
 /** Of a process of this machine that is there. */
@@ -19,6 +19,15 @@ function isThere(pid: number): boolean {
   }
 }
 
+const ASKED_EVERY_MS = 20;
+/** Where files have one name only, it is there before what stands in it, and that comes within so long or never. */
+const WRITTEN_WITHIN_MS = 5_000;
+
+async function isBeingWritten(lock: string): Promise<boolean> {
+  const found = await ifThere(stat(lock));
+  return found?.size === 0 && Math.abs(Date.now() - found.mtimeMs) < WRITTEN_WITHIN_MS;
+}
+
 /** Null: it is this process's now; else whose it is. */
 export async function takeLock(lock: string): Promise<number | null> {
   for (;;) {
@@ -30,6 +39,10 @@ export async function takeLock(lock: string): Promise<number | null> {
       },
     );
     if (taken) return null;
+    if (await isBeingWritten(lock)) {
+      await after(ASKED_EVERY_MS);
+      continue;
+    }
     const owner = Number(await readIfThere(lock));
     if (isThere(owner)) return owner;
     const clearer = await clearDead(lock);
@@ -45,7 +58,7 @@ async function clearDead(lock: string): Promise<number | null> {
   try {
     const text = await readIfThere(lock);
     // nobody else removes what nobody holds, so it is still this one
-    if (text !== null && !isThere(Number(text))) await rm(lock, { force: true });
+    if (text !== null && !isThere(Number(text)) && !(await isBeingWritten(lock))) await rm(lock, { force: true });
   } finally {
     await rm(clearing, { force: true });
   }
@@ -54,7 +67,6 @@ async function clearDead(lock: string): Promise<number | null> {
 
 export const dropLock = (lock: string): Promise<void> => rm(lock, { force: true });
 
-const ASKED_EVERY_MS = 20;
 /** Whoever holds it reads a file and writes it. */
 const WAITED_MS_MAX = 20_000;
 

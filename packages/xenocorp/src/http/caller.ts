@@ -1,35 +1,13 @@
 /**
  * Who calls, for bounds by source address: the peer of the connection or, behind proxies that the operator names, whom the last of these
- * names. IPv6 counts by its /64, which one household or machine has whole. Who controls the inputs: anyone (what a header says counts from
+ * names. Who controls the inputs: anyone (what a header says counts from
  * a named proxy only).
  */
 import type { IncomingMessage } from "node:http";
 import { BlockList, isIP, isIPv4 } from "node:net";
+import { networkOf, plainAddress } from "@xenoservers/protocol/source-address";
 
-const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 const HOPS_MAX = 32;
-
-/** An address as it is compared: IPv4 written as such, without a zone. */
-function plain(address: string): string {
-  const [bare = ""] = address.trim().split("%");
-  return MAPPED.exec(bare)?.[1] ?? bare;
-}
-
-/** The eight groups of an IPv6 address. */
-function groupsOf(address: string): string[] {
-  const [head = "", tail] = address.toLowerCase().split("::");
-  const groups = (text: string): string[] => (text === "" ? [] : text.split(":"));
-  const first = groups(head);
-  const last = tail === undefined ? [] : groups(tail);
-  return [...first, ...Array.from({ length: Math.max(0, 8 - first.length - last.length) }, () => "0"), ...last];
-}
-
-/** What of an address its bounds are kept under. */
-function callerOf(address: string): string {
-  if (isIP(address) !== 6) return address;
-  const prefix = groupsOf(address).slice(0, 4);
-  return `${prefix.map((group) => Number.parseInt(group, 16).toString(16)).join(":")}::/64`;
-}
 
 export interface Callers {
   /** Under whom a request's bounds are kept. */
@@ -50,21 +28,21 @@ export function callers(proxies: readonly string[]): Callers {
     trusted.addSubnet(address, bits === undefined ? bitsMax : Number(bits), family);
   }
   const isProxy = (address = ""): boolean => {
-    const peer = plain(address);
+    const peer = plainAddress(address);
     return isIP(peer) !== 0 && trusted.check(peer, isIPv4(peer) ? "ipv4" : "ipv6");
   };
   return {
     isProxy,
     of({ socket, headers }) {
-      let caller = plain(socket.remoteAddress ?? "");
+      let caller = plainAddress(socket.remoteAddress ?? "");
       const hops = [headers["x-forwarded-for"] ?? []].flat().join(",").split(",").slice(-HOPS_MAX);
       // each proxy adds whom it heard at the end; what stands before the last that is not one is anybody's word
       for (let hop = hops.pop(); hop !== undefined && isProxy(caller); hop = hops.pop()) {
-        const named = plain(hop);
+        const named = plainAddress(hop);
         if (isIP(named) === 0) break;
         caller = named;
       }
-      return callerOf(caller);
+      return networkOf(caller);
     },
   };
 }

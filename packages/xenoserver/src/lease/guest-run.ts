@@ -3,7 +3,7 @@
  * made leaves nothing of it. Who controls the inputs: the guest (its ending and output), the customer (its work), the broker (stops, by way
  * of the fold).
  */
-import { TERMS, fetchByOf, lastClaimOf } from "@xenoservers/market";
+import { TERMS, fetchByOf, lastClaimOf, runsAlike } from "@xenoservers/market";
 import type { GuestEnding, GuestJob, GuestToken, PreparedGuest, RunningGuest } from "../drivers/driver.ts";
 import { endOfRefused } from "../drivers/refused.ts";
 import type { StopReason } from "./journal.ts";
@@ -115,6 +115,7 @@ export class GuestRun {
     this.#clock.cancel();
     this.#host.begins();
     try {
+      this.#needItsEngine();
       const prepared = await this.#made(job);
       // stopped, closed or let go while it was made
       if (prepared === null) return;
@@ -127,9 +128,17 @@ export class GuestRun {
 
   async #begin(prepared: PreparedGuest): Promise<void> {
     const { record, driver } = this.#ctx;
-    record.guest = { token: prepared.token, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0, stands: null };
+    const { engine } = driver;
+    record.guest = { token: prepared.token, engine, startedMonotonicMs: driver.monotonicMs(), pausedMs: 0, stands: null };
     await this.#ctx.save();
     await this.#follow(await prepared.begin());
+  }
+
+  /** Throws where a daemon of another version has come before the guest began: what is compared with others' is run by what was bound. */
+  #needItsEngine(): void {
+    const { facts, order, driver } = this.#ctx;
+    if (driver.engine !== facts.lease.engine && runsAlike(order.driver, order.assurance))
+      throw new Error(`this server has the engine ${driver.engine} by now, and ${facts.lease.engine} was bound`);
   }
 
   async #notStarted(error: unknown): Promise<void> {
@@ -142,6 +151,7 @@ export class GuestRun {
   async #beginAnew(job: GuestJob): Promise<void> {
     this.#ctx.log("the guest had not begun before the restart: it is made anew");
     try {
+      this.#needItsEngine();
       const prepared = await this.#ctx.driver.prepare(job);
       // closed or let go while it was made
       if (this.#ctx.stage().is !== "beginning") return await prepared.discard();

@@ -46,6 +46,8 @@ export type Unbilled = "unheard" | "no-room" | "moving";
 
 interface GuestRecord {
   token: GuestToken;
+  /** That runs it, whichever a later daemon has. Absent in records of earlier versions. */
+  engine?: string;
   startedMonotonicMs: number;
   /** Of which nothing is billed, up to where it stands still now. */
   pausedMs: number;

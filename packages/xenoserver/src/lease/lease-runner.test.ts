@@ -23,6 +23,8 @@ let lost: number;
 let stall: (why: string | null) => void;
 /** As QEMU does by itself. */
 let hostStops: () => Promise<void>;
+/** Of the driver that the daemon has; null: its own. */
+let engine: string | null;
 
 function slowly(driver: GuestDriver): GuestDriver {
   const wait = async (at: typeof slow): Promise<void> => {
@@ -46,6 +48,9 @@ function slowly(driver: GuestDriver): GuestDriver {
   };
   return {
     ...driver,
+    get engine() {
+      return engine ?? driver.engine;
+    },
     capabilities: { ...driver.capabilities, console: true },
     async adopt(token, job) {
       if (lost-- > 0) throw new Error("the toolstack does not answer");
@@ -93,7 +98,7 @@ const handedIn = <K extends Kind>(kind: K): Payload<K>[] => market.received.flat
 beforeEach(async () => {
   clock = new SimClock(1_800_000_000_000, new Random(1));
   market = new FakeMarket(clock);
-  [slow, goOn, arrived, did, lost] = [null, Promise.withResolvers(), false, [], 0];
+  [slow, goOn, arrived, did, lost, engine] = [null, Promise.withResolvers(), false, [], 0, null];
   test = new TestServer(market, {}, slowly);
   await test.server.start();
   await until(() => handedIn("offer").length === 1);
@@ -275,6 +280,28 @@ describe("a guest that an earlier daemon began, and that is not found at once", 
     expect(market.lease(lease).end).toMatchObject({ reason: "customer-stop" });
   });
 
+  it("says by which engine it ran, whichever the daemon has that found it", async () => {
+    const job = fakeJob(["run", 60_000, 0, "x"]);
+    const lease = await begin(job, { durationMsMax: 120_000, assurance: "replicated", terms: "on-result" });
+    await until(() => test.stage(lease) === "running");
+    engine = "sim-2";
+    await test.restart();
+    await until(() => handedIn("result").length === 1);
+    expect(handedIn("result")).toMatchObject([{ reason: "completed", engine: "sim-1" }]);
+    expect(market.lease(lease).result).toMatchObject({ engine: "sim-1" });
+  });
+
+  it("is made by no other engine than was bound, where it had not begun", async () => {
+    slow = "before";
+    const lease = await begin(fakeJob(["run", 1_000, 0, "x"]), { assurance: "replicated", terms: "on-result" });
+    await until(() => arrived);
+    slow = null;
+    engine = "sim-2";
+    await test.restart();
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "server-failed" });
+  });
+
   it("costs its customer nothing where it is never found, and its room is given back", async () => {
     const lease = await begin(fakeJob(["run", 60_000, 0, "x"]), { durationMsMax: 120_000 });
     await until(() => test.stage(lease) === "running");
@@ -424,6 +451,16 @@ describe("documents that overtake each other", () => {
     await test.restart();
     await passing(5_000);
     expect(handedIn("trace")).toHaveLength(1);
+  });
+
+  it("says of a doubt that another engine ran it, where its daemon was updated since", async () => {
+    const lease = await begin(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => market.lease(lease).state === "settled");
+    engine = "sim-2";
+    await test.restart();
+    market.file(market.sign(market.customer.signer, "trace-request", { lease, party: market.customer.party, step: "1000000000" }));
+    await until(() => market.lease(lease).trace?.document != null);
+    expect(handedIn("trace")).toMatchObject([{ engine: "sim-1", roots: [], detail: "it ran on sim-1, and this server has sim-2 by now" }]);
   });
 
   it("finds for itself what the results in a verdict come to, and keeps one that does not follow", async () => {

@@ -19,7 +19,7 @@ export function signResult(
   const endRoot = isSegment && cameToState(reason) ? endRootOf(crypto, { ...came, fuel: fuelInAll }) : null;
   return signDocument(crypto, signer, "result", {
     ...{ origin: order.origin, seen: world.seen(), lease: record.lease, server },
-    ...{ jobHash: order.jobHash, engine: driver.engine, incarnation: record.incarnation },
+    ...{ jobHash: order.jobHash, engine: record.guest?.engine ?? facts.lease.engine, incarnation: record.incarnation },
     ...came,
     usedMs: Math.max(usedMs, last.usedMs),
     egressBytes: Math.max(end.egressBytes, last.egressBytes),

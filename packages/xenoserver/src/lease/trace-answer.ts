@@ -50,7 +50,7 @@ export class TraceAnswer {
   }
 
   async #signed(trace: Trace, step: string): Promise<Envelope> {
-    const { world, record, order, po, driver } = this.#ctx;
+    const { world, record, facts, order, po, driver } = this.#ctx;
     const ending = await this.#run(trace, step);
     const roots = ending.kind === "result" ? ending.roots : null;
     const detail = roots
@@ -61,7 +61,7 @@ export class TraceAnswer {
           .toWellFormed();
     return signDocument(world.crypto, world.signer, "trace", {
       ...{ origin: po.origin, seen: world.seen(), lease: record.lease, server: world.server, request: trace.request },
-      ...{ jobHash: order.jobHash, engine: driver.engine, step, roots: roots ?? [], detail },
+      ...{ jobHash: order.jobHash, engine: facts.lease.result?.engine ?? driver.engine, step, roots: roots ?? [], detail },
     }).envelope;
   }
 
@@ -69,9 +69,12 @@ export class TraceAnswer {
   async #run(trace: Trace, step: string): Promise<GuestEnding> {
     const { driver, facts } = this.#ctx;
     const { lease } = facts;
-    const job = this.#job({ step, upTo: lease.result && limitToRun(lease, { ...lease.result, fuelMax: lease.fuelMax }) });
-    if (!job || !driver.capabilities.breakpoints)
-      return { kind: "host-failure", detail: NO_BREAKPOINTS, endedMonotonicMs: driver.monotonicMs() };
+    const { result } = lease;
+    const failed = (detail: string): GuestEnding => ({ kind: "host-failure", detail, endedMonotonicMs: driver.monotonicMs() });
+    // another engine makes other states of the same job, and nobody has lied
+    if (result && result.engine !== driver.engine) return failed(`it ran on ${result.engine}, and this server has ${driver.engine} by now`);
+    const job = this.#job({ step, upTo: result && limitToRun(lease, { ...result, fuelMax: lease.fuelMax }) });
+    if (!job || !driver.capabilities.breakpoints) return failed(NO_BREAKPOINTS);
     const found = trace.token && (await driver.adopt(trace.token, job));
     if (found) this.#guest = found;
     else {

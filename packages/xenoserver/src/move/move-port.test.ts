@@ -3,7 +3,7 @@ import { connect, type AddressInfo, type Server, type Socket } from "node:net";
 import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Pipe } from "@xenoservers/protocol/link";
-import { connectForMove, listenForMoves, parseHostPort } from "./move-port.ts";
+import { Callers, connectForMove, listenForMoves, parseHostPort } from "./move-port.ts";
 
 let server: Server;
 let port: number;
@@ -77,6 +77,18 @@ describe("strangers at the port", () => {
     expect(crowd.slice(-63).every((socket) => !socket.destroyed)).toBe(true);
     expect(quiet.destroyed).toBe(false);
     for (const socket of [...crowd, quiet]) socket.destroy();
+  });
+
+  it("with an IPv6 network for themselves are one crowd, by however many addresses they come", () => {
+    const callers = new Callers();
+    const gone: string[] = [];
+    const come = (remoteAddress: string): void => {
+      const socket = { remoteAddress, once: () => socket, destroy: () => (gone.push(remoteAddress), socket) } as unknown as Socket;
+      callers.come(socket);
+    };
+    come("fd00:0:0:2::5");
+    for (let i = 1; i <= 64; i++) come(`fd00:0:0:1::${i}`);
+    expect(gone).toEqual(["fd00:0:0:1::1"]);
   });
 
   it("are counted apart from who hands leases over, of whom there are eight at once", async () => {

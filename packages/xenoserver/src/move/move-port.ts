@@ -1,6 +1,7 @@
 /** Where servers of one owner reach each other for moves. Who controls the inputs: whoever connects; the owner, by what it names. */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Pipe } from "@xenoservers/protocol/link";
+import { networkOf, plainAddress } from "@xenoservers/protocol/source-address";
 import { movePipe } from "./move-pipe.ts";
 
 /** Who hands a lease over: a guest's memory comes over each. */
@@ -23,16 +24,18 @@ export function parseHostPort(text: string): HostPort | null {
   return host !== undefined && port <= PORT_MAX ? { host, port } : null;
 }
 
-/**
- * Who is connected. Whoever comes is let in: where there are too many strangers, the oldest of the address that most of them come from
- * goes, so that a crowd there keeps nobody else out.
- */
-class Callers {
-  readonly #strangers = new Map<Socket, string>();
-  readonly #givers = new Set<Socket>();
+type Caller = Pick<Socket, "remoteAddress" | "once" | "destroy">;
 
-  come(socket: Socket): void {
-    this.#strangers.set(socket, socket.remoteAddress ?? "");
+/**
+ * Who is connected. Whoever comes is let in: where there are too many strangers, the oldest of the address, or IPv6 network, that most of
+ * them come from goes, so that a crowd there keeps nobody else out.
+ */
+export class Callers {
+  readonly #strangers = new Map<Caller, string>();
+  readonly #givers = new Set<Caller>();
+
+  come(socket: Caller): void {
+    this.#strangers.set(socket, networkOf(plainAddress(socket.remoteAddress ?? "")));
     socket.once("close", () => {
       this.#strangers.delete(socket);
       this.#givers.delete(socket);
@@ -40,7 +43,7 @@ class Callers {
     if (this.#strangers.size > STRANGERS_MAX) this.#oldestOfMost()?.destroy();
   }
 
-  #oldestOfMost(): Socket | undefined {
+  #oldestOfMost(): Caller | undefined {
     const counts = new Map<string, number>();
     for (const address of this.#strangers.values()) counts.set(address, (counts.get(address) ?? 0) + 1);
     const most = Math.max(...counts.values());
@@ -48,7 +51,7 @@ class Callers {
   }
 
   /** It hands a lease over from now on; false: as many do already. */
-  known(socket: Socket): boolean {
+  known(socket: Caller): boolean {
     if (this.#givers.size >= GIVERS_MAX) return false;
     if (this.#strangers.delete(socket)) this.#givers.add(socket);
     return true;

@@ -87,10 +87,13 @@ export class Control {
     if (this.#isCut) throw new QmpError(MOVING);
     const from = this.#forwards.get(port) ?? (await this.#forward(port));
     const socket = await this.namespace.connect(from);
-    this.#joined.add(socket);
     socket.on("error", () => {}); // for whoever has it
+    if (this.#isCut) {
+      socket.resetAndDestroy();
+      throw new QmpError(MOVING);
+    }
+    this.#joined.add(socket);
     socket.once("close", () => this.#joined.delete(socket));
-    if (this.#isCut) breakOff(socket);
     return guestConnection(socket, this.#connections);
   }
 

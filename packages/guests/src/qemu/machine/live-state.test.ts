@@ -26,6 +26,7 @@ class Qemu {
   remaining = 1_000 * MIB;
   looked = 1;
   maySoon = true;
+  obeys = true;
   socket: Socket | null = null;
   /** What it does once it has to stand still. */
   onPace: (ms: number) => void = () => {};
@@ -58,7 +59,7 @@ class Qemu {
         break;
       case "migrate_cancel":
         this.did.push("cancelled");
-        this.status = "cancelled";
+        if (this.obeys) this.status = "cancelled";
     }
     return {};
   };
@@ -149,4 +150,12 @@ it("says in QEMU's words why it was not sent, also where that came when it stood
   other.onContinue = () => ([other.status, other.why] = ["failed", "Unable to write to socket: Broken pipe"]);
   await expect(bytesOf(liveState(other, other.sending(64)))).rejects.toThrow(said);
   expect(other.did.slice(2)).toEqual(["still", "goes on", "cancelled", "stands first: false"]);
+});
+
+it("is not waited for without an end where QEMU is the guest's: neither what it sends nor that it ends it", async () => {
+  const qemu = new Qemu();
+  qemu.obeys = false;
+  const sent = bytesOf(liveState(qemu, { ...qemu.sending(64), quietMs: 0 }));
+  await expect(sent).rejects.toThrow("QEMU has done nothing for 0 s");
+  expect(qemu.did.at(-1)).toBe("cancelled");
 });

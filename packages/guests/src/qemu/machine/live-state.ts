@@ -23,6 +23,8 @@ const LAST_MS = 300;
 const LITTLE_BYTES = 4 * MIB;
 /** QEMU itself lets it stand still for what takes so long: nearly nothing (with nothing it looks once alone), and whatever is left. */
 const [SHORTEST_MS, ANY_MS] = [1, 600_000];
+/** So long QEMU may say nothing new: that it sends, and sends nothing, or that it ends what it does not end. */
+const QUIET_MS = 120_000;
 /** Its memory was looked through once, and then for what it had written to meanwhile. */
 const LOOKED_TIMES = 2;
 
@@ -65,18 +67,30 @@ async function comeOf(vm: Pick<Vm, "qmp">): Promise<Come> {
 
 const passed = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, POLL_MS));
 
-/** Resolves once all of it was sent. Throws StoodTooSoon. `hasHad`: it is to stand still now, whatever is left. */
+/** Throws, from the second call on, where it is called with the same for too long. */
+function quietly(quietMs: number): (now: unknown) => void {
+  let last: unknown;
+  let since = 0;
+  return (now) => {
+    if (now !== last) [last, since] = [now, performance.now()];
+    else if (performance.now() - since >= quietMs) throw new QmpError(`QEMU has done nothing for ${quietMs / 1_000} s`);
+  };
+}
+
+/** Resolves once all of it was sent. Throws StoodTooSoon. `leftBytes`: at none it is to stand still, whatever is left. */
 async function followed(
   vm: Pick<Vm, "qmp">,
-  { isLive, nearly, maySoon, still }: Omit<Sending, "memoryMib">,
-  hasHad: () => boolean,
+  { isLive, nearly, maySoon, still, quietMs = QUIET_MS }: Omit<Sending, "memoryMib">,
+  leftBytes: () => number,
 ): Promise<void> {
+  const isQuiet = quietly(quietMs);
   for (let told: "nothing" | "nearly" | "still" = isLive ? "nothing" : "still"; ; await passed()) {
     const { status, why, isNearlyAll } = await comeOf(vm);
+    isQuiet(`${String(status)} ${leftBytes()}`);
     if (status === "completed") return;
     if (status === "failed" || status === "cancelled")
       throw new Error(`the machine's state could not be sent: ${typeof why === "string" ? why : status}`);
-    if (status === "active" && told === "nothing" && (isNearlyAll || hasHad())) {
+    if (status === "active" && told === "nothing" && (isNearlyAll || leftBytes() <= 0)) {
       told = "nearly";
       await nearly();
       await setPace(vm, ANY_MS);
@@ -102,12 +116,14 @@ interface Told {
 
 /**
  * Nothing of it is under way any more; where it stood still for the last of it, QEMU has it run again. Of no consequence once all was sent.
+ * Throws where QEMU does not end it.
  */
-export async function endState(vm: Pick<Vm, "qmp">): Promise<void> {
+export async function endState(vm: Pick<Vm, "qmp">, quietMs = QUIET_MS): Promise<void> {
   await vm.qmp("migrate_cancel");
+  const isQuiet = quietly(quietMs);
   const isOver = async (): Promise<boolean> =>
     ["none", "completed", "failed", "cancelled", undefined].includes((await comeOf(vm)).status as string | undefined);
-  while (!(await isOver())) await passed();
+  for (; !(await isOver()); await passed()) isQuiet("ending");
   await setCapabilities(vm, false);
 }
 
@@ -115,6 +131,8 @@ export interface Sending extends Told {
   memoryMib: number;
   /** Whether it is sent while it runs. */
   isLive: boolean;
+  /** For tests. */
+  quietMs?: number;
 }
 
 /**
@@ -143,7 +161,7 @@ export async function* liveState(
     const connected = once(server, "connection") as Promise<[Socket]>;
     await vm.qmp("migrate", { uri: `unix:/w/${VM_FILES.migrate}` });
     let leftBytes = TIMES_MAX * memoryMib * MIB;
-    const all = followed(vm, { isLive, ...told }, () => leftBytes <= 0);
+    const all = followed(vm, { isLive, ...told }, () => leftBytes);
     all.catch((error: Error) => socket?.destroy(error)); // waited for below
     [socket] = await Promise.race([connected, all.then(() => Promise.reject(new Error("QEMU sent the machine's state nowhere")))]);
     for await (const bytes of socket as AsyncIterable<Buffer>) {
@@ -156,6 +174,6 @@ export async function* liveState(
     server.close();
     socket?.destroy();
     await rm(file, { force: true });
-    if (!isWhole) await endState(vm).catch(() => {}); // it is gone then
+    if (!isWhole) await endState(vm, told.quietMs).catch(() => {}); // it is gone then, or does what it wants
   }
 }

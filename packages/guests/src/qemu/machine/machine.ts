@@ -83,6 +83,8 @@ export class Machine {
   readonly #opened = Promise.withResolvers<JobPort>();
   #stopping = false;
   #isSent = false;
+  /** Snapshots that are being taken. */
+  #kept = 0;
   #released = false;
 
   constructor(vm: Vm | null, token: MachineToken, given: Given) {
@@ -257,12 +259,14 @@ export class Machine {
   async snapshot(folder: string): Promise<void> {
     const vm = await this.#under();
     if (this.#isSent) throw new Error("the machine is being moved to another server of its owner: ask again in a moment");
-    await takeSnapshot(vm, folder, this.#base);
+    this.#kept++;
+    await takeSnapshot(vm, folder, this.#base).finally(() => this.#kept--);
   }
 
-  /** Its memory and devices. */
+  /** Its memory and devices. Throws where a snapshot of it is being taken: that lets it run once it is there. */
   async *state(sending: Sending): AsyncGenerator<Uint8Array> {
     const vm = await this.#under();
+    if (this.#kept > 0) throw new Error("a snapshot of the machine is being taken: move it in a moment");
     this.#isSent = true;
     yield* liveState(vm, sending);
   }
@@ -290,8 +294,9 @@ export class Machine {
 
   /** Whatever was sent of it: it is no more than a machine that runs, or stands still. Also of what an earlier daemon began to send. */
   async stayed(): Promise<void> {
+    // a snapshot goes the same way, and is not what was begun
+    if (this.vm && !this.vm.isGone && this.#kept === 0) await endState(this.vm).catch(() => {}); // it goes just now
     this.#isSent = false;
-    if (this.vm && !this.vm.isGone) await endState(this.vm).catch(() => {}); // it goes just now
   }
 
   /** The process, and what was sold for the time it ran: disk and memory. What it printed and handed back stays. */

@@ -12,6 +12,8 @@ const HEXADECIMAL = 16;
 /** Nobody tells when bytes were read: it is looked at again after so long, and then after twice as long. */
 const LOOK_MS_MIN = 5;
 const LOOK_MS_MAX = 1_000;
+/** A guest that never takes what was said holds no more than so many: of more the first is not waited for any longer. */
+export const WAITING_MAX = 256;
 
 /** One side of a connection, by its ports. */
 interface Side {
@@ -80,9 +82,14 @@ export class ConnectionTable {
     return entryFor(entries, side)?.isNobodys ?? true;
   }
 
-  /** Resolves when all that was written to that side was read by its program, or never will be. `isWritten`: nothing waits in this one. */
+  /**
+   * Resolves when all that was written to that side was read by its program, or never will be, or too many wait. `isWritten`: nothing waits
+   * in this one.
+   */
   whenRead(side: Side, isWritten: () => boolean): Promise<void> {
     return new Promise((done) => {
+      const [first] = this.#waiting;
+      if (this.#waiting.size >= WAITING_MAX && first && this.#waiting.delete(first)) first.done();
       this.#waiting.add({ side, isWritten, hasCome: false, done });
       this.#lookMs = LOOK_MS_MIN;
       if (!this.#isLooking) void this.#look();

@@ -3,15 +3,16 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, it } from "vitest";
-import { ConnectionTable } from "./connection-table.ts";
+import { ConnectionTable, WAITING_MAX } from "./connection-table.ts";
 import { guestConnection, type GuestConnection } from "./guest-connection.ts";
 
-/** Says all, or closes, and is there still; or reads when it is told to, and tells what came, and whether it is connected when asked. */
+/** Says all, or closes, and is there still; or reads when it is told to, or never, and tells what came, and whether it is connected when asked. */
 const OTHER = `const does = process.argv[1];
 const came = (socket, what) => process.send({ came: what });
-const server = require("node:net").createServer({ allowHalfOpen: true, pauseOnConnect: does === "read" }, (socket) => {
+const server = require("node:net").createServer({ allowHalfOpen: true, pauseOnConnect: does === "read" || does === "hold" }, (socket) => {
   if (does === "end") return socket.end();
   if (does === "close") return socket.destroy();
+  if (does === "hold") return;
   socket.on("data", (bytes) => came(socket, String(bytes))).on("error", (error) => came(socket, error.code)).on("end", () => came(socket, "end"));
   process.on("message", (asked) => {
     if (asked === "read") socket.resume();
@@ -72,4 +73,22 @@ it("is let go when its reader has gone", async () => {
   const closed = new Promise((resolve) => connection.on("error", () => {}).once("close", resolve));
   other.kill();
   await closed;
+});
+
+it("is let go, the oldest first, where more of them wait than a guest that takes nothing may hold", async () => {
+  other = spawn(process.execPath, ["-e", OTHER, "hold"], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const [port] = (await once(other, "message")) as [number];
+  const table = new ConnectionTable(other.pid!);
+  const all: GuestConnection[] = [];
+  for (let i = 0; i < WAITING_MAX + 2; i++) {
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    await once(socket, "connect");
+    const connection = guestConnection(socket, table);
+    await new Promise<void>((resolve) => connection.write("a part", () => resolve()));
+    connection.breakOff();
+    all.push(connection);
+  }
+  await Promise.all(all.slice(0, 2).map((each) => each.closed || once(each, "close")));
+  expect(all.filter((each) => each.destroyed)).toHaveLength(2);
+  for (const each of all) each.destroy();
 });
