@@ -1,5 +1,5 @@
 /** A kept job or machine run again here, by what a xenoserver runs it with; loaded where it is asked for. */
-import { assertLinux } from "../local/linux-only.ts";
+import { assertLinux } from "../local/right-system.ts";
 import type { Kept, KeptVm, KeptWork, Rerun } from "@xenoservers/sdk";
 
 const isMachine = (work: KeptWork): work is Kept<KeptVm> => "vm" in work.spec;

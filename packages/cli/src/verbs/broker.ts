@@ -6,7 +6,7 @@ import type { BrokerInput } from "../input/verbs/operator.ts";
 import { brokerFolder } from "../local/broker-folder.ts";
 import { brokerSettings, type BrokerSettings, type OpenSettings, type Program } from "../local/broker-settings.ts";
 import { assertFolderFor } from "../local/folder-for.ts";
-import { assertLinux } from "../local/linux-only.ts";
+import { assertLinux } from "../local/right-system.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { onHangup, rereadWords } from "../local/on-hangup.ts";
 import { pageHere } from "../local/page-here.ts";

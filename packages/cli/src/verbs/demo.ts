@@ -5,7 +5,7 @@ import { Market, home, mib, saveContext, shellWord, shortId } from "@xenoservers
 import type { Person, Stage } from "../demo/stage.ts";
 import { HELLO, disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
-import { assertLinux } from "../local/linux-only.ts";
+import { assertLinux } from "../local/right-system.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { pageHere } from "../local/page-here.ts";
 import { untilTold } from "../local/until-told.ts";

@@ -10,7 +10,7 @@ import { encodedStreams } from "../output/encoded.ts";
 import { EXIT } from "../output/exit.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { dim, printJson, red, say } from "../output/terminal.ts";
-import { linuxProblem } from "../local/linux-only.ts";
+import { linuxProblem } from "../local/right-system.ts";
 import { countOf } from "../output/ui.ts";
 import { auditLine } from "../proof/audit.ts";
 import type { Prepared } from "./quote.ts";

@@ -6,7 +6,7 @@ import { assertPlaceFor, bootsMachine, placeProblem } from "@xenoservers/sdk";
 import type { RunInput } from "../input/verbs/run.ts";
 import { assertFedOnce } from "../input/fed-once.ts";
 import { workOf } from "../input/work.ts";
-import { assertLinux } from "../local/linux-only.ts";
+import { assertLinux } from "../local/right-system.ts";
 import { dim, say, yellow } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { ALIKE_ALONE } from "./alike-alone.ts";

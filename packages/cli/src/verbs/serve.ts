@@ -7,7 +7,7 @@ import type { ServeInput } from "../input/verbs/owner.ts";
 import { configFileOf } from "../local/config-file.ts";
 import { assertFolderFor } from "../local/folder-for.ts";
 import { installUnit } from "../local/install-unit.ts";
-import { assertLinux } from "../local/linux-only.ts";
+import { assertLinux } from "../local/right-system.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { onHangup, rereadWords } from "../local/on-hangup.ts";
 import { serverFolder } from "../local/server-folder.ts";

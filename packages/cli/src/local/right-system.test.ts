@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { assertLinux, linuxProblem } from "./linux-only.ts";
+import { assertLinux, linuxProblem } from "./right-system.ts";
 
 it("says on other systems what is for Linux, and which this is", () => {
   expect(linuxProblem("run --local", "linux")).toBeNull();
