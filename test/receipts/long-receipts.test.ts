@@ -4,11 +4,20 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { RefusedError, ReceiptFile, isLongReceipt, keepParts, readDocuments, type MarketClient } from "@xenoservers/sdk";
+import {
+  ReceiptFile,
+  RefusedError,
+  isLongReceipt,
+  keepParts,
+  keepReceipt,
+  readDocuments,
+  readReceipt,
+  type MarketClient,
+} from "@xenoservers/sdk";
 import { refuse, toHex, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { Receipts } from "../../packages/xenocorp/src/http/receipts.ts";
 import { LongLease } from "./long-lease.ts";
 
@@ -221,6 +230,18 @@ describe("a broker whose parts are none of a receipt", () => {
     expect(failedIn(await kept())).toEqual([]);
   });
 
+  it.each(["conflict", "not_found"] as const)(
+    "has lost what it showed of its log (%s): it is asked from the first part again",
+    async (code) => {
+      shows(({ part, number }) => {
+        if (number === 1) throw new RefusedError(refuse(code));
+        return part;
+      });
+      expect(failedIn(await kept())).toEqual([]);
+      expect(await readdir(folder)).toEqual(["long.jsonl"]);
+    },
+  );
+
   it("answers no more half-way: that is said, and nothing stays", async () => {
     shows(({ part, number }) => {
       if (number > 0) throw new RefusedError(refuse("unavailable", { why: "no answer" }));
@@ -255,6 +276,32 @@ it("that the disk has no room for is said so, and nothing of it stays", async ()
   ]);
   expect(stderr).toContain("the disk has no room for the receipt of lease");
   expect(stdout).toBe("");
+});
+
+describe("a receipt that is kept", () => {
+  beforeEach(() => void vi.stubEnv("XENO_HOME", folder));
+  afterEach(() => void vi.unstubAllEnvs());
+
+  it("is the one that was read last, also where the broker's is shorter by now", async () => {
+    const { file: first } = await keepReceipt(long.client, long.lease);
+    expect(first).toMatch(/\.jsonl$/);
+    const short = { ...whole, documents: whole.documents.slice(0, 9) };
+    shows(() => short);
+    const { file: second } = await keepReceipt(long.client, long.lease, 0);
+    expect(await readdir(path.dirname(first))).toEqual([path.basename(second)]);
+    const { receipt } = await readReceipt(second, [], () => Promise.reject(new Error("nobody is asked")));
+    expect(receipt).toEqual(short);
+  });
+});
+
+describe("a pipe", () => {
+  it("is read once, by whom it is for", async () => {
+    const pipe = path.join(folder, "pipe");
+    await promisify(execFile)("mkfifo", [pipe]);
+    expect(await isLongReceipt(pipe)).toBe(false);
+    expect(await isLongReceipt(folder)).toBe(false);
+    expect(await isLongReceipt(path.join(folder, "none"))).toBe(false);
+  });
 });
 
 describe("a file", () => {

@@ -81,6 +81,8 @@ export async function keepReceipt(client: MarketClient, lease: string, withinMs 
   if (receipt.lease !== lease) throw new BrokenWordError("the broker's answer is the receipt of another lease");
   if (!receipt.hasMore) {
     await writeWhole(fileOf(lease), JSON.stringify(receipt));
+    // of before the broker lost some of it: by the lease that one would be found
+    await rm(longFileOf(lease), { force: true });
     return { receipt, file: fileOf(lease) };
   }
   await keepParts(client, lease, longFileOf(lease));

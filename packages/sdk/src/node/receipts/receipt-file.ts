@@ -4,7 +4,7 @@
  * line of so many bytes in memory, and the first and the last one.
  */
 import { createReadStream } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import { open, stat, type FileHandle } from "node:fs/promises";
 import { zReceipt, type Crypto, type MarketPins, type ReceiptDocument } from "@xenoservers/protocol";
 import { ifThere } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
@@ -32,17 +32,13 @@ interface LongEnd {
   leaves: readonly ReceiptDocument[];
 }
 
-/** Whether a file begins as such a receipt does; false where there is none. */
+/** Whether a file begins as such a receipt does; false where there is none. Of a pipe, which gives its bytes once, nothing is read. */
 export async function isLongReceipt(file: string): Promise<boolean> {
-  const handle = await ifThere(open(file));
-  if (!handle) return false;
+  if (!(await ifThere(stat(file)))?.isFile()) return false;
+  const handle = await open(file);
   try {
     const { bytesRead, buffer } = await handle.read(Buffer.alloc(BEGINS.length), 0, BEGINS.length, 0);
     return buffer.toString("utf8", 0, bytesRead) === BEGINS;
-  } catch (error) {
-    // a folder, whose name is no file's
-    if (error instanceof Error && "code" in error && error.code === "EISDIR") return false;
-    throw error;
   } finally {
     await handle.close();
   }

@@ -4,11 +4,11 @@
  * full. Bounds: one part in memory; so many documents, so long on the average, and so many public ones.
  */
 import path from "node:path";
-import { mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
 import type { Receipt, ReceiptDocument } from "@xenoservers/protocol";
-import { nameBeside } from "@xenoservers/protocol/files";
+import { moveTo, nameBeside } from "@xenoservers/protocol/files";
 import type { MarketClient } from "../../client.ts";
-import { BrokenWordError, KeptError } from "../../errors.ts";
+import { BrokenWordError, KeptError, RefusedError } from "../../errors.ts";
 import { PART, readPart } from "../../receipt.ts";
 import { shortId } from "../../words.ts";
 import { END_BYTES_MAX, LONG_FORMAT } from "./long-format.ts";
@@ -21,6 +21,8 @@ const BYTES_FREE = 64 * 1024 * 1024;
 const OTHERS_MAX = 100_000;
 /** The broker's log may begin anew while it is asked. */
 const TRIES = 3;
+/** What a broker answers then. */
+const AFRESH: readonly string[] = ["conflict", "not_found"];
 
 /** The log whose checkpoint it is, by its first line. */
 const logOf = ({ checkpoint }: Receipt): string | undefined => checkpoint.split("\n")[0];
@@ -101,7 +103,10 @@ async function writeParts(client: MarketClient, lease: string, handle: FileHandl
     await handle.appendFile(parts.take(part));
     const after = part.documents.at(-1)?.id;
     if (!part.hasMore || after === undefined) break;
-    part = await readPart(client, lease, { limit: PART, after, size });
+    part = await readPart(client, lease, { limit: PART, after, size }).catch((error: unknown) => {
+      // it is shorter by now, or has that document no more
+      throw error instanceof RefusedError && AFRESH.includes(error.code) ? new OtherLog() : error;
+    });
   }
   await handle.appendFile(parts.end);
   await handle.datasync();
@@ -118,7 +123,7 @@ export async function keepParts(client: MarketClient, lease: string, file: strin
     const handle = await open(beside, "wx", 0o600);
     try {
       await writeParts(client, lease, handle).finally(() => handle.close());
-      return await rename(beside, file);
+      return await moveTo(file, beside);
     } catch (error) {
       await rm(beside, { force: true });
       if (error instanceof OtherLog && tries < TRIES) continue;
