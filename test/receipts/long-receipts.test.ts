@@ -1,6 +1,6 @@
 /** A receipt that comes in parts: what an honest broker gives holds, and what a cheat makes of its parts, or of the file, does not. */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -18,6 +18,7 @@ import { refuse, toHex, type Receipt, type ReceiptDocument } from "@xenoservers/
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { keptRuns } from "../../packages/sdk/src/node/kept-runs.ts";
 import { Receipts } from "../../packages/xenocorp/src/http/receipts.ts";
 import { LongLease } from "./long-lease.ts";
 
@@ -291,6 +292,20 @@ describe("a receipt that is kept", () => {
     expect(await readdir(path.dirname(first))).toEqual([path.basename(second)]);
     const { receipt } = await readReceipt(second, [], () => Promise.reject(new Error("nobody is asked")));
     expect(receipt).toEqual(short);
+  });
+});
+
+describe("a result that is taken again", () => {
+  beforeEach(() => void vi.stubEnv("XENO_HOME", folder));
+  afterEach(() => void vi.unstubAllEnvs());
+
+  it("rests on its receipt, also where that is kept in parts", async () => {
+    expect(await keptRuns.receipt(long.lease)).toBeNull();
+    const { file: here } = await keepReceipt(long.client, long.lease);
+    const receipt = await keptRuns.receipt(long.lease);
+    expect(verifyReceipt(crypto, pins(), receipt)).toMatchObject({ ok: true, whose: verifyReceipt(crypto, pins(), whole).whose });
+    await truncate(here, 100_000);
+    expect(await keptRuns.receipt(long.lease)).toBeNull();
   });
 });
 

@@ -91,6 +91,14 @@ export async function keepReceipt(client: MarketClient, lease: string, withinMs 
   return inFile(longFileOf(lease));
 }
 
+/** As it lies here, in one piece; null where there is none, or it is too long for that. */
+export async function receiptHere(lease: string): Promise<unknown> {
+  const file = longFileOf(lease);
+  if (await isLongReceipt(file)) return (await ReceiptFile.open(file)).whole();
+  const text = await readIfThere(fileOf(lease));
+  return text === null ? null : jsonOf(text, fileOf(lease));
+}
+
 /** By file, or by lease: saved here, or fetched. */
 export async function readReceipt(
   leaseOrFile: string,

@@ -5,9 +5,11 @@
 import path from "node:path";
 import { mkdir } from "node:fs/promises";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { InputError } from "../errors.ts";
 import type { KeptRuns } from "../facade/kept-run.ts";
 import { home } from "./home.ts";
 import { keptDocuments } from "./kept-documents.ts";
+import { receiptHere } from "./kept-receipt.ts";
 import { touchKept } from "./kept-room.ts";
 
 const fileOf = (digest: string): string => path.join(home.data, "runs", `${digest}.json`);
@@ -27,12 +29,10 @@ async function read(digest: string): Promise<string | null> {
 }
 
 async function receipt(lease: string): Promise<unknown> {
-  const text = await readIfThere(path.join(home.receipts, `${lease}.json`));
-  try {
-    return text === null ? null : JSON.parse(text);
-  } catch {
-    return null;
-  }
+  return receiptHere(lease).catch((error: unknown) => {
+    if (error instanceof InputError) return null;
+    throw error;
+  });
 }
 
 export const keptRuns: KeptRuns = {
