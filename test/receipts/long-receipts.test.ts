@@ -18,6 +18,7 @@ import { refuse, toHex, type Receipt, type ReceiptDocument } from "@xenoservers/
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { Typed } from "../../packages/cli/src/typed.fixture.ts";
 import { keptRuns } from "../../packages/sdk/src/node/kept-runs.ts";
 import { Receipts } from "../../packages/xenocorp/src/http/receipts.ts";
 import { LongLease } from "./long-lease.ts";
@@ -306,6 +307,27 @@ describe("a result that is taken again", () => {
     expect(verifyReceipt(crypto, pins(), receipt)).toMatchObject({ ok: true, whose: verifyReceipt(crypto, pins(), whole).whose });
     await truncate(here, 100_000);
     expect(await keptRuns.receipt(long.lease)).toBeNull();
+  });
+});
+
+describe("xeno receipt show", () => {
+  const typed = new Typed();
+  beforeEach(() => typed.listen());
+  afterEach(() => typed.leave());
+  const shown = async (...options: string[]): Promise<unknown> => {
+    expect(await typed.xeno("receipt", "show", file, "--json", ...options)).toBe(0);
+    return JSON.parse(typed.said.stdout);
+  };
+
+  it("gives programs the same of one in parts as of one in one piece", async () => {
+    await keepParts(long.client, long.lease, file);
+    const { leaves, ...inOne } = await honest("receipt", { params: { id: long.lease } });
+    expect(await shown()).toMatchObject({ ...inOne, leaves: expect.arrayContaining(leaves) });
+    const outside = await shown("--public");
+    expect(await typed.xeno("receipt", "show", file)).toBe(0);
+    expect(typed.said.stdout.trimEnd().split("\n")).toHaveLength(inOne.documents.length);
+    await writeFile(file, JSON.stringify({ ...inOne, leaves }));
+    expect(await shown("--public")).toEqual(outside);
   });
 });
 
