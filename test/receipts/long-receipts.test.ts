@@ -1,6 +1,6 @@
 /** A receipt that comes in parts: what an honest broker gives holds, and what a cheat makes of its parts, or of the file, does not. */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -278,6 +278,14 @@ it("that the disk has no room for is said so, and nothing of it stays", async ()
   ]);
   expect(stderr).toContain("the disk has no room for the receipt of lease");
   expect(stdout).toBe("");
+});
+
+it("takes away what was left of one that was ended before its end, and of no other", async () => {
+  const [left, written] = [".xeno-00112233aabbccdd.part", ".xeno-ffeeddcc99887766.part"];
+  for (const name of [left, written, "mine.part"]) await writeFile(path.join(folder, name), "{");
+  for (const name of [left, "mine.part"]) await utimes(path.join(folder, name), 1, 1);
+  await keepParts(long.client, long.lease, file);
+  expect((await readdir(folder)).toSorted()).toEqual([written, "long.jsonl", "mine.part"].toSorted());
 });
 
 describe("a receipt that is kept", () => {

@@ -4,9 +4,9 @@
  * full. Bounds: one part in memory; so many documents, so long on the average, and so many public ones.
  */
 import path from "node:path";
-import { mkdir, open, rm, type FileHandle } from "node:fs/promises";
+import { mkdir, open, rm, stat, type FileHandle } from "node:fs/promises";
 import type { Receipt, ReceiptDocument } from "@xenoservers/protocol";
-import { moveTo, nameBeside } from "@xenoservers/protocol/files";
+import { ifThere, isBeside, moveTo, nameBeside, namesIn } from "@xenoservers/protocol/files";
 import type { MarketClient } from "../../client.ts";
 import { BrokenWordError, KeptError, RefusedError } from "../../errors.ts";
 import { PART, readPart } from "../../receipt.ts";
@@ -19,6 +19,8 @@ const DOCUMENTS_MAX = 8_000_000;
 const BYTES_PER_DOCUMENT = 8 * 1024;
 const BYTES_FREE = 64 * 1024 * 1024;
 const OTHERS_MAX = 100_000;
+/** No part is waited for so long: nobody writes there any more. */
+const LEFT_AFTER_MS = 3_600_000;
 /** The broker's log may begin anew while it is asked. */
 const TRIES = 3;
 /** What a broker answers then. */
@@ -112,12 +114,22 @@ async function writeParts(client: MarketClient, lease: string, handle: FileHandl
   await handle.datasync();
 }
 
+/** What was left of one that was ended before its end, as by Ctrl-C: hundreds of MB that nobody would find. */
+async function dropLeft(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const left = path.join(folder, name);
+    const written = isBeside(name) ? await ifThere(stat(left)) : null;
+    if (written && Date.now() - written.mtimeMs > LEFT_AFTER_MS) await rm(left, { force: true });
+  }
+}
+
 /**
  * Fetched to that file, whole or not at all. Throws BrokenWordError where the broker's parts are none of a receipt, RefusedError where it
  * gives none, KeptError where the disk takes no more.
  */
 export async function keepParts(client: MarketClient, lease: string, file: string): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  await dropLeft(path.dirname(file));
   for (let tries = 1; ; tries++) {
     const beside = nameBeside(file);
     const handle = await open(beside, "wx", 0o600);
