@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import {
+  KeptError,
   ReceiptFile,
   RefusedError,
   isLongReceipt,
@@ -173,7 +174,12 @@ describe("a broker whose parts are none of a receipt", () => {
     ],
   ];
 
-  it.each(CHEATS)("%s: is told so, and nothing of it stays", async (_, cheat) => {
+  const TOO_LONG: [string, Parameters<typeof shows>[0]][] = [
+    ["a checkpoint", ({ part }) => ({ ...part, checkpoint: `${part.checkpoint}${"x".repeat(300_000)}` })],
+    ["a document", ({ part }) => at(part, part.documents.with(9, { ...part.documents[9]!, proof: ["ab".repeat(200_000)] }))],
+  ];
+
+  it.each([...CHEATS, ...TOO_LONG])("%s: is told so, and nothing of it stays", async (_, cheat) => {
     shows(cheat);
     await expect(kept()).rejects.toMatchObject({ code: "broken_word" });
     expect(await readdir(folder)).toEqual([]);
@@ -304,6 +310,25 @@ describe("a receipt that is kept", () => {
   });
 });
 
+describe("what lies here in place of a receipt", () => {
+  beforeEach(() => void vi.stubEnv("XENO_HOME", folder));
+  afterEach(() => void vi.unstubAllEnvs());
+
+  it.each([
+    ["json", "{"],
+    ["jsonl", "{"],
+    ["jsonl", '{"format":"xenoservers-receipt-2","x'],
+    ["jsonl", `{"format":"xenoservers-receipt-2","lease":"${"ab".repeat(200_000)}"}\n`],
+  ])("is fetched anew: %s, %.40s", async (ending, text) => {
+    const { file: here } = await keepReceipt(long.client, long.lease);
+    await rm(here);
+    await writeFile(path.join(path.dirname(here), `${long.lease}.${ending}`), text);
+    const { file: found } = await readReceipt(long.lease, [], async () => long.client);
+    expect(found).toBe(here);
+    expect(failedIn(await (await ReceiptFile.open(found)).verified(pins(), {}))).toEqual([]);
+  });
+});
+
 describe("a result that is taken again", () => {
   beforeEach(() => void vi.stubEnv("XENO_HOME", folder));
   afterEach(() => void vi.unstubAllEnvs());
@@ -347,6 +372,11 @@ describe("a pipe", () => {
     expect(await isLongReceipt(folder)).toBe(false);
     expect(await isLongReceipt(path.join(folder, "none"))).toBe(false);
   });
+});
+
+it("is not what the disk is filled with", async () => {
+  await expect(keepParts(long.client, long.lease, file, async () => 100_000)).rejects.toBeInstanceOf(KeptError);
+  expect(await readdir(folder)).toEqual([]);
 });
 
 describe("a file", () => {

@@ -91,12 +91,19 @@ export async function keepReceipt(client: MarketClient, lease: string, withinMs 
   return inFile(longFileOf(lease));
 }
 
-/** As it lies here, in one piece; null where there is none, or it is too long for that. */
+/** Null where what was read is not what it should be. */
+const unlessInput = <T>(read: Promise<T>): Promise<T | null> =>
+  read.catch((error: unknown) => {
+    if (error instanceof InputError) return null;
+    throw error;
+  });
+
+/** As it lies here, in one piece; null where there is none, it is too long for that, or what lies here is none. */
 export async function receiptHere(lease: string): Promise<unknown> {
-  const file = longFileOf(lease);
-  if (await isLongReceipt(file)) return (await ReceiptFile.open(file)).whole();
+  const long = longFileOf(lease);
+  if (await isLongReceipt(long)) return (await unlessInput(ReceiptFile.open(long)))?.whole() ?? null;
   const text = await readIfThere(fileOf(lease));
-  return text === null ? null : jsonOf(text, fileOf(lease));
+  return text === null ? null : unlessInput((async () => jsonOf(text, fileOf(lease)))());
 }
 
 /** By file, or by lease: saved here, or fetched. */
@@ -118,10 +125,12 @@ export async function readReceipt(
   const [name, ...others] = [...new Map(names.toSorted().map((each) => [each.replace(SAVED, ""), each])).values()];
   if (others.length > 0) throw new InputError(`${leaseOrFile} fits more than one saved receipt; write more of its id`);
   if (name !== undefined) {
-    const found = await inFile(path.join(home.receipts, name));
-    const saved = await savedIn(found);
+    // what lies here and is none is fetched anew
+    const found = await unlessInput(inFile(path.join(home.receipts, name)));
+    const saved = found && (await savedIn(found));
     if (saved) assertAsked(saved.lease, name.replace(SAVED, ""), found.file);
-    if (saved?.isComplete) return (await isCurrent(saved, witnesses)) ? found : ((await fetchedAgain(saved.lease, openClient)) ?? found);
+    if (found && saved?.isComplete)
+      return (await isCurrent(saved, witnesses)) ? found : ((await fetchedAgain(saved.lease, openClient)) ?? found);
   }
   const client = await openClient();
   const lease = await client.read("lease", { params: { id: leaseOrFile } });

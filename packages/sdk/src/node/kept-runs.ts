@@ -5,7 +5,6 @@
 import path from "node:path";
 import { mkdir } from "node:fs/promises";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
-import { InputError } from "../errors.ts";
 import type { KeptRuns } from "../facade/kept-run.ts";
 import { home } from "./home.ts";
 import { keptDocuments } from "./kept-documents.ts";
@@ -28,14 +27,7 @@ async function read(digest: string): Promise<string | null> {
   return text;
 }
 
-async function receipt(lease: string): Promise<unknown> {
-  return receiptHere(lease).catch((error: unknown) => {
-    if (error instanceof InputError) return null;
-    throw error;
-  });
-}
-
 export const keptRuns: KeptRuns = {
-  ...{ keep, read, receipt },
+  ...{ keep, read, receipt: receiptHere },
   signedAbout: async (lease, origin) => (await keptDocuments(home.data, origin, lease)).map(({ id }) => id),
 };

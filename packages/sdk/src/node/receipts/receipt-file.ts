@@ -11,12 +11,10 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { StreamedReceipt, type OwnFacts, type ReceiptVerification } from "@xenoservers/verify";
 import { InputError } from "../../errors.ts";
 import { LongReceipt } from "../../facade/long-receipt.ts";
-import { END_BYTES_MAX, LONG_FORMAT } from "./long-format.ts";
+import { END_BYTES_MAX, LINE_BYTES_MAX, LONG_FORMAT } from "./long-format.ts";
 
 /** How such a file begins. */
 const BEGINS = `{"format":"${LONG_FORMAT}"`;
-/** One document with its proof: 88 KB of an envelope, and a hash for each level of the log. */
-const LINE_BYTES_MAX = 256 * 1024;
 const READ_BYTES = 64 * 1024;
 /** One that is read in one piece, for what needs all of it at once: a day of claims has 40 MB. */
 const WHOLE_BYTES_MAX = 64 * 1024 * 1024;
