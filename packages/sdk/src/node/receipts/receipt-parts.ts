@@ -145,8 +145,8 @@ async function dropLeft(folder: string): Promise<void> {
 }
 
 /**
- * Fetched to that file, whole or not at all; the disk is not filled with it. Throws BrokenWordError where the broker's parts are none of a receipt, RefusedError where it
- * gives none, KeptError where the disk takes no more.
+ * Fetched to that file, whole or not at all; the disk is not filled with it (`room`: bytes that may be written to a folder). Throws
+ * BrokenWordError where the broker's parts are none of a receipt, RefusedError where it gives none, KeptError where the disk takes no more.
  */
 export async function keepParts(client: MarketClient, lease: string, file: string, room = roomIn): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
