@@ -4,7 +4,16 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { KeptError, ReceiptFile, RefusedError, isLongReceipt, keepParts, readDocuments, type MarketClient } from "@xenoservers/sdk";
+import {
+  KeptError,
+  ReceiptFile,
+  RefusedError,
+  fetchReceipt,
+  isLongReceipt,
+  keepParts,
+  readDocuments,
+  type MarketClient,
+} from "@xenoservers/sdk";
 import { refuse, toHex, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
@@ -101,6 +110,26 @@ describe("a receipt in parts", () => {
     expect(documents.documents.map(({ kind }) => kind)).toEqual(
       whole.documents.map(({ kind }) => kind).filter((kind) => kind !== "claim" && kind !== "claim-receipt"),
     );
+  });
+
+  it("comes to a page part by part, and is held there as one", async () => {
+    const queries: object[] = [];
+    shows(({ part, query }) => {
+      queries.push(query);
+      return part;
+    });
+    const receipt = await fetchReceipt(long.client, long.lease);
+    expect(receipt.documents.map(({ id }) => id)).toEqual(whole.documents.map(({ id }) => id));
+    expect(verifyReceipt(crypto, pins(), receipt)).toMatchObject({ ok: true });
+    expect(queries.every((query) => "limit" in query)).toBe(true);
+  });
+
+  it("that is too long to be held is refused by the broker, in words", async () => {
+    shows(({ part, query }) => {
+      if (!("limit" in query)) throw new RefusedError(refuse("bad_request", { why: "it is too long" }));
+      return { ...part, hasMore: true };
+    });
+    await expect(fetchReceipt(long.client, long.lease)).rejects.toThrow("it is too long");
   });
 
   it("is refused in one piece where that is too long, and named by no document of another lease", async () => {
