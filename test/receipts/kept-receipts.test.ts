@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm, truncate, utimes, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { ReceiptFile, isLongReceipt, keepParts, keepReceipt, readReceipt, type MarketClient } from "@xenoservers/sdk";
+import { Market, ReceiptFile, isLongReceipt, keepParts, keepReceipt, readReceipt, type MarketClient } from "@xenoservers/sdk";
 import type { Receipt } from "@xenoservers/protocol";
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
@@ -91,6 +91,22 @@ describe("a result that is taken again", () => {
     await truncate(here, 100_000);
     expect(await keptRuns.receipt(long.lease)).toBeNull();
   });
+});
+
+it("is verified no further once nobody waits for it", async () => {
+  await keepParts(long.client, long.lease, file);
+  const receipt = await ReceiptFile.open(file);
+  const all = receipt.documents.bind(receipt);
+  const [ends, why] = [new AbortController(), new Error("nobody waits")];
+  let read = 0;
+  receipt.documents = async function* () {
+    for await (const document of all()) {
+      if (++read === 20) ends.abort(why);
+      yield document;
+    }
+  };
+  await expect(Market.of(long.client).verify(receipt, { signal: ends.signal })).rejects.toMatchObject({ code: "aborted", cause: why });
+  expect(read).toBe(20);
 });
 
 describe("xeno receipt show", () => {
