@@ -4,7 +4,16 @@ import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { RefusedError, ReceiptFile, isLongReceipt, keepParts, readDocuments, type MarketClient } from "@xenoservers/sdk";
+import {
+  KeptError,
+  ReceiptFile,
+  RefusedError,
+  fetchReceipt,
+  isLongReceipt,
+  keepParts,
+  readDocuments,
+  type MarketClient,
+} from "@xenoservers/sdk";
 import { refuse, toHex, type Receipt, type ReceiptDocument } from "@xenoservers/protocol";
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
@@ -103,6 +112,26 @@ describe("a receipt in parts", () => {
     );
   });
 
+  it("comes to a page part by part, and is held there as one", async () => {
+    const queries: object[] = [];
+    shows(({ part, query }) => {
+      queries.push(query);
+      return part;
+    });
+    const receipt = await fetchReceipt(long.client, long.lease);
+    expect(receipt.documents.map(({ id }) => id)).toEqual(whole.documents.map(({ id }) => id));
+    expect(verifyReceipt(crypto, pins(), receipt)).toMatchObject({ ok: true });
+    expect(queries.every((query) => "limit" in query)).toBe(true);
+  });
+
+  it("that is too long to be held is refused by the broker, in words", async () => {
+    shows(({ part, query }) => {
+      if (!("limit" in query)) throw new RefusedError(refuse("bad_request", { why: "it is too long" }));
+      return { ...part, hasMore: true };
+    });
+    await expect(fetchReceipt(long.client, long.lease)).rejects.toThrow("it is too long");
+  });
+
   it("is refused in one piece where that is too long, and named by no document of another lease", async () => {
     const receipts = new Receipts(long.world.services);
     expect(await receipts.of(await long.world.row(long.lease), whole.documents.length)).not.toBeNull();
@@ -162,7 +191,12 @@ describe("a broker whose parts are none of a receipt", () => {
     ],
   ];
 
-  it.each(CHEATS)("%s: is told so, and nothing of it stays", async (_, cheat) => {
+  const TOO_LONG: [string, Parameters<typeof shows>[0]][] = [
+    ["a checkpoint", ({ part }) => ({ ...part, checkpoint: `${part.checkpoint}${"x".repeat(300_000)}` })],
+    ["a document", ({ part }) => at(part, part.documents.with(9, { ...part.documents[9]!, proof: ["ab".repeat(200_000)] }))],
+  ];
+
+  it.each([...CHEATS, ...TOO_LONG])("%s: is told so, and nothing of it stays", async (_, cheat) => {
     shows(cheat);
     await expect(kept()).rejects.toMatchObject({ code: "broken_word" });
     expect(await readdir(folder)).toEqual([]);
@@ -221,6 +255,18 @@ describe("a broker whose parts are none of a receipt", () => {
     expect(failedIn(await kept())).toEqual([]);
   });
 
+  it.each(["conflict", "not_found"] as const)(
+    "has lost what it showed of its log (%s): it is asked from the first part again",
+    async (code) => {
+      shows(({ part, number }) => {
+        if (number === 1) throw new RefusedError(refuse(code));
+        return part;
+      });
+      expect(failedIn(await kept())).toEqual([]);
+      expect(await readdir(folder)).toEqual(["long.jsonl"]);
+    },
+  );
+
   it("answers no more half-way: that is said, and nothing stays", async () => {
     shows(({ part, number }) => {
       if (number > 0) throw new RefusedError(refuse("unavailable", { why: "no answer" }));
@@ -255,6 +301,11 @@ it("that the disk has no room for is said so, and nothing of it stays", async ()
   ]);
   expect(stderr).toContain("the disk has no room for the receipt of lease");
   expect(stdout).toBe("");
+});
+
+it("is not what the disk is filled with", async () => {
+  await expect(keepParts(long.client, long.lease, file, async () => 100_000)).rejects.toBeInstanceOf(KeptError);
+  expect(await readdir(folder)).toEqual([]);
 });
 
 describe("a file", () => {

@@ -90,7 +90,7 @@ export function LeaseView({ access, lease: id, currency }: { access: Access; lea
       <section aria-labelledby="history">
         <h2 id="history">What was signed</h2>
         {error === null && <Unread reading={receipt} what="Its documents cannot be read" />}
-        {receipt.value && <Timeline documents={receipt.value.documents} />}
+        {receipt.value && <Timeline {...receipt.value} />}
       </section>
       <ReceiptView access={access} lease={lease.id} />
     </>

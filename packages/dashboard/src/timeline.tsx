@@ -4,38 +4,24 @@ import type { Receipt } from "@xenoservers/protocol";
 import { saysOf } from "./kinds.ts";
 import { said, when } from "./words.ts";
 
-const CLAIMS: readonly string[] = ["claim", "claim-receipt"];
-const CLAIMS_SHOWN = 3;
-
-type Document = Receipt["documents"][number];
-
-/** Of many statements of use in a row the last are enough. */
-function shortened(documents: readonly Document[]): readonly (Document | number)[] {
-  const claims = documents.filter(({ kind }) => CLAIMS.includes(kind));
-  const left = new Set(claims.slice(0, -2 * CLAIMS_SHOWN));
-  if (left.size === 0) return documents;
-  const first = documents.findIndex((each) => left.has(each));
-  return documents.flatMap((each, i): (Document | number)[] => (left.has(each) ? (i === first ? [left.size] : []) : [each]));
-}
-
-export function Timeline({ documents }: { documents: readonly Document[] }): ReactNode {
+/** `documents`: without claims and their receipts, of which a month has half a million; `hasMore`: others came after these. */
+export function Timeline({ documents, hasMore = false }: Pick<Receipt, "documents" | "hasMore">): ReactNode {
   const inOrder = documents.toSorted((a, b) => a.at - b.at);
   return (
-    <ol className="timeline" aria-label="Timeline">
-      {shortened(inOrder).map((each) =>
-        typeof each === "number" ? (
-          <li key="left" className="quiet">
-            {each} earlier statements of use
-          </li>
-        ) : (
+    <>
+      <ol className="timeline" aria-label="Timeline">
+        {inOrder.map((each) => (
           <li key={each.id}>
             <time dateTime={when(each.at)}>{when(each.at)}</time> <span>{saysOf(each.kind) ?? said(each.kind)}</span>{" "}
             <span className="quiet">
               <code>{said(each.kind, 40)}</code> {each.index === null ? "not in the log yet" : `entry ${each.index}`}
             </span>
           </li>
-        ),
-      )}
-    </ol>
+        ))}
+      </ol>
+      <p className="quiet">
+        {hasMore && "What came after these is in the receipt alone. "}What the server states of its use every few seconds is in the receipt.
+      </p>
+    </>
   );
 }

@@ -29,6 +29,9 @@ export const namesIn = (folder: string): Promise<string[]> => readdir(folder).ca
 /** A name in the folder of a file for what is written before it takes that file's: nobody else's, whoever writes there meanwhile. */
 export const nameBeside = (file: string): string => path.join(path.dirname(file), `.xeno-${randomBytes(8).toString("hex")}.part`);
 
+/** Whether a file's name is one of those. */
+export const isBeside = (name: string): boolean => /^\.xeno-[0-9a-f]{16}\.part$/.test(name);
+
 /** Its folder is nearly always there: it is made only where it is not. */
 async function opened(part: string): Promise<FileHandle> {
   const handle = await ifThere(open(part, "wx", 0o600));

@@ -196,7 +196,8 @@ export class ReplicasRun {
   /** What its own server signed for this lease; a broker that shows another's could make any two agree. */
   async #manifestOf(slot: number, lease: string): Promise<Payload<"result"> | null> {
     const { documents } = await readDocuments(this.#client, lease, RECEIPT_WITHIN_MS);
-    await this.#means.keep(lease);
+    // what it signed is here: a receipt that cannot be kept now is fetched when it is looked for
+    await this.#means.keep(lease).catch(() => {});
     const bound = this.sessions[slot]?.bound;
     const stored = documents.find(({ kind }) => kind === "result");
     const checked = bound && stored && checkResult(bound, stored.envelope);

@@ -1,4 +1,5 @@
 /** What people type on the command line, read strictly. */
+import { existsSync } from "node:fs";
 import { SCOPES, type Scope } from "@xenoservers/market";
 import { visible, zAccount, zParty, zServer, type Witness } from "@xenoservers/protocol";
 import { AFTER_MAX, LEASE_ID, parseCount, parseDurationMs } from "@xenoservers/sdk";
@@ -7,8 +8,13 @@ import { UserError } from "../output/ui.ts";
 /** What ssh calls a machine: a host among others, by its lease. */
 const HOST_PREFIX = "xeno-";
 
+const leaseIn = (text: string): string => (text.startsWith(HOST_PREFIX) ? text.slice(HOST_PREFIX.length) : text);
+
+/** A file of that name comes first. */
+export const parseLeaseOrFile = (text: string): string => (LEASE_ID.test(leaseIn(text)) && !existsSync(text) ? leaseIn(text) : text);
+
 export function parseLease(text: string): string {
-  const id = text.startsWith(HOST_PREFIX) ? text.slice(HOST_PREFIX.length) : text;
+  const id = leaseIn(text);
   if (LEASE_ID.test(id)) return id;
   throw new UserError(
     `'${visible(text)}' is no lease: write the first letters of its id, four or more of 0-9 and a-f (xeno ps --all lists yours)`,

@@ -1,9 +1,12 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { InputError, given, parseAmount } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { countTo, parseParty, parseServer } from "./parse.ts";
-import { leaseWord, leaseWords } from "./lease-words.ts";
+import { leaseOrFileWord, leaseWord, leaseWords } from "./lease-words.ts";
 import {
   type Input,
   choice,
@@ -102,6 +105,27 @@ describe("a verb's input", () => {
     expect(() => read(input, ["f", "3", "--budget", "much"])).toThrow(new InputError("--budget 'much' is not an amount; write 0.50"));
     expect(() => read(input, ["f", "10"])).toThrow(new InputError("count '10' must be a number from 1 to 9"));
     expect(() => read(input, ["f", "3", "--on", "theirs"])).toThrow(/Allowed choices are mine, market/);
+  });
+
+  it("takes a lease or a file, and of one name the file", () => {
+    const either = inputOf({ leaseOrFile: leaseOrFileWord }, {});
+    const taken = (text: string) => read(either, [text]).leaseOrFile;
+    expect(["0a1b", "xeno-0a1b", "xeno-mine", "./xeno-0a1b", "xeno-0a1"].map(taken)).toEqual([
+      "0a1b",
+      "0a1b",
+      "xeno-mine",
+      "./xeno-0a1b",
+      "xeno-0a1",
+    ]);
+    const [before, folder] = [process.cwd(), mkdtempSync(path.join(tmpdir(), "xeno-words-"))];
+    process.chdir(folder);
+    try {
+      writeFileSync("xeno-0a1b", "{}");
+      expect(taken("xeno-0a1b")).toBe("xeno-0a1b");
+    } finally {
+      process.chdir(before);
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("takes a lease by the first letters of its id, and says what those are", () => {

@@ -1,9 +1,10 @@
 /** `xeno receipt show`: what is in a receipt; with --public, what outsiders see of it. */
-import { KINDS, KIND_TABLE, zReceipt, zReceiptDocument, type ReceiptDocument } from "@xenoservers/protocol";
+import { KINDS, KIND_TABLE, visible, zReceipt, zReceiptDocument, type ReceiptDocument } from "@xenoservers/protocol";
+import { visibleJson } from "@xenoservers/protocol/visible";
 import { ReceiptFile, readReceipt, shortId } from "@xenoservers/sdk";
 import { clientThatReads } from "../input/client.ts";
 import type { ReceiptShowInput } from "../input/verbs/proof.ts";
-import { print, printJson, say } from "../output/terminal.ts";
+import { printJson, say, showRaw } from "../output/terminal.ts";
 import { UserError, table, when } from "../output/ui.ts";
 
 const isPublic = (kind: string): boolean => KINDS.some((each) => each === kind && KIND_TABLE[each].public);
@@ -21,23 +22,45 @@ const rowOf = ({ kind, at, index, leaf, id }: ReceiptDocument, outside: boolean)
   ...(!outside || isPublic(kind) ? { kind, id } : {}),
 });
 
-/** Of a long one, each row as it is read. */
-async function showLong(receipt: ReceiptFile, outside: boolean, json: boolean): Promise<void> {
-  let lead = "[\n";
+/** Its documents, whose reader takes each before the next is read. */
+async function* documentsIn(receipt: ReceiptFile): AsyncGenerator<ReceiptDocument, void> {
   for await (const read of receipt.documents()) {
     const document = zReceiptDocument.safeParse(read).data;
     if (!document) throw new UserError(`${receipt.file} is no receipt`);
-    const { index, at, kind, leaf, id } = rowOf(document, outside);
-    if (json) print(`${lead}${JSON.stringify(outside ? rowOf(document, true) : document)}`);
-    else print([index ?? "waiting", when(at), kind ?? leaf.slice(0, 32), id === undefined ? "" : shortId(id)].join("  "));
-    lead = ",\n";
+    yield document;
   }
-  if (json) print("]");
+}
+
+/** As a short one: the receipt itself, or a list of leaves. */
+async function showLongJson(receipt: ReceiptFile, outside: boolean): Promise<void> {
+  const put = (line: string): Promise<void> => showRaw("stdout", `${visibleJson(line)}\n`);
+  const head = zReceipt.parse({
+    ...receipt.head,
+    format: "xenoservers-receipt-1",
+    documents: [],
+    leaves: (await receipt.end())?.leaves ?? [],
+  });
+  const { documents: _, ...rest } = head;
+  let lead = outside ? "[" : `${JSON.stringify(rest).slice(0, -1)},"documents":[`;
+  for await (const document of documentsIn(receipt)) {
+    await put(`${lead}${JSON.stringify(outside ? rowOf(document, true) : document)}`);
+    lead = ",";
+  }
+  await put(`${lead === "," ? "" : lead}${outside ? "]" : "]}"}`);
+}
+
+/** Each row as it is read. */
+async function showLong(receipt: ReceiptFile, outside: boolean): Promise<void> {
+  for await (const document of documentsIn(receipt)) {
+    const { index, at, kind, leaf, id } = rowOf(document, outside);
+    const row = [index ?? "waiting", when(at), kind ?? leaf.slice(0, 32), id === undefined ? "" : shortId(id)].join("  ");
+    await showRaw("stdout", `${visible(row)}\n`);
+  }
 }
 
 export async function receiptShow({ leaseOrFile, public: outside, json }: ReceiptShowInput): Promise<void> {
   const { receipt: found, file } = await readReceipt(leaseOrFile, [], clientThatReads);
-  if (found instanceof ReceiptFile) return showLong(found, outside, json);
+  if (found instanceof ReceiptFile) return json ? showLongJson(found, outside) : showLong(found, outside);
   const receipt = zReceipt.safeParse(found).data;
   if (!receipt) throw new UserError(`${file} is no receipt`);
   if (json && !outside) return printJson(receipt);

@@ -85,17 +85,19 @@ describe.each([
   });
 });
 
-it("takes no answer that has no end", async () => {
+it.each(["here", "where it is led"])("takes no answer that has no end: %s", async (where) => {
   const MIB = Buffer.alloc(1024 * 1024);
   let sent = 0;
-  const url = await serving((_request, response) => {
+  const endless = await serving((_request, response) => {
     const more = (): void => {
       while (!response.destroyed && sent < 1024 && response.write(MIB)) sent++;
+      if (sent === 1024) response.end();
     };
     response.on("drain", more).on("error", () => {});
     more();
   });
-  const answer = await nodeAsk(url);
+  const leading = await serving((_request, response) => response.writeHead(307, { location: endless.href }).end());
+  const answer = await nodeAsk(where === "here" ? endless : leading);
   await expect(answer.text()).rejects.toThrow("longer than any is");
   expect(sent).toBeLessThan(300);
 });

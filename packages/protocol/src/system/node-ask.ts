@@ -32,6 +32,8 @@ async function headOf(url: URL, { body, ...options }: Question): Promise<Incomin
   });
 }
 
+const tooLong = (): Error => new Error("the answer is longer than any is");
+
 async function bytesOf(head: IncomingMessage, signal: AbortSignal | undefined): Promise<Buffer> {
   const parts: Buffer[] = [];
   let length = 0;
@@ -39,23 +41,31 @@ async function bytesOf(head: IncomingMessage, signal: AbortSignal | undefined): 
     head.on("data", (part: Buffer) => {
       parts.push(part);
       length += part.length;
-      if (length > ANSWER_BYTES_MAX) head.destroy(new Error("the answer is longer than any is"));
+      if (length > ANSWER_BYTES_MAX) head.destroy(tooLong());
     });
     head.once("end", () => resolve(Buffer.concat(parts)));
     head.once("error", (error) => reject(reasonOf(error, signal)));
   });
 }
 
-function answerOf(head: IncomingMessage, signal: AbortSignal | undefined): Answer {
-  const status = head.statusCode ?? 0;
-  const bytes = bytesOf(head, signal);
-  // whoever reads it is told; an answer that nobody reads is nobody's error
-  bytes.catch(() => {});
-  const text = async (): Promise<string> => new TextDecoder().decode(await bytes);
+/** The same of what `fetch` was answered. */
+async function bytesIn({ body }: Response): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of body ?? []) {
+    parts.push(part);
+    length += part.length;
+    if (length > ANSWER_BYTES_MAX) throw tooLong();
+  }
+  return Buffer.concat(parts);
+}
+
+function answerOf(status: number, bytes: () => Promise<Buffer>): Answer {
+  const text = async (): Promise<string> => new TextDecoder().decode(await bytes());
   return {
     ...{ ok: within(status, OK_MIN, OK_MAX), status, text },
     json: async () => JSON.parse(await text()) as unknown,
-    arrayBuffer: async () => new Uint8Array(await bytes).buffer,
+    arrayBuffer: async () => new Uint8Array(await bytes()).buffer,
   };
 }
 
@@ -63,8 +73,14 @@ function answerOf(head: IncomingMessage, signal: AbortSignal | undefined): Answe
 export async function nodeAsk(url: URL, question: Question = {}): Promise<Answer> {
   question.signal?.throwIfAborted();
   const head = await headOf(url, question);
-  if (!within(head.statusCode ?? 0, REDIRECT_MIN, REDIRECT_MAX) || head.headers.location === undefined)
-    return answerOf(head, question.signal);
+  const status = head.statusCode ?? 0;
+  if (!within(status, REDIRECT_MIN, REDIRECT_MAX) || head.headers.location === undefined) {
+    const bytes = bytesOf(head, question.signal);
+    // whoever reads it is told; an answer that nobody reads is nobody's error
+    bytes.catch(() => {});
+    return answerOf(status, () => bytes);
+  }
   head.destroy();
-  return fetch(url, question);
+  const led = await fetch(url, question);
+  return answerOf(led.status, () => bytesIn(led));
 }

@@ -257,12 +257,12 @@ export class OpenMarket {
     return typeof receipt === "string" ? unlessOff(signal, this.here.keptReceipt(receipt, this.client)) : receipt;
   }
 
-  protected async verified(found: unknown, own: Pick<OwnFacts, "reExecuted">): Promise<ReceiptVerification> {
+  protected async verified(found: unknown, own: Pick<OwnFacts, "reExecuted">, signal?: AbortSignal): Promise<ReceiptVerification> {
     const lease = zReceipt.shape.lease.safeParse(typeof found === "object" && found !== null ? Reflect.get(found, "lease") : null).data;
     const documents = lease === undefined ? [] : await this.here.signedAbout(lease, this.client.pins.origin);
     const { crypto, pins, identity } = this.client;
     const known = { ...own, documents, party: identity.party, witnesses: this.witnesses };
-    return found instanceof LongReceipt ? found.verified(pins, known) : verifyReceipt(crypto, pins, found, known);
+    return found instanceof LongReceipt ? found.verified(pins, known, signal) : verifyReceipt(crypto, pins, found, known);
   }
 
   /** Lets go of everything that is followed: leases run on. */

@@ -81,12 +81,29 @@ export async function keepReceipt(client: MarketClient, lease: string, withinMs 
   if (receipt.lease !== lease) throw new BrokenWordError("the broker's answer is the receipt of another lease");
   if (!receipt.hasMore) {
     await writeWhole(fileOf(lease), JSON.stringify(receipt));
+    // of before the broker lost some of it: by the lease that one would be found
+    await rm(longFileOf(lease), { force: true });
     return { receipt, file: fileOf(lease) };
   }
   await keepParts(client, lease, longFileOf(lease));
   // of when it was shorter
   await rm(fileOf(lease), { force: true });
   return inFile(longFileOf(lease));
+}
+
+/** Null where what was read is not what it should be. */
+const unlessInput = <T>(read: Promise<T>): Promise<T | null> =>
+  read.catch((error: unknown) => {
+    if (error instanceof InputError) return null;
+    throw error;
+  });
+
+/** As it lies here, in one piece; null where there is none, it is too long for that, or what lies here is none. */
+export async function receiptHere(lease: string): Promise<unknown> {
+  const long = longFileOf(lease);
+  if (await isLongReceipt(long)) return (await unlessInput(ReceiptFile.open(long)))?.whole() ?? null;
+  const text = await readIfThere(fileOf(lease));
+  return text === null ? null : unlessInput((async () => jsonOf(text, fileOf(lease)))());
 }
 
 /** By file, or by lease: saved here, or fetched. */
@@ -108,10 +125,12 @@ export async function readReceipt(
   const [name, ...others] = [...new Map(names.toSorted().map((each) => [each.replace(SAVED, ""), each])).values()];
   if (others.length > 0) throw new InputError(`${leaseOrFile} fits more than one saved receipt; write more of its id`);
   if (name !== undefined) {
-    const found = await inFile(path.join(home.receipts, name));
-    const saved = await savedIn(found);
+    // what lies here and is none is fetched anew
+    const found = await unlessInput(inFile(path.join(home.receipts, name)));
+    const saved = found && (await savedIn(found));
     if (saved) assertAsked(saved.lease, name.replace(SAVED, ""), found.file);
-    if (saved?.isComplete) return (await isCurrent(saved, witnesses)) ? found : ((await fetchedAgain(saved.lease, openClient)) ?? found);
+    if (found && saved?.isComplete)
+      return (await isCurrent(saved, witnesses)) ? found : ((await fetchedAgain(saved.lease, openClient)) ?? found);
   }
   const client = await openClient();
   const lease = await client.read("lease", { params: { id: leaseOrFile } });

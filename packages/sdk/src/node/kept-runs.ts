@@ -8,6 +8,7 @@ import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import type { KeptRuns } from "../facade/kept-run.ts";
 import { home } from "./home.ts";
 import { keptDocuments } from "./kept-documents.ts";
+import { receiptHere } from "./kept-receipt.ts";
 import { touchKept } from "./kept-room.ts";
 
 const fileOf = (digest: string): string => path.join(home.data, "runs", `${digest}.json`);
@@ -26,16 +27,7 @@ async function read(digest: string): Promise<string | null> {
   return text;
 }
 
-async function receipt(lease: string): Promise<unknown> {
-  const text = await readIfThere(path.join(home.receipts, `${lease}.json`));
-  try {
-    return text === null ? null : JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
 export const keptRuns: KeptRuns = {
-  ...{ keep, read, receipt },
+  ...{ keep, read, receipt: receiptHere },
   signedAbout: async (lease, origin) => (await keptDocuments(home.data, origin, lease)).map(({ id }) => id),
 };

@@ -67,7 +67,7 @@ export class Market extends OpenMarket {
   override async verify(receipt: unknown, { rerun, signal }: VerifyOptions = {}): Promise<ReceiptVerification> {
     const found = await this.found(receipt, signal);
     const reExecuted = rerun ? await unlessOff(signal, runAgain(this.client.pins, found, rerun)) : null;
-    return this.verified(found, reExecuted ? { reExecuted } : {});
+    return unlessOff(signal, this.verified(found, reExecuted ? { reExecuted } : {}, signal));
   }
 
   /**

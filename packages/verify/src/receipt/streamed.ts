@@ -16,6 +16,9 @@ const OTHERS_MAX = 100_000;
 /** A broker's log has what it promised within minutes. */
 const WAITING_MAX = 10_000;
 
+/** Of leaves, the next one last. */
+const placeOfNext = (leaves: readonly Entry[]): number => leaves.findLast(({ index }) => index !== null)?.index ?? Infinity;
+
 export class StreamedReceipt {
   readonly #crypto: Crypto;
   readonly #own: OwnFacts;
@@ -25,6 +28,8 @@ export class StreamedReceipt {
   #ended: ReceiptVerification | null = null;
   /** Not heard yet, in the log's order, the next one last. */
   #leaves: Entry[] = [];
+  /** The place of the next one that has one: of half a million documents none looks through all leaves. */
+  #nextPlaced = Infinity;
   /** Of all documents that are no claims: of those each is in the last one's chain. */
   #ids = new Set<string>();
   #count = 0;
@@ -51,6 +56,7 @@ export class StreamedReceipt {
     this.#ids = new Set(leaves.map(({ document }) => document.id));
     this.#reading = new Reading(this.#crypto, pins, toldBy(this.#crypto, pins, leaves), receipt, this.#own);
     this.#leaves = leaves.toReversed();
+    this.#nextPlaced = placeOfNext(this.#leaves);
   }
 
   #fail(why: string): void {
@@ -95,12 +101,10 @@ export class StreamedReceipt {
 
   /** Those that the log has before it; what waits for its place stands before what its time would put after it. */
   *#leavesBefore(entry: Entry, index: number): Generator<Entry> {
-    const isBefore = (leaf: Entry): boolean => leaf.index !== null && leaf.index < index;
-    for (let placed = this.#leaves.filter(isBefore).length; this.#leaves.length > 0;) {
-      const leaf = this.#leaves.at(-1)!;
-      if (placed === 0 && (leaf.index !== null || !isLater(entry, leaf))) return;
-      if (leaf.index !== null) placed--;
+    for (let leaf = this.#leaves.at(-1); leaf; leaf = this.#leaves.at(-1)) {
+      if (this.#nextPlaced >= index && (leaf.index !== null || !isLater(entry, leaf))) return;
       this.#leaves.pop();
+      if (leaf.index !== null) this.#nextPlaced = placeOfNext(this.#leaves);
       yield leaf;
     }
   }

@@ -6,14 +6,20 @@
  */
 import { mkdir, open, rm } from "node:fs/promises";
 import path from "node:path";
-import { parseDocument, zReceipt, type Envelope, type Receipt } from "@xenoservers/protocol";
+import { parseDocument, type Envelope, type Receipt } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
+import { z } from "zod";
 import type { ArchivePlace, ArchiveReader, RowPlace } from "../store/archived.ts";
 import { asWritten, awayAt, bytesAt, digestOf, packedLine, syncFolder, unpackedLine } from "./archive-files.ts";
 import { dropRowFile, putRowFile, readRowsIn, rowFileBytes, rowFileOf } from "./row-files.ts";
 
-/** A receipt is a few hundred documents of a few KiB. */
+/** A receipt is a few hundred documents of a few KiB; of older ones there are longer. */
 const LINE_BYTES_MAX = 256 * 1024 * 1024;
+/** One with more documents comes in parts: it is not read again for each. */
+const READ_AGAIN_MAX = 1_000;
+
+/** What is read of a receipt: the line is what was written, so that the rest of it needs no look. */
+const zLine = z.object({ documents: z.array(z.object({ id: z.string(), envelope: z.unknown() })) });
 
 export class ArchiveFolder implements ArchiveReader {
   readonly #folder: string;
@@ -21,6 +27,8 @@ export class ArchiveFolder implements ArchiveReader {
   readonly #writer: string;
   /** Those that were added here. */
   readonly #rowFiles: string[] = [];
+  /** The long receipt that was read last, by the digest of its line; what was signed of it is not opened yet. */
+  #long: { digest: string; envelopes: ReadonlyMap<string, unknown> } | null = null;
 
   constructor(folder: string, writer: string) {
     this.#folder = folder;
@@ -58,12 +66,19 @@ export class ArchiveFolder implements ArchiveReader {
     return asWritten(await bytesAt(handle, place.start, place.bytes).finally(() => handle.close()), place);
   }
 
-  async read(place: ArchivePlace): Promise<ReadonlyMap<string, Envelope>> {
+  async read(place: ArchivePlace, ids?: readonly string[]): Promise<ReadonlyMap<string, Envelope>> {
     return toldWhere(place, async () => {
-      const part = await this.#packed(place);
-      const receipt = zReceipt.parse(await unpackedLine(part, LINE_BYTES_MAX));
-      return new Map(receipt.documents.map(({ id, envelope }) => [id, signedAs(id, envelope)]));
+      const envelopes = await this.#envelopes(place);
+      return new Map((ids ?? [...envelopes.keys()]).filter((id) => envelopes.has(id)).map((id) => [id, signedAs(id, envelopes.get(id))]));
     });
+  }
+
+  async #envelopes(place: ArchivePlace): Promise<ReadonlyMap<string, unknown>> {
+    if (this.#long?.digest === place.digest) return this.#long.envelopes;
+    const { documents } = zLine.parse(await unpackedLine(await this.#packed(place), LINE_BYTES_MAX));
+    const envelopes = new Map(documents.map(({ id, envelope }) => [id, envelope]));
+    if (envelopes.size > READ_AGAIN_MAX) this.#long = { digest: place.digest, envelopes };
+    return envelopes;
   }
 
   /** Rows of leases in a file of their own. It is on the disk when this returns. */
@@ -114,8 +129,8 @@ async function toldWhere<T>(place: ArchivePlace, read: () => Promise<T>): Promis
   }
 }
 
-function signedAs(id: string, envelope: Envelope): Envelope {
-  const parsed = parseDocument(nodeCrypto, envelope);
+function signedAs(id: string, untrusted: unknown): Envelope {
+  const parsed = parseDocument(nodeCrypto, untrusted);
   if (!parsed.ok || parsed.document.id !== id) throw new Error(`document ${id} is another there`);
-  return envelope;
+  return parsed.document.envelope;
 }

@@ -137,6 +137,17 @@ it("each writer has files of its own, one for each month, and reads those of oth
   for (const place of places) for (const reader of [archive, other]) expect([...(await reader.read(place)).keys()]).toEqual(ids);
 });
 
+it("of a receipt with many documents those are opened that are asked for, and its line is read once for all of its parts", async () => {
+  const receipt = await receiptOf(over[0] ?? "");
+  const [one, other] = [receipt.documents[0]!, receipt.documents[1]!];
+  const more = Array.from({ length: 1_000 }, (_, i) => ({ ...one, id: i.toString(16).padStart(64, "0") }));
+  const place = await archive.append({ ...receipt, documents: [...receipt.documents, ...more] }, world.now);
+  expect([...(await archive.read(place, [one.id, "elsewhere"]))]).toEqual([[one.id, one.envelope]]);
+  await rm(await fileNow());
+  expect([...(await archive.read(place, [other.id]))]).toEqual([[other.id, other.envelope]]);
+  await expect(archive.read(place, [more[7]!.id])).rejects.toThrow(/is another there/);
+});
+
 describe("an archive that is not what it was", () => {
   const askAs = async (party: Party, url: string) => {
     const key = (await world.store.load("key", [party.root.publicKey])).get(party.root.publicKey)?.data;

@@ -24,7 +24,7 @@ import { inclusionProofs } from "../log/proofs.ts";
 import { readSetting } from "../store/settings.ts";
 import type { LeaseRow, StoredDocument } from "../store/store.ts";
 
-/** Of a receipt in one piece: six hours of claims, 12 MB of an answer. */
+/** Of a receipt in one piece: five hours and a half of claims, 12 MB of an answer. */
 const WHOLE_DOCUMENTS_MAX = 4_000;
 /** A part ends where its documents are longer together, in characters of what was signed. */
 const PART_CHARACTERS_MAX = 4 * 1024 * 1024;

@@ -36,8 +36,8 @@ export function archiveContract(name: string, open: (archive?: ArchiveReader) =>
       let isThere = true;
       const archive: ArchiveReader = {
         readRows: NO_ARCHIVE.readRows,
-        async read(place) {
-          asked.push(place);
+        async read(place, ids) {
+          asked.push([place, ids]);
           if (!isThere) throw new ArchiveAway("gone");
           return new Map([["d1", kept]]);
         },
@@ -48,7 +48,7 @@ export function archiveContract(name: string, open: (archive?: ArchiveReader) =>
       // a document of another lease is none of this one's
       expect(await store.archive("aa1", PLACE, ["d1", "d3"])).toBe(true);
       expect(await store.documentsOf("aa1")).toEqual(documents.slice(0, 2));
-      expect(asked).toEqual([PLACE]);
+      expect(asked).toEqual([[PLACE, ["d1"]]]);
       expect(await store.document("d1")).toEqual(documents[0]);
       expect(await store.document("d2")).toEqual(documents[1]);
       expect(await store.documentsOf("bb1")).toEqual([documents[2]]);

@@ -29,8 +29,11 @@ export interface LeaseStub extends LeaseSides {
 export const isStub = (row: object): row is LeaseStub => "archived" in row;
 
 export interface ArchiveReader {
-  /** The signed bytes of the documents that lie there, by their ids. Throws where they cannot be read, or are not what was written. */
-  read(place: ArchivePlace): Promise<ReadonlyMap<string, Envelope>>;
+  /**
+   * The signed bytes of those of these documents that lie there, by their ids; absent: of all. Throws where they cannot be read, or are
+   * not what was written.
+   */
+  read(place: ArchivePlace, ids?: readonly string[]): Promise<ReadonlyMap<string, Envelope>>;
   /** The rows that lie there, as they were written, by their leases; `problem`: why those that are missing cannot be read. */
   readRows(places: readonly RowPlace[]): Promise<{ rows: ReadonlyMap<string, unknown>; problem: ArchiveAway | null }>;
 }
@@ -68,6 +71,12 @@ export async function wholeRows<Row extends { id: string }>(
     away: stubs,
     problem: stubs.length === 0 ? null : (read.problem ?? new ArchiveAway("a row is in no file of the archive")),
   };
+}
+
+/** Ids of those documents of which nothing but a place is here, by their leases. */
+export function idsAway(documents: readonly { id: string; lease: string | null; envelope: Envelope | null }[]): Map<string, string[]> {
+  const away = documents.flatMap(({ id, lease, envelope }) => (envelope === null && lease !== null ? [{ id, lease }] : []));
+  return new Map([...Map.groupBy(away, ({ lease }) => lease)].map(([lease, ofLease]) => [lease, ofLease.map(({ id }) => id)]));
 }
 
 /** `read`: what the archive holds of their leases. */

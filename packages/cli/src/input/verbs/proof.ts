@@ -1,8 +1,9 @@
 import { parseDurationMs } from "@xenoservers/sdk";
+import { leaseOrFileWord } from "../lease-words.ts";
 import { flag, inputOf, json, rest, text, textOr, valueOr, word, type InputOf } from "../verb.ts";
 
 export const verifyInput = inputOf(
-  { leaseOrFile: word },
+  { leaseOrFile: leaseOrFileWord },
   {
     reExecute: flag("--re-execute", "run the job again here: proves the result right or wrong"),
     explain: flag("--explain", "per line: the documents it rests on, the rules, the numbers"),
@@ -16,7 +17,7 @@ export const verifyInput = inputOf(
   },
 );
 export type VerifyInput = InputOf<typeof verifyInput>;
-export const receiptShowInput = inputOf({ leaseOrFile: word }, { public: flag("--public", "exactly what outsiders see"), json });
+export const receiptShowInput = inputOf({ leaseOrFile: leaseOrFileWord }, { public: flag("--public", "exactly what outsiders see"), json });
 export type ReceiptShowInput = InputOf<typeof receiptShowInput>;
 
 export const witnessInput = inputOf(

@@ -4,20 +4,20 @@
  * line of so many bytes in memory, and the first and the last one.
  */
 import { createReadStream } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import { open, stat, type FileHandle } from "node:fs/promises";
 import { zReceipt, type Crypto, type MarketPins, type ReceiptDocument } from "@xenoservers/protocol";
 import { ifThere } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { StreamedReceipt, type OwnFacts, type ReceiptVerification } from "@xenoservers/verify";
 import { InputError } from "../../errors.ts";
 import { LongReceipt } from "../../facade/long-receipt.ts";
-import { END_BYTES_MAX, LONG_FORMAT } from "./long-format.ts";
+import { END_BYTES_MAX, LINE_BYTES_MAX, LONG_FORMAT } from "./long-format.ts";
 
 /** How such a file begins. */
 const BEGINS = `{"format":"${LONG_FORMAT}"`;
-/** One document with its proof: 88 KB of an envelope, and a hash for each level of the log. */
-const LINE_BYTES_MAX = 256 * 1024;
 const READ_BYTES = 64 * 1024;
+/** One that is read in one piece, for what needs all of it at once: a day of claims has 40 MB. */
+const WHOLE_BYTES_MAX = 64 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
 /** The last line. */
@@ -32,17 +32,13 @@ interface LongEnd {
   leaves: readonly ReceiptDocument[];
 }
 
-/** Whether a file begins as such a receipt does; false where there is none. */
+/** Whether a file begins as such a receipt does; false where there is none. Of a pipe, which gives its bytes once, nothing is read. */
 export async function isLongReceipt(file: string): Promise<boolean> {
-  const handle = await ifThere(open(file));
-  if (!handle) return false;
+  if (!(await ifThere(stat(file)))?.isFile()) return false;
+  const handle = await open(file);
   try {
     const { bytesRead, buffer } = await handle.read(Buffer.alloc(BEGINS.length), 0, BEGINS.length, 0);
     return buffer.toString("utf8", 0, bytesRead) === BEGINS;
-  } catch (error) {
-    // a folder, whose name is no file's
-    if (error instanceof Error && "code" in error && error.code === "EISDIR") return false;
-    throw error;
   } finally {
     await handle.close();
   }
@@ -160,6 +156,19 @@ export class ReceiptFile extends LongReceipt {
       yield jsonIn(text);
     }
     if (line !== count + 1) throw new InputError("it holds other documents than it says");
+  }
+
+  /** In one piece, nothing of it checked; null where it is too long for that, or not whole. */
+  async whole(): Promise<unknown> {
+    if ((await stat(this.file)).size > WHOLE_BYTES_MAX) return null;
+    const documents: unknown[] = [];
+    try {
+      for await (const document of this.documents()) documents.push(document);
+    } catch (error) {
+      if (error instanceof InputError) return null;
+      throw error;
+    }
+    return { ...this.head, format: "xenoservers-receipt-1", documents, leaves: (await this.end())?.leaves ?? [] };
   }
 
   /** All of it heard. `own`: what is known before that. */

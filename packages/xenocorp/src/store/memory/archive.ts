@@ -1,6 +1,6 @@
 /** Which leases lie in the archive, and their documents and rows from there. */
 import { invariant } from "@xenoservers/market";
-import { filledFrom, isStub, wholeRows, type ArchivePlace, type ArchiveReader, type LeaseStub } from "../archived.ts";
+import { filledFrom, idsAway, isStub, wholeRows, type ArchivePlace, type ArchiveReader, type LeaseStub } from "../archived.ts";
 import type { LeaseRow, LoggedDocument, Store, StoredDocument } from "../store.ts";
 import type { Tables } from "./tables.ts";
 
@@ -68,6 +68,6 @@ export async function withEnvelopes(
     invariant(place, "what is not here lies in the archive");
     return place;
   };
-  const away = new Set(documents.flatMap(({ lease, envelope }) => (envelope === null && lease !== null ? [lease] : [])));
-  return filledFrom(documents, await Promise.all([...away].map((lease) => archive.read(placeOf(lease)))));
+  const away = [...idsAway(documents)];
+  return filledFrom(documents, await Promise.all(away.map(([lease, ids]) => archive.read(placeOf(lease), ids))));
 }

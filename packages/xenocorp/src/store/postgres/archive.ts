@@ -1,7 +1,7 @@
 /** Which leases lie in the archive, and their documents and rows from there. */
 import { invariant } from "@xenoservers/market";
 import type { Pool } from "pg";
-import { filledFrom, isStub, type ArchivePlace, type ArchiveReader, type RowPlace } from "../archived.ts";
+import { filledFrom, idsAway, isStub, type ArchivePlace, type ArchiveReader, type RowPlace } from "../archived.ts";
 import type { LoggedDocument, Store, StoredDocument } from "../store.ts";
 import { sqlOf } from "./sql.ts";
 
@@ -50,7 +50,6 @@ async function placeOf(pool: Pool, lease: string): Promise<ArchivePlace> {
 
 /** Documents with their signed bytes, wherever they lie. */
 export async function withEnvelopes(pool: Pool, archive: ArchiveReader, documents: readonly LoggedDocument[]): Promise<StoredDocument[]> {
-  const away = new Set(documents.flatMap(({ lease, envelope }) => (envelope === null && lease !== null ? [lease] : [])));
-  const read = await Promise.all([...away].map(async (lease) => archive.read(await placeOf(pool, lease))));
+  const read = await Promise.all([...idsAway(documents)].map(async ([lease, ids]) => archive.read(await placeOf(pool, lease), ids)));
   return filledFrom(documents, read);
 }
