@@ -103,6 +103,32 @@ it("asks again while the broker is busy, and gives up with the broker's own word
   });
 });
 
+it("asks again for an answer that was cut half-way, and calls it nobody's broken word", async () => {
+  let cuts = 0;
+  const text = JSON.stringify(market.info);
+  const cutting = createServer((request, response) => {
+    request.resume();
+    response.writeHead(200, { "content-type": "application/json", "content-length": text.length });
+    if (cuts === 0) return void response.end(text);
+    cuts--;
+    response.write(text.slice(0, 40), () => response.destroy());
+  });
+  await new Promise<void>((resolve) => cutting.listen(0, "127.0.0.1", resolve));
+  try {
+    const at = `http://127.0.0.1:${(cutting.address() as AddressInfo).port}`;
+    const asking = new QuickClient(at, market.pins, identityOf(new Uint8Array(32).fill(1)));
+    cuts = 2;
+    expect((await asking.read("market")).origin).toBe(market.info.origin);
+    cuts = 100;
+    await expect(asking.read("market")).rejects.toMatchObject({ code: "unavailable" });
+    expect(await asking.submit(asking.sign("login", { party: asking.identity.party, challenge: "0".repeat(64) }).envelope)).toMatchObject({
+      code: "unavailable",
+    });
+  } finally {
+    cutting.close();
+  }
+});
+
 it("takes no answer that is not what the API says", async () => {
   answers[API.offers.path] = [[200, { ...OFFERS, offers: "many" }]];
   await expect(client.read("offers")).rejects.toMatchObject({

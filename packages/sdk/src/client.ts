@@ -83,6 +83,13 @@ async function refusalIn(response: Answer): Promise<Refusal> {
     : refuse("unavailable", { why: `what answers is no broker (HTTP ${response.status})` });
 }
 
+/** Null where it is no JSON; rejects where it did not come whole, which is nobody's broken word. */
+const jsonIn = (answer: Answer): Promise<unknown> =>
+  answer.json().catch((error: unknown) => {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  });
+
 const unavailable = (why: string, cause: unknown): RefusedError => new RefusedError(refuse("unavailable", { why }), { cause });
 
 /** `url`: one or several addresses of the market. Throws InputError (`bad_input`), or RefusedError (`unavailable`) where no broker is. */
@@ -177,12 +184,14 @@ export class MarketClient {
   async submit(envelope: Envelope, { waits = false }: { waits?: boolean } = {}): Promise<LinkAnswer> {
     for (let attempt = 1; ; attempt++) {
       const response = await this.#fetch("POST", API.submit.path, { envelope, ...(waits ? { waits } : {}) }, null).catch(() => null);
-      if (response?.ok) {
-        const answer = zAnswer.parse(await response.json());
+      // one that was cut is asked for again, as one that never came
+      const taken = response?.ok ? await jsonIn(response).catch(() => undefined) : undefined;
+      if (taken !== undefined) {
+        const answer = zAnswer.parse(taken);
         this.onFiled(this.#checkPromise(envelope, answer));
         return { ok: true, answer };
       }
-      const refusal = response ? await refusalIn(response) : refuse("unavailable", { why: `no answer from ${this.url}` });
+      const refusal = response && !response.ok ? await refusalIn(response) : refuse("unavailable", { why: `no answer from ${this.url}` });
       if (!isTakenLater(refusal.code) || attempt >= TRIES) return refusal;
       await this.sleep(WAIT_MS * 2 ** attempt);
     }
@@ -207,8 +216,9 @@ export class MarketClient {
 
   async read<N extends ReadName>(name: N, request: ReadRequest<N> = {}): Promise<RouteReply<N>> {
     const route: Route = API[name];
-    const response = await this.#get(name, request);
-    const reply = route.reply.safeParse(route.raw === "text" ? await response.text() : await response.json().catch(() => null));
+    const reply = route.reply.safeParse(
+      await this.#get(name, request, (answer) => (route.raw === "text" ? answer.text() : jsonIn(answer))),
+    );
     if (!reply.success)
       throw new BrokenWordError(
         `the broker's answer (${name}) is not what its API says, at '${reply.error.issues[0]?.path.join(".") ?? ""}'`,
@@ -218,26 +228,32 @@ export class MarketClient {
   }
 
   async readBytes<N extends BytesName>(name: N, request: ReadRequest<N>): Promise<Uint8Array> {
-    return new Uint8Array(await (await this.#get(name, request)).arrayBuffer());
+    return new Uint8Array(await this.#get(name, request, (answer) => answer.arrayBuffer()));
   }
 
-  async #get<N extends RouteName>(name: N, request: ReadRequest<N>): Promise<Answer> {
+  /** `take`: reads the answer; one that is cut is asked for again. */
+  async #get<N extends RouteName, T>(name: N, request: ReadRequest<N>, take: (answer: Answer) => Promise<T>): Promise<T> {
     const route: Route = API[name];
     const url = this.pathOf(name, request);
     for (let attempt = 1; ; attempt++) {
-      const got = await this.#once(url, route.access !== "public" || ANSWERS_ITS_CALLER.has(name), request.signal);
+      const got = await this.#once(url, route.access !== "public" || ANSWERS_ITS_CALLER.has(name), request.signal, take);
       request.signal?.throwIfAborted();
-      if (!("code" in got)) return got;
+      if (!("code" in got)) return got.taken;
       if (got.code === "bad_token") this.#token = null;
       if ((got.code !== "bad_token" && !isTakenLater(got.code)) || attempt >= TRIES) throw new RefusedError(got);
       await this.sleep(WAIT_MS * attempt);
     }
   }
 
-  async #once(path: string, asCaller: boolean, signal: AbortSignal | undefined): Promise<Answer | Refusal> {
+  async #once<T>(
+    path: string,
+    asCaller: boolean,
+    signal: AbortSignal | undefined,
+    take: (answer: Answer) => Promise<T>,
+  ): Promise<{ taken: T } | Refusal> {
     try {
       const response = await this.#fetch("GET", path, null, await this.#session(asCaller), signal);
-      return response.ok ? response : await refusalIn(response);
+      return response.ok ? { taken: await take(response) } : await refusalIn(response);
     } catch (error) {
       return error instanceof RefusedError ? error.refusal : refuse("unavailable", { why: `no answer from ${this.url}` });
     }

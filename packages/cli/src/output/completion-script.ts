@@ -19,9 +19,13 @@ interface Entry {
   words: string[];
   /** A list that its first word is of. */
   list: "leases" | "contexts" | null;
+  /** A verb's words may be files; where a verb is still to come nothing is. */
+  isVerb: boolean;
 }
 
 const LISTS: Readonly<Record<string, Entry["list"]>> = { lease: "leases", leases: "leases", leaseOrFile: "leases" };
+/** What a verb's first word may be, where that is a closed set. */
+const VALUES: Readonly<Record<string, readonly string[]>> = { shell: SHELLS };
 const optionsOf = ({ options }: Command): string[] =>
   options.flatMap(({ long, short }) => [long, short].filter((name): name is string => typeof name === "string"));
 
@@ -30,8 +34,14 @@ function entries(command: Command, above: string): Entry[] {
   const isContext = above === "context use";
   const own: Entry = {
     path: above,
-    words: [...command.commands.flatMap((each) => [each.name(), ...each.aliases()]), ...optionsOf(command), "--help"],
+    words: [
+      ...command.commands.flatMap((each) => [each.name(), ...each.aliases()]),
+      ...(VALUES[first?.name() ?? ""] ?? []),
+      ...optionsOf(command),
+      "--help",
+    ],
     list: isContext ? "contexts" : (LISTS[first?.name() ?? ""] ?? null),
+    isVerb: command.commands.length === 0,
   };
   return [
     own,
@@ -106,14 +116,16 @@ function forFish(root: Command, { folder, below }: Places): string[] {
     ]),
     "    end",
     '    switch "$at"',
-    ...all.flatMap(({ path, words, list }) => [
+    ...all.flatMap(({ path, words, list, isVerb }) => [
       `        case '${path}'`,
       `            printf '%s\\n' ${words.join(" ")}`,
       ...(list === null ? [] : [`            cat "$folder/${list}" 2>/dev/null`]),
+      ...(isVerb ? ["            __fish_complete_path (commandline -ct)"] : []),
     ]),
     "    end",
     "end",
-    "complete -c xeno -a '(__xeno_words)'",
+    // files are among the words where they can be meant: fish offers them everywhere else too
+    "complete -c xeno -f -a '(__xeno_words)'",
   ];
 }
 

@@ -87,9 +87,9 @@ describe("output", () => {
     expect([await text(child.stdout!), await ended(child)]).toEqual(["all of it", 0]);
   });
 
-  it("that has no room is an error in words", async () => {
+  it.each(["version", "--version"])("that has no room is an error in words, of %s too", async (word) => {
     const full = await open("/dev/full", "w");
-    const child = program(`import { main } from ${MAIN}; await main(["version"]);`, full.fd);
+    const child = program(`import { main } from ${MAIN}; await main(["${word}"]);`, full.fd);
     const [said, code] = await Promise.all([text(child.stderr!), ended(child)]).finally(() => full.close());
     expect(said).toMatch(/^error: the output could not be written: ENOSPC: no space left on device.*\n.*\n$/);
     expect(code).toBe(125);

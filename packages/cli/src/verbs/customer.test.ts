@@ -195,6 +195,9 @@ describe("run", () => {
     await saveContext("reader", context({ role: "ci", scopes: ["read"] }));
     expect(await xeno("run", job())).toBe(125);
     expect(typed.said.stderr).toContain("takes a key that may spend; the ci key of the context reader may only read");
+    expect(await xeno("map", job(), "--array", "1-2")).toBe(125);
+    expect(typed.said.stderr).toContain("takes a key that may spend; the ci key of the context reader may only read");
+    expect(typed.said.stderr).not.toMatch(/^map /m);
     await saveContext("spender", context({ role: "ci", scopes: ["spend"] }));
     expect(await xeno("run", job())).toBe(125);
     expect(typed.said.stderr).toMatch(/this key may order and not look: add --detach/);

@@ -39,3 +39,27 @@ it("says what is kept here, how large it is, and what of it has a bound", async 
     [true, `2 MiB of receipts are in ${home.receipts}, and stay`],
   ]);
 });
+
+const findings = async (): Promise<{ ok: boolean; what: string; next: string }[]> => {
+  expect(await typed.xeno("doctor", "--json")).toBe(1);
+  return (JSON.parse(typed.said.stdout) as { findings: { ok: boolean; what: string; next: string }[] }).findings;
+};
+
+it("looks at the token that takes the place of a login, and asks for no login then", async () => {
+  vi.stubEnv("XENO_TOKEN", "xeno-ci-AAAA");
+  const found = await findings();
+  expect(found.filter(({ ok }) => !ok)).toEqual([
+    { ok: false, what: expect.stringMatching(/^XENO_TOKEN: this is not a token/), next: "mend that, or unset it" },
+  ]);
+  expect(found.filter(({ what }) => what.includes("market context"))).toEqual([]);
+});
+
+it("says where nothing can be kept", async () => {
+  vi.stubEnv("XENO_HOME", "/proc/xeno");
+  const found = await findings();
+  expect(found).toContainEqual({
+    ok: false,
+    what: expect.stringMatching(/^nothing can be kept in \/proc\/xeno\/data \(\/proc: /),
+    next: expect.stringContaining("XENO_HOME"),
+  });
+});

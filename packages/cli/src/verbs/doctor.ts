@@ -2,7 +2,18 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { clockWords } from "@xenoservers/market";
-import { EMPTIED, KEPT_BYTES_MAX, currentContext, fetchMarket, filesBelow, home, pinsOf, readContexts, samePins } from "@xenoservers/sdk";
+import {
+  EMPTIED,
+  KEPT_BYTES_MAX,
+  currentContext,
+  fetchMarket,
+  filesBelow,
+  home,
+  pinsOf,
+  placeProblem,
+  readContexts,
+  samePins,
+} from "@xenoservers/sdk";
 import type { DoctorInput } from "../input/verbs/about.ts";
 import { green, print, printJson, red } from "../output/terminal.ts";
 import { countOf } from "../output/ui.ts";
@@ -16,7 +27,16 @@ interface Finding {
 const NODE_MIN = 22;
 const CLOCK_SLACK_MS = 30_000;
 
+/** A token in the environment takes the place of a login, unless a context is named. */
+const isByToken = (): boolean => (process.env["XENO_TOKEN"] ?? "") !== "" && process.env["XENO_CONTEXT"] === undefined;
+
+async function tokenFindings(): Promise<Finding[]> {
+  const wrong = (error: Error): Finding[] => [{ ok: false, what: `XENO_TOKEN: ${error.message}`, next: "mend that, or unset it" }];
+  return marketFindings().catch(wrong);
+}
+
 async function contextFindings(): Promise<Finding[]> {
+  if (isByToken()) return tokenFindings();
   const contexts = await readContexts().catch((error: Error) => error.message);
   if (typeof contexts === "string") return [{ ok: false, what: contexts, next: "mend that, or restore it from a key backup" }];
   const count = Object.keys(contexts.contexts).length;
@@ -29,7 +49,7 @@ async function marketFindings(): Promise<Finding[]> {
   const market = await fetchMarket(context.url).catch(() => null);
   const answers = {
     ok: market !== null,
-    what: `broker of ${name} at ${context.url} ${market ? "answers" : "does not answer"}`,
+    what: `broker ${name.startsWith("of ") ? name : `of ${name}`} at ${context.url} ${market ? "answers" : "does not answer"}`,
     next: "check the address and the network",
   };
   if (!market) return [answers];
@@ -67,7 +87,14 @@ async function keptFindings(): Promise<Finding[]> {
   const bytes = sizes.reduce((sum, each) => sum + each.bytes, 0);
   const parts = sizes.map((each) => `${each.what} ${mebibytes(each.bytes)}`).join(", ");
   const kept = `${mebibytes(bytes)} of at most ${mebibytes(KEPT_BYTES_MAX)} are kept in ${home.data} and may be deleted: ${parts}`;
+  const problem = await placeProblem(home.data);
+  const room = {
+    ok: false,
+    what: `nothing can be kept in ${home.data} (${problem})`,
+    next: "mend that, or name another folder (XENO_HOME)",
+  };
   return [
+    ...(problem === null ? [] : [room]),
     { ok: true, what: kept, next: "" },
     { ok: true, what: `${mebibytes(await sizeOf(home.receipts))} of receipts are in ${home.receipts}, and stay`, next: "" },
   ];

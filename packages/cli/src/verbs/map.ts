@@ -10,6 +10,7 @@ import {
   dropMap,
   dropOldMaps,
   namelessMap,
+  scopeProblem,
   shellWord,
   shortId,
   type JobResult,
@@ -166,7 +167,10 @@ export async function map(input: MapInput): Promise<void> {
   const wanted = await asked(input);
   const quiet = input.quiet || input.json;
   const name = input.resume ?? namelessMap();
-  const { currency } = (await currentContext()).context;
+  const { name: known, context } = await currentContext();
+  const problem = scopeProblem(known, context, ["spend", "read"]);
+  if (problem !== null) throw new UserError(problem);
+  const { currency } = context;
   const market = await Market.connect({
     moduleCheck: await import("@xenoservers/engine/check"),
     onWarning: (text) => say(yellow(text)),

@@ -1,12 +1,16 @@
-/** The channel's primitives on Node's own OpenSSL: no module of another's has to be built for a machine. */
+/**
+ * The channel's primitives on Node's own OpenSSL: no module of another's has to be built for a machine. Other runtimes of Node's programs
+ * have other libraries behind `node:crypto` (Bun: BoringSSL, no ChaCha20-Poly1305 there and no HMAC of BLAKE2b): what they lack is done
+ * by what they have, or in JavaScript.
+ */
 import {
   createCipheriv,
   createDecipheriv,
   createHash,
-  createHmac,
   createPrivateKey,
   createPublicKey,
   diffieHellman,
+  getCipherInfo,
   randomBytes,
   type KeyObject,
 } from "node:crypto";
@@ -21,8 +25,10 @@ const KEY_BYTES = 32;
 
 const CIPHER = "chacha20-poly1305";
 const OPTIONS = { authTagLength: TAG_BYTES } as const;
-/** What is shorter is done in JavaScript before OpenSSL has begun. */
-const SHORT_BYTES = 1_024;
+/** What is shorter is done in JavaScript before OpenSSL has begun; all, where there is none that knows the cipher. */
+const SHORT_BYTES = getCipherInfo(CIPHER) ? 1_024 : Infinity;
+/** What BLAKE2b takes in at a time (RFC 7693). */
+const BLOCK_BYTES = 128;
 
 function der(prefix: Uint8Array, key: Uint8Array): Buffer {
   if (key.length !== KEY_BYTES) throw new TypeError("an X25519 key has 32 bytes");
@@ -30,6 +36,26 @@ function der(prefix: Uint8Array, key: Uint8Array): Buffer {
 }
 
 const secretOf = (key: Uint8Array): KeyObject => createPrivateKey({ key: der(PKCS8_PREFIX, key), format: "der", type: "pkcs8" });
+
+function blake2b(...parts: Uint8Array[]): Buffer {
+  const hash = createHash("blake2b512");
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
+/** RFC 2104, on the hash alone. */
+function hmacBlake2b(key: Uint8Array, bytes: Uint8Array): Buffer {
+  const block = new Uint8Array(BLOCK_BYTES);
+  block.set(key.length > BLOCK_BYTES ? blake2b(key) : key);
+  const inner = blake2b(
+    block.map((byte) => byte ^ 0x36),
+    bytes,
+  );
+  return blake2b(
+    block.map((byte) => byte ^ 0x5c),
+    inner,
+  );
+}
 
 export const nodeChannelCrypto: ChannelCrypto = {
   keyPair(secretKey = new Uint8Array(randomBytes(KEY_BYTES))) {
@@ -40,8 +66,8 @@ export const nodeChannelCrypto: ChannelCrypto = {
     const other = createPublicKey({ key: der(SPKI_PREFIX, publicKey), format: "der", type: "spki" });
     return diffieHellman({ privateKey: secretOf(secretKey), publicKey: other });
   },
-  blake2b: (bytes) => createHash("blake2b512").update(bytes).digest(),
-  hmacBlake2b: (key, bytes) => createHmac("blake2b512", key).update(bytes).digest(),
+  blake2b: (bytes) => blake2b(bytes),
+  hmacBlake2b,
   seal(into, plain, also, nonce, key) {
     if (plain.length < SHORT_BYTES) return pureCipher.seal(into, plain, also, nonce, key);
     const cipher = createCipheriv(CIPHER, key, nonce, OPTIONS);
