@@ -9,6 +9,9 @@ import { JsonLines, QmpError } from "./qmp.ts";
 const SYNC_TRIES = 3;
 const SYNC_MS = 4_000;
 const ANSWER_MS = 30_000;
+/** Of a quarter of a minute each. */
+const CLOCK_TRIES = 20;
+const NANOSECONDS_PER_MS = 1_000_000;
 /** Of one answer: what a program printed comes whole, files in pieces. */
 export const AGENT_ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -16,6 +19,8 @@ export class GuestAgent {
   readonly #connect: () => Promise<Duplex>;
   #lines: JsonLines | null = null;
   #turn: Promise<unknown> = Promise.resolve();
+  /** How often its guest was to be told the time. */
+  #told = 0;
 
   constructor(connect: () => Promise<Duplex>) {
     this.#connect = connect;
@@ -43,17 +48,23 @@ export class GuestAgent {
     return answer;
   }
 
-  /** Until it answers, asked so many times at most: a machine that boots takes its time. Throws QmpError where it does not. */
-  async answers(tries: number): Promise<void> {
-    for (let left = tries - 1; ; left--)
+  /**
+   * Tells the guest the time of day as it is then, once it answers: a guest that boots or is busy takes its time, and nothing else makes
+   * its clock right again. Resolves, too, where none answers so many tries, or when it is asked for anew meanwhile.
+   */
+  async tellTime(tries = CLOCK_TRIES): Promise<void> {
+    const told = ++this.#told;
+    for (let left = tries; left > 0 && told === this.#told; left--)
       try {
-        return void (await this.ask("guest-ping", {}));
-      } catch (error) {
-        if (left <= 0) throw error;
+        await this.ask("guest-ping", {});
+        return void (await this.ask("guest-set-time", () => ({ time: Date.now() * NANOSECONDS_PER_MS })));
+      } catch {
+        // not every guest has an agent
       }
   }
 
   close(): void {
+    this.#told++;
     this.#lines?.close();
     this.#lines = null;
   }

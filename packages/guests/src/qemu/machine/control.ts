@@ -15,12 +15,9 @@ import { boxPath, type Vm } from "./vm.ts";
 const FORWARD_FROM = 20_000;
 const PORTS = Array.from({ length: SHELL_PORTS }, (_, index) => index);
 const INPUT_BYTES_MAX = 64 * 1024;
-const NANOSECONDS_PER_MS = 1_000_000;
 /** How often, and how long after one another, it is looked whether its network has told it of resets. */
 const [TOLD_LOOKS_MAX, TOLD_EVERY_MS] = [50, 20];
 const MOVING = "the machine is being moved to another server of its owner: connect again in a moment";
-/** How often the agent of a guest that boots is asked, about a quarter of a minute each. */
-const BOOT_TRIES = 20;
 
 /** Whoever has it hears why: a reset of one's own is no error of it, and looks like an end. */
 function breakOff(socket: Socket): void {
@@ -137,16 +134,10 @@ export class Control {
     return from % 65_536;
   }
 
-  /** The guest's time of day, by its agent, where one answers after so many tries; its hardware clock is right by itself. */
-  async setClock(tries = 1): Promise<void> {
-    await this.agent.answers(tries); // it may take its time to answer at all
-    await this.agent.ask("guest-set-time", () => ({ time: Date.now() * NANOSECONDS_PER_MS }));
-  }
-
   /** Its hardware clock has whole seconds: its time of day is told as soon as its agent answers. */
   async reboot(): Promise<void> {
     await this.#vm.qmp("system_reset");
-    void this.setClock(BOOT_TRIES).catch(() => {}); // nobody waits for it, and not every guest has an agent
+    void this.agent.tellTime(); // nobody waits for it
   }
 
   async close(): Promise<void> {

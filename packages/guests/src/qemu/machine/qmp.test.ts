@@ -83,29 +83,34 @@ describe("a line from a machine", () => {
     }
   });
 
-  it("is waited for as long as it takes to boot, and told the time as it is then", async () => {
+  it("is waited for as long as it takes to boot, and told the time as it is then; one that refuses is told again", async () => {
     const file = path.join(folder, "booting.sock");
     const heard: { execute: string; arguments: { id?: number; time?: number } }[] = [];
-    let asleep = 3;
+    let [asleep, refusals] = [3, 1];
     const server = createServer((socket) => {
       if (asleep-- > 0) return void socket.once("data", () => socket.destroy());
       createInterface(socket).on("line", (line) => {
         const request = JSON.parse(line) as (typeof heard)[number];
         heard.push(request);
-        socket.write(`${JSON.stringify({ return: request.arguments.id ?? {} })}\n`);
+        const isRefused = request.execute === "guest-set-time" && refusals-- > 0;
+        const answer = isRefused ? { error: { class: "GenericError", desc: "busy" } } : { return: request.arguments.id ?? {} };
+        socket.write(`${JSON.stringify(answer)}\n`);
       });
     });
     await new Promise<void>((resolve) => server.listen(file, resolve));
     const agent = new GuestAgent(() => connectSocket(file));
+    const times = () => heard.filter(({ execute }) => execute === "guest-set-time").map((each) => each.arguments.time! / 1_000_000);
     let now = 1;
     try {
-      await agent.answers(4);
+      await agent.tellTime(5);
+      expect(times()).toEqual([expect.toSatisfy(Number.isInteger), expect.toSatisfy(Number.isInteger)]);
       const ping = agent.ask("guest-ping", {}).then(() => (now = 2));
       await Promise.all([ping, agent.ask("guest-set-time", () => ({ time: now }))]);
       expect(heard.at(-1)).toEqual({ execute: "guest-set-time", arguments: { time: 2 } });
       agent.close();
       asleep = Number.POSITIVE_INFINITY;
-      await expect(agent.answers(2)).rejects.toThrow("no agent answers inside the guest");
+      await agent.tellTime(2);
+      expect(times()).toHaveLength(3);
     } finally {
       agent.close();
       await new Promise((resolve) => server.close(resolve));

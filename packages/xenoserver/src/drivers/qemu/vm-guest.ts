@@ -24,7 +24,7 @@ const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_0
 /** After a machine stood still. Nobody waits for it: where nothing in the guest listens, its own clock service may find out. */
 function setClock(machine: Machine, control: Control | null): void {
   if (machine.token.kind === "oci") machine.setClock();
-  if (machine.token.kind === "other") void control?.setClock().catch(() => {});
+  if (machine.token.kind === "other") void control?.agent.tellTime();
 }
 
 function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kept }: Shared): GuestControls {
