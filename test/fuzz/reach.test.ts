@@ -30,6 +30,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
     ...["cli/src/input/parse.ts#parseMoveTarget", "xenoserver/src/move/move-port.ts#parseHostPort"],
     ...["cli/src/input/parse.ts#parseLease", "cli/src/input/parse.ts#parseParty", "cli/src/input/parse.ts#parseServer"],
+    "cli/src/input/parse.ts#parseLeaseOrFile",
     ...["cli/src/input/parse.ts#parseBatch", "cli/src/input/parse.ts#parseLabel"],
     ...["cli/src/input/parse.ts#parseLeases", "cli/src/input/map-array.ts#parseArray"],
     ...["market/src/duration.ts#parseDuration", "sdk/src/oci/registries-conf.ts#readRegistriesConf"],
