@@ -47,9 +47,12 @@ function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kep
     },
     async snapshot() {
       const { customer, spec, lease } = job;
-      const taken = await kept.take(machine, { customer, spec, lease, blobs: await blobs.of(job) });
-      setClock(machine, control);
-      return taken;
+      try {
+        return await kept.take(machine, { customer, spec, lease, blobs: await blobs.of(job) });
+      } finally {
+        // one that fails may have stood still for it, too
+        setClock(machine, control);
+      }
     },
   };
 }
