@@ -46,6 +46,12 @@ export const printJson = (value: unknown): void => void process.stdout.write(`${
 export const showRaw = (stream: Stream, bytes: Uint8Array | string): Promise<void> =>
   new Promise((taken) => process[stream].write(bytes, () => taken()));
 
+/** A line for people on standard output; resolves when it was taken: of what has more lines than memory. */
+export const showLine = (line: string): Promise<void> => showRaw("stdout", `${visible(line)}\n`);
+
+/** A line of a JSON text for programs, in the same way. */
+export const showJsonLine = (line: string): Promise<void> => showRaw("stdout", `${visibleJson(line)}\n`);
+
 /** A line that the next one takes the place of, on a terminal alone; an empty one takes it away. */
 export function sayOver(line: string): void {
   const { stderr } = process;

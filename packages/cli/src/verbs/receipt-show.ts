@@ -1,10 +1,9 @@
 /** `xeno receipt show`: what is in a receipt; with --public, what outsiders see of it. */
-import { KINDS, KIND_TABLE, visible, zReceipt, zReceiptDocument, type ReceiptDocument } from "@xenoservers/protocol";
-import { visibleJson } from "@xenoservers/protocol/visible";
+import { KINDS, KIND_TABLE, zReceipt, zReceiptDocument, type ReceiptDocument } from "@xenoservers/protocol";
 import { ReceiptFile, readReceipt, shortId } from "@xenoservers/sdk";
 import { clientThatReads } from "../input/client.ts";
 import type { ReceiptShowInput } from "../input/verbs/proof.ts";
-import { printJson, say, showRaw } from "../output/terminal.ts";
+import { printJson, say, showJsonLine, showLine } from "../output/terminal.ts";
 import { UserError, table, when } from "../output/ui.ts";
 
 const isPublic = (kind: string): boolean => KINDS.some((each) => each === kind && KIND_TABLE[each].public);
@@ -33,7 +32,6 @@ async function* documentsIn(receipt: ReceiptFile): AsyncGenerator<ReceiptDocumen
 
 /** As a short one: the receipt itself, or a list of leaves. */
 async function showLongJson(receipt: ReceiptFile, outside: boolean): Promise<void> {
-  const put = (line: string): Promise<void> => showRaw("stdout", `${visibleJson(line)}\n`);
   const head = zReceipt.parse({
     ...receipt.head,
     format: "xenoservers-receipt-1",
@@ -43,10 +41,10 @@ async function showLongJson(receipt: ReceiptFile, outside: boolean): Promise<voi
   const { documents: _, ...rest } = head;
   let lead = outside ? "[" : `${JSON.stringify(rest).slice(0, -1)},"documents":[`;
   for await (const document of documentsIn(receipt)) {
-    await put(`${lead}${JSON.stringify(outside ? rowOf(document, true) : document)}`);
+    await showJsonLine(`${lead}${JSON.stringify(outside ? rowOf(document, true) : document)}`);
     lead = ",";
   }
-  await put(`${lead === "," ? "" : lead}${outside ? "]" : "]}"}`);
+  await showJsonLine(`${lead === "," ? "" : lead}${outside ? "]" : "]}"}`);
 }
 
 /** Each row as it is read. */
@@ -54,7 +52,7 @@ async function showLong(receipt: ReceiptFile, outside: boolean): Promise<void> {
   for await (const document of documentsIn(receipt)) {
     const { index, at, kind, leaf, id } = rowOf(document, outside);
     const row = [index ?? "waiting", when(at), kind ?? leaf.slice(0, 32), id === undefined ? "" : shortId(id)].join("  ");
-    await showRaw("stdout", `${visible(row)}\n`);
+    await showLine(row);
   }
 }
 
