@@ -51,7 +51,7 @@ async function changed(change: () => Promise<void>): Promise<void> {
 
 async function overwritten(at: number): Promise<void> {
   const handle = await open(file, "r+");
-  await handle.write(Buffer.from([0x55]), 0, 1, at);
+  await handle.write(randomBytes(32), 0, 32, at);
   await handle.close();
 }
 

@@ -8,6 +8,8 @@ export class MapBudget {
   #spentNanos: bigint;
   #heldNanos: bigint;
   readonly #waiting: (() => void)[] = [];
+  /** Called each time that somebody waits for what is held: `isShort` is true then. */
+  onShort = (): void => {};
 
   /** Null: there is no bound. */
   constructor(totalNanos: bigint | null, spentNanos = 0n, heldNanos = 0n) {
@@ -18,6 +20,10 @@ export class MapBudget {
 
   get spentNanos(): bigint {
     return this.#spentNanos;
+  }
+
+  get isShort(): boolean {
+    return this.#waiting.length > 0;
   }
 
   /** What may still be ordered; null: there is no bound. */
@@ -36,7 +42,10 @@ export class MapBudget {
         return true;
       }
       if (this.#heldNanos === 0n) return false;
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+        this.onShort();
+      });
     }
   }
 

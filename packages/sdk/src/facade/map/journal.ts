@@ -123,9 +123,14 @@ export class MapJournal {
 
   /** What was paid, and what is held for what may be under way. */
   get money(): { paidNanos: bigint; heldNanos: bigint } {
-    const all = [...this.#kept.entries.values()];
-    const sum = (of: (entry: JournalEntry) => string): bigint => all.reduce((total, entry) => total + BigInt(of(entry)), 0n);
-    return { paidNanos: sum(({ paidNanos }) => paidNanos), heldNanos: sum((entry) => (isUnderWay(entry) ? entry.holdNanos : "0")) };
+    const sum = (all: Iterable<JournalEntry>, of: "paidNanos" | "holdNanos"): bigint =>
+      [...all].reduce((total, entry) => total + BigInt(entry[of]), 0n);
+    return { paidNanos: sum(this.#kept.entries.values(), "paidNanos"), heldNanos: sum(this.underWay, "holdNanos") };
+  }
+
+  /** Those that may have an order that is not over. */
+  get underWay(): JournalEntry[] {
+    return [...this.#kept.entries.values()].filter(isUnderWay);
   }
 
   /** The line of the next input that is this work; a new one where there is none left. */
@@ -160,6 +165,12 @@ export class MapJournal {
       await this.#writing;
     })();
     return this.#next;
+  }
+
+  /** Of its order nothing came, and nothing will. */
+  forget(entry: JournalEntry): Promise<void> {
+    Object.assign(entry, { order: null, lease: null, run: null, holdNanos: "0" });
+    return this.save(entry);
   }
 
   async #write(): Promise<void> {

@@ -293,6 +293,37 @@ describe("a map with a name", () => {
     expect(ways.ordered).toEqual(["a", "b", "c"]);
   });
 
+  it.each(["has ended", "runs on"])("never waits for money that an input further down holds, whose earlier lease %s", async (which) => {
+    const ways = new PaperWays();
+    ways.comesTo = (work) => (work === "b" ? null : {});
+    const off = new AbortController();
+    const { all } = run(ways, ["b"], { ...named, budget: 15n, signal: off.signal });
+    await quiet();
+    off.abort();
+    await expect(all).rejects.toMatchObject({ code: "left_undone" });
+    const [order] = [...ways.leases.keys()];
+    if (which === "has ended") ways.end(order!, { dueNanos: 4n });
+    const later = run(ways, ["a", "b"], { ...named, parallel: 1, budget: 15n, retries: 0 }).all;
+    await quiet();
+    if (which === "runs on") ways.end(order!, { dueNanos: 4n });
+    expect(words(await later)).toEqual(["a", "b"]);
+    expect(ways.ordered).toEqual(["b", "a"]);
+  });
+
+  it("says that its budget is used up where an input further down has used it", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = (work) => (work === "b" ? null : {});
+    const off = new AbortController();
+    const { all } = run(ways, ["b"], { ...named, budget: 15n, signal: off.signal });
+    await quiet();
+    off.abort();
+    await expect(all).rejects.toMatchObject({ code: "left_undone" });
+    ways.end([...ways.leases.keys()][0]!, { dueNanos: 10n });
+    const again = await run(ways, ["a", "b"], { ...named, parallel: 1, budget: 15n }).all;
+    expect(words(again)).toEqual(["!-", "b"]);
+    expect(again[0]).toMatchObject({ error: { code: "left_undone" } });
+  });
+
   it("that is called off stops what runs where that is wanted, which a later call runs anew", async () => {
     const ways = new PaperWays();
     ways.comesTo = () => null;

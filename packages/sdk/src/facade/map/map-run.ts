@@ -11,6 +11,7 @@ import { onAbort } from "../on-abort.ts";
 import type { RunInput } from "../run-input.ts";
 import { Away } from "./away.ts";
 import { MapBudget } from "./budget.ts";
+import { EarlierOrders } from "./earlier-orders.ts";
 import { Followed } from "./followed.ts";
 import { MapJournal, NOWHERE } from "./journal.ts";
 import { Inputs, type Planned } from "./inputs.ts";
@@ -243,6 +244,8 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     journal.batch = null;
     const { paidNanos, heldNanos } = journal.money;
     const budget = new MapBudget(this.#settings.budgetNanos, paidNanos, heldNanos);
+    const earlier = new EarlierOrders({ ways, journal, budget }, this.#over.signal);
+    await earlier.forgetUnsent();
     let opened: { account: string; batch: Promise<string | null> } | null = null;
     const open = async (account: string): Promise<string | null> => {
       const left = budget.leftNanos ?? 0n;
@@ -252,7 +255,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
       return batch;
     };
     return {
-      ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed, tries: new Tries(), pace: new Pace() },
+      ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed, tries: new Tries(), pace: new Pace(), earlier },
       ...{ away: new Away(ways), doubted: new Set<string>() },
       batchOf: async (account) => {
         if (account === null || this.#settings.budgetNanos === null || !this.#settings.holdsOnce) return null;

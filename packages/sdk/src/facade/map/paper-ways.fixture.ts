@@ -71,11 +71,15 @@ export class PaperWays implements MapWays {
 
   #now = 0;
   now = (): number => this.#now;
-  sleep = async (ms: number): Promise<void> => void (this.#now += ms);
+  sleep = async (ms: number): Promise<void> => {
+    this.#now += ms;
+    await new Promise((resolve) => setImmediate(resolve));
+  };
   journal = async (): Promise<JournalPlace> => this.place;
   verify = async (): Promise<JobResult["verification"]> => ({ ok: true }) as JobResult["verification"];
   leaseOf = async (order: string): Promise<string | null> => (this.leases.has(order) ? order : null);
-  dueOf = async (): Promise<bigint | null> => null;
+  dueOf = async (lease: string): Promise<bigint | null> => this.#dues.get(lease) ?? null;
+  readonly #dues = new Map<string, bigint>();
   openBatch = async (budgetNanos: bigint): Promise<string> => {
     this.batches.push(`open ${budgetNanos}`);
     return idOf(++this.#ids);
@@ -110,6 +114,7 @@ export class PaperWays implements MapWays {
     taken.ends = cut.done === null ? null : list;
     const due = list.reduce((sum, { fuel }) => sum + BigInt(fuel), 0n);
     const whole = resultOf(order, work, cut.reason, 0, due);
+    this.#dues.set(order, due);
     end.resolve({ ...whole, bill: { ...whole.bill, billableFuel: due } });
   }
 
@@ -136,6 +141,7 @@ export class PaperWays implements MapWays {
 
   end(order: string, { reason = "completed", exitCode = 0, dueNanos = 1n }: NonNullable<ReturnType<PaperWays["comesTo"]>>): void {
     const { work, end } = this.leases.get(order)!;
+    this.#dues.set(order, dueNanos);
     end.resolve(resultOf(order, work, reason, exitCode, dueNanos));
   }
 

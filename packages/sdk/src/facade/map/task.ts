@@ -9,6 +9,7 @@ import { LeftUndoneError, MarketError } from "../../errors.ts";
 import type { JobResult } from "../job-result.ts";
 import type { Away } from "./away.ts";
 import type { MapBudget } from "./budget.ts";
+import type { EarlierOrders } from "./earlier-orders.ts";
 import type { Followed } from "./followed.ts";
 import type { JournalEntry, MapJournal } from "./journal.ts";
 import type { Tries } from "./tries.ts";
@@ -29,6 +30,7 @@ export interface MapShared {
   tries: Tries;
   pace: Pace;
   away: Away;
+  earlier: EarlierOrders;
   /** Leases whose results cannot be right. */
   doubted: Set<string>;
 }
@@ -157,14 +159,15 @@ export class MapTask {
     this.#entry.lease = await this.#shared.ways.leaseOf(order);
     if (this.#entry.lease !== null) return this.#entry.lease;
     this.#settle(0n);
-    await this.#forget();
+    await this.#shared.journal.forget(this.#entry);
     return null;
   }
 
   /** What its order may cost is held since an earlier call, or was counted when this one could not follow it. */
   #holdAgain(): void {
     const heldNanos = BigInt(this.#entry.holdNanos);
-    if (this.#countedNanos !== null) this.#shared.budget.settle(-heldNanos, -this.#countedNanos);
+    const countedNanos = this.#countedNanos ?? this.#shared.earlier.take(this.#entry);
+    if (countedNanos !== null) this.#shared.budget.settle(-heldNanos, -countedNanos);
     [this.#heldNanos, this.#countedNanos] = [heldNanos, null];
   }
 
@@ -202,7 +205,8 @@ export class MapTask {
     const { journal, ways } = this.#shared;
     if (await this.#isFree(error)) {
       this.#settle(0n);
-      return this.#forget();
+      if (this.#entry.order !== null) await journal.forget(this.#entry);
+      return;
     }
     const due = this.#entry.lease === null ? null : await ways.dueOf(this.#entry.lease).catch(() => null);
     // of a lease of several runs its part is not known: it is no more than what is held for it
@@ -224,12 +228,6 @@ export class MapTask {
       return false;
     }
     return this.#entry.lease === null;
-  }
-
-  async #forget(): Promise<void> {
-    if (this.#entry.order === null) return;
-    Object.assign(this.#entry, { order: null, lease: null, run: null, holdNanos: "0" });
-    await this.#shared.journal.save(this.#entry);
   }
 
   #settle(paidNanos: bigint): void {

@@ -178,6 +178,16 @@ describe("a map with a name, of inputs that are one lease", () => {
       }
   });
 
+  it("orders those together again whose order was signed and never sent", async () => {
+    const ways = joined();
+    ways.breaks = (work) => (work.includes("+") ? new Error("killed before it was sent") : null);
+    await run(ways, numbers(20), { ...named, budget: 1_020n }).all.catch(() => {});
+    expect(ways.place.text).toContain('"run":18');
+    ways.breaks = null;
+    expect(words(await run(ways, numbers(20), { ...named, budget: 1_020n }).all)).toEqual(numbers(20).map(String));
+    expect(ways.together.flat()).toEqual(numbers(20).slice(2).map(String));
+  });
+
   it("orders nothing again, wherever an input stands, and says which run of which lease it was", async () => {
     const ways = joined();
     const first = await run(ways, ["a", "b", "c", "d"], named).all;
