@@ -1,7 +1,7 @@
 /**
- * What an earlier call of a map left under way, until one of its jobs follows it: an order that was never sent holds nothing, and its inputs
- * come together again; a lease that has ended holds no more than it cost. So nothing waits for money that no job of this call would give
- * back. Who controls the inputs: the broker (what became of an order).
+ * What an earlier call of a map left under way, until one of its jobs follows it: an order that was never sent holds nothing, and its
+ * inputs come together again; a lease that has ended holds no more than it cost. So nothing waits for money that no job of this call would
+ * give back. Who controls the inputs: the broker (what became of an order).
  */
 import type { MapBudget } from "./budget.ts";
 import type { JournalEntry, MapJournal } from "./journal.ts";
