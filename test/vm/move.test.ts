@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Market } from "@xenoservers/sdk";
 import type { Daemon } from "@xenoservers/xenoserver";
 import { until, type TestMarket } from "../process/market.ts";
-import { VM_TOML, busyboxLayout, cliHome, freePort, initrd, kernel, machines, qemus, vmMarket } from "./support.ts";
+import { freePort } from "../support/free-port.ts";
+import { VM_TOML, busyboxLayout, cliHome, initrd, kernel, machines, qemus, vmMarket } from "./support.ts";
 
 const tomlOf = (port: number): string => `${VM_TOML}[move]\nlisten = "127.0.0.1:${port}"\n`;
 

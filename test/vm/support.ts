@@ -2,7 +2,6 @@
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { access, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -253,15 +252,6 @@ export async function endMachines(folder: string): Promise<void> {
 
 export { NO_BLOB };
 export { busyboxLayout } from "./busybox-layout.ts";
-
-/** One that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 /** Ends what a test left running, so that the next finds the server free. */
 export async function stopAll({ customer }: TestMarket): Promise<void> {
