@@ -187,10 +187,7 @@ export async function vmMarket(toml = VM_TOML): Promise<TestMarket> {
   const close = market.close.bind(market);
   market.close = async () => {
     await endMachines(market.folder);
-    await run("sh", [
-      "-c",
-      `for p in $(pgrep -f 'sleep infinity'); do case $(readlink /proc/$p/fd/* 2>/dev/null) in *xeno-snapshot*) kill $p;; esac; done`,
-    ]).catch(() => {});
+    await endKeepers(market.folder);
     await close();
   };
   return market;
@@ -240,14 +237,29 @@ export async function qemus(folder: string): Promise<number[]> {
   return found;
 }
 
-/** What is left of a market's machines; one may just have ended by itself. */
+/** One that may just have ended by itself. */
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** What is left of a market's machines. */
 export async function endMachines(folder: string): Promise<void> {
-  for (const pid of await qemus(folder))
-    try {
-      process.kill(-pid, "SIGKILL");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  for (const pid of await qemus(folder)) end(-pid);
+}
+
+/** What holds the memory of its servers' snapshots, and of nobody else's: other suites run beside this one. */
+async function endKeepers(folder: string): Promise<void> {
+  for (const server of await readdir(folder)) {
+    const snapshots = path.join(folder, server, "vm/snapshots");
+    for (const name of await readdir(snapshots).catch(() => [])) {
+      const text = await readFile(path.join(snapshots, name, "kept.json"), "utf8").catch(() => "");
+      if (text !== "") end((JSON.parse(text) as { keeper: { pid: number } }).keeper.pid);
     }
+  }
 }
 
 export { NO_BLOB };
