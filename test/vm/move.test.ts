@@ -35,7 +35,7 @@ machines("machines that move", () => {
     const sdk = await Market.connect();
     // however long the second server takes to begin and the move to be made, it is not over by itself
     const script = "i=0; until test -e /tmp/end; do i=$((i+1)); echo tick $i; sleep 0.5; done; exit 5";
-    const job = await sdk.run({ image, args: ["sh", "-c", script], mem: "192M", disk: "64M", accel: "any", maxTime: "30m" });
+    const job = await sdk.run({ image, args: ["sh", "-c", script], user: "root", mem: "192M", disk: "64M", accel: "any", maxTime: "30m" });
     let printed = "";
     const read = (async () => {
       for await (const { text } of job.output) printed += text;
