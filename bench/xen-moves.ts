@@ -8,7 +8,7 @@ import { until, untilThere } from "../test/xen/waiting.ts";
 import { DATA, MOVES_TOML, THIS_MACHINE, ServedDom0 } from "../test/xen/served-dom0.ts";
 import { MOVE_PORT } from "../test/xen/dom0-host.ts";
 import { domain } from "../test/xen/support.ts";
-import { freePort } from "../test/vm/support.ts";
+import { freePort } from "../test/support/free-port.ts";
 import { report, type Figure } from "./lib/report.ts";
 import { BARE, bare, kept } from "./xen.ts";
 

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { moneyKey, traceStep } from "@xenoservers/market";
 import { parseDocumentOf, rootAccountOf } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { disputeResults, fetchReceipt, type BuiltJob, type Trace } from "@xenoservers/sdk";
+import { disputeResults, type BuiltJob, type Trace } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver, createWasmDriver, type GuestDriver } from "@xenoservers/xenoserver";
 import { assembled, moduleJob, saying } from "../process/jobs.ts";
-import { orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
+import { loggedReceipt, orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
 import { cases, thoroughly } from "../thorough.ts";
 import { until } from "../until.ts";
 
@@ -56,7 +56,7 @@ async function rent(server: string, job: BuiltJob, budgetNanos = BUDGET) {
     budgetNanos,
   });
   const { lease } = await run.end();
-  const receipt = await fetchReceipt(market.customer, lease.id, 10_000);
+  const receipt = await loggedReceipt(market.customer, lease.id);
   const order = parseDocumentOf(nodeCrypto, "order", receipt.documents.find(({ kind }) => kind === "order")!.envelope);
   if (!order.ok) throw new Error("no order");
   return { lease, order: order.document.payload };
@@ -131,7 +131,7 @@ it.each(LIES.slice(0, cases(1, LIES.length)))(
     expect(judged).toMatchObject({ reason: "segment-end", blame: "nobody" });
     expect(BigInt(judged.billableFuel) * 50n).toBeLessThan(BigInt(right.lease.end!.billableFuel));
     expect(await balanceOf(cheat.owner.identity.party, "staked")).toBe(STAKE - BigInt(wrong.lease.stakeNanos));
-    const receipt = await fetchReceipt(market.customer, wrong.lease.id, 10_000);
+    const receipt = await loggedReceipt(market.customer, wrong.lease.id);
     const ruling = parseDocumentOf(nodeCrypto, "result", verdicts.get(wrong.lease.id)!.ruling);
     if (!ruling.ok) throw new Error("no ruling");
     const { stateRoot } = ruling.document.payload;
@@ -260,7 +260,7 @@ it.each(ENDS.slice(0, cases(0, ENDS.length)))(
       }
       const { lease } = await run.end();
       expect(lease.end).toMatchObject({ reason, blame: "customer" });
-      const { documents } = await fetchReceipt(market.customer, lease.id, 10_000);
+      const { documents } = await loggedReceipt(market.customer, lease.id);
       const order = parseDocumentOf(nodeCrypto, "order", documents.find(({ kind }) => kind === "order")!.envelope);
       if (!order.ok) throw new Error("no order");
       const here = async (step: bigint, upTo: bigint | null) => traced(job, step, upTo);
@@ -284,7 +284,7 @@ thoroughly("has the same states whatever budget paid for the run: no order can b
     await market.customer.act("trace-request", { lease: lease.id, party, step });
     let roots: string[] = [];
     await until(async () => {
-      const { documents } = await fetchReceipt(market.customer, lease.id, 10_000);
+      const { documents } = await loggedReceipt(market.customer, lease.id);
       const trace = parseDocumentOf(nodeCrypto, "trace", documents.find(({ kind }) => kind === "trace")?.envelope);
       if (trace.ok) ({ roots } = trace.document.payload);
       return trace.ok;

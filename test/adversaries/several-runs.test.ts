@@ -3,13 +3,13 @@ import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { SEGMENT_DISPUTE_FUEL_MIN } from "@xenoservers/market";
 import { RUNS_FILE, parseDocumentOf, type Payload } from "@xenoservers/protocol";
-import { disputeResults, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
+import { disputeResults, type MarketClient } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { CHEATS, cheatingDriver, type GuestDriver } from "@xenoservers/xenoserver";
 import { joinedJob } from "../../packages/sdk/src/joined-job.ts";
 import { ENGINE_VERSION } from "@xenoservers/engine";
 import { mixing, moduleJob } from "../process/jobs.ts";
-import { orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
+import { loggedReceipt, orderAndFollow, startMarket, type TestMarket } from "../process/market.ts";
 
 const STAKE = 1_000_000_000n;
 const FUEL = 1_000_000_000_000n;
@@ -47,7 +47,7 @@ async function rent(name: string, wrapDriver: (driver: GuestDriver) => GuestDriv
 }
 
 async function orderOf(lease: string): Promise<Payload<"order">> {
-  const receipt = await fetchReceipt(market.customer, lease, 10_000);
+  const receipt = await loggedReceipt(market.customer, lease);
   const order = parseDocumentOf(nodeCrypto, "order", receipt.documents.find(({ kind }) => kind === "order")!.envelope);
   if (!order.ok) throw new Error("no order");
   return order.document.payload;

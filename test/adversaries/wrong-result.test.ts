@@ -2,14 +2,14 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseDocumentOf, rootAccountOf, type Payload } from "@xenoservers/protocol";
 import { moneyKey, objectionDepositNanos } from "@xenoservers/market";
-import { disputeResults, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
+import { disputeResults, type MarketClient } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { resultDifference, verifyReceipt, type OwnRun } from "@xenoservers/verify";
 import { CHEATS, cheatingDriver, replayingDriver } from "@xenoservers/xenoserver";
 import { cases, thoroughly } from "../thorough.ts";
 import { drawing, endless, mixing, moduleJob, saying } from "../process/jobs.ts";
 import { until } from "../until.ts";
-import { orderAndFollow, slotMinimumOf, startMarket, type TestMarket } from "../process/market.ts";
+import { loggedReceipt, orderAndFollow, slotMinimumOf, startMarket, type TestMarket } from "../process/market.ts";
 
 const STAKE = 1_000_000_000n;
 const FUEL = 1_000_000_000_000n;
@@ -54,7 +54,7 @@ async function rent(server: string, module = work) {
 }
 
 async function orderOf(lease: string): Promise<Payload<"order">> {
-  const receipt = await fetchReceipt(market.customer, lease, 10_000);
+  const receipt = await loggedReceipt(market.customer, lease);
   const stored = receipt.documents.find(({ kind }) => kind === "order")!;
   const order = parseDocumentOf(nodeCrypto, "order", stored.envelope);
   if (!order.ok) throw new Error("no order");
@@ -62,7 +62,7 @@ async function orderOf(lease: string): Promise<Payload<"order">> {
 }
 
 const linesOf = async (lease: string, reExecuted?: OwnRun) => {
-  const receipt = await fetchReceipt(market.customer, lease, 10_000);
+  const receipt = await loggedReceipt(market.customer, lease);
   const { lines } = verifyReceipt(nodeCrypto, market.customer.pins, receipt, reExecuted ? { reExecuted } : {});
   return Object.fromEntries(lines.map(({ check, status, says }) => [check, `${status}: ${says}`]));
 };
@@ -156,7 +156,7 @@ thoroughly("does not notice two owners who agree on one lie by comparing them, a
   for (const { server } of pair) {
     const run = await orderAndFollow(market.customer, job, onServer(server.id));
     leases.push((await run.end()).lease.id);
-    const { documents } = await fetchReceipt(market.customer, leases.at(-1)!, 10_000);
+    const { documents } = await loggedReceipt(market.customer, leases.at(-1)!);
     const [ordered, result] = (["order", "result"] as const).map((kind) =>
       parseDocumentOf(nodeCrypto, kind, documents.find((each) => each.kind === kind)!.envelope),
     );

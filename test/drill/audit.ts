@@ -3,6 +3,7 @@ import type { LeaseView } from "@xenoservers/protocol";
 import { allOf, fetchReceipt, type MarketClient } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
 import { check, openStore } from "@xenoservers/xenocorp";
+import { PATIENT } from "../process/settings.ts";
 import { until } from "../until.ts";
 import { eventsAfter, type Cursor } from "./event-watch.ts";
 import type { CustomerSays } from "./setting.ts";
@@ -57,7 +58,7 @@ async function leaseProblems(client: MarketClient, { bound, ended }: Told, lease
     if (told && told.dueNanos !== end?.dueNanos)
       problems.push(`lease ${id} costs ${end?.dueNanos}, its customer was told ${told.dueNanos}`);
     if (!end) continue;
-    const receipt = verifyReceipt(client.crypto, client.pins, await fetchReceipt(client, id), {
+    const receipt = verifyReceipt(client.crypto, client.pins, await fetchReceipt(client, id, PATIENT.graceMs), {
       customerKey: client.identity.signer.publicKey,
     });
     for (const { check: what, status, says } of receipt.lines) if (status === "failed") problems.push(`lease ${id}: ${what}: ${says}`);

@@ -4,7 +4,6 @@
  */
 import { randomBytes } from "node:crypto";
 import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { MarketClient, fetchMarket, identityOf, pinsOf, type Identity } from "@xenoservers/sdk";
@@ -16,6 +15,7 @@ import { startEmbeddedPostgres } from "../../packages/xenocorp/src/store/embedde
 import { endGuests } from "../process/guests.ts";
 import { WASM_ALONE } from "../process/settings.ts";
 import { placeDatabase } from "../shared.ts";
+import { freePort } from "../support/free-port.ts";
 import { until } from "../until.ts";
 import { auditDrill, type Told } from "./audit.ts";
 import { EventWatch } from "./event-watch.ts";
@@ -48,16 +48,6 @@ function randomOf(seed: number): () => number {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-/** A port that was free just now: a broker comes back at the same one. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const at = server.address();
-      server.close(() => resolve(typeof at === "object" && at ? at.port : 0));
-    });
-  });
 }
 
 interface Customer {

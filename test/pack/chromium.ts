@@ -4,6 +4,8 @@ import { pathToFileURL } from "node:url";
 
 export const PLAYWRIGHT = "playwright-core@1.65.1";
 const CHROMIUM = "/usr/bin/chromium";
+/** Only what hangs meets this, and is told what it waited for: Playwright's own half a minute is short on a machine that does much else. */
+const HANGS_MS = 600_000;
 
 interface InputFile {
   name: string;
@@ -55,6 +57,10 @@ export interface Tab {
     listener: (request: { url(): string; headers(): Record<string, string>; postData(): string | null }) => void,
   ): unknown;
 }
+/** Of pages and contexts alike: for whatever is waited for in them. */
+interface Patient {
+  setDefaultTimeout(ms: number): void;
+}
 interface Context {
   newPage(): Promise<Tab>;
   /** Runs in each document before anything of its own. */
@@ -68,13 +74,24 @@ export interface Browser {
   version(): string;
   close(): Promise<void>;
 }
+interface Launched extends Browser {
+  newPage(): Promise<Tab & Patient>;
+  newContext(options?: Parameters<Browser["newContext"]>[0]): Promise<Context & Patient>;
+}
 interface Chromium {
-  launch(options: { executablePath: string; args: string[] }): Promise<Browser>;
+  launch(options: { executablePath: string; args: string[]; timeout: number }): Promise<Launched>;
 }
 
 /** `folder`: where PLAYWRIGHT is installed. */
 export async function startChromium(folder: string): Promise<Browser> {
   const playwright = pathToFileURL(path.join(folder, "node_modules/playwright-core/index.mjs")).href;
   const { chromium } = (await import(playwright)) as { chromium: Chromium };
-  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"], timeout: HANGS_MS });
+  const patient = <T extends Patient>(each: T): T => (each.setDefaultTimeout(HANGS_MS), each);
+  return {
+    newPage: async () => patient(await browser.newPage()),
+    newContext: async (options) => patient(await browser.newContext(options)),
+    version: () => browser.version(),
+    close: () => browser.close(),
+  };
 }

@@ -4,11 +4,11 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fromHex, parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { Market, MarketClient, disputeResults, fetchReceipt, identityOf, type AppealOptions } from "@xenoservers/sdk";
+import { Market, MarketClient, disputeResults, identityOf, type AppealOptions } from "@xenoservers/sdk";
 import { CHEATS, cheatingDriver, readKeptWork, type GuestDriver } from "@xenoservers/xenoserver";
 import { command } from "./command.ts";
 import { moduleJob, saying } from "./jobs.ts";
-import { orderAndFollow, startMarket, type TestMarket } from "./market.ts";
+import { loggedReceipt, orderAndFollow, startMarket, type TestMarket } from "./market.ts";
 
 const STAKE = "1000000000";
 const BUDGET = 100_000_000n;
@@ -83,7 +83,7 @@ it("has its stake again by `xeno lease appeal`, which the first referee bears", 
     ...{ fuelMax: FUEL, budgetNanos: BUDGET },
   });
   const { lease } = await run.end();
-  const { documents } = await fetchReceipt(market.customer, lease.id, 10_000);
+  const { documents } = await loggedReceipt(market.customer, lease.id);
   const order = parseDocumentOf(nodeCrypto, "order", documents.find(({ kind }) => kind === "order")!.envelope);
   if (!order.ok) throw new Error("no order");
   const payload: Payload<"order"> = order.document.payload;

@@ -3,11 +3,10 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { fetchReceipt } from "@xenoservers/sdk";
 import { until } from "../until.ts";
 import { command } from "./command.ts";
 import { moduleJob, saying } from "./jobs.ts";
-import { orderAndFollow, startMarket, type TestMarket } from "./market.ts";
+import { loggedReceipt, orderAndFollow, startMarket, type TestMarket } from "./market.ts";
 import { PATIENT } from "./settings.ts";
 
 let folder: string;
@@ -26,7 +25,7 @@ it("is moved by the next broker that has its turn, with nothing that anyone coul
   const { lease } = await run.end();
   const stands = () => market.customer.read("lease", { params: { id: lease.id } });
   await until(async () => (await stands()).state === "final");
-  const [before, receipt] = [await stands(), await fetchReceipt(market.customer, lease.id, 10_000)];
+  const [before, receipt] = [await stands(), await loggedReceipt(market.customer, lease.id)];
 
   await market.restartBroker();
   const { store } = market.broker;
@@ -34,7 +33,7 @@ it("is moved by the next broker that has its turn, with nothing that anyone coul
     (await store.logEntries(0, (await store.logHead())?.size ?? 0)).some(({ envelope }) => envelope === null);
   await until(moved);
   expect(await stands()).toEqual(before);
-  const again = await fetchReceipt(market.customer, lease.id, 10_000);
+  const again = await loggedReceipt(market.customer, lease.id);
   expect(again.documents.map(({ id, envelope }) => [id, envelope])).toEqual(receipt.documents.map(({ id, envelope }) => [id, envelope]));
 
   const xeno = (...args: string[]) => command(path.join(market.folder, "auditor"), ...args);

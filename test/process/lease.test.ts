@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Receipt } from "@xenoservers/protocol";
-import { fetchReceipt } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
 import { pythonJob } from "./jobs.ts";
-import { orderAndFollow, startMarket, type TestMarket } from "./market.ts";
+import { loggedReceipt, orderAndFollow, startMarket, type TestMarket } from "./market.ts";
 
 let market: TestMarket;
 beforeAll(async () => {
@@ -24,7 +23,7 @@ it("rents, runs, pays and verifies", async () => {
     lease: { state: "settled", end: { reason: "completed", exitCode: 5, blame: "nobody" } },
   });
   expect(end.files["out/a.txt"]).toBe("A".repeat(100_000));
-  const receipt = await fetchReceipt(customer, end.lease.id);
+  const receipt = await loggedReceipt(customer, end.lease.id);
   const verified = verifyReceipt(customer.crypto, customer.pins, receipt, { customerKey: customer.identity.signer.publicKey });
   expect(verified.lines.filter(({ status }) => status === "failed")).toEqual([]);
   expect(verified.lines.map(({ status, check }) => `${check} ${status}`)).toEqual([

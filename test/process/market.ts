@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { signDocument, formatEnrolToken, parseDocumentOf, type Kind, type Payload } from "@xenoservers/protocol";
+import { signDocument, formatEnrolToken, parseDocumentOf, type Kind, type Payload, type Receipt } from "@xenoservers/protocol";
 import type { Pipe, Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
@@ -22,6 +22,7 @@ import {
 import { startBroker, type Broker, type BrokerOptions } from "@xenoservers/xenocorp";
 import { enrol, startDaemon, type Daemon, type DaemonOptions } from "@xenoservers/xenoserver";
 import { placeDatabase, preparedCache } from "../shared.ts";
+import { freePort } from "../support/free-port.ts";
 import { until } from "../until.ts";
 import { endGuests } from "./guests.ts";
 import { PATIENT, WASM_ALONE } from "./settings.ts";
@@ -141,7 +142,8 @@ export async function startMarket({ timers, wrapDriver, ...options }: MarketOpti
   await placeDatabase(dataFolder);
   const clock = timers ? { now: () => timers.now() } : {};
   const start = (port: number) => startBroker({ dataFolder, port, market: { timings: PATIENT }, ...clock, ...options });
-  let broker = await start(0);
+  // it may be away for a while, and comes back there
+  let broker = await start(await freePort());
   const { url } = broker;
   const pins = pinsOf(await fetchMarket(url));
   const cache = await preparedCache(folder);
@@ -228,9 +230,12 @@ export const wanted = (over: Partial<Wanted> = {}): Wanted => ({
   ...over,
 });
 
+/** Once all of it is in the log, however long the market's sequencer takes. */
+export const loggedReceipt = (client: MarketClient, lease: string): Promise<Receipt> => fetchReceipt(client, lease, PATIENT.graceMs);
+
 /** What its purchase order says that a reserved slot costs though nothing ran, in nano-credits. */
 export async function slotMinimumOf(client: MarketClient, lease: string): Promise<string> {
-  const { documents } = await fetchReceipt(client, lease, 10_000);
+  const { documents } = await loggedReceipt(client, lease);
   const stored = documents.find(({ kind }) => kind === "purchase-order");
   const order = stored && parseDocumentOf(nodeCrypto, "purchase-order", stored.envelope);
   if (!order?.ok) throw new Error(`lease ${lease} has no purchase order`);

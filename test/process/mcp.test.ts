@@ -57,7 +57,7 @@ async function agentWith(own: string, ...args: string[]) {
   const transport = new StdioClientTransport({
     ...{ command: process.execPath, args: [CLI, "mcp", ...args], env: environment(own), stderr: "ignore" },
   });
-  await client.connect(transport);
+  await client.connect(transport, { timeout: AS_LONG_AS_IT_TAKES });
   clients.push(client);
   const call = async (name: string, input: Record<string, unknown>, signal?: AbortSignal) =>
     client.callTool({ name, arguments: input }, { timeout: AS_LONG_AS_IT_TAKES, ...(signal ? { signal } : {}) });
@@ -119,7 +119,7 @@ it("refuses to start without a token, with a person's own key, and with a key th
 
 it("searches, quotes, runs a script with files in and out, reads what it left, and checks the receipt", async () => {
   const { client, ask } = await agent("--folder", folder);
-  const { tools } = await client.listTools();
+  const { tools } = await client.listTools({}, { timeout: AS_LONG_AS_IT_TAKES });
   expect(tools.map(({ name }) => name)).toEqual(["search", "quote", "run", "result", "files", "exec", "stop", "leases", "receipts"]);
   for (const { description, inputSchema } of tools) expect([description, inputSchema.type]).toEqual([expect.any(String), "object"]);
   expect((await ask<{ offers: unknown[] }>("search", { conditions: "mem>=256M" })).offers).toHaveLength(1);

@@ -4,6 +4,7 @@ import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { placeDatabase, preparedCache } from "../shared.ts";
+import { freePort } from "../support/free-port.ts";
 import { until } from "../until.ts";
 import { endGuests } from "./guests.ts";
 import { BROKER_HEAP, WASM_ALONE } from "./settings.ts";
@@ -28,16 +29,17 @@ export class Programs {
   readonly folder: string;
   /** What the latest server has told its owner. */
   server: Done = { code: null, stdout: "", stderr: "" };
-  /** Any at first; then the one that everybody knows. */
-  #port = "0";
+  /** Where everybody knows it, also while it is away. */
+  readonly #port: string;
   url = "";
 
-  private constructor(folder: string) {
+  private constructor(folder: string, port: number) {
     this.folder = folder;
+    this.#port = String(port);
   }
 
   static async open(serverToml = WASM_ALONE): Promise<Programs> {
-    const programs = new Programs(await mkdtemp(path.join(tmpdir(), "xeno-kill-")));
+    const programs = new Programs(await mkdtemp(path.join(tmpdir(), "xeno-kill-")), await freePort());
     await placeDatabase(programs.at("broker"));
     await programs.place("server", serverToml);
     return programs;
@@ -95,7 +97,6 @@ export class Programs {
   async #broker(started: Started): Promise<ChildProcess> {
     await this.#printed(started, "}\n");
     this.url = (JSON.parse(started.seen.stdout) as { url: string }).url;
-    this.#port = new URL(this.url).port;
     return started.child;
   }
 
@@ -144,6 +145,13 @@ export class Programs {
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }
+
+/** What a command said, but that a broker takes its time, which says nothing of the command. */
+export const complaints = (stderr: string): string =>
+  stderr
+    .split(/(?<=\n)/)
+    .filter((line) => !/the broker at \S+ has not answered for a while/.test(line))
+    .join("");
 
 const gone = (child: ChildProcess): Promise<void> =>
   new Promise((resolve) => {

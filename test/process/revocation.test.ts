@@ -4,7 +4,7 @@ import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { DEFAULT_TIMINGS, ROLE_SCOPES, type KeyRole } from "@xenoservers/market";
+import { ROLE_SCOPES, type KeyRole } from "@xenoservers/market";
 import {
   partyIdOf,
   refuse,
@@ -23,6 +23,7 @@ import { connectPipe } from "@xenoservers/protocol/websocket";
 import { startBroker, type Broker } from "@xenoservers/xenocorp";
 import { startEmbeddedPostgres, type EmbeddedPostgres } from "../../packages/xenocorp/src/store/embedded.ts";
 import { until } from "../until.ts";
+import { PATIENT } from "./settings.ts";
 
 const newSigner = (): Signer => createSigner(randomBytes(32));
 const newId = (): string => toHex(randomBytes(16));
@@ -39,10 +40,10 @@ beforeAll(async () => {
   postgres = await startEmbeddedPostgres(path.join(folder, "db"));
   const { host, user, database } = postgres.connection;
   const databaseUrl = `postgres://${user}@/${database}?host=${encodeURIComponent(host)}`;
-  here = await startBroker({ dataFolder: path.join(folder, "here"), databaseUrl });
+  here = await startBroker({ dataFolder: path.join(folder, "here"), databaseUrl, market: { timings: PATIENT } });
   await mkdir(path.join(folder, "there"));
   await copyFile(path.join(folder, "here", "broker-keys.json"), path.join(folder, "there", "broker-keys.json"));
-  there = await startBroker({ dataFolder: path.join(folder, "there"), databaseUrl });
+  there = await startBroker({ dataFolder: path.join(folder, "there"), databaseUrl, market: { timings: PATIENT } });
 });
 afterAll(async () => {
   for (const link of links) link.stop();
@@ -160,7 +161,7 @@ it("cuts links, channels, event streams and listings at the other broker", async
         engine: "e",
         feeBasisPointsMax: 0,
       },
-      ...{ timings: DEFAULT_TIMINGS, channelKey: DIGEST },
+      ...{ timings: PATIENT, channelKey: DIGEST },
     }).envelope,
   );
   expect(offered.ok).toBe(true);
@@ -187,7 +188,7 @@ it("cuts links, channels, event streams and listings at the other broker", async
         fuelMax: "1000000000000",
         budgetNanos: "10000000",
       },
-      ...{ replicas: 1, expiresAt: Date.now() + 600_000, label: "", feeBasisPointsMax: 0, timings: DEFAULT_TIMINGS },
+      ...{ replicas: 1, expiresAt: Date.now() + 600_000, label: "", feeBasisPointsMax: 0, timings: PATIENT },
       ...{ channelKey: DIGEST, auditSalt: DIGEST },
     }).envelope,
   );

@@ -13,6 +13,7 @@ import { Market, formatCiToken, type RunInput } from "@xenoservers/sdk";
 import { createSigner } from "@xenoservers/protocol/node";
 import { startMarket, type TestMarket } from "../process/market.ts";
 import { cases } from "../thorough.ts";
+import { until } from "../until.ts";
 import { customerOf, type Customer } from "./customer.ts";
 
 const run = promisify(execFile);
@@ -150,12 +151,17 @@ describe("a run", () => {
 });
 
 describe("a full market", () => {
-  const endless = { source: "import time\nwhile True: time.sleep(1)" };
+  const endless = { source: "while True: pass" };
+  /** All processors of its one server, once nobody has any of them. */
+  async function allOf(sdk: Market): Promise<number> {
+    const { vcpu } = market.daemon.server.state.capacity.offered;
+    await until(async () => (await sdk.search()).offers[0]?.free.vcpu === vcpu);
+    return vcpu;
+  }
 
   it("is waited for where that is asked for, and told as busy where it is not", async () => {
     const sdk = await Market.connect();
-    const [offer] = (await sdk.search()).offers;
-    const all = { python: { source: "print('in')" }, cpu: offer?.free.vcpu ?? 0, budget: "0.10" };
+    const all = { python: { source: "print('in')" }, cpu: await allOf(sdk), budget: "0.10" };
     const first = await sdk.run({ ...all, python: endless });
     await first.running;
     await expect(sdk.run(all)).rejects.toMatchObject({ code: "busy", retryable: true, money: "none" });
@@ -173,8 +179,7 @@ describe("a full market", () => {
 
   it("is waited for until the wait is called off: the order is withdrawn", async () => {
     const sdk = await Market.connect();
-    const [offer] = (await sdk.search()).offers;
-    const all = { python: endless, cpu: offer?.free.vcpu ?? 0, budget: "0.10" };
+    const all = { python: endless, cpu: await allOf(sdk), budget: "0.10" };
     const first = await sdk.run(all);
     await first.running;
     const off = new AbortController();

@@ -9,6 +9,7 @@ import path from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until, type TestMarket } from "../process/market.ts";
+import { freePort } from "../support/free-port.ts";
 import { isRight, still } from "./clocks.ts";
 import { cliHome, debianDisk, machines, qemus, run, vmMarket } from "./support.ts";
 
@@ -38,7 +39,7 @@ machines("a Debian from its disk image", () => {
       "--mem",
       "512M",
       "--max-time",
-      "30m",
+      "1h",
     ];
     const ran = await cli.xeno("run", "--vm", image, "--accel", "any", "--detach", "-q", ...words);
     if (ran.code !== 0) throw new Error(ran.stderr);
@@ -111,14 +112,16 @@ machines("a Debian from its disk image", () => {
 
   it("forwards a port of this machine to one of the guest's", async () => {
     const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
-    const forward = spawn(process.execPath, [program, "forward", lease, "22022:22"], {
+    const port = await freePort();
+    const forward = spawn(process.execPath, [program, "forward", lease, `${port}:22`], {
       env: { ...process.env, XENO_HOME: cli.home },
       stdio: "ignore",
     });
     try {
       await until(
         async () =>
-          (await run("bash", ["-c", "exec 3<>/dev/tcp/127.0.0.1/22022; head -c 7 <&3"]).catch(() => ({ stdout: "" }))).stdout === "SSH-2.0",
+          (await run("bash", ["-c", `exec 3<>/dev/tcp/127.0.0.1/${port}; head -c 7 <&3`]).catch(() => ({ stdout: "" }))).stdout ===
+          "SSH-2.0",
       );
     } finally {
       forward.kill("SIGINT");
@@ -159,12 +162,13 @@ machines("a Debian from its disk image", () => {
     expect(await cli.xeno("exec", lease, "--", "perl", "-e", server)).toMatchObject({ code: 0 });
     const program = path.resolve(import.meta.dirname, "../../packages/cli/bin/xeno.js");
     const env = { ...process.env, XENO_HOME: cli.home };
-    const forward = spawn(process.execPath, [program, "forward", lease, "22779:7779"], { env, stdio: "ignore" });
+    const port = await freePort();
+    const forward = spawn(process.execPath, [program, "forward", lease, `${port}:7779`], { env, stdio: "ignore" });
     const came = async (): Promise<string> => (await cli.xeno("exec", lease, "--", "cat", "/tmp/came")).stdout;
     const joined = async (): Promise<Socket> => {
       let socket = new Socket();
       await until(() => {
-        socket = connect(22779, "127.0.0.1");
+        socket = connect(port, "127.0.0.1");
         return once(socket, "connect").then(
           () => true,
           () => false,

@@ -94,11 +94,14 @@ machines("egress", () => {
     const most = egress === "none" ? 0 : egressMibMax;
     return orderAndFollow(market.customer, job, wantedFor(job, { egress, egressMibMax: most, budgetNanos: 3_000_000_000n }));
   }
-  const fetchOf = (host: string): string => `echo "${host}: $(timeout 8 wget -q -O - http://${host}/ 2>&1 | head -c 60)"`;
+  /** `seconds`: of what must not answer, which may say nothing at all. */
+  const triedOf = (host: string, seconds = 8): string =>
+    `echo "${host}: $(timeout ${seconds} wget -q -O - http://${host}/ 2>&1 | head -c 60)"`;
+  const fetchOf = (host: string): string => triedOf(host, 500);
 
   it("by name: the order's names and nothing else, billed by its bytes", async () => {
     const going = await guest(
-      `${fetchOf("allowed.example")}; ${fetchOf("other.example")}; ${fetchOf("93.184.216.35")}; ${fetchOf("sub.allowed.example")}`,
+      [fetchOf("allowed.example"), ...["other.example", "93.184.216.35", "sub.allowed.example"].map((host) => triedOf(host))].join("; "),
       ["allowed.example"],
     );
     const end = await going.end();
@@ -113,7 +116,7 @@ machines("egress", () => {
     dialled.length = 0;
     const mail = 'echo "mail: $(echo | timeout 5 nc -w 3 93.184.216.34 25 2>&1 | head -c 40)"';
     const end = await (
-      await guest(`${fetchOf("93.184.216.35")}; ${fetchOf("inside.example")}; ${fetchOf("10.1.2.3")}; ${mail}`, "public")
+      await guest(`${fetchOf("93.184.216.35")}; ${triedOf("inside.example")}; ${triedOf("10.1.2.3")}; ${mail}`, "public")
     ).end();
     expect(end.stdout).toContain("93.184.216.35: from outside");
     expect(end.stdout.match(/from outside/g)).toHaveLength(1);
@@ -121,7 +124,7 @@ machines("egress", () => {
   });
 
   it("no further than the order's limit", async () => {
-    const end = await (await guest("timeout 30 wget -q -O - http://93.184.216.34/big | wc -c", "public", 1)).end();
+    const end = await (await guest("timeout 500 wget -q -O - http://93.184.216.34/big | wc -c", "public", 1)).end();
     expect(Number(end.stdout)).toBeLessThan(1024 * 1024);
     expect(end.lease.end!.billableEgressBytes).toBeLessThanOrEqual(1024 * 1024);
     expect(end.lease.end!.billableEgressBytes).toBeGreaterThan(512 * 1024);
@@ -130,7 +133,7 @@ machines("egress", () => {
   it("not at all unless the owner offers it", async () => {
     const { offers } = await market.customer.read("offers", { query: { driver: "qemu", egress: "public" } });
     expect(offers.map(({ egress }) => egress)).toEqual(["public"]);
-    const end = await (await guest(fetchOf("allowed.example"), "none")).end();
+    const end = await (await guest(triedOf("allowed.example"), "none")).end();
     expect(end.stdout).not.toContain("from outside");
   });
 

@@ -97,7 +97,8 @@ machines("a hostile guest", () => {
   });
 
   it("memory beyond the lease, by QEMU itself: the lease ends with its own reason", async () => {
-    const going = await rent(await box("echo begun; sleep 4; dd if=/dev/zero of=/dev/null bs=120M count=1; sleep 600"));
+    const wants = "exec </dev/ttyS0; echo begun; read go; dd if=/dev/zero of=/dev/null bs=120M count=1; sleep 600";
+    const going = await rent(await kernelMachine(await initrd(wants)));
     await until(() => going.seen.stdout.includes("begun"));
     const { memory } = await cgroupOf();
     const [limit, usage] = (await readdir(memory)).includes("memory.max")
@@ -106,6 +107,7 @@ machines("a hostile guest", () => {
     // as if QEMU needed more than it has: the limit comes down to what it uses now, and then the guest wants what it was sold
     const now = Number(await readFile(path.join(memory, usage!), "utf8"));
     await writeFile(path.join(memory, limit!), String(now + 4 * 1024 * 1024));
+    await going.session.machine.input(Buffer.from("go\n"));
     expect((await going.end()).lease.end).toMatchObject({ reason: "memory-limit", blame: "customer" });
   });
 

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Market, type Job, type Machine } from "@xenoservers/sdk";
 import type { Daemon } from "@xenoservers/xenoserver";
 import { until, type TestMarket } from "../process/market.ts";
-import { VM_TOML, busyboxLayout, cliHome, freePort, machines, qemus, run, vmMarket } from "./support.ts";
+import { freePort } from "../support/free-port.ts";
+import { VM_TOML, busyboxLayout, cliHome, machines, qemus, run, vmMarket } from "./support.ts";
 
 const tomlOf = (port: number, more = ""): string => `${VM_TOML}${more}[move]\nlisten = "127.0.0.1:${port}"\n`;
 

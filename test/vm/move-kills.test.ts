@@ -9,9 +9,10 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../process/market.ts";
 import { Programs, kill9, told, type Started } from "../process/programs.ts";
+import { freePort } from "../support/free-port.ts";
 import { isThorough } from "../thorough.ts";
 import { MoveProxy } from "./move-proxy.ts";
-import { VM_TOML, busyboxLayout, endMachines, freePort, machines, qemus } from "./support.ts";
+import { VM_TOML, busyboxLayout, endMachines, machines, qemus } from "./support.ts";
 
 /** Ticks until it is told to end; then what is in its memory and on its disk must be what it was at first. */
 const GUEST = [

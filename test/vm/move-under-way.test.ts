@@ -8,8 +8,9 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Market, type Job } from "@xenoservers/sdk";
 import type { Daemon } from "@xenoservers/xenoserver";
 import { until, type TestMarket } from "../process/market.ts";
+import { freePort } from "../support/free-port.ts";
 import { MoveProxy } from "./move-proxy.ts";
-import { busyboxLayout, cliHome, freePort, machines, qemus, vmMarket } from "./support.ts";
+import { busyboxLayout, cliHome, machines, qemus, vmMarket } from "./support.ts";
 
 const tomlOf = (port: number): string =>
   `[policy]\nmax_lease_hours = 1\negress = "public"\n[capacity]\nvcpu = 3\n[price]\negress_gib = "1.0"\n[move]\nlisten = "127.0.0.1:${port}"\n`;

@@ -2,9 +2,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import path from "node:path";
 import { until } from "../process/market.ts";
+import { freePort } from "../support/free-port.ts";
 import { run } from "./support.ts";
 
 export interface TestRegistry {
@@ -12,15 +12,6 @@ export interface TestRegistry {
   child: ChildProcess;
   authorization: string | null;
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 
 export async function startRegistry(folder: string, password: string | null = null): Promise<TestRegistry> {
   const port = await freePort();

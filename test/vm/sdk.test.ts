@@ -47,7 +47,8 @@ machines("machines by the SDK", () => {
     const words = ["run", "--detach", "--quiet", "--accel", "any", "--mem", "192M", "--max-time", "30m", image, "--", "sleep", "100000"];
     const lease = (await run(process.execPath, [xeno, ...words], { env })).stdout.trim();
     const client = new Client({ name: "a test", version: "1" });
-    await client.connect(new StdioClientTransport({ command: process.execPath, args: [xeno, "mcp"], env, stderr: "ignore" }));
+    const transport = new StdioClientTransport({ command: process.execPath, args: [xeno, "mcp"], env, stderr: "ignore" });
+    await client.connect(transport, { timeout: AS_LONG_AS_IT_TAKES });
     try {
       const call = (name: string, input: Record<string, unknown>) =>
         client.callTool({ name, arguments: input }, { timeout: AS_LONG_AS_IT_TAKES });

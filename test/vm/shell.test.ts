@@ -22,7 +22,7 @@ machines("a machine's shell", () => {
     const layout = await busyboxLayout(folder);
     market = await vmMarket();
     cli = await cliHome(market);
-    const words = ["--accel", "any", "--mem", "256M", "--disk", "512M", "--max-time", "30m", "--detach", "-q"];
+    const words = ["--accel", "any", "--mem", "256M", "--disk", "512M", "--max-time", "1h", "--detach", "-q"];
     const ran = await cli.xeno("run", ...words, `oci:${layout}:box`, "--", "sh", "-c", "echo begun; sleep 100000");
     if (ran.code !== 0) throw new Error(ran.stderr);
     lease = ran.stdout.trim();

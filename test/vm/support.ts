@@ -2,7 +2,6 @@
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { access, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -188,10 +187,7 @@ export async function vmMarket(toml = VM_TOML): Promise<TestMarket> {
   const close = market.close.bind(market);
   market.close = async () => {
     await endMachines(market.folder);
-    await run("sh", [
-      "-c",
-      `for p in $(pgrep -f 'sleep infinity'); do case $(readlink /proc/$p/fd/* 2>/dev/null) in *xeno-snapshot*) kill $p;; esac; done`,
-    ]).catch(() => {});
+    await endKeepers(market.folder);
     await close();
   };
   return market;
@@ -241,27 +237,33 @@ export async function qemus(folder: string): Promise<number[]> {
   return found;
 }
 
-/** What is left of a market's machines; one may just have ended by itself. */
+/** One that may just have ended by itself. */
+function end(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** What is left of a market's machines. */
 export async function endMachines(folder: string): Promise<void> {
-  for (const pid of await qemus(folder))
-    try {
-      process.kill(-pid, "SIGKILL");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  for (const pid of await qemus(folder)) end(-pid);
+}
+
+/** What holds the memory of its servers' snapshots, and of nobody else's: other suites run beside this one. */
+async function endKeepers(folder: string): Promise<void> {
+  for (const server of await readdir(folder)) {
+    const snapshots = path.join(folder, server, "vm/snapshots");
+    for (const name of await readdir(snapshots).catch(() => [])) {
+      const text = await readFile(path.join(snapshots, name, "kept.json"), "utf8").catch(() => "");
+      if (text !== "") end((JSON.parse(text) as { keeper: { pid: number } }).keeper.pid);
     }
+  }
 }
 
 export { NO_BLOB };
 export { busyboxLayout } from "./busybox-layout.ts";
-
-/** One that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 /** Ends what a test left running, so that the next finds the server free. */
 export async function stopAll({ customer }: TestMarket): Promise<void> {

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { forwardPort } from "@xenoservers/sdk";
 import { until } from "./waiting.ts";
-import { freePort } from "../vm/support.ts";
+import { freePort } from "../support/free-port.ts";
 import { MOVES_TOML, ServedDom0 } from "./served-dom0.ts";
 import { XEN_HOST, domain, onXen } from "./support.ts";
 

@@ -35,8 +35,9 @@ it("opens nothing that was bent, sealed for another, or about something else", (
       expect(await openHpke(secretKey, { ...message, key: bent(message.key) })).toBeNull();
       expect(await openHpke(secretKey, { ...message, info: new Uint8Array([...info, 0]) })).toBeNull();
       expect(await openHpke(secretKey, { ...message, sealed: message.sealed.subarray(0, 8) })).toBeNull();
-      if (!Buffer.from(secret).equals(Buffer.from(otherSecret)))
-        expect(await openHpke(channelKeyPair(otherSecret).secretKey, message)).toBeNull();
+      // X25519 makes one key of seeds that differ in some bits alone
+      const other = channelKeyPair(otherSecret);
+      if (!Buffer.from(publicKey).equals(Buffer.from(other.publicKey))) expect(await openHpke(other.secretKey, message)).toBeNull();
     }),
     { numRuns: 50 },
   ));

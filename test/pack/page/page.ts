@@ -35,7 +35,7 @@ async function rent(module: string, input: string) {
   const pieces: string[] = [];
   for await (const { stream, text } of job.output) pieces.push(`${stream}: ${text}`);
   const { ok, end, exitCode, bill, verification } = await job.result;
-  const receipt = await fetchReceipt(market.client, job.lease, 10_000);
+  const receipt = await fetchReceipt(market.client, job.lease, 600_000);
   const again = await market.verify(receipt);
   const bent = structuredClone(receipt);
   for (const document of bent.documents) if (document.kind === "settlement") document.envelope.payload = "e30=";

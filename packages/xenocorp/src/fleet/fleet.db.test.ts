@@ -77,6 +77,10 @@ async function pair(): Promise<[One, One]> {
   return both;
 }
 
+const AN_HOUR = 3_600_000;
+/** It is heard from then on, however long what follows takes. */
+const heardFor = ({ fleet }: One, ms: number) => pool.query("update broker set beat_at = beat_at + $2 where id = $1", [fleet.id, ms]);
+
 async function boundTo(server: Server): Promise<string> {
   const customer = await market.party(1_000_000_000n);
   const answer = await market.must(customer.root, "order", market.orderOf(customer));
@@ -186,14 +190,15 @@ it("counts no link of a broker that is silent, and begins anew where it was forg
   await there.fleet.write();
   await here.reads();
   expect(here.fleet.isElsewhere(server.id)).toBe(true);
-  await pool.query("update broker set beat_at = beat_at - 5000 where id = $1", [there.fleet.id]);
+  await heardFor(there, -5_000);
   await here.fleet.beat();
   expect([here.fleet.isElsewhere(server.id), here.world.services.index.get(server.id)?.online]).toEqual([false, false]);
   await there.fleet.beat();
+  await heardFor(there, AN_HOUR);
   await here.fleet.beat();
   expect(here.fleet.isElsewhere(server.id)).toBe(true);
   // whoever came back lately forgets nobody: it may have been away itself
-  await pool.query("update broker set beat_at = beat_at - 70000 where id = $1", [there.fleet.id]);
+  await heardFor(there, -AN_HOUR - 70_000);
   await here.fleet.tidy();
   await here.fleet.beat();
   for (here.now = 1_000; here.now <= 60_000; here.now += 1_000) await here.fleet.beat();
@@ -245,6 +250,7 @@ it("leaves with its own links only", async () => {
   await there.fleet.write();
   await there.fleet.leave();
   await here.fleet.beat();
+  await heardFor(here, AN_HOUR);
   await here.fleet.follow();
   const third = new One();
   await third.fleet.join("127.0.0.1:1");
@@ -256,7 +262,7 @@ it("keeps a note until all have read it, and no longer", async () => {
   const [here, there] = await pair();
   await market.party();
   for (here.now = 1_000; here.now <= 61_000; here.now += 1_000) await here.fleet.beat();
-  await pool.query("update broker set beat_at = beat_at + 3600000 where id = $1", [there.fleet.id]);
+  await heardFor(there, AN_HOUR);
   const notes = async (): Promise<number> => (await pool.query("select id from note")).rows.length;
   await here.reads();
   await here.fleet.tidy();
@@ -274,18 +280,23 @@ it("appends to the log by one at a time, and takes nothing from one whose term i
   const [here] = await pair();
   await market.party();
   const fleetStore = new FleetStore(pool);
-  const [one, other] = [here.fleet.id, newId()].map((id) => new SequencerPlace(fleetStore, id, () => performance.now()));
-  if (!one || !other) throw new Error("two places");
+  const placeOf = (id: string) => new SequencerPlace(fleetStore, id, () => 0);
+  /** Whoever has it has it for long: how long a test takes is not what ends a term. */
+  const held = () => pool.query("update duty set until = until + $1 where until > 0", [AN_HOUR]);
+  const [one, other] = [placeOf(here.fleet.id), placeOf(newId())];
   const at = (place: SequencerPlace) => ({ ...market.services, place: () => place.take() });
   const size = async (): Promise<number | undefined> => (await store.logHead())?.size;
+  await one.take();
+  await held();
   expect(await sequence(at(one))).toBeGreaterThan(0);
   const before = await size();
   await market.party();
   expect(await sequence(at(other))).toBe(0);
   const late = await one.take();
   await pool.query("update duty set until = 0");
-  const third = new SequencerPlace(fleetStore, newId(), () => performance.now());
+  const third = placeOf(newId());
   expect((await third.take())?.term).toBe((late?.term ?? 0) + 1);
+  await held();
   expect(await sequence({ ...market.services, place: async () => late })).toBe(0);
   expect(await size()).toBe(before);
   expect(await sequence(at(third))).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
 /** Against this machine's own kernel, with another program in QEMU's place: what it does is told from what it leaves. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { ConnectionTable, WAITING_MAX } from "./connection-table.ts";
@@ -22,20 +22,29 @@ const server = require("node:net").createServer({ allowHalfOpen: true, pauseOnCo
 server.listen(0, "127.0.0.1", () => process.send(server.address().port));`;
 
 let other: ChildProcess;
+/** All that it tells, in its order: what comes before anybody asks for it waits. */
+let told: NodeJS.AsyncIterator<unknown[]>;
 afterEach(() => void other.kill());
 
-async function connected(does: string): Promise<GuestConnection> {
+const next = async (): Promise<unknown> => ((await told.next()).value as unknown[])[0];
+
+/** The port where it listens. */
+async function started(does: string): Promise<number> {
   other = spawn(process.execPath, ["-e", OTHER, does], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  const [port] = (await once(other, "message")) as [number];
+  told = on(other, "message");
+  return (await next()) as number;
+}
+
+async function connected(does: string): Promise<GuestConnection> {
+  const port = await started(does);
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
   await once(socket, "connect");
   return guestConnection(socket, new ConnectionTable(other.pid!));
 }
 
-async function asked(what: string): Promise<unknown> {
-  const answered = once(other, "message");
+function asked(what: string): Promise<unknown> {
   other.send(what);
-  return (await answered)[0];
+  return next();
 }
 
 it.each([
@@ -55,7 +64,7 @@ it("is reset when QEMU has read what was said before: of both together it makes 
   connection.breakOff();
   expect(await asked("look")).toEqual({ isConnected: true });
   expect(await asked("read")).toEqual({ came: "a part" });
-  expect(await once(other, "message")).toEqual([{ came: "ECONNRESET" }, undefined]);
+  expect(await next()).toEqual({ came: "ECONNRESET" });
 });
 
 it("is reset at once where nothing was said", async () => {
@@ -76,8 +85,7 @@ it("is let go when its reader has gone", async () => {
 });
 
 it("is let go, the oldest first, where more of them wait than a guest that takes nothing may hold", async () => {
-  other = spawn(process.execPath, ["-e", OTHER, "hold"], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  const [port] = (await once(other, "message")) as [number];
+  const port = await started("hold");
   const table = new ConnectionTable(other.pid!);
   const all: GuestConnection[] = [];
   for (let i = 0; i < WAITING_MAX + 2; i++) {
