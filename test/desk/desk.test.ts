@@ -230,6 +230,21 @@ describe("a lease", () => {
     expect(await claim({ usedMs: 501 })).toMatchObject({ code: "claim_out_of_order", lastUsedMs: 500 });
   });
 
+  it("takes no claim after claim without a time between them, and takes them on as they are due", async () => {
+    const lease = await open();
+    let previous = (await h.lease(lease)).openingId!;
+    const claim = (sequence: number) =>
+      h.act(server.signer, "claim", { lease, incarnation: 1, sequence, usedMs: 0, egressBytes: 0, previous });
+    for (let sequence = 1; sequence <= 1_000; sequence++) {
+      expect((await claim(sequence))["receipt"]).toBeDefined();
+      previous = (await h.lease(lease)).lastClaim!.id;
+    }
+    expect(await claim(1_001)).toMatchObject({ code: "too_early", why: "a claim is due every 10000 ms, and 1000 have come" });
+    expect((await h.lease(lease)).lastClaim?.sequence).toBe(1_000);
+    await h.pass(10_000);
+    expect((await claim(1_001))["receipt"]).toBeDefined();
+  });
+
   it("refuses results of another job, made-up limits, and stops that nobody asked for", async () => {
     const lease = await open();
     await h.pass(2_000);
@@ -293,6 +308,9 @@ describe("a lease", () => {
     const extend = (durationMsMax: number, previous = lease) =>
       h.act(customer.signer, "extension", { lease, party: customer.party, durationMsMax, previous });
     expect(await extend(30_000)).toMatchObject({ code: "bad_payload" });
+    const least = "must be at least 70000 ms: this lease is extended by 10000 ms or more";
+    for (const short of [60_001, 69_999]) expect(await extend(short)).toMatchObject({ code: "bad_payload", why: least, leastMs: 70_000 });
+    expect(await h.balance(`${customer.account}/held`)).toBe(60_000n);
     expect(await extend(90_000, "00".repeat(32))).toMatchObject({ code: "conflict" });
     expect(await extend(90_000)).toMatchObject({ durationMsMax: 90_000, holdNanos: "90000" });
     expect(await h.balance(`${customer.account}/held`)).toBe(90_000n);

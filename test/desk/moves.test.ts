@@ -107,6 +107,19 @@ describe("a move", () => {
     expect((await h.submit(await takeover(lease, await handover(lease)))).code).toBeUndefined();
   });
 
+  it("is refused where it has moved so often that its log takes no more", async () => {
+    const lease = await open();
+    const row = (await h.store.load("lease", [lease])).get(lease)!;
+    const change = { id: h.id(), answer: {}, uniques: [], floors: [], transfers: [], documents: [], events: [] };
+    await h.store.commit([{ ...change, puts: [{ kind: "lease", id: lease, expect: row.version, data: { ...row.data, moves: 4_999 } }] }]);
+    expect((await h.submit(await takeover(lease, await handover(lease)))).code).toBeUndefined();
+    expect(await h.lease(lease)).toMatchObject({ server: other.id, moves: 5_000 });
+    expect(await h.submit(await takeover(lease, await handover(lease, other, server), server))).toMatchObject({
+      ...{ code: "conflict", why: "the lease stays: it has moved 5000 times, and its log takes no more moves" },
+    });
+    expect((await h.lease(lease)).server).toBe(other.id);
+  });
+
   it("goes there and back, with room taken and given back each time", async () => {
     const lease = await open();
     const [taken, free] = [await room(server), await room(other)];

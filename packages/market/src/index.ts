@@ -11,6 +11,7 @@ export * from "./lease/proofs.ts";
 export * from "./lease/timings.ts";
 export * from "./lease/facts.ts";
 export * from "./lease/lease.ts";
+export * from "./lease/log-bounds.ts";
 export * from "./lease/refusal.ts";
 export * from "./lease/deadlines.ts";
 export * from "./lease/binding.ts";

@@ -89,27 +89,31 @@ describe("an honest lease", () => {
     expect(market.lease(lease)).toMatchObject({ state: "settled", delivery: { by: "customer" } });
   });
 
-  it("runs longer after an amendment, and ends by the time that it bought", async () => {
+  it.each([
+    ["that it bought", 40_000, 0],
+    ["that its broker should not have sold, which is said", 20_001, 1],
+  ])("runs longer after an amendment, and ends by the time %s", async (_, durationMsMax, said) => {
     const job = fakeJob(["run", 100_000, 0, "x"]);
     const { lease } = await ordered(job, "signs", { terms: "by-interval", durationMsMax: 20_000 });
     await until(() => test.stage(lease) === "running");
     const extension = market.sign(market.customer.signer, "extension", {
       lease,
       party: market.customer.party,
-      durationMsMax: 40_000,
+      durationMsMax,
       previous: lease,
     });
     market.file(extension);
     market.issue("amendment", {
       lease,
       extension: extension.envelope,
-      durationMsMax: 40_000,
-      holdNanos: "40000",
+      durationMsMax,
+      holdNanos: String(durationMsMax),
       previous: lease,
       at: clock.now(),
     });
     await until(() => test.stage(lease) === "over");
-    expect(market.lease(lease).end).toMatchObject({ reason: "time-limit", billableMs: 40_000 });
+    expect(market.lease(lease).end).toMatchObject({ reason: "time-limit", billableMs: durationMsMax });
+    expect(test.said("the broker took an extension that is too short")).toHaveLength(said);
   });
 
   it("is over here, with its guest, once it is at another server of its owner", async () => {

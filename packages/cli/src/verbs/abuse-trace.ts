@@ -4,6 +4,7 @@ import path from "node:path";
 import { ifThere } from "@xenoservers/protocol/files";
 import { shortId } from "@xenoservers/sdk";
 import type { AbuseTraceInput } from "../input/verbs/owner.ts";
+import { assertLinux } from "../local/right-system.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { print, printJson, say, yellow } from "../output/terminal.ts";
 import { UserError, countOf, table, when } from "../output/ui.ts";
@@ -18,6 +19,7 @@ export function addressIn(text: string): { address: string; port: number | null 
 }
 
 export async function abuseTrace({ address: typed, at, fromPort, data, json }: AbuseTraceInput): Promise<void> {
+  assertLinux("abuse trace");
   const { address, port } = addressIn(typed);
   const folder = serverFolder(data);
   const { readEgressLog, readIdentity } = await import("@xenoservers/xenoserver");

@@ -5,6 +5,7 @@
 import { type JobTracer, type KeptWork, Market, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { AppealInput } from "../input/verbs/lease.ts";
+import { assertLinux } from "../local/right-system.ts";
 import { serverFolder } from "../local/server-folder.ts";
 import { agree } from "../output/ask.ts";
 import { refereeLines } from "../output/referee-lines.ts";
@@ -25,6 +26,7 @@ const traceSaid: JobTracer = (...asked) => {
 };
 
 export async function leaseAppeal({ lease: id, budget, data, yes, json }: AppealInput): Promise<void> {
+  assertLinux("lease appeal");
   const { client, context } = await openClient("dispute", "spend", "read");
   const { lease, run, overturned, why } = await Market.of(client).appeal(id, {
     ...{ budget, trace: traceSaid },

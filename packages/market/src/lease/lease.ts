@@ -169,6 +169,8 @@ export interface Lease {
   lastAmendment: string | null;
   /** The document by which it came to the server that it is at; absent: it is where it began. */
   lastMove?: string;
+  /** How often it has moved; absent: never, or when nobody counted yet. */
+  moves?: number;
   /** When it came there, and what had been used by then; absent: its meter runs from its opening. */
   metered?: { at: number; usedMs: number };
   /** What a server must offer that is to have it from another; absent: it never moves, as a lease that was bound before any could. */

@@ -61,7 +61,7 @@ describe("a move", () => {
       ...{ server: "other-server", serverKey: "owner/other-server", lastMove: "move", heardAt: lease.toldAt + 1 },
     });
     expect(metered).toEqual({ at: lease.toldAt + 1, usedMs: 100 });
-    expect(moved).toEqual({ ...lease, server, serverKey, lastMove, heardAt, toldAt, maxLeaseMs, metered });
+    expect(moved).toEqual({ ...lease, server, serverKey, lastMove, moves: 1, heardAt, toldAt, maxLeaseMs, metered });
     expect(told(lease, "takeover")).toEqual({ ...lease, toldAt: lease.toldAt + 1 });
   });
 

@@ -12,6 +12,7 @@ import { speaksAs } from "../roles.ts";
 import { silenceMs } from "./deadlines.ts";
 import type { FactOf, OfferContent } from "./facts.ts";
 import type { Lease, Placing } from "./lease.ts";
+import { movedOften } from "./log-bounds.ts";
 import { firstRefused, refused, taken, type LeaseRefusal, type Step } from "./refusal.ts";
 import { sameTimings } from "./timings.ts";
 import { lastClaimOf, mostUsedMs } from "./use.ts";
@@ -45,7 +46,7 @@ function offerProblem(lease: Lease, placing: Placing, id: string, offer: OfferCo
   return firstRefused("conflict", [
     [why === null, `the offer of the server that takes it over does not meet the order (${why})`],
     [offer[DRIVERS[lease.driver].engineIn] === lease.engine, `the server that takes it over has another engine than ${lease.engine}`],
-    [offer.fetches || !lease.fetches, "the server that takes it over fetches no images, which the order asks for"],
+    [offer.fetches || !lease.fetches, "the server that takes it over fetches no images"],
     [sameTimings(lease.timings, offer.timings), "the server that takes it over has signed other timings"],
     [lease.feeBasisPoints <= offer.feeBasisPointsMax, "the fee is higher than the server that takes it over has signed"],
   ]);
@@ -54,7 +55,7 @@ function offerProblem(lease: Lease, placing: Placing, id: string, offer: OfferCo
 /** Why it does not go to a server with this offer, in words, before anybody has signed for it; null where it may. */
 export function unfitReason(lease: Lease, id: string, offer: OfferContent, at: number): string | null {
   const { placing } = lease;
-  return stayingReason(lease) ?? (placing ? (offerProblem(lease, placing, id, offer, at)?.why ?? null) : null);
+  return stayingReason(lease) ?? movedOften(lease) ?? (placing ? (offerProblem(lease, placing, id, offer, at)?.why ?? null) : null);
 }
 
 function takeoverProblem(
@@ -95,12 +96,14 @@ export function move(lease: Lease, { id, at, content }: FactOf<"move">): Step {
   const { takeover } = content;
   const wrong = takeoverProblem(lease, { signer: takeover.signer, at, content: takeover.payload });
   if (wrong) return wrong;
-  if (content.previous !== movedBy(lease)) return refused("conflict", "the move does not follow the last one");
+  // a party's key signed the takeover, as was just found
+  if (content.previous !== movedBy(lease) || takeover.signer.by !== "party")
+    return refused("conflict", "the move does not follow the last one");
   if (content.at !== at) return refused("conflict", "the move's time is not the log's");
-  if (takeover.signer.by !== "party") return refused("not_yours", "the takeover is no server's");
   const { server, offer } = takeover.payload;
   return taken({
     ...{ ...lease, server, serverKey: takeover.signer.key, lastMove: id, openClaim: null },
+    moves: (lease.moves ?? 0) + 1,
     // a claim may state more by what two clocks differ: that is no time, and does not add up over several moves
     metered: { at, usedMs: Math.min(lastClaimOf(lease).usedMs, mostUsedMs(lease, lease.heardAt)) },
     // an extension needs no third signature within what the server that has the lease has signed

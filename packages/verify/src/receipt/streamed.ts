@@ -11,7 +11,7 @@ import { inLogOrder, isLater, openDocuments, openOne, type Entry } from "./opene
 import { Reading, failedAt, fileLine, pinsProblem } from "./receipt.ts";
 import { toldBy } from "./told.ts";
 
-/** Of one lease: an extension a minute, for ten weeks. */
+/** Of one lease: brokers take no more (market/lease/log-bounds). */
 const OTHERS_MAX = 100_000;
 /** A broker's log has what it promised within minutes. */
 const WAITING_MAX = 10_000;

@@ -3,8 +3,8 @@
  * step is allowed when, and who is paid what, stands in market/lease. Who controls the inputs: the server (acceptance, claim, result),
  * the customer (stop, extension, delivery, objection), the operator (ruling).
  */
-import { NANOS_MAX, extensionNanos } from "@xenoservers/market";
-import { refuse, type Json, type Refusal, type Verified } from "@xenoservers/protocol";
+import { NANOS_MAX, earlyClaim, extensionNanos, shortExtension } from "@xenoservers/market";
+import { refuse, refuseFact, type Json, type Refusal, type Verified } from "@xenoservers/protocol";
 import type { LeaseRow, Versioned } from "../store/store.ts";
 import { leasePurse } from "./accounts.ts";
 import { boundProblem, type PartyCaller } from "./caller.ts";
@@ -54,6 +54,8 @@ export async function receiveClaim(round: Round, document: Verified<"claim">, ca
   const { change } = found;
   const refusal = change.take(document);
   if (refusal) return refusal;
+  const early = earlyClaim(change.lease, sequence, change.at);
+  if (early) return refuseFact(early, { lease });
   const receipt = change.issue("claim-receipt", { lease, claim: document.id, sequence, usedMs, egressBytes, at: change.at });
   return change.planned({
     id: document.id,
@@ -90,6 +92,8 @@ export async function extendLease(round: Round, document: Verified<"extension">,
   const before = change.lease;
   const refusal = change.take(document);
   if (refusal) return refusal;
+  const short = shortExtension(before, durationMsMax);
+  if (short) return refuseFact(short, { lease: id });
   // what the key may still spend today, and its account's limits, hold for what is added to a lease too
   const purse = await leasePurse(round, caller, before);
   if (!purse.ok) return purse;

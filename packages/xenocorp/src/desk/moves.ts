@@ -3,7 +3,7 @@
  * back, all in one change, and both servers are told. Which lease may move where stands in market/lease. Who controls the inputs: the owner
  * (takeover, with the handover and the offer inside).
  */
-import { movedBy } from "@xenoservers/market";
+import { movedBy, movedOften } from "@xenoservers/market";
 import { parseDocumentOf, refuse, type Payload, type Refusal, type Verified } from "@xenoservers/protocol";
 import type { PartyCaller } from "./caller.ts";
 import { LeaseChange, bothParties, findLease } from "./folding.ts";
@@ -33,6 +33,8 @@ export async function moveLease(round: Round, document: Verified<"takeover">, ca
   if (refusal) return refusal;
   const previous = movedBy(change.lease);
   if (previous === null) return refuse("wrong_state", { lease: id, state: change.lease.state });
+  const often = movedOften(change.lease);
+  if (often !== null) return refuse("conflict", { lease: id, why: `the lease stays: ${often}` });
   const { server: from } = change.lease;
   const move = change.issue("move", { lease: id, takeover: document.envelope, previous, at: change.at });
   const { server } = change.lease;

@@ -151,6 +151,9 @@ export class GuestRun {
   async #beginAnew(job: GuestJob): Promise<void> {
     this.#ctx.log("the guest had not begun before the restart: it is made anew");
     try {
+      // nothing of it is left to be found by a daemon that comes after this one
+      this.#ctx.record.guest = null;
+      await this.#ctx.save();
       this.#needItsEngine();
       const prepared = await this.#ctx.driver.prepare(job);
       // closed or let go while it was made

@@ -4,7 +4,7 @@
  * it runs here; that claim voids the handover, and the guest goes on. Who controls the inputs: the other server, which is the same owner's
  * and may fall silent at any moment; the broker (receipts).
  */
-import { lastClaimOf, movedBy, stayingReason } from "@xenoservers/market";
+import { lastClaimOf, movedBy, movedOften, stayingReason } from "@xenoservers/market";
 import { payloadType, signDocument, type Envelope, type Kind } from "@xenoservers/protocol";
 import type { CarriedFile, Carrying, RunningGuest } from "../drivers/driver.ts";
 import type { Claims } from "./claims.ts";
@@ -45,7 +45,7 @@ export class HandingOver {
     const { record, facts, driver, po, order } = this.#ctx;
     if (this.#isCarrying || record.handover) return "it is being moved already";
     if (this.#ctx.stage().is !== "running" || !record.work) return `it is ${this.#ctx.stage().is}, and moves while it runs`;
-    const staying = stayingReason(facts.lease) ?? driver.moves?.problemWith(record.work, { po, order }) ?? null;
+    const staying = stayingReason(facts.lease) ?? movedOften(facts.lease) ?? driver.moves?.problemWith(record.work, { po, order }) ?? null;
     if (staying !== null) return staying;
     return driver.moves && this.#host.guest()?.carry ? null : `a guest of the driver ${driver.name} cannot be carried by this server`;
   }

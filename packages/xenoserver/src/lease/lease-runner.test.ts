@@ -268,6 +268,21 @@ describe("a guest that an earlier daemon began, and that is not found at once", 
     expect(test.said("the guest had not begun before the restart: it is made anew")).toHaveLength(1);
   });
 
+  it("is made anew as often as that is cut off", async () => {
+    slow = "before";
+    const lease = await begin(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => arrived);
+    for (const at of ["making", "prepare", "before"] as const) {
+      [slow, arrived] = [at, false];
+      await test.restart();
+      await until(() => arrived);
+    }
+    slow = null;
+    await test.restart();
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+  });
+
   it("comes to nothing where its customer had stopped it before", async () => {
     slow = "before";
     const lease = await begin(fakeJob(["run", 60_000, 0, "x"]));

@@ -4,7 +4,7 @@
  * be taken up again after a crash from the record alone. Who controls the inputs: the broker (documents, answers), the customer (channel,
  * what it signs), the guest (its ending and output).
  */
-import { invariant, type Lease, type Resources } from "@xenoservers/market";
+import { invariant, shortExtension, type Lease, type Resources } from "@xenoservers/market";
 import { parseDocumentOf, type Payload } from "@xenoservers/protocol";
 import type { Documents, Pipe } from "@xenoservers/protocol/link";
 import { Attachments } from "../customer/attachments.ts";
@@ -194,6 +194,9 @@ export class LeaseRunner implements LeaseContext {
   async #changed(before: Lease): Promise<void> {
     await this.save();
     const { lease } = this.facts;
+    const short = shortExtension(before, lease.durationMsMax);
+    // it is in the log and holds; what it takes of this disk is the broker's doing
+    if (short) this.log("the broker took an extension that is too short", { why: short.why });
     if (lease.durationMsMax !== before.durationMsMax) this.#clock.limit();
     if (lease.stop && !before.stop) this.apart(this.stop(lease.stop.reason));
     if (lease.commitment?.revealedAt && !before.commitment?.revealedAt) this.apart(this.#handingIn.revealed());
