@@ -133,9 +133,12 @@ machines("egress", () => {
   });
 
   it("a reset outside is one in the guest: what a server breaks off is no whole file, what it ends is one", async () => {
+    // BusyBox's own wget takes some resets for ends, on any machine
+    const asks = (where: string): string =>
+      `printf "GET /${where} HTTP/1.0\\r\\n\\r\\n"; cat > /tmp/f && echo ${where} whole >> /tmp/whole`;
     const times = (where: string): string =>
-      `for i in $(seq ${AT_ONCE}); do timeout 20 wget -q -O /tmp/f http://93.184.216.34/${where} && echo ${where} whole; done`;
-    const end = await (await guest(`${times("cut")}; ${times("page")}`, "public", 16)).end();
+      `for i in $(seq ${AT_ONCE}); do timeout 20 nc 93.184.216.34 80 -e sh -c '${asks(where)}'; done`;
+    const end = await (await guest(`${times("cut")}; ${times("page")}; cat /tmp/whole`, "public", 16)).end();
     expect(end.stdout.match(/.* whole/g)).toEqual(Array.from({ length: AT_ONCE }, () => "page whole"));
   });
 
