@@ -105,9 +105,9 @@ class CopyOut {
   #sink(source: string, at: string, part: string, entry: GuestEntry, offset: number): SparseSink {
     let handle: FileHandle | null = null;
     let size = offset;
-    /** Of holes no more is believed than the guest said before: they cost it nothing. */
-    const fill = async (upTo: number): Promise<void> => {
+    const hole = async (upTo: number): Promise<void> => {
       if (upTo === size) return;
+      // the guest's word for one costs it nothing: no more is believed than it said before
       if (upTo < size || upTo > entry.size) throw new GuestFileError(`${source} changed while it was copied: copy it again`);
       handle ??= await this.#part(part, offset);
       await handle.truncate(upTo);
@@ -115,9 +115,9 @@ class CopyOut {
       size = upTo;
     };
     return {
-      fill,
+      fill: (upTo) => hole(Math.min(upTo, Math.max(size, entry.size))),
       take: async (bytes, place) => {
-        await fill(place);
+        await hole(place);
         if ((this.#room -= bytes.length) < 0)
           throw new GuestFileError(`there is no room here for all that the guest gives of ${path.basename(at)}: what came of it is kept`);
         handle ??= await this.#part(part, offset);

@@ -192,29 +192,33 @@ sub put {
   return $why;
 }
 
-# where the file's next bytes are that are no hole, and where they end; of a file system that knows no holes all that is left
+# where the file's next bytes are that are no hole, and where they end; of a file system that knows no holes all that is left of its size
 sub run_after {
-  my ($file, $at) = @_;
+  my ($file, $at, $size) = @_;
   my $begins = sysseek($file, $at, 3);    # SEEK_DATA
   return if !$begins && $! == 6;          # ENXIO: there are none
   my $ends = $begins && sysseek($file, $begins, 4);    # SEEK_HOLE
-  ($begins, $ends) = ($at, -s $file) unless $ends;
+  ($begins, $ends) = ($begins || $at, $size) unless $ends && $ends < $size;
   sysseek($file, $begins, 0);
   return $ends > $begins ? ($begins + 0, $ends + 0) : ();
 }
 
+# of one that is being written what it held when it was opened: it might never end. What the kernel makes as it is read says that it has no size
 sub get {
   my ($has_runs, $path, $offset) = @_;
   my $file;
   my $why = '';
   if (!(-f $path && sysopen($file, $path, 04000) && sysseek($file, $offset, 0))) { $why = "$path: " . (-e $path ? 'is no file that can be read' : $!) }
-  my ($at, $ends, $n) = ($offset, undef, 1);
+  my $size = $why eq '' ? -s $file : 0;
+  my ($at, $ends, $n) = ($offset, $has_runs ? 0 : $size, 1);
   while ($why eq '' && $n) {
-    if ($has_runs && $at >= ($ends // 0)) { ($at, $ends) = run_after($file, $at) or last }
-    $n = sysread($file, my $piece, $has_runs && $ends - $at < $page ? $ends - $at : $page);
+    if ($has_runs && $at >= $ends) { ($at, $ends) = run_after($file, $at, $size) or last }
+    my $most = $size == 0 || $ends - $at > $page ? $page : $ends - $at;
+    last if $most <= 0;
+    $n = sysread($file, my $piece, $most);
     if (!defined $n) { $why = "$path: $!" } elsif ($n) { out(($has_runs ? pack('Q>N', $at, $n) : pack('N', $n)) . $piece); $at += $n }
   }
-  out($has_runs ? pack('Q>N', $file ? -s $file : 0, 0) : pack('N', 0));
+  out($has_runs ? pack('Q>N', $size, 0) : pack('N', 0));
   return $why;
 }
 
