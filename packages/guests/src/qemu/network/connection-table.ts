@@ -42,7 +42,10 @@ interface Waiting {
 const hexadecimal = (text: string | undefined): number => parseInt(text ?? "", HEXADECIMAL);
 const digits = (value: number, count: number): string => value.toString(HEXADECIMAL).toUpperCase().padStart(count, "0");
 
-/** An IPv4 address and a port as the table has them: the four bytes as a number of the processor's, which is little-endian on all that this runs on. */
+/**
+ * An IPv4 address and a port as the table has them: the four bytes as a number of the processor's, which is little-endian on all that this
+ * runs on.
+ */
 export const endOf = (address: string, port: number): string =>
   `${address
     .split(".")
