@@ -66,7 +66,7 @@ describe.skipIf(!isRoot)("a domain's network", () => {
         return connect({ host: "127.0.0.1", port: (outside.address() as AddressInfo).port });
       },
     });
-    await gate.start(inNetwork);
+    await gate.start(inNetwork, null);
   });
   afterEach(async () => {
     await gate.close();

@@ -8,7 +8,7 @@ import { createReadStream, type Stats } from "node:fs";
 import { lstat, open, readdir, readlink, stat } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
-import { GuestFileError, type GuestFiles, type Owner } from "./files.ts";
+import { GuestFileError, type GuestFiles, type Owner, type Run } from "./files.ts";
 import { UnderWay } from "./under-way.ts";
 import { sentTarget } from "../tree-plan.ts";
 
@@ -33,6 +33,9 @@ const MODE_MAX = 0o7777;
 /** Smaller files come again from their beginning. */
 const RESUMED_FROM_BYTES = 1024 * 1024;
 const PIECE_BYTES = 64 * 1024;
+const HOLE = Buffer.alloc(PIECE_BYTES);
+/** Of `blocks` in what is known of a file, on every system. */
+const BLOCK_BYTES = 512;
 const MS = 1_000;
 
 interface Local {
@@ -100,6 +103,7 @@ class CopyIn {
   readonly #options: CopyOptions;
   readonly #progress: CopyProgress;
   readonly #underWay = new UnderWay();
+  #knowsHoles: Promise<boolean> | null = null;
   /** Folders that were not there before. */
   readonly #made = new Set<string>();
 
@@ -131,6 +135,24 @@ class CopyIn {
     if (left > 0) throw new Error(`${file} became shorter while it was copied: copy it again`);
   }
 
+  /** All but pieces that are zeros throughout: a file that takes less than it holds has them as holes, and gets them there. */
+  async *#runsOf(local: Local, offset: number): AsyncGenerator<Run> {
+    let at = offset;
+    for await (const bytes of this.#bytesOf(local, offset)) {
+      if (!HOLE.subarray(0, bytes.length).equals(bytes)) yield { at, bytes };
+      at += bytes.length;
+    }
+  }
+
+  async #send(local: Local, wanted: Parameters<GuestFiles["put"]>[0]): Promise<void> {
+    const { size, blocks } = local.stats;
+    const hasHoles = size >= RESUMED_FROM_BYTES && blocks * BLOCK_BYTES < size;
+    if (hasHoles && (await (this.#knowsHoles ??= this.#files.can("fill"))))
+      await this.#files.fill(wanted, this.#runsOf(local, wanted.offset));
+    else await this.#files.put(wanted, this.#bytesOf(local, wanted.offset));
+    this.#told(0, 1);
+  }
+
   async #file(local: Local, target: string): Promise<void> {
     const { stats } = local;
     if (stats.size === 0) await assertEmpty(local.file);
@@ -139,9 +161,7 @@ class CopyIn {
     const offset = there <= stats.size ? there : 0;
     this.#told(offset);
     const about = { size: stats.size, mode: stats.mode & MODE_MAX, owner: this.#owner(local), mtime: Math.floor(stats.mtimeMs / MS) };
-    await this.#underWay.add(
-      this.#files.put({ path: target, part, offset, ...about }, this.#bytesOf(local, offset)).then(() => this.#told(0, 1)),
-    );
+    await this.#underWay.add(this.#send(local, { path: target, part, offset, ...about }));
   }
 
   async #one(local: Local, target: string): Promise<void> {

@@ -21,7 +21,7 @@ import {
   type TreeLink,
 } from "../tree-plan.ts";
 import type { CopyOptions, CopyProgress } from "./copy-in.ts";
-import { GuestFileError, type FileSink, type GuestEntry, type GuestFiles } from "./files.ts";
+import { GuestFileError, type GuestEntry, type GuestFiles, type SparseSink } from "./files.ts";
 import { UnderWay } from "./under-way.ts";
 
 /** What a folder may hold: more is copied in parts. */
@@ -54,6 +54,7 @@ class CopyOut {
   /** What may be written; a guest gives more of a file than it said as long as somebody takes it. */
   #room: number;
   readonly #underWay = new UnderWay();
+  #knowsHoles: Promise<boolean> | null = null;
   /** Folders that were not here before: those that were keep mode, time and owner. */
   readonly #made = new Set<string>();
 
@@ -92,7 +93,7 @@ class CopyOut {
 
   async #part(at: string, offset: number): Promise<FileHandle> {
     const flags =
-      constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (offset === 0 ? constants.O_TRUNC : constants.O_APPEND);
+      constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0) | (offset === 0 ? constants.O_TRUNC : 0);
     return open(await this.#real.reach(at), flags, 0o600);
   }
 
@@ -101,14 +102,27 @@ class CopyOut {
   }
 
   /** Into a name of its own, and when all of it is here into the file's. */
-  #sink(at: string, part: string, entry: GuestEntry, offset: number): FileSink {
+  #sink(source: string, at: string, part: string, entry: GuestEntry, offset: number): SparseSink {
     let handle: FileHandle | null = null;
+    let size = offset;
+    const hole = async (upTo: number): Promise<void> => {
+      if (upTo === size) return;
+      // the guest's word for one costs it nothing: no more is believed than it said before
+      if (upTo < size || upTo > entry.size) throw new GuestFileError(`${source} changed while it was copied: copy it again`);
+      handle ??= await this.#part(part, offset);
+      await handle.truncate(upTo);
+      this.#told(upTo - size);
+      size = upTo;
+    };
     return {
-      take: async (bytes) => {
+      fill: (upTo) => hole(Math.min(upTo, Math.max(size, entry.size))),
+      take: async (bytes, place) => {
+        await hole(place);
         if ((this.#room -= bytes.length) < 0)
           throw new GuestFileError(`there is no room here for all that the guest gives of ${path.basename(at)}: what came of it is kept`);
         handle ??= await this.#part(part, offset);
         await handle.writeFile(bytes);
+        size += bytes.length;
         this.#told(bytes.length);
       },
       whole: async () => {
@@ -127,12 +141,14 @@ class CopyOut {
 
   async file(source: string, at: string, entry: GuestEntry): Promise<void> {
     const part = path.posix.join(path.posix.dirname(at), partName(source, entry));
-    if (entry.size < RESUMED_FROM_BYTES) return this.#underWay.add(this.#files.get(source, 0, this.#sink(at, part, entry, 0)));
+    if (entry.size < RESUMED_FROM_BYTES) return this.#underWay.add(this.#files.get(source, 0, this.#sink(source, at, part, entry, 0)));
     await this.#underWay.all(); // nobody else is in the folders meanwhile
     const here = await lstat(await this.#real.reach(part)).catch(absent);
     const offset = here?.isFile() && here.size <= entry.size ? here.size : 0;
     this.#told(offset);
-    await this.#underWay.add(this.#files.get(source, offset, this.#sink(at, part, entry, offset)));
+    const sink = this.#sink(source, at, part, entry, offset);
+    this.#knowsHoles ??= this.#files.can("runs");
+    await this.#underWay.add((await this.#knowsHoles) ? this.#files.runs(source, offset, sink) : this.#files.get(source, offset, sink));
     await this.#underWay.all();
   }
 

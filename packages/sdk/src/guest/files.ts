@@ -35,7 +35,9 @@ const KINDS: readonly string[] = ["file", "folder", "link", "other"];
 const ANSWER_BYTES_MAX = 64 * 1024;
 const PIECE_BYTES_MAX = 64 * 1024;
 const MODE_MAX = 0o7777;
+const SIZE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 const LENGTH_BYTES = 4;
+const RUN_HEAD_BYTES = 12;
 const NOTHING = Buffer.alloc(0);
 
 const nonsense = (): GuestFileError => new GuestFileError("what the guest's shell answers makes no sense");
@@ -67,12 +69,38 @@ interface PutWanted {
   mtime: number;
 }
 
+/** Bytes and where in their file they are; between them are holes. */
+export interface Run {
+  at: number;
+  bytes: Uint8Array;
+}
+
 export interface FileSink {
-  take(bytes: Uint8Array): Promise<void>;
+  /** `at`: where in the file they are. */
+  take(bytes: Uint8Array, at: number): Promise<void>;
   /** All of it has come. */
   whole(): Promise<void>;
   /** No more of it comes. */
   end(): Promise<void>;
+}
+
+function runHead(at: number, length: number): Uint8Array {
+  const head = Buffer.alloc(RUN_HEAD_BYTES);
+  head.writeBigUInt64BE(BigInt(at));
+  head.writeUInt32BE(length, 8);
+  return head;
+}
+
+/** The last of them says the size. */
+async function* framedRuns(runs: AsyncIterable<Run>, size: number): AsyncGenerator<Uint8Array> {
+  for await (const { at, bytes } of runs) yield Buffer.concat([runHead(at, bytes.length), bytes]);
+  yield runHead(size, 0);
+}
+
+/** What is between bytes that it takes is a hole. */
+export interface SparseSink extends FileSink {
+  /** All after the last bytes is a hole, up to this size. */
+  fill(size: number): Promise<void>;
 }
 
 const ownerWords = (owner: Owner): string[] => (owner === null ? ["-", "-"] : [String(owner.uid), String(owner.gid)]);
@@ -206,22 +234,70 @@ export class GuestFiles {
     return this.#ask(["part", part], async () => numberIn((await this.#answer())[1]));
   }
 
+  /** Whether its shell has that request: it comes with the server, or came with an earlier one. */
+  can(request: "fill" | "runs"): Promise<boolean> {
+    return this.#ask(["can", request], async () => (await this.#answer())[0] === "ok");
+  }
+
   /** The bytes from `offset` on; the file has its name when all have come. */
-  put({ path, part, offset, size, mode, owner, mtime }: PutWanted, bytes: AsyncIterable<Uint8Array>): Promise<void> {
-    return this.#ask(["put", path, part, offset, size - offset, mode, ...ownerWords(owner), mtime], () => this.#ok(), bytes);
+  put(wanted: PutWanted, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.#put("put", wanted.size - wanted.offset, wanted, bytes);
+  }
+
+  /** The same of a file with holes: what is in none of the runs is one. */
+  fill(wanted: PutWanted, runs: AsyncIterable<Run>): Promise<void> {
+    return this.#put("fill", wanted.size, wanted, framedRuns(runs, wanted.size));
+  }
+
+  #put(
+    request: "put" | "fill",
+    count: number,
+    { path, part, offset, mode, owner, mtime }: PutWanted,
+    bytes: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    return this.#ask([request, path, part, offset, count, mode, ...ownerWords(owner), mtime], () => this.#ok(), bytes);
   }
 
   /** Hands over the bytes from `offset` on, as they come; no two sinks are written at once. */
   get(path: string, offset: number, sink: FileSink): Promise<void> {
-    return this.#ask(["get", path, offset], async () => {
+    let at = offset;
+    return this.#get(["get", path, offset], sink, async () => {
+      const length = (await this.#need(LENGTH_BYTES)).readUInt32BE();
+      const run = { at, length };
+      at += length;
+      return run;
+    });
+  }
+
+  /** The same, without what is a hole. */
+  runs(path: string, offset: number, sink: SparseSink): Promise<void> {
+    const head = async (): Promise<{ at: number; length: number }> => {
+      const bytes = await this.#need(RUN_HEAD_BYTES);
+      const at = bytes.readBigUInt64BE();
+      if (at > SIZE_MAX) throw nonsense();
+      return { at: Number(at), length: bytes.readUInt32BE(8) };
+    };
+    return this.#get(["runs", path, offset], sink, head, (size) => sink.fill(size));
+  }
+
+  #get(
+    words: readonly (string | number)[],
+    sink: FileSink,
+    head: () => Promise<{ at: number; length: number }>,
+    ended: (at: number) => Promise<void> = async () => {},
+  ): Promise<void> {
+    return this.#ask(words, async () => {
       try {
         for (;;) {
-          const length = (await this.#need(LENGTH_BYTES)).readUInt32BE();
+          const { at, length } = await head();
           if (length > PIECE_BYTES_MAX) throw nonsense();
-          if (length === 0) break;
-          await sink.take(await this.#need(length));
+          if (length > 0) await sink.take(await this.#need(length), at);
+          else {
+            await this.#done();
+            await ended(at);
+            break;
+          }
         }
-        await this.#done();
         await sink.whole();
       } finally {
         await sink.end();

@@ -11,9 +11,10 @@ const SHELL = path.resolve(import.meta.dirname, "../../../guests/src/qemu/init/s
 export const hasPerl = spawnSync("perl", ["-e", "1"]).status === 0;
 if (!hasPerl) console.warn("SKIPPED: a guest's shell needs perl, which is not installed here");
 
-const linkTo = (socket: Duplex): MachineLink =>
+const linkTo = (socket: Duplex, passed: (bytes: Uint8Array) => void): MachineLink =>
   ({
     async shell(wire: Duplex) {
+      for (const each of [wire, socket]) each.on("data", passed);
       wire.pipe(socket).on("error", () => {});
       socket.pipe(wire, { end: false });
       wire.once("close", () => socket.destroy());
@@ -22,6 +23,9 @@ const linkTo = (socket: Duplex): MachineLink =>
 
 export class ShellHere {
   #children: ChildProcess[] = [];
+  /** That went to shells and came from them. */
+  bytes = 0;
+  readonly #passed = (bytes: Uint8Array): void => void (this.bytes += bytes.length);
 
   /** A shell of its own, whose port is a socket. */
   port(): Duplex {
@@ -32,11 +36,11 @@ export class ShellHere {
   }
 
   start(wanted: ProgramWanted): Promise<GuestProgram> {
-    return GuestProgram.start(linkTo(this.port()), wanted);
+    return GuestProgram.start(linkTo(this.port(), this.#passed), wanted);
   }
 
   open(): Promise<GuestFiles> {
-    return GuestFiles.open(linkTo(this.port()));
+    return GuestFiles.open(linkTo(this.port(), this.#passed));
   }
 
   async withFiles<T>(use: (files: GuestFiles) => Promise<T>): Promise<T> {

@@ -2,12 +2,14 @@
  * What people reported of `docker exec` and `cp`, `kubectl cp`, `incus file push` and `multipass transfer`, tried through the shell that
  * guests run. Tests name the reports.
  */
-import { spawnSync } from "node:child_process";
-import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmod, link, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { until } from "../../../../test/until.ts";
 import { copyIn } from "./copy-in.ts";
 import { copyOut } from "./copy-out.ts";
 import { ShellHere, hasPerl } from "./guest.fixture.ts";
@@ -201,6 +203,54 @@ describe.skipIf(!hasPerl)("others' reports", () => {
       await out("/proc/self/status", at("back"));
       expect(await readFile(at("back"), "utf8")).toContain("SigIgn");
       expect((await readdir(folder)).sort()).toEqual(["back"]);
+    });
+
+    it.each(ways)(
+      "%s what is being written comes as long as it was, and not without an end (docker desktop-linux#146)",
+      async (_, copy) => {
+        await writeFile(at("log"), "begun\n".repeat(500_000));
+        const writer = spawn("sh", ["-c", "while :; do head -c 1000000 /dev/zero; done >> log"], { cwd: folder });
+        try {
+          await until(async () => (await lstat(at("log"))).size > 4_000_000);
+          await copy(at("log"), at("copy"));
+        } finally {
+          writer.kill("SIGKILL");
+          await once(writer, "exit");
+        }
+        const bytes = await readFile(at("copy"));
+        expect(bytes.length).toBeGreaterThan(4_000_000);
+        expect(bytes.subarray(0, 3_000_000).toString()).toBe("begun\n".repeat(500_000));
+      },
+    );
+
+    it.each(ways)("%s files that are one by two names come each, also where the target is not there (moby#30249)", async (_, copy) => {
+      await mkdir(at("from"));
+      await writeFile(at("from/a"), "hi\n");
+      await link(at("from/a"), at("from/b"));
+      await copy(at("from"), at("to"));
+      expect([await readFile(at("to/a"), "utf8"), await readFile(at("to/b"), "utf8")]).toEqual(["hi\n", "hi\n"]);
+    });
+
+    it.each(ways)("%s a link to a folder, to itself or to nothing is no reason to stop (lxd#2970, moby#13157)", async (_, copy) => {
+      await mkdir(at("from/real"), { recursive: true });
+      await writeFile(at("from/real/one"), "1");
+      await symlink("real", at("from/folder"));
+      await symlink("loop", at("from/loop"));
+      await symlink("-1", at("from/nothing"));
+      await symlink("..", at("from/real/up"));
+      const leftOut = await copy(at("from"), at("to"));
+      // a guest's link that leads nowhere at all is not made here
+      expect(leftOut).toEqual(copy === into ? [] : [expect.stringMatching(/^loop: /)]);
+      const targets = await Promise.all(["folder", "nothing", "real/up"].map((name) => readlink(at(`to/${name}`))));
+      expect(targets).toEqual(["real", "-1", ".."]);
+      expect(await readFile(at("to/folder/one"), "utf8")).toBe("1");
+    });
+
+    it.each(ways)("%s a file that nobody may write is replaced where its folder lets that, as scp cannot (cpx2#53)", async (_, copy) => {
+      await writeFile(at("one"), "new");
+      await writeFile(at("to"), "old", { mode: 0o400 });
+      await copy(at("one"), at("to"));
+      expect(await readFile(at("to"), "utf8")).toBe("new");
     });
 
     it.each(ways)("%s a target that cannot be written is named with the reason", async (_, copy) => {

@@ -75,7 +75,10 @@ it("cuts nobody's program for another: who only looks on makes room, and where a
   const host = {
     ...{ lease, channelKey: server.channelKey, customerKey: toHex(customer.channelKey.publicKey) },
     ...{ state: () => ({ state: "running", usedMs: 0 }), standsStill: () => null, isShown: () => false, progress() {} },
-    requests: { capabilities: { console: true }, guest: () => ({ controls: { shell } }), begun: () => null, isPaused: () => false },
+    requests: {
+      ...{ capabilities: { console: true }, guest: () => ({ controls: { shell } }), begun: () => null, isPaused: () => false },
+      sleep: async () => {},
+    },
   } as unknown as AttachmentsHost;
   const attachments = new Attachments(host);
   const until = (condition: () => boolean): Promise<void> => clock.runUntil(clock.now() + 60_000, condition);

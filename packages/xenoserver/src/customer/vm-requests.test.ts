@@ -28,7 +28,7 @@ function channelOf(): { channel: Channel; sent: ChannelHeader[]; take(): Promise
 function requestsOf(
   channel: Channel,
   controls: Partial<GuestControls> | null,
-  { isPaused = false, room = new TunnelRoom() } = {},
+  { isPaused = false, room = new TunnelRoom(), sleep = async (_ms: number): Promise<void> => {} } = {},
 ): VmRequests {
   const host = {
     capabilities: { console: true, snapshots: true },
@@ -37,6 +37,7 @@ function requestsOf(
     guest: () => (controls ? ({ controls } as RunningGuest) : null),
     pause: async () => {},
     resume: async () => {},
+    sleep,
   };
   return new VmRequests(channel, host, room);
 }

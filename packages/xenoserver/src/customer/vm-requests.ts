@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import { Tunnel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import { z } from "zod";
 import type { Capabilities, GuestControls, RunningGuest } from "../drivers/driver.ts";
+import { Gathering } from "./gathering.ts";
 import { TUNNELS_MAX, type TunnelRoom } from "./tunnel-room.ts";
 
 const REPLY_BYTES_MAX = 8 * 1024 * 1024;
@@ -24,6 +25,7 @@ export interface VmRequestsHost {
   /** Stops the clock of the guest, not of the lease: the machine stays reserved. */
   pause(): Promise<void>;
   resume(): Promise<void>;
+  sleep(ms: number): Promise<void>;
 }
 
 type VmHeader = Extract<
@@ -158,7 +160,11 @@ export class VmRequests {
       // whoever left meanwhile shuts nothing any more
       if (this.#isClosed) return void stream.destroy();
       const closed = (): void => this.#forget(id, tunnel);
-      const tunnel = new Tunnel(stream, { id, hasHalves: t === "open", send: (said, bytes) => this.#channel.send(said, bytes), closed });
+      const gathering = new Gathering(id, {
+        send: (said, bytes) => this.#channel.send(said, bytes),
+        sleep: (ms) => this.#host.sleep(ms),
+      });
+      const tunnel = new Tunnel(stream, { id, hasHalves: t === "open", send: (said, bytes) => gathering.send(said, bytes), closed });
       this.#tunnels.set(id, tunnel);
       isHeld = true;
     } catch (error) {

@@ -51,6 +51,7 @@ export function customersView(ctx: LeaseContext, { clock, intake, guestRun, hand
       isPaused: () => record.pausedByCustomer,
       pause: () => clock.hold(true),
       resume: () => clock.hold(false),
+      sleep: (ms) => ctx.sleep(ms),
     },
     takeJob: (header, channel) => intake.take(header, channel),
     jobCame: (transfer, failure) => intake.came(transfer, failure),

@@ -127,6 +127,9 @@ sub run {
 #   part FILE                                              size BYTES: what is there already of a file that was cut off; 0 where nothing is
 #   put PATH PART OFFSET BYTES MODE UID GID MTIME + bytes  ok: whole under its own name. UID and GID may be -: as whoever makes it
 #   get PATH OFFSET                                        u32 length and bytes, again and again, 0; ok
+#   can WORD                                               ok, or no: whether there is such a request
+#   fill (as put; BYTES: its size) + runs                  ok: as put, of a file with holes
+#   runs PATH OFFSET                                       runs; ok. A run: u64 place in the file, u32 length, bytes; one of no bytes says the size
 #   folder PATH MODE UID GID                               ok; ok there: it was there, and stays as it is
 #   link PATH TARGET UID GID, times PATH MODE MTIME        ok
 #   name PATH FILE                                         ok: the same file has this name, too
@@ -158,34 +161,68 @@ sub below {
 
 sub owned { my ($uid, $gid, $path) = @_; return $uid eq '-' || chown($uid, $gid, $path) }
 
+# so many bytes of the other side's to the file as it stands; what came stays in the part where no more comes
+sub laid {
+  my ($file, $path, $part, $bytes, $why) = @_;
+  while ($bytes > 0) {
+    my $n = sysread(STDIN, my $piece, $bytes < 4 * $page ? $bytes : 4 * $page) or syscall(231, 1);
+    $bytes -= $n;
+    for (my $at = 0; $why eq '' && $at < $n;) { my $m = syswrite($file, $piece, $n - $at, $at); if ($m) { $at += $m } else { $why = "$path: $!"; unlink $part } }    # a full disk is not left full
+  }
+  return $why;
+}
+
 sub put {
-  my ($path, $part, $offset, $bytes, $mode, $uid, $gid, $mtime) = @_;
+  my ($has_runs, $path, $part, $offset, $bytes, $mode, $uid, $gid, $mtime) = @_;
   my $file;
   my $why = -l $path || !-e _ || -f _ ? '' : -d _ ? "$path is a folder" : "$path is a device or the like, and no file";
   # nobody else's link is written through: what stands there is ours or in the way
   unlink $part if $why eq '' && $offset == 0;
   my $flags = 01 | 0400000 | ($offset == 0 ? 0100 | 0200 : 0);    # O_WRONLY, O_NOFOLLOW, O_CREAT, O_EXCL
   if ($why eq '') { sysopen($file, $part, $flags, 0600) and sysseek($file, $offset, 0) or $why = "$path: $!" }
-  while ($bytes > 0) {
-    my $n = sysread(STDIN, my $piece, $bytes < 4 * $page ? $bytes : 4 * $page) or syscall(231, 1);    # what came stays in the part
-    $bytes -= $n;
-    for (my $at = 0; $why eq '' && $at < $n;) { my $m = syswrite($file, $piece, $n - $at, $at); if ($m) { $at += $m } else { $why = "$path: $!"; unlink $part } }    # a full disk is not left full
+  $why = laid($file, $path, $part, $bytes, $why) unless $has_runs;
+  while ($has_runs) {
+    my ($at, $n) = unpack('Q>N', whole(12) // syscall(231, 1));
+    if ($n == 0) { $why eq '' && !truncate($file, $bytes) and $why = "$path: $!"; last }
+    $why eq '' && !sysseek($file, $at, 0) and $why = "$path: $!";
+    $why = laid($file, $path, $part, $n, $why);
   }
   if ($why eq '') { close $file or $why = "$path: $!" }
   if ($why eq '') { owned($uid, $gid, $part) && chmod($mode, $part) && utime($mtime, $mtime, $part) && rename($part, $path) or $why = "$path: $!" }
   return $why;
 }
 
+# where the file's next bytes are that are no hole, and where they end; of a file system that knows no holes all that is left of its size
+sub run_after {
+  my ($file, $at, $size) = @_;
+  my $begins = sysseek($file, $at, 3);    # SEEK_DATA
+  return if !$begins && $! == 6;          # ENXIO: there are none
+  my $ends = $begins && sysseek($file, $begins, 4);    # SEEK_HOLE
+  ($begins, $ends) = ($begins || $at, $size) unless $ends && $ends < $size;
+  sysseek($file, $begins, 0);
+  return $ends > $begins ? ($begins + 0, $ends + 0) : ();
+}
+
+# of one that is being written what it held when it was opened: it might never end. What the kernel makes as it is read says that it has no size
 sub get {
-  my ($path, $offset) = @_;
+  my ($has_runs, $path, $offset) = @_;
   my $file;
   my $why = '';
   if (!(-f $path && sysopen($file, $path, 04000) && sysseek($file, $offset, 0))) { $why = "$path: " . (-e $path ? 'is no file that can be read' : $!) }
-  while ($why eq '') { my $n = sysread($file, my $piece, $page); if (!defined $n) { $why = "$path: $!" } elsif ($n == 0) { last } else { out(pack('N', $n) . $piece) } }
-  out(pack('N', 0));
+  my $size = $why eq '' ? -s $file : 0;
+  my ($at, $ends, $n) = ($offset, $has_runs ? 0 : $size, 1);
+  while ($why eq '' && $n) {
+    if ($has_runs && $at >= $ends) { ($at, $ends) = run_after($file, $at, $size) or last }
+    my $most = $size == 0 || $ends - $at > $page ? $page : $ends - $at;
+    last if $most <= 0;
+    $n = sysread($file, my $piece, $most);
+    if (!defined $n) { $why = "$path: $!" } elsif ($n) { out(($has_runs ? pack('Q>N', $at, $n) : pack('N', $n)) . $piece); $at += $n }
+  }
+  out($has_runs ? pack('Q>N', $size, 0) : pack('N', 0));
   return $why;
 }
 
+my %can = map { $_ => 1 } qw(fill runs);
 sub files {
   while (defined(my $length = whole(4))) {
     my $size = unpack('N', $length);
@@ -195,8 +232,9 @@ sub files {
     if ($what eq 'look') { my @about = about($of[0]); answer(@about ? @about : 'none'); next }
     elsif ($what eq 'part') { answer('size', (lstat $of[0] and -f _) ? -s _ : 0); next }
     elsif ($what eq 'list') { $why = eval { below($of[0], ''); '' } // $@ }
-    elsif ($what eq 'put') { $why = put(@of) }
-    elsif ($what eq 'get') { $why = get(@of) }
+    elsif ($what eq 'can') { $why = '' if $can{ $of[0] } }
+    elsif ($what eq 'put' || $what eq 'fill') { $why = put($what eq 'fill', @of) }
+    elsif ($what eq 'get' || $what eq 'runs') { $why = get($what eq 'runs', @of) }
     elsif ($what eq 'folder') {
       if (-d $of[0]) { answer('ok', 'there'); next }
       $why = -e _ ? "$of[0] is there, and no folder" : mkdir($of[0], 0700) && owned(@of[2, 3, 0]) && chmod($of[1], $of[0]) ? '' : "$of[0]: $!";

@@ -2,8 +2,12 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { until } from "../../../../../test/until.ts";
 import { Control } from "./control.ts";
 import type { Vm } from "./vm.ts";
+
+/** More than a side takes that nobody reads, and no more than its kernel does. */
+const PART_BYTES = 100_000;
 
 let far: Server;
 let control: Control;
@@ -35,6 +39,25 @@ it("are reset, and whoever has one hears why; none is made until it goes on", as
   expect(control.hasConnections).toBe(false);
   control.joinAgain();
   (await control.open(22)).destroy();
+});
+
+/** Together with bytes a reset is an end to QEMU's guest: what it had of an upload would be all of it. */
+it("are reset when its network has read what was said before, and what comes after is not for it", async () => {
+  const coming = once(far, "connection") as Promise<[Socket]>;
+  const socket = await control.open(22);
+  const [there] = await coming;
+  there.pause();
+  socket.write(Buffer.alloc(PART_BYTES));
+  await until(() => socket.writableLength === 0);
+  const cut = control.cut();
+  socket.write("more");
+  socket.end();
+  const handle = (there as unknown as { _handle: { getpeername(into: object): number } })._handle;
+  expect(handle.getpeername({})).toBe(0); // of one that was reset the kernel has no other end
+  let bytes = 0;
+  const [error] = await once(there.on("data", (part: Buffer) => (bytes += part.length)).resume(), "error");
+  expect([bytes, (error as NodeJS.ErrnoException).code]).toEqual([PART_BYTES, "ECONNRESET"]);
+  await cut;
 });
 
 it("one that was just being made is refused in the same words: an end would say nothing", async () => {

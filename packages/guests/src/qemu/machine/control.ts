@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import { GuestAgent } from "./agent.ts";
 import { ConnectionTable } from "../network/connection-table.ts";
-import { guestConnection } from "../network/guest-connection.ts";
+import { guestConnection, soonToldAll, type GuestConnection } from "../network/guest-connection.ts";
 import { NetNamespace } from "../network/namespace.ts";
 import { StdinPort } from "../oci/stdin-port.ts";
 import { SHELL_PORTS, VM_FILES, shellDevice, shellPortName, shellSocket } from "./plan.ts";
@@ -20,9 +20,9 @@ const [TOLD_LOOKS_MAX, TOLD_EVERY_MS] = [50, 20];
 const MOVING = "the machine is being moved to another server of its owner: connect again in a moment";
 
 /** Whoever has it hears why: a reset of one's own is no error of it, and looks like an end. */
-function breakOff(socket: Socket): void {
-  socket.resetAndDestroy();
-  socket.emit("error", new QmpError(MOVING));
+function reset(connection: GuestConnection): void {
+  connection.resetAndDestroy();
+  connection.emit("error", new QmpError(MOVING));
 }
 
 export class Control {
@@ -30,14 +30,14 @@ export class Control {
   readonly agent: GuestAgent;
   readonly shell: ShellPorts;
   readonly namespace: NetNamespace;
-  readonly #connections: ConnectionTable;
+  readonly connections: ConnectionTable;
   readonly #hasNetwork: boolean;
   readonly #viewers: Viewers | null;
   #console: Promise<Socket> | null = null;
   #stdin: Promise<StdinPort> | null = null;
   readonly #forwards = new Map<number, number>();
   /** Connections to its ports. */
-  readonly #joined = new Set<Socket>();
+  readonly #joined = new Set<GuestConnection>();
   #isCut = false;
 
   /** `wakeShell`: asks our own init, where that runs in it. */
@@ -56,7 +56,7 @@ export class Control {
     });
     vm.onPortClosed((device) => this.shell.closed(PORTS.map(shellDevice).indexOf(device)));
     this.namespace = new NetNamespace(vm.handle.id.pid);
-    this.#connections = new ConnectionTable(vm.handle.id.pid);
+    this.connections = new ConnectionTable(vm.handle.id.pid);
   }
 
   async input(bytes: Uint8Array): Promise<void> {
@@ -89,15 +89,18 @@ export class Control {
       socket.resetAndDestroy();
       throw new QmpError(MOVING);
     }
-    this.#joined.add(socket);
-    socket.once("close", () => this.#joined.delete(socket));
-    return guestConnection(socket, this.#connections);
+    const connection = guestConnection(socket, this.connections);
+    this.#joined.add(connection);
+    socket.once("close", () => this.#joined.delete(connection));
+    return connection;
   }
 
-  /** It goes on elsewhere in a moment: connections to its ports are reset, and none begin, until `joinAgain`. */
-  cut(): void {
+  /** It goes on elsewhere in a moment: connections to its ports are broken off, and none begin, until `joinAgain`. */
+  async cut(): Promise<void> {
     this.#isCut = true;
-    for (const socket of this.#joined) breakOff(socket);
+    const joined = [...this.#joined];
+    await soonToldAll(joined.map((each) => each.breakOff().then(() => reset(each))));
+    for (const each of joined) if (!each.destroyed) reset(each);
   }
 
   get hasConnections(): boolean {

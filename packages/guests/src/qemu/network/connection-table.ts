@@ -15,10 +15,10 @@ const LOOK_MS_MAX = 1_000;
 /** A guest that never takes what was said holds no more than so many: of more the first is not waited for any longer. */
 export const WAITING_MAX = 256;
 
-/** One side of a connection, by its ports. */
+/** One side of a connection, by its ends in the table's own words. By ports alone two may be the same: a guest's go to many addresses. */
 interface Side {
-  local: number;
-  remote: number;
+  local: string;
+  remote: string;
 }
 
 interface Entry extends Side {
@@ -40,14 +40,25 @@ interface Waiting {
 }
 
 const hexadecimal = (text: string | undefined): number => parseInt(text ?? "", HEXADECIMAL);
-const portIn = (address: string | undefined): number => hexadecimal(address?.split(":")[1]);
+const digits = (value: number, count: number): string => value.toString(HEXADECIMAL).toUpperCase().padStart(count, "0");
+
+/**
+ * An IPv4 address and a port as the table has them: the four bytes as a number of the processor's, which is little-endian on all that this
+ * runs on.
+ */
+export const endOf = (address: string, port: number): string =>
+  `${address
+    .split(".")
+    .map((byte) => digits(Number(byte), 2))
+    .toReversed()
+    .join("")}:${digits(port, 4)}`;
 
 function entryOf(line: string): Entry {
   const fields = line.trim().split(/\s+/);
   const [unsent, unread] = (fields[QUEUES] ?? "").split(":").map(hexadecimal);
   return {
-    local: portIn(fields[LOCAL]),
-    remote: portIn(fields[REMOTE]),
+    local: fields[LOCAL] ?? "",
+    remote: fields[REMOTE] ?? "",
     unsent: unsent ?? 0,
     unread: unread ?? 0,
     isNobodys: fields[INODE] === NOBODYS,

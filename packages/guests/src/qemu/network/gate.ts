@@ -7,11 +7,13 @@
 import type { Socket as Datagrams } from "node:dgram";
 import { connect, type Server, type Socket } from "node:net";
 import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import type { Egress } from "@xenoservers/protocol";
 import type { AddressRule } from "./addresses.ts";
+import type { ConnectionTable } from "./connection-table.ts";
+import { directConnection, guestConnection, soonToldAll } from "./guest-connection.ts";
 import { LookUps, type LookUpRoom } from "./look-ups.ts";
 import type { NetNamespace } from "./namespace.ts";
+import { Passage } from "./passage.ts";
 import { answerQuestion, type Found } from "./questions.ts";
 
 /** Never, whatever owner or order say: mail from strangers' guests ruins the owner's address. */
@@ -72,7 +74,7 @@ export class Gate {
   readonly #lookUps: LookUps;
   #questions = 0;
   readonly #names = new Map<string, { name: string; until: number }>();
-  readonly #open = new Set<Socket>();
+  readonly #open = new Set<Passage>();
   readonly #serving = new Set<Promise<void>>();
   #isCut = false;
   #servers: Server[] = [];
@@ -95,13 +97,14 @@ export class Gate {
     return this.#bytes;
   }
 
-  async start(namespace: Pick<NetNamespace, "listen" | "datagrams">): Promise<void> {
+  /** `connections`: of the machine's network; null where the guest's own kernel is at the other end of them. */
+  async start(namespace: Pick<NetNamespace, "listen" | "datagrams">, connections: ConnectionTable | null): Promise<void> {
     for (const port of this.#options.ports) {
       if (MAIL_PORTS.includes(port)) continue;
       const server = await namespace.listen(port);
       server.on("error", () => {}); // one connection less
       server.on("connection", (socket: Socket) => {
-        const served = this.#connection(socket).finally(() => this.#serving.delete(served));
+        const served = this.#connection(socket, connections).finally(() => this.#serving.delete(served));
         this.#serving.add(served);
       });
       this.#servers.push(server);
@@ -146,43 +149,41 @@ export class Gate {
     return addresses;
   }
 
-  async #connection(inside: Socket): Promise<void> {
+  async #connection(inside: Socket, connections: ConnectionTable | null): Promise<void> {
     const { egress, isPublic, bytesMax, record, lease } = this.#options;
     const address = inside.localAddress ?? "";
     const port = inside.localPort ?? 0;
     const known = this.#names.get(address);
     const name = known && known.until > Date.now() ? known.name : null;
     const allowed = isPublic(address) && (egress === "public" || name !== null);
-    if (this.#isCut || !allowed || this.#bytes >= bytesMax || this.#open.size >= CONNECTIONS_MAX || !this.#mayConnect())
+    if (this.#isCut || !allowed || this.#bytes >= bytesMax || !this.#hasPlace() || !this.#mayConnect())
       return void inside.resetAndDestroy();
     const at = Date.now();
     const passed = { bytes: 0 };
     let from = 0;
     const outside = (this.#options.dial ?? ((host, to) => connect({ host, port: to, timeout: CONNECT_MS })))(address, port);
-    this.#open.add(inside).add(outside);
-    const end = (): void => {
-      inside.destroy();
-      outside.destroy();
-    };
-    inside.on("error", end);
-    outside.on("error", () => inside.resetAndDestroy());
-    outside.once("timeout", end);
-    try {
-      await new Promise<void>((resolve, reject) =>
-        outside.once("connect", resolve).once("close", () => reject(new Error("not connected"))),
-      );
-      outside.setTimeout(0);
-      from = outside.localPort ?? 0;
-      inside.resume();
-      await Promise.allSettled([pipeline(inside, this.#counted(passed), outside), pipeline(outside, this.#counted(passed), inside)]);
-    } catch {
-      inside.resetAndDestroy();
-    } finally {
-      end();
-      this.#open.delete(inside);
-      this.#open.delete(outside);
-      record({ at, lease, address, port, name, from, bytes: passed.bytes, endedAt: Date.now() });
-    }
+    const passage = new Passage(connections ? guestConnection(inside, connections) : directConnection(inside), outside);
+    this.#open.add(passage);
+    outside
+      .once("timeout", () => outside.destroy())
+      .once("connect", () => {
+        outside.setTimeout(0);
+        from = outside.localPort ?? 0;
+        passage.join(() => this.#counted(passed));
+      });
+    await passage.closed;
+    this.#open.delete(passage);
+    record({ at, lease, address, port, name, from, bytes: passed.bytes, endedAt: Date.now() });
+  }
+
+  /** Of those whose guest has said all, or is gone, the oldest makes room: whoever it talks with may never answer. */
+  #hasPlace(): boolean {
+    if (this.#open.size < CONNECTIONS_MAX) return true;
+    const spare = [...this.#open].find((each) => each.hasHeardAll);
+    if (!spare) return false;
+    this.#open.delete(spare);
+    spare.drop();
+    return true;
   }
 
   #now(): number {
@@ -221,10 +222,12 @@ export class Gate {
     return this.#allowance >= 0 ? 0 : Math.ceil((-this.#allowance * 1_000) / bytesPerSecondMax);
   }
 
-  /** The guest goes on elsewhere in a moment: its connections are reset, and none begin, until `letOut`. */
-  cut(): void {
+  /** The guest goes on elsewhere in a moment: its connections are broken off, and none begin, until `letOut`. */
+  async cut(): Promise<void> {
     this.#isCut = true;
-    for (const socket of this.#open) socket.resetAndDestroy();
+    const open = [...this.#open];
+    await soonToldAll(open.map((each) => each.breakOff()));
+    for (const each of open) each.drop();
   }
 
   get hasConnections(): boolean {
@@ -242,7 +245,7 @@ export class Gate {
     this.#datagrams?.close();
     this.#datagrams = null;
     this.#lookUps.close();
-    for (const socket of this.#open) socket.destroy();
+    for (const each of this.#open) each.drop();
     await Promise.all(this.#serving);
   }
 }

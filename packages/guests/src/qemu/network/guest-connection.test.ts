@@ -19,7 +19,7 @@ const server = require("node:net").createServer({ allowHalfOpen: true, pauseOnCo
     else process.send({ isConnected: socket._handle.getpeername({}) === 0 });
   });
 });
-server.listen(0, "127.0.0.1", () => process.send(server.address().port));`;
+server.listen(0, "0.0.0.0", () => process.send(server.address().port));`;
 
 let other: ChildProcess;
 /** All that it tells, in its order: what comes before anybody asks for it waits. */
@@ -72,6 +72,25 @@ it("is reset at once where nothing was said", async () => {
   connection.breakOff();
   await once(connection, "close");
   expect(await asked("look")).toEqual({ isConnected: false });
+});
+
+it("is told from another of the same two ports by its addresses: a guest's go to many", async () => {
+  other = spawn(process.execPath, ["-e", OTHER, "hold"], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  const [port] = (await once(other, "message")) as [number];
+  const table = new ConnectionTable(other.pid!);
+  let localPort = 0;
+  const to = async (host: string): Promise<GuestConnection> => {
+    const socket = connect({ port, host, localAddress: "127.0.0.1", localPort, allowHalfOpen: true });
+    await once(socket, "connect");
+    localPort = socket.localPort!;
+    return guestConnection(socket, table);
+  };
+  const all = [await to("127.0.0.2"), await to("127.0.0.3"), await to("127.0.0.4")];
+  for (const each of [all[0]!, all[2]!]) await new Promise<void>((resolve) => each.write("a part", () => resolve()));
+  for (const each of all) void each.breakOff();
+  await once(all[1]!, "close");
+  expect(all.map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
+  for (const each of all) each.destroy();
 });
 
 it("is let go when its reader has gone", async () => {

@@ -1,22 +1,47 @@
 /**
- * A connection to a guest's port, through QEMU's own network, which passes on no reset of the guest's: where the guest breaks off, QEMU
- * closes its side, and that looks like an end. The kernel tells them apart: of a side that has only said all, a program still has the
- * socket. A reset of this side QEMU passes on, but not one that it finds together with bytes: the bytes then come to the guest with an end
- * behind them. So the reset waits until QEMU has read what was said before. Who controls the inputs: the guest, when it ends or breaks
- * off, and whether it takes anything; the customer, when it breaks off.
+ * A connection to a guest's port, or of a guest's own, through QEMU's network, which passes on no reset of the guest's: where the guest
+ * breaks off, QEMU closes its side, and that looks like an end. The kernel tells them apart: of a side that has only said all, a program
+ * still has the socket. A reset of this side QEMU passes on, but not one that it finds together with bytes: the bytes then come to the
+ * guest with an end behind them. So the reset waits until QEMU has read what was said before. Who controls the inputs: the guest, when it
+ * ends or breaks off, and whether it takes anything; whoever is on this side, when it breaks off.
  */
 import type { Socket } from "node:net";
-import type { ConnectionTable } from "./connection-table.ts";
+import { endOf, type ConnectionTable } from "./connection-table.ts";
 
-export type GuestConnection = Socket & { breakOff(): void; wasBrokenOff(): Promise<boolean> };
+export type GuestConnection = Socket & {
+  /** Resolves when the guest was told, or cannot be. What is written from now on comes to nobody. */
+  breakOff(): Promise<void>;
+  wasBrokenOff(): Promise<boolean>;
+};
+
+/** One whose other end is in the guest's own kernel, as a domain's are: what TCP says comes there as it is. */
+export const directConnection = (socket: Socket): GuestConnection =>
+  Object.assign(socket, {
+    async breakOff(): Promise<void> {
+      if (!socket.destroyed) socket.resetAndDestroy();
+    },
+    wasBrokenOff: async () => false,
+  });
+
+/** How long a guest that takes nothing is waited for where it is to go on elsewhere in a moment. */
+const TOLD_MS = 1_000;
 
 export function guestConnection(socket: Socket, table: ConnectionTable): GuestConnection {
-  const { localPort = 0, remotePort = 0 } = socket;
-  const qemus = { local: remotePort, remote: localPort };
+  const { localAddress = "", localPort = 0, remoteAddress = "", remotePort = 0 } = socket;
+  const qemus = { local: endOf(remoteAddress, remotePort), remote: endOf(localAddress, localPort) };
+  let breaking: Promise<void> | null = null;
   return Object.assign(socket, {
-    breakOff(): void {
+    breakOff(): Promise<void> {
+      if (breaking) return breaking;
       socket.pause();
-      void table.whenRead(qemus, () => socket.destroyed || socket.writableLength === 0).then(() => socket.resetAndDestroy());
+      // neither bytes nor an end come between the last that was said and the reset
+      Object.assign(socket, { write: () => false, end: () => socket });
+      breaking = table
+        .whenRead(qemus, () => socket.destroyed || socket.writableLength === 0)
+        .then(() => {
+          if (!socket.destroyed) socket.resetAndDestroy();
+        });
+      return breaking;
     },
     async wasBrokenOff(): Promise<boolean> {
       // both have said all
@@ -26,4 +51,12 @@ export function guestConnection(socket: Socket, table: ConnectionTable): GuestCo
       return isNobodys && !socket.writableEnded && !socket.destroyed;
     },
   });
+}
+
+/** Resolves when all of them were, or a guest that takes nothing is waited for no longer. */
+export async function soonToldAll(breaking: readonly Promise<void>[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, TOLD_MS)));
+  await Promise.race([Promise.all(breaking), late]);
+  clearTimeout(timer);
 }

@@ -63,7 +63,7 @@ export class NetNamespace {
   async listen(port: number): Promise<Server> {
     const handle = await this.#ask({ kind: "listen", port });
     if (!(handle instanceof Server)) throw notHanded();
-    return handle;
+    return Object.assign(handle, { allowHalfOpen: true }); // a guest that has said all hears what it is answered
   }
 
   async datagrams(port: number): Promise<Datagrams> {
@@ -77,7 +77,7 @@ export class NetNamespace {
     const handle = await this.#ask({ kind: "connect", host, port });
     if (!(handle instanceof Socket)) throw notHanded();
     handle.allowHalfOpen = true; // what a guest still says to whoever has said all is heard
-    return handle;
+    return handle.setNoDelay(true);
   }
 
   /** Sockets that were handed out live on. */

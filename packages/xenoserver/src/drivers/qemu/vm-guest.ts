@@ -88,8 +88,7 @@ function handlesOf(
 /** What leads to the guest and from it, as one. */
 const connectionsOf = (control: Control | null, gate: Gate | null) => ({
   async cut() {
-    control?.cut();
-    gate?.cut();
+    await Promise.all([control?.cut(), gate?.cut()]);
     await control?.isTold();
   },
   areOpen: () => Boolean(control?.hasConnections || gate?.hasConnections),
@@ -110,7 +109,7 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
         wakeShell: machine.token.kind === "oci" ? () => machine.wakeShell() : null,
       })
     : null;
-  if (gate && control) await gate.start(control.namespace);
+  if (gate && control) await gate.start(control.namespace, control.connections);
   if (job.spec.vm.kind === "snapshot") setClock(machine, control); // answered when it runs
   let killed = false;
   const ended = machine.ended.then(async (end): Promise<GuestEnding> => {

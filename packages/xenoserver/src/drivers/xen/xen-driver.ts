@@ -161,7 +161,7 @@ function standing(parts: Parts, domain: Domain, job: GuestJob): PreparedGuest {
       const gate = gateOf(gates, job);
       try {
         const guest = guestOf(domain, job, gate, parts);
-        if (domain.card) await gate?.start(domain.card.namespace);
+        if (domain.card) await gate?.start(domain.card.namespace, null);
         await domain.begin();
         return guest;
       } catch (error) {
@@ -206,7 +206,7 @@ export async function createXenDriver(options: XenDriverOptions): Promise<GuestD
       const gate = gateOf(gates, job);
       const guest = guestOf(domain, job, gate, parts);
       try {
-        if (domain.card && !domain.isOver) await gate?.start(domain.card.namespace);
+        if (domain.card && !domain.isOver) await gate?.start(domain.card.namespace, null);
       } catch (error) {
         log("a domain's network could not be taken up", { lease: job.lease, error: String(error) });
         await guest.kill();

@@ -1,0 +1,103 @@
+/** Copies of files with holes, through the shell that guests run, here on this machine itself. */
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { lstat, mkdtemp, open, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { pipeline } from "node:stream/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { copyIn } from "./copy-in.ts";
+import { copyOut } from "./copy-out.ts";
+import { ShellHere, hasPerl } from "./guest.fixture.ts";
+
+const MIB = 1024 * 1024;
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(file), hash);
+  return hash.digest("hex");
+}
+
+describe.skipIf(!hasPerl)("files", () => {
+  let folder: string;
+  let here: ShellHere;
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), "xeno-sparse-"));
+    here = new ShellHere();
+  });
+  afterEach(async () => {
+    here.end();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const at = (name: string): string => path.join(folder, name);
+
+  it("with holes have them on the other side, and holes are not sent", async () => {
+    const [size, bytes] = [64 * MIB, randomBytes(200_000)];
+    const handle = await open(at("source"), "w");
+    await handle.write(bytes, 0, bytes.length, 20 * MIB);
+    await handle.write(bytes, 0, bytes.length, 50 * MIB + 5);
+    await handle.truncate(size);
+    await handle.close();
+    const digest = await digestOf(at("source"));
+    const took = async (name: string) => (await lstat(at(name))).blocks * 512;
+    expect(await took("source")).toBeLessThan(2 * MIB); // else this file system knows none
+    let said = 0;
+    const progress = { owners: false, onProgress: (p: { bytes: number }) => void (said = p.bytes) };
+    const sent = here.bytes;
+    await here.withFiles((files) => copyIn(files, at("source"), at("target"), progress));
+    await here.withFiles((files) => copyOut(files, at("target"), at("back"), progress));
+    expect(here.bytes - sent).toBeLessThan(4 * MIB);
+    expect(said).toBe(size);
+    for (const name of ["target", "back"]) {
+      expect([(await lstat(at(name))).size, await digestOf(at(name))]).toEqual([size, digest]);
+      expect(await took(name)).toBeLessThan(2 * MIB);
+    }
+  });
+
+  it.each([
+    ["with holes alone", 3 * MIB, 0],
+    ["with its bytes at its end", 3 * MIB, 3 * MIB - 7],
+    ["no shorter than its bytes", 0, 2 * MIB],
+  ])("%s are as they were", async (_, size, place) => {
+    const handle = await open(at("source"), "w");
+    if (place > 0) await handle.write(randomBytes(7), 0, 7, place);
+    if (size > 0) await handle.truncate(size);
+    await handle.close();
+    await here.withFiles((files) => copyIn(files, at("source"), at("target"), { owners: false }));
+    await here.withFiles((files) => copyOut(files, at("target"), at("back"), { owners: false }));
+    const bytes = await readFile(at("source"));
+    expect((await readFile(at("target"))).equals(bytes)).toBe(true);
+    expect((await readFile(at("back"))).equals(bytes)).toBe(true);
+  });
+
+  it("with holes that were cut off go on where they were", async () => {
+    const handle = await open(at("source"), "w");
+    for (let i = 1; i <= 24; i++) await handle.write(randomBytes(256 * 1024), 0, 256 * 1024, i * 2 * MIB);
+    await handle.close();
+    const digest = await digestOf(at("source"));
+    const from = async (copy: typeof copyIn | typeof copyOut, source: string, target: string) => {
+      const files = await here.open();
+      const cut = copy(files, at(source), at(target), { owners: false, onProgress: (p) => void (p.bytes > 30 * MIB && files.close()) });
+      await expect(cut).rejects.toThrow();
+      expect(await readdir(folder)).not.toContain(target);
+      let first = 0;
+      await here.withFiles((again) => copy(again, at(source), at(target), { owners: false, onProgress: (p) => void (first ||= p.bytes) }));
+      expect(await digestOf(at(target))).toBe(digest);
+      return first;
+    };
+    await from(copyIn, "source", "target");
+    expect(await from(copyOut, "target", "back")).toBeGreaterThan(2 * MIB);
+    expect((await readdir(folder)).filter((name) => name.startsWith(".xeno-part-"))).toEqual([]);
+  });
+
+  it("whose guest's shell knows no holes come with zeros in their place", async () => {
+    await writeFile(at("source"), "");
+    await truncate(at("source"), 2 * MIB);
+    await here.withFiles(async (files) => {
+      files.can = async () => false;
+      await copyIn(files, at("source"), at("target"), { owners: false });
+      await copyOut(files, at("target"), at("back"), { owners: false });
+    });
+    expect((await readFile(at("back"))).equals(Buffer.alloc(2 * MIB))).toBe(true);
+  });
+});
