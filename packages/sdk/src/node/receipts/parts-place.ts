@@ -2,10 +2,10 @@
  * Where a receipt's parts lie until all of them are there: its lines, and beside them the public documents that they lean on. What a fetch
  * left that was broken off is gone on with by the next one, under its checkpoint. Who controls the inputs: this machine's disk.
  */
-import { mkdir, open, rm, stat, truncate, type FileHandle } from "node:fs/promises";
+import { open, rm, stat, truncate, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { zReceipt, zReceiptDocument, type Receipt } from "@xenoservers/protocol";
-import { ifThere, isBeside, moveTo, nameBeside, namesIn } from "@xenoservers/protocol/files";
+import { ifThere, isBeside, makeFolder, moveTo, nameBeside, namesIn } from "@xenoservers/protocol/files";
 import { BrokenWordError, InputError } from "../../errors.ts";
 import { dropLock, takeLock } from "../own-lock.ts";
 import { jsonIn, linesOf } from "./lines.ts";
@@ -78,7 +78,7 @@ export class PartsPlace {
   /** Of the file that it will be. Where another program fetches that, too, one of its own. */
   static async of(file: string): Promise<PartsPlace> {
     const folder = path.dirname(file);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder);
     await dropLeft(folder);
     const lock = `${file}.lock`;
     if ((await takeLock(lock)) === null) return new PartsPlace(`${file}.part`, `${file}.leaves`, lock);
