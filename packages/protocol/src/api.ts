@@ -151,6 +151,8 @@ export const zReceipt = z.object({
   size: z.int(),
   /** Of a part: documents come after these. */
   hasMore: z.optional(z.boolean()),
+  /** Of the first part: so many claims of the lease were taken, each with its receipt. */
+  claims: z.optional(z.int()),
 });
 export type Receipt = z.infer<typeof zReceipt>;
 export type ReceiptDocument = z.infer<typeof zReceiptDocument>;

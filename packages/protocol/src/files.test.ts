@@ -1,8 +1,10 @@
+import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { moveTo, namesIn, readIfThere, writeNew, writeWhole } from "./files.ts";
+import { makeFolder, moveTo, namesIn, readIfThere, writeNew, writeWhole } from "./files.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -22,6 +24,29 @@ it("what is not there is not there, and what cannot be read is no beginning", as
   expect([await namesIn(at("dir")), await namesIn(at("none"))]).toEqual([[], []]);
   await expect(readIfThere(at("dir"))).rejects.toMatchObject({ code: "EISDIR" });
   await expect(readIfThere("/proc/self/mem")).rejects.toMatchObject({ code: "EIO" });
+});
+
+it("what cannot be made or written says why, and where", async () => {
+  const script = `
+    import { makeFolder, writeWhole } from ${JSON.stringify(path.join(import.meta.dirname, "files.ts"))};
+    const [full] = process.argv.slice(-1);
+    const says = (error) => console.log(error.code, error.path, error.message.includes(error.path));
+    await makeFolder("/proc/self/of/mine").catch(says);
+    await makeFolder(full + "/a/b");
+    await writeWhole(full + "/a/b/file", "x".repeat(1_000_000)).catch(says);
+    await writeWhole(full + "/read-only/c/file", "x").catch(says);
+    process.exit();`;
+  await mkdir(at("disk"));
+  const words = `mount -t tmpfs -o size=512k tmpfs "$3" && mkdir "$3/read-only" && mount -t tmpfs -o ro tmpfs "$3/read-only" &&
+    "$1" --input-type=module-typescript -e "$2" "$3"; ls "$3/a/b"`;
+  const mounts = ["--mount", ...(process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"])];
+  const { stdout } = await promisify(execFile)("unshare", [...mounts, "sh", "-c", words, "sh", process.execPath, script, at("disk")]);
+  expect(stdout.trimEnd().split("\n")).toEqual([
+    expect.stringMatching(/^ENOENT \/proc\/\S+ true$/),
+    `ENOSPC ${at("disk/a/b/file")} true`,
+    `EROFS ${at("disk/read-only/c")} true`,
+  ]);
+  expect(await Promise.all([makeFolder(at("one/two")), makeFolder(at("one/two"))])).toEqual([undefined, undefined]);
 });
 
 it("several write one file at once, each whole, and touch nothing that lies beside it", async () => {

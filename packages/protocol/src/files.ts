@@ -3,7 +3,7 @@
  * disk that is full, a file of another user or too many open files look like neither a new beginning nor an end.
  */
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, readdir, rename, rm, type FileHandle } from "node:fs/promises";
+import { link, mkdir, open, readFile, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 
@@ -32,11 +32,34 @@ export const nameBeside = (file: string): string => path.join(path.dirname(file)
 /** Whether a file's name is one of those. */
 export const isBeside = (name: string): boolean => /^\.xeno-[0-9a-f]{16}\.part$/.test(name);
 
+/**
+ * A folder, and those above it, for its user alone; nothing where it is there. Throws what the system says of the first that it refuses:
+ * Node's own way says of a file system that is read-only that the folder were not there, and below /proc never ends.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  const make = (): Promise<void> =>
+    mkdir(folder, { mode: 0o700 }).catch(async (error: unknown) => {
+      if (!(await stat(folder).catch(() => null))?.isDirectory()) throw error;
+    });
+  await make().catch(async (error: unknown) => {
+    if (!isAbsent(error) || path.dirname(folder) === folder) throw error;
+    await makeFolder(path.dirname(folder));
+    await make();
+  });
+}
+
+/** Of a write that failed: the system says of which file only where it opened it by name. */
+export function inPlace(error: unknown, file: string): unknown {
+  if (error instanceof Error && "code" in error && !("path" in error))
+    Object.assign(error, { path: file, message: `${error.message} '${file}'` });
+  return error;
+}
+
 /** Its folder is nearly always there: it is made only where it is not. */
 async function opened(part: string): Promise<FileHandle> {
   const handle = await ifThere(open(part, "wx", 0o600));
   if (handle !== null) return handle;
-  await mkdir(path.dirname(part), { recursive: true, mode: 0o700 });
+  await makeFolder(path.dirname(part));
   return open(part, "wx", 0o600);
 }
 
@@ -51,7 +74,7 @@ async function written(file: string, text: string): Promise<string> {
       .finally(() => handle.close());
   } catch (error) {
     await rm(part, { force: true });
-    throw error;
+    throw inPlace(error, file);
   }
   return part;
 }

@@ -209,7 +209,7 @@ export class MarketClient {
       taken.promise.origin !== this.pins.origin ||
       !verifyPromise(this.crypto, this.pins.keys.receipts, taken.promise)
     ) {
-      throw new BrokenWordError("the broker's promise for this document is not right; keep what it answered and do not trust it");
+      throw new BrokenWordError("the broker's promise for this document is not right: do not trust it");
     }
     return { document, at: taken.at, promise: taken.promise, answer };
   }

@@ -64,6 +64,7 @@ export { isMapName, type MapOptions, type MapProgress, type Mapped } from "./fac
 export { type MapRun } from "./facade/map/map-run.ts";
 export { plannedOf } from "./node/here.ts";
 export type { Audited, Dispute, DisputeOptions } from "./facade/doubting.ts";
+export type { ReceiptProgress, ReceiptWatching } from "./facade/long-receipt.ts";
 export type { Replica, ReplicasInput, ReplicasResult, ReplicasWatching, ReplicatedJob } from "./facade/replicated-job.ts";
 export { rerun, type JobTracer, type Rerun } from "./node/rerun.ts";
 export { agentExec } from "./guest/agent-exec.ts";

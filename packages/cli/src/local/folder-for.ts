@@ -2,7 +2,7 @@
  * A folder that this program is to keep something in, looked at before anything else is done. Node's own `mkdir` never comes back where a
  * folder above is there and takes none, as below an automounter's.
  */
-import { mkdir } from "node:fs/promises";
+import { makeFolder } from "@xenoservers/protocol/files";
 import { placeProblem } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 
@@ -16,5 +16,5 @@ export async function assertFolderFor(folder: string, otherwise: string): Promis
 /** Makes it where it is not there. */
 export async function folderFor(folder: string, otherwise: string): Promise<void> {
   await assertFolderFor(folder, otherwise);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
 }

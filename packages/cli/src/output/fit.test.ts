@@ -16,10 +16,48 @@ describe("a table", () => {
     ["abcdef012345", "a label of so many letters that no terminal has room for it"],
   ];
 
-  it("that fits is left as it is", () => expect(fitted(rows, 200)).toEqual(rows));
+  it("that fits is left as it is", () => expect(fitted(rows, 200)).toEqual({ rows, tight: false }));
 
   it("that does not has its widest column cut, and shows that it was", () => {
-    expect(fitted(rows, 40)[1]).toEqual(["abcdef012345", "a label of so many le…"]);
+    expect(fitted(rows, 40)).toEqual({ rows: [rows[0], ["abcdef012345", "a label of so many letter…"]], tight: true });
+  });
+
+  it("has what its rows are called by whole, and no column with nothing in it, where it has little room", () => {
+    const wide = [
+      ["lease", "as", "label", "ended", "cost"],
+      ["abcdef012345", "customer", "", "completed (0)", "0.020016 credits"],
+      ["fedcba543210", "customer", "", "customer-stop", "0.020016 credits"],
+    ];
+    expect(fitted(wide, 44)?.rows).toEqual([
+      ["lease", "as", "ended", "cost"],
+      ["abcdef012345", "customer", "complete…", "0.020016…"],
+      ["fedcba543210", "customer", "customer…", "0.020016…"],
+    ]);
+    expect([fitted(wide, 36) === null, fitted(wide, 35)]).toEqual([false, null]);
+    for (let width = 36; width < 100; width++)
+      for (const row of fitted(wide, width)?.rows ?? []) expect(row.join("  ").length).toBeLessThanOrEqual(width);
+  });
+
+  it("that has no room at all has a line for each cell, whole", () => {
+    typed.listen();
+    typed.said = { stdout: "", stderr: "" };
+    Object.assign(process.stdout, { isTTY: true, columns: 20 });
+    table(
+      ["lease", "as", "used"],
+      [
+        ["abcdef012345", "customer", "10 min"],
+        ["fedcba543210", "", "7 min"],
+      ],
+    );
+    expect(typed.said.stdout).toBe("lease  abcdef012345\nas     customer\nused   10 min\n\nlease  fedcba543210\nused   7 min\n");
+  });
+
+  it("on a terminal that says it has no columns is whole", () => {
+    typed.listen();
+    typed.said = { stdout: "", stderr: "" };
+    Object.assign(process.stdout, { isTTY: true, columns: 0 });
+    table(rows[0]!, rows.slice(1));
+    expect(typed.said.stdout).toContain(rows[1]![1]);
   });
 
   it.each([40, 60])("fills no more than %d columns of a terminal, and is whole in a pipe", (columns) => {
@@ -35,11 +73,7 @@ describe("a table", () => {
     expect(typed.said.stdout).not.toMatch(/ $/m);
   });
 
-  it("never has a column cut to nothing", () => {
-    for (const cell of fitted(rows, 1)[1]!) expect(cell.length).toBe(8);
-  });
-
-  it("of no rows is none", () => expect(fitted([], 10)).toEqual([]));
+  it("of no rows is none", () => expect(fitted([], 10)).toEqual({ rows: [], tight: false }));
 });
 
 it.each([

@@ -1,22 +1,40 @@
-/** A table's cells cut so that its rows fit a terminal: the widest columns give way first, and none becomes unreadable. */
+/**
+ * A table's cells cut so that its rows fit a terminal: columns with nothing in them go, then the widest give way, and none becomes
+ * unreadable. The first, which names what the row is of, stays whole: it is there to be copied.
+ */
 
 /** A blank on each side of a cell, and two between columns. */
 const SIDES = 2;
 const BETWEEN = 2;
 /** Of a column that gives way. */
-const WIDTH_MIN = 8;
+const WIDTH_MIN = 6;
+
+type Rows = readonly (readonly string[])[];
 
 export const cutTo = (text: string, width: number): string => (text.length <= width ? text : `${text.slice(0, width - 1)}…`);
 
-/** `width`: of the terminal. Where even the least widths are more, rows are broken by the terminal as before. */
-export function fitted(rows: readonly (readonly string[])[], width: number): string[][] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  let over = widths.reduce((sum, each) => sum + each + SIDES + BETWEEN, -BETWEEN) - width;
-  while (over > 0) {
-    const widest = Math.max(...widths);
-    if (widest <= WIDTH_MIN) break;
-    widths[widths.indexOf(widest)] = widest - 1;
-    over--;
+const widthsOf = (rows: Rows): number[] => (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+const inAll = (widths: readonly number[], sides: number): number => widths.reduce((sum, each) => sum + each + sides + BETWEEN, -BETWEEN);
+
+/** `width`: of the terminal. `tight`: without a blank at each cell's sides. Null: not even the least widths fit. */
+export function fitted(rows: Rows, width: number): { rows: string[][]; tight: boolean } | null {
+  if (inAll(widthsOf(rows), SIDES) <= width) return { rows: rows.map((row) => [...row]), tight: false };
+  const kept = rows[0]!.map((_, column) => column === 0 || rows.length === 1 || rows.slice(1).some((row) => row[column] !== ""));
+  const shown = rows.map((row) => row.filter((_, column) => kept[column]));
+  const widths = widthsOf(shown);
+  for (let over = inAll(widths, 0) - width; over > 0; over--) {
+    const widest = Math.max(...widths.slice(1));
+    if (widest <= WIDTH_MIN) return null;
+    widths[widths.lastIndexOf(widest)]!--;
   }
-  return rows.map((row) => row.map((cell, column) => cutTo(cell, widths[column] ?? cell.length)));
+  return { rows: shown.map((row) => row.map((cell, column) => cutTo(cell, widths[column] ?? cell.length))), tight: true };
+}
+
+/** Where a table has no room: each row as lines of its own, with what is in it behind its title. */
+export function asRecords([titles = [], ...rows]: Rows): string[] {
+  const wide = Math.max(0, ...titles.map(({ length }) => length));
+  return rows.flatMap((row, i) => [
+    ...(i > 0 ? [""] : []),
+    ...row.flatMap((cell, column) => (cell === "" ? [] : [`${(titles[column] ?? "").padEnd(wide)}  ${cell}`])),
+  ]);
 }

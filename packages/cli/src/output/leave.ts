@@ -30,6 +30,13 @@ export function onReaderGone(gone: () => void): () => void {
   return () => void heard.delete(gone);
 }
 
+/** What this program says has no place, whatever it was to say. */
+export class UnwrittenOutput extends Error {
+  constructor(cause: Error) {
+    super(`the output could not be written: ${cause.message}`, { cause });
+  }
+}
+
 /** Ends with `process.exitCode`, whatever a library keeps open. */
 export async function leave(): Promise<never> {
   await Promise.all(last.splice(0).map((work) => work()));
@@ -57,7 +64,7 @@ export function watchOver(report: (error: unknown) => Promise<number>): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (failed) return;
     if (error.code === "EPIPE") readerGone();
-    else end(report(new Error(`the output could not be written: ${error.message}`, { cause: error })));
+    else end(report(new UnwrittenOutput(error)));
   });
   process.on("uncaughtException", (error) => end(report(error)));
 }

@@ -17,7 +17,7 @@ export function amountText(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-const perSecond = (bytes: number, ms: number): number => (ms > 0 ? (bytes * MS) / ms : 0);
+export const perSecond = (bytes: number, ms: number): number => (ms > 0 ? (bytes * MS) / ms : 0);
 export const rateText = (bytes: number, ms: number): string => `${amountText(Math.round(perSecond(bytes, ms)))}/s`;
 
 /** `before`: so many of the bytes were there when it began. */
@@ -62,12 +62,17 @@ export class ProgressLine {
 
   /** `before`: so many of the bytes were there when it began. */
   show(bytes: number, inAll: number | null, before = 0): void {
+    this.tell((ms) => progressText(this.#what, bytes, inAll, ms, before));
+  }
+
+  /** `textOf`: what is to be shown so long after it began. */
+  tell(textOf: (ms: number) => string): void {
     const { isLog } = this.#to;
     const now = this.#to.now();
     if (now - this.#shownAt < (isLog ? EVERY_MS_IN_LOGS : EVERY_MS)) return;
     this.#shownAt = now;
     this.#isShown = true;
-    const text = progressText(this.#what, bytes, inAll, now - this.#began, before);
+    const text = textOf(now - this.#began);
     if (isLog) this.#to.log(text);
     else this.#to.over(text);
   }

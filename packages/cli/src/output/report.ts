@@ -15,6 +15,7 @@ import * as z from "zod/mini";
 
 import { dim, printJson, red, say } from "./terminal.ts";
 import { EXIT } from "./exit.ts";
+import { UnwrittenOutput } from "./leave.ts";
 import { UserError, describeRefusal } from "./ui.ts";
 
 interface Told {
@@ -82,6 +83,7 @@ const NEXT: ReadonlyMap<unknown, string> = new Map(
   }),
 );
 const GUEST_IS_FULL = "the machine's disk is full: free some there, or order one with more --disk";
+const OUTPUT_HAS_NO_PLACE = "look at where standard output goes: a file on a disk that is full, or a device that takes nothing";
 const OTHERWISE = "this is a fault of xeno itself; XENO_DEBUG=1 shows where: please report it";
 
 /** Of these names only this program's own mistakes are. */
@@ -90,6 +92,7 @@ const BUGS: readonly string[] = ["TypeError", "RangeError", "ReferenceError", "S
 /** Of an error and what it came from, the first that says what to do; null where its own words do. */
 function nextStep(error: unknown): string | null {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof UnwrittenOutput) return OUTPUT_HAS_NO_PLACE;
     // a machine's own words are of its disk
     if (cause instanceof GuestFileError) return /no space left on device/i.test(cause.message) ? GUEST_IS_FULL : null;
     const step = "code" in cause ? NEXT.get(cause.code) : undefined;

@@ -5,7 +5,7 @@ import { InputError } from "@xenoservers/sdk";
 import Table from "cli-table3";
 import { stepsFor } from "./exclusions.ts";
 import { EXIT } from "./exit.ts";
-import { fitted } from "./fit.ts";
+import { asRecords, fitted } from "./fit.ts";
 import { print } from "./terminal.ts";
 
 /** An error whose message is for the person at the terminal, cause and next step included. */
@@ -66,11 +66,14 @@ export function ahead(ms: number, now: number): string {
 
 /** Rows fit a terminal; whoever reads them from a pipe has them whole. */
 export function table(titles: string[], rows: (string | number)[][]): void {
-  const width = process.stdout.isTTY ? process.stdout.columns : Infinity;
-  const [head = [], ...cells] = fitted([titles, ...rows.map((row) => row.map((cell) => visible(String(cell))))], width);
+  const all = [titles, ...rows.map((row) => row.map((cell) => visible(String(cell))))];
+  // some terminals say that they have no columns
+  const fits = fitted(all, (process.stdout.isTTY && process.stdout.columns) || Infinity);
+  if (!fits) return print(...asRecords(all));
+  const [head = [], ...cells] = fits.rows;
   const grid = new Table({
     head,
-    style: { head: [], border: [], compact: true },
+    style: { head: [], border: [], compact: true, ...(fits.tight ? { "padding-left": 0, "padding-right": 0 } : {}) },
     chars: {
       top: "",
       "top-mid": "",

@@ -35,7 +35,7 @@ export async function exportAll({ folder }: ExportInput): Promise<void> {
   async function* withReceipts() {
     for await (const lease of listOf(client, "leases", {})) {
       const receipt = await readDocuments(client, lease.id);
-      if (receipt.hasMore) await keepParts(client, lease.id, path.join(folder, `receipt-${lease.id}.jsonl`));
+      if (receipt.hasMore) await keepParts(client, lease.id, path.join(folder, `receipt-${lease.id}.jsonl`), { now: receipt });
       else await put(`receipt-${lease.id}.json`, receipt);
       leases++;
       yield lease;

@@ -1,10 +1,10 @@
 /** `xeno receipt show`: what is in a receipt; with --public, what outsiders see of it. */
 import { KINDS, KIND_TABLE, zReceipt, zReceiptDocument, type ReceiptDocument } from "@xenoservers/protocol";
-import { ReceiptFile, readReceipt, shortId } from "@xenoservers/sdk";
-import { clientThatReads } from "../input/client.ts";
+import { ReceiptFile, shortId } from "@xenoservers/sdk";
 import type { ReceiptShowInput } from "../input/verbs/proof.ts";
 import { printJson, say, showJsonLine, showLine } from "../output/terminal.ts";
 import { UserError, table, when } from "../output/ui.ts";
+import { receiptHere } from "../proof/receipt-here.ts";
 
 const isPublic = (kind: string): boolean => KINDS.some((each) => each === kind && KIND_TABLE[each].public);
 
@@ -57,7 +57,7 @@ async function showLong(receipt: ReceiptFile, outside: boolean): Promise<void> {
 }
 
 export async function receiptShow({ leaseOrFile, public: outside, json }: ReceiptShowInput): Promise<void> {
-  const { receipt: found, file } = await readReceipt(leaseOrFile, [], clientThatReads);
+  const { receipt: found, file } = await receiptHere(leaseOrFile, [], json);
   if (found instanceof ReceiptFile) return json ? showLongJson(found, outside) : showLong(found, outside);
   const receipt = zReceipt.safeParse(found).data;
   if (!receipt) throw new UserError(`${file} is no receipt`);

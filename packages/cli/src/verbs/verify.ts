@@ -17,18 +17,17 @@ import {
   isLongReceipt,
   keptDocuments,
   missingIn,
-  readReceipt,
   rerun,
   shortId,
   verifyKept,
 } from "@xenoservers/sdk";
-import { clientThatReads } from "../input/client.ts";
 import { assertFingerprint } from "../input/fingerprint.ts";
 import type { VerifyInput } from "../input/verbs/proof.ts";
 import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 import { showVerification } from "../output/verification.ts";
 import { again } from "../proof/again.ts";
+import { receiptHere } from "../proof/receipt-here.ts";
 import { verifyArchive } from "../proof/verify-archive.ts";
 
 /** Evidence holds a log's leaves. */
@@ -127,7 +126,7 @@ export async function verify({ leaseOrFile, json, reExecute, tamper, explain, op
   if (verified) return showVerification(verified, leaseOrFile, { json, explain });
   const { witnesses, pins, party } = await knownFor(fingerprint, leaseOrFile);
   if (isArchive(leaseOrFile)) return verifyArchive(leaseOrFile, pins, { json, witnesses });
-  const { receipt: found, file } = await readReceipt(leaseOrFile, witnesses, clientThatReads);
+  const { receipt: found, file } = await receiptHere(leaseOrFile, witnesses, json);
   if (tamper && found instanceof ReceiptFile) throw new UserError(`${file} is too long to be changed and held: leave out --tamper`);
   const { receipt, says } = tamper ? tampered(found) : { receipt: found, says: "" };
   const reExecuted = reExecute ? await reExecuteFor(pins, receipt) : null;

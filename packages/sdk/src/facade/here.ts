@@ -8,6 +8,7 @@ import type { MarketClient } from "../client.ts";
 import type { Quoted, Wanted } from "../order.ts";
 import type { BrokenPurchaseOrder } from "../purchase-order.ts";
 import type { TreeFile } from "../session/result.ts";
+import type { ReceiptWatching } from "./long-receipt.ts";
 import type { JournalPlace } from "./map/journal.ts";
 import type { KeptRuns } from "./kept-run.ts";
 import type { AttachOptions, RunInput } from "./run-input.ts";
@@ -45,5 +46,5 @@ export interface Here {
   /** Where what became of a map's jobs is kept under a name. Throws InUseError where another program has it open. */
   mapJournal(name: string): Promise<JournalPlace>;
   /** A receipt by its file, or by the first letters of its lease's id: what is kept here, or null. */
-  keptReceipt(leaseOrFile: string, client: MarketClient): Promise<unknown>;
+  keptReceipt(leaseOrFile: string, client: MarketClient, watching?: ReceiptWatching): Promise<unknown>;
 }

@@ -14,7 +14,7 @@ import { totalsByLabel, type LabelTotals } from "../label-totals.ts";
 import { eventsOf, listOf } from "../lists.ts";
 import type { Quoted } from "../order.ts";
 import { fetchBound, type BoundOrder } from "../purchase-order.ts";
-import { LongReceipt } from "./long-receipt.ts";
+import { LongReceipt, type ReceiptWatching } from "./long-receipt.ts";
 import type { SessionHandlers } from "../session/lease-session.ts";
 import { conditionsIn, shortId } from "../words.ts";
 import { untilEndedWell } from "./after.ts";
@@ -253,8 +253,8 @@ export class OpenMarket {
   }
 
   /** Handed in, in a file, or that of a lease. */
-  protected async found(receipt: unknown, signal: AbortSignal | undefined): Promise<unknown> {
-    return typeof receipt === "string" ? unlessOff(signal, this.here.keptReceipt(receipt, this.client)) : receipt;
+  protected async found(receipt: unknown, signal: AbortSignal | undefined, watching?: ReceiptWatching): Promise<unknown> {
+    return typeof receipt === "string" ? unlessOff(signal, this.here.keptReceipt(receipt, this.client, watching)) : receipt;
   }
 
   protected async verified(found: unknown, own: Pick<OwnFacts, "reExecuted">, signal?: AbortSignal): Promise<ReceiptVerification> {

@@ -68,6 +68,6 @@ export function hereWith(check: ModuleCheck): Here {
     mapJournal: openMapPlace,
     runs: keptRuns,
     signedAbout: keptRuns.signedAbout,
-    keptReceipt: async (leaseOrFile, client) => (await readReceipt(leaseOrFile, [], async () => client)).receipt,
+    keptReceipt: async (leaseOrFile, client, watching) => (await readReceipt(leaseOrFile, [], async () => client, watching)).receipt,
   };
 }

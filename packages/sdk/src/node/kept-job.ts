@@ -1,8 +1,8 @@
 /** The jobs a customer sent, kept on this machine so that it can run them again and compare: `xeno verify LEASE --re-execute`. */
-import { mkdir, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { blobsOfVm, canonicalBytes, toHex, zJobSpec, zVmSpec, type Json } from "@xenoservers/protocol";
-import { moveTo, nameBeside, readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { inPlace, makeFolder, moveTo, nameBeside, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { zInputTree } from "@xenoservers/protocol/channel";
 import { forgetting, type BuiltWork } from "../built.ts";
@@ -52,7 +52,7 @@ export async function keepJob(job: BuiltWork): Promise<void> {
   if (job.spec.engine === null) return;
   const own = [...blobs.values()].filter(({ digest }) => digest !== PYTHON.digest);
   if (own.reduce((sum, { size }) => sum + size, 0) > KEPT_BYTES_MAX) return;
-  await mkdir(blobFolder(), { recursive: true, mode: 0o700 });
+  await makeFolder(blobFolder());
   let addedBytes = 0;
   for (const { digest, size, read } of own) {
     const file = path.join(blobFolder(), digest);
@@ -63,11 +63,16 @@ export async function keepJob(job: BuiltWork): Promise<void> {
     }
     // half of a file would come to another result
     const part = nameBeside(file);
-    await writeFile(part, await read(0, size), { mode: 0o600 });
-    await moveTo(file, part);
+    const bytes = await read(0, size);
+    try {
+      await writeFile(part, bytes, { mode: 0o600 });
+      await moveTo(file, part);
+    } catch (error) {
+      await rm(part, { force: true });
+      throw inPlace(error, file);
+    }
     addedBytes += size;
   }
-  await mkdir(folderOf(jobHash), { recursive: true, mode: 0o700 });
   await writeWhole(path.join(folderOf(jobHash), "job.json"), JSON.stringify({ spec, inputs, forgets: message.forgets }));
   await pruneNowAndThen(addedBytes);
 }

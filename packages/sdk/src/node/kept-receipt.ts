@@ -6,6 +6,7 @@ import { namesIn, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import type { MarketClient } from "../client.ts";
 import { BrokenWordError, InputError, KeptError } from "../errors.ts";
+import type { ReceiptWatching } from "../facade/long-receipt.ts";
 import { isLogged, readDocuments } from "../receipt.ts";
 import { LEASE_ID, shortId } from "../words.ts";
 import { home } from "./home.ts";
@@ -76,7 +77,12 @@ const inFile = async (file: string): Promise<FoundReceipt> => ({
 });
 
 /** Fetched, once all of it is in the log or `withinMs` are over, and kept. Throws KeptError where there is no room for it. */
-export async function keepReceipt(client: MarketClient, lease: string, withinMs = 5_000): Promise<FoundReceipt> {
+export async function keepReceipt(
+  client: MarketClient,
+  lease: string,
+  withinMs = 5_000,
+  watching: ReceiptWatching = {},
+): Promise<FoundReceipt> {
   const receipt = await readDocuments(client, lease, withinMs);
   if (receipt.lease !== lease) throw new BrokenWordError("the broker's answer is the receipt of another lease");
   if (!receipt.hasMore) {
@@ -85,7 +91,7 @@ export async function keepReceipt(client: MarketClient, lease: string, withinMs 
     await rm(longFileOf(lease), { force: true });
     return { receipt, file: fileOf(lease) };
   }
-  await keepParts(client, lease, longFileOf(lease));
+  await keepParts(client, lease, longFileOf(lease), { now: receipt, ...watching });
   // of when it was shorter
   await rm(fileOf(lease), { force: true });
   return inFile(longFileOf(lease));
@@ -111,6 +117,7 @@ export async function readReceipt(
   leaseOrFile: string,
   witnesses: readonly Witness[],
   openClient: () => Promise<MarketClient>,
+  watching: ReceiptWatching = {},
 ): Promise<FoundReceipt> {
   if (await isLongReceipt(leaseOrFile)) return inFile(leaseOrFile);
   // a folder may have a lease's name: what came of it was brought there
@@ -130,19 +137,24 @@ export async function readReceipt(
     const saved = found && (await savedIn(found));
     if (saved) assertAsked(saved.lease, name.replace(SAVED, ""), found.file);
     if (found && saved?.isComplete)
-      return (await isCurrent(saved, witnesses)) ? found : ((await fetchedAgain(saved.lease, openClient)) ?? found);
+      return (await isCurrent(saved, witnesses)) ? found : ((await fetchedAgain(saved.lease, openClient, watching)) ?? found);
   }
   const client = await openClient();
   const lease = await client.read("lease", { params: { id: leaseOrFile } });
   assertAsked(lease.id, leaseOrFile, "the broker's answer");
-  return keepReceipt(client, lease.id);
+  return keepReceipt(client, lease.id, undefined, watching);
 }
 
 /** The same receipt with what was signed since; null when the broker is not reached. */
-async function fetchedAgain(lease: string, openClient: () => Promise<MarketClient>): Promise<FoundReceipt | null> {
+async function fetchedAgain(
+  lease: string,
+  openClient: () => Promise<MarketClient>,
+  watching: ReceiptWatching,
+): Promise<FoundReceipt | null> {
   try {
-    return await keepReceipt(await openClient(), lease, 0);
+    return await keepReceipt(await openClient(), lease, 0, watching);
   } catch {
+    watching.signal?.throwIfAborted();
     return null;
   }
 }

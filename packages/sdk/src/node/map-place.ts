@@ -3,9 +3,9 @@
  * whoever runs this (the name); this machine's disk.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rm, stat, type FileHandle } from "node:fs/promises";
+import { open, readdir, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
-import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { inPlace, makeFolder, readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { InUseError, KeptError } from "../errors.ts";
 import type { JournalPlace } from "../facade/map/journal.ts";
 import { home } from "./home.ts";
@@ -27,7 +27,7 @@ export async function openMapPlace(name: string): Promise<JournalPlace> {
   const folder = mapFolder(name);
   const [journal, lock] = [path.join(folder, "journal.jsonl"), path.join(folder, "lock")];
   const resultAt = (key: string): string => path.join(folder, "results", `${key}.json`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   await lockAt(lock, name);
   // of the file that stands there now
   let end: FileHandle | null = null;
@@ -50,8 +50,10 @@ export async function openMapPlace(name: string): Promise<JournalPlace> {
     },
     append: async (text) => {
       end ??= await open(journal, "a", 0o600);
-      await end.appendFile(text);
-      await end.datasync();
+      await end
+        .appendFile(text)
+        .then(() => end?.datasync())
+        .catch((error: unknown) => Promise.reject(inPlace(error, journal)));
     },
     readResult: (key) => readIfThere(resultAt(key)),
     writeResult: (key, text) => writeWhole(resultAt(key), text),

@@ -3,6 +3,7 @@ import { beyond as all, type Beyond } from "../facade/all-beyond.ts";
 import { unlessOff } from "../facade/calling-off.ts";
 import { OpenMarket, type Callable } from "../facade/market.ts";
 import type { Dispute, DisputeOptions } from "../facade/doubting.ts";
+import type { ReceiptProgress } from "../facade/long-receipt.ts";
 import type { MarketClient } from "../client.ts";
 import { InputError } from "../errors.ts";
 import { checkedReceipts, type CheckedReceipt } from "./archive/checked.ts";
@@ -35,6 +36,8 @@ export interface ConnectOptions {
 export interface VerifyOptions extends Callable {
   /** Runs the job again on this machine, by an engine that is handed in, and compares: what the server signed is then proved, or failed. */
   rerun?: Rerun;
+  /** How far the fetch of a receipt is that is too long for one answer of the broker. */
+  onProgress?(progress: ReceiptProgress): void;
 }
 
 /** How a result is disputed from a machine that can run jobs itself. */
@@ -64,8 +67,8 @@ export class Market extends OpenMarket {
    * Checks a receipt line by line: one that is handed in, a file, or that of a lease, which is fetched and kept. It holds where `ok` is
    * true; each line says whether it is proved or one party's word.
    */
-  override async verify(receipt: unknown, { rerun, signal }: VerifyOptions = {}): Promise<ReceiptVerification> {
-    const found = await this.found(receipt, signal);
+  override async verify(receipt: unknown, { rerun, onProgress, signal }: VerifyOptions = {}): Promise<ReceiptVerification> {
+    const found = await this.found(receipt, signal, { onProgress, signal });
     const reExecuted = rerun ? await unlessOff(signal, runAgain(this.client.pins, found, rerun)) : null;
     return unlessOff(signal, this.verified(found, reExecuted ? { reExecuted } : {}, signal));
   }

@@ -3,12 +3,12 @@
  * the inputs: the registry or the archive, every byte: nothing counts that does not hash to what names it.
  */
 import { createReadStream } from "node:fs";
-import { access, mkdir, open, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { access, open, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { beginsArchive } from "@xenoservers/protocol/archive";
-import { ifThere, moveTo, namesIn, readIfThere } from "@xenoservers/protocol/files";
+import { ifThere, makeFolder, moveTo, namesIn, readIfThere } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, type Packing, type ProgramPacking } from "@xenoservers/protocol/unpack";
 import { roomIn } from "../room.ts";
 import type { Blob } from "../blob.ts";
@@ -87,7 +87,7 @@ async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes
   const { algorithm, hex } = partsOf(digest);
   const known = await hexIn(cache, digest);
   if (known !== null && (await isUsed(path.join(cache, known)))) return known;
-  await mkdir(cache, { recursive: true, mode: 0o700 });
+  await makeFolder(cache);
   const part = path.join(cache, `${hex}.${process.pid}${PART}`);
   await takeOver(cache, hex, part);
   const toCome = blob.size - ((await ifThere(stat(part)))?.size ?? 0);

@@ -74,11 +74,16 @@ export class Receipts {
     const gaps = await this.#gapsOf(lease, from, to);
     const leaves = await this.#leavesOf(lease, documents, gaps, !hasMore);
     const all = [...documents, ...leaves];
-    if (size === undefined && !hasMore) return this.#receiptOf(lease, documents, leaves, await this.#proofs(all));
+    const claims = size === undefined && (hasMore || brief) ? { claims: lease.lastClaim?.sequence ?? 0 } : {};
+    if (size === undefined && !hasMore) return { ...this.#receiptOf(lease, documents, leaves, await this.#proofs(all)), ...claims };
     const head = size === undefined ? await this.#headOver(lease) : await store.logHead();
     if ((size ?? 0) > (head?.size ?? 0)) return refuse("conflict", { why: "the log is another one by now: ask for the first part again" });
     const under = { checkpoint: head?.checkpoint ?? "", size: size ?? head?.size ?? 0 };
-    return { ...this.#receiptOf(lease, documents, leaves, { ...under, proved: await this.#provedAt(all, under.size) }), hasMore };
+    return {
+      ...this.#receiptOf(lease, documents, leaves, { ...under, proved: await this.#provedAt(all, under.size) }),
+      hasMore,
+      ...claims,
+    };
   }
 
   #receiptOf(

@@ -3,7 +3,6 @@
  * these lean on. It is verified as it is read. Who controls the input: whoever hands over the file, every byte, and how many. Bounds: one
  * line of so many bytes in memory, and the first and the last one.
  */
-import { createReadStream } from "node:fs";
 import { open, stat, type FileHandle } from "node:fs/promises";
 import { zReceipt, type Crypto, type MarketPins, type ReceiptDocument } from "@xenoservers/protocol";
 import { ifThere } from "@xenoservers/protocol/files";
@@ -11,6 +10,7 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { StreamedReceipt, type OwnFacts, type ReceiptVerification } from "@xenoservers/verify";
 import { InputError } from "../../errors.ts";
 import { LongReceipt } from "../../facade/long-receipt.ts";
+import { jsonIn, linesOf } from "./lines.ts";
 import { END_BYTES_MAX, LINE_BYTES_MAX, LONG_FORMAT } from "./long-format.ts";
 
 /** How such a file begins. */
@@ -44,29 +44,6 @@ export async function isLongReceipt(file: string): Promise<boolean> {
   }
 }
 
-/** Its lines. Throws InputError where one is longer than this, or the last one does not end. */
-async function* linesOf(file: string, bytesMax: number): AsyncGenerator<string, void> {
-  let parts: Buffer[] = [];
-  let length = 0;
-  const stream = createReadStream(file, { highWaterMark: READ_BYTES });
-  try {
-    for await (const read of stream) {
-      let bytes: Buffer = read as Buffer;
-      for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE)) {
-        yield Buffer.concat([...parts, bytes.subarray(0, end)]).toString("utf8");
-        bytes = bytes.subarray(end + 1);
-        [parts, length] = [[], 0];
-      }
-      if (bytes.length > 0) parts.push(bytes);
-      length += bytes.length;
-      if (length > bytesMax) throw new InputError("a line of it is longer than any document");
-    }
-  } finally {
-    stream.destroy();
-  }
-  if (length > 0) throw new InputError("its last line is cut off");
-}
-
 /** Null where the file does not end with a line. */
 async function lastLine(handle: FileHandle): Promise<string | null> {
   const { size } = await handle.stat();
@@ -84,14 +61,6 @@ async function lastLine(handle: FileHandle): Promise<string | null> {
   }
   return null;
 }
-
-const jsonIn = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-};
 
 const own = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
@@ -112,7 +81,7 @@ export class ReceiptFile extends LongReceipt {
   /** Throws InputError where it is no such file. */
   static async open(file: string): Promise<ReceiptFile> {
     for await (const line of linesOf(file, LINE_BYTES_MAX)) {
-      const head = jsonIn(line);
+      const head = jsonIn(line.toString("utf8"));
       const lease = zReceipt.shape.lease.safeParse(own(head, "lease")).data;
       if (typeof head !== "object" || head === null || lease === undefined) break;
       return new ReceiptFile(file, head, lease);
@@ -145,7 +114,8 @@ export class ReceiptFile extends LongReceipt {
     const count = (await this.end())?.documents;
     if (count === undefined) throw new InputError(CUT);
     let line = -1;
-    for await (const text of linesOf(this.file, END_BYTES_MAX)) {
+    for await (const bytes of linesOf(this.file, END_BYTES_MAX)) {
+      const text = bytes.toString("utf8");
       line++;
       if (line === 0) continue;
       if (line > count) {
