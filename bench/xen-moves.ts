@@ -118,7 +118,7 @@ async function bareMove(pair: Pair, kind: DomainKind): Promise<number> {
   await watched(first, "tty=$(xenstore-read /local/domain/$(xl domid bare)/console/tty); stty raw -echo <$tty; cat $tty");
   await watched(second, OF_WHAT_COMES);
   await second.sh(`setsid sh -c "${receive}" >/run/receive.log 2>&1 &`);
-  const stood = await stoodMs(pair, () => first.sh(`{ ${send(port)}; } 2>/run/send.log || { cat /run/send.log; exit 1; }`));
+  const stood = await stoodMs(pair, () => first.shAtLength(`{ ${send(port)}; } 2>/run/send.log || { cat /run/send.log; exit 1; }`));
   await second.sh("xl destroy bare");
   return stood;
 }
