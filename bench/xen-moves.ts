@@ -61,7 +61,9 @@ async function ticksOf(dom0: ServedDom0, ahead: number): Promise<Tick[]> {
 async function stoodMs({ first, second }: Pair, move: () => Promise<unknown>): Promise<number> {
   const [at, then] = [await aheadMs(first), await aheadMs(second)];
   await untilThere(async () => (await ticksOf(first, at)).length > SEEN);
+  console.error("a domain counts on the first host, and moves"); // which takes long: whoever waits sees where it is
   await move();
+  console.error("it has moved");
   const before = (await ticksOf(first, at)).reduce((last, tick) => (tick.number > last.number ? tick : last));
   const after = async (): Promise<Tick[]> => (await ticksOf(second, then)).filter(({ number }) => number > before.number);
   await untilThere(async () => (await after()).length > SEEN);
@@ -118,7 +120,7 @@ async function bareMove(pair: Pair, kind: DomainKind): Promise<number> {
   await watched(first, "tty=$(xenstore-read /local/domain/$(xl domid bare)/console/tty); stty raw -echo <$tty; cat $tty");
   await watched(second, OF_WHAT_COMES);
   await second.sh(`setsid sh -c "${receive}" >/run/receive.log 2>&1 &`);
-  const stood = await stoodMs(pair, () => first.sh(`{ ${send(port)}; } 2>/run/send.log || { cat /run/send.log; exit 1; }`));
+  const stood = await stoodMs(pair, () => first.shAtLength(`{ ${send(port)}; } 2>/run/send.log || { cat /run/send.log; exit 1; }`));
   await second.sh("xl destroy bare");
   return stood;
 }

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { GuestAgent } from "../../packages/guests/src/qemu/machine/agent.ts";
 import { connectSocket } from "../../packages/guests/src/qemu/machine/qmp.ts";
-import { until } from "./waiting.ts";
+import { HANGS_MS, until } from "./waiting.ts";
 import { productDisk } from "../vm/product.ts";
 import { madeBy, run } from "../vm/support.ts";
 import type { Ran, SystemdHost } from "../vm/systemd-host.ts";
@@ -82,7 +82,7 @@ export async function startDom0(port: number, has: Dom0Has = {}): Promise<System
   const gone = new Promise<void>((resolve) => qemu.once("exit", () => resolve()));
   const end = (): void => void qemu.kill("SIGKILL");
   process.once("exit", end);
-  const agent = new GuestAgent(() => connectSocket(path.join(folder, "agent")));
+  const agent = new GuestAgent(() => connectSocket(path.join(folder, "agent")), HANGS_MS);
   const host: SystemdHost = {
     sh: (script): Promise<Ran> => ranBy(agent, script),
     async close() {

@@ -70,6 +70,20 @@ export class ServedDom0 {
     return stdout.trim();
   }
 
+  /** The same of what may take longer than an answer is waited for: it is looked now and then whether it is over. */
+  async shAtLength(script: string): Promise<string> {
+    const at = (await this.sh("mktemp -d /run/at-length.XXXXXX")).trim();
+    await this.sh(`cat >${at}/script <<'END-OF-SCRIPT'
+${script}
+END-OF-SCRIPT
+      { setsid sh ${at}/script >${at}/said 2>&1; echo $? >${at}/code.part; mv ${at}/code.part ${at}/code; } </dev/null >/dev/null 2>&1 &`);
+    await untilThere(async () => (await this.sh(`test -e ${at}/code && echo over || true`)) === "over");
+    const [code, said] = [await this.sh(`cat ${at}/code`), await this.sh(`cat ${at}/said`)];
+    await this.sh(`rm -r ${at}`);
+    if (code !== "0") throw new Error(`${script}: ${said}`);
+    return said;
+  }
+
   async #count(words: string): Promise<number> {
     return Number(await this.sh(`grep -c '${words}' ${LOG} || true`));
   }
@@ -105,7 +119,7 @@ export class ServedDom0 {
   /** As its owner types it; what that says. */
   async drainTo(other: ServedDom0): Promise<string> {
     const { server } = JSON.parse(await other.sh(`HOME=/root ${XENO} server status --json --data ${DATA}`)) as { server: string };
-    return this.sh(`HOME=/root ${XENO} server drain --to ${server}@${THIS_MACHINE}:${other.#with.movePort} --data ${DATA}`);
+    return this.shAtLength(`HOME=/root ${XENO} server drain --to ${server}@${THIS_MACHINE}:${other.#with.movePort} --data ${DATA}`);
   }
 
   undrain(): Promise<string> {

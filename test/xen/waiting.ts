@@ -2,7 +2,7 @@
 import { until as untilWithin } from "../until.ts";
 
 /** Less than the runner's own limit on a test. */
-const HANGS_MS = 1_800_000;
+export const HANGS_MS = 1_800_000;
 /** A look into dom0 is some processes on its one processor, which what is waited for needs. */
 const LOOK_EVERY_MS = 2_000;
 

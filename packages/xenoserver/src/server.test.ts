@@ -61,6 +61,42 @@ describe("an honest lease", () => {
     expect((await test.record(lease))?.held).toEqual([]);
   });
 
+  it("begins with the channel that its customer opened while its purchase order was still looked at", async () => {
+    const disk = Promise.withResolvers<number>();
+    await test.server.close();
+    test = new TestServer(market, { room: { ...ROOM, freeBytes: () => disk.promise } });
+    await test.server.start();
+    await until(() => handedIn("offer").length === 2);
+    const job = fakeJob(["run", 1_000, 0, "x"]);
+    const lease = place(job);
+    const customer = new FakeCustomer(market, lease, job);
+    void customer.attach();
+    await passing(1_000);
+    expect(test.stage(lease)).toBeUndefined();
+    disk.resolve(1e9);
+    await until(() => test.stage(lease) === "over");
+    expect(customer.stdout).toBe("x");
+  });
+
+  it("is looked through, for what is kept of it, when it is over, and not when the next one comes; its opening is written once", async () => {
+    const looked: string[] = [];
+    const { bytes, save } = test.journal;
+    let saves = 0;
+    test.journal.bytes = (record) => (looked.push(record.lease), bytes(record));
+    test.journal.save = (record) => (saves++, save(record));
+    const { lease } = await ordered(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => test.stage(lease) === "over");
+    await passing(60_000);
+    const before = looked.length;
+    expect(before).toBeGreaterThan(0);
+    saves = 0;
+    const next = place(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => test.stage(next) === "waiting");
+    expect(looked.slice(before)).toEqual([]);
+    // the acceptance before it was sent, and what came of it
+    expect(saves).toBe(2);
+  });
+
   it("keeps its facts small: claims that later ones have overtaken are left out, and a restarted daemon folds on", async () => {
     const { lease } = await ordered(fakeJob(["run", 900_000, 0, "x"]), "signs", { durationMsMax: 1_000_000, terms: "by-interval" });
     await until(() => handedIn("claim").length === 70);

@@ -18,6 +18,7 @@ import {
 import { sealResult } from "@xenoservers/protocol/sealed";
 import { checkPurchaseOrder } from "@xenoservers/verify";
 import { admissionProblem, askedTooMuch, type Admission } from "./admission.ts";
+import { EarlyChannels } from "./customer/early-channels.ts";
 import type { GuestDriver } from "./drivers/driver.ts";
 import { driversByName } from "./drivers/registry.ts";
 import { newRecord, type Filed } from "./lease/journal.ts";
@@ -51,6 +52,7 @@ export interface ServerOptions extends Omit<RunnerWorld, ServersOwn> {
   onState?(): void;
 }
 
+type RightOrder = Extract<ReturnType<typeof checkPurchaseOrder>, { ok: true }>;
 const OFFER_VALID_MS = 15 * 60_000;
 const OFFER_RENEW_MS = 5 * 60_000;
 /** An offer that was refused is tried again sooner. */
@@ -65,6 +67,7 @@ export class XenoServer {
   readonly #world: RunnerWorld;
   readonly #link: LinkClient;
   readonly #runners = new Map<string, LeaseRunner>();
+  readonly #early = new EarlyChannels();
   readonly #offers = new OwnOffers();
   /** To and from other servers of its owner. */
   readonly moves: LeaseMoves;
@@ -283,11 +286,15 @@ export class XenoServer {
   }
 
   async #receivePurchaseOrder(envelope: Envelope, grants: readonly Envelope[]): Promise<void> {
-    const { crypto, signer, owner, timers, journal, log } = this.#options;
     const checked = checkPurchaseOrder(factWorld(this.#world, grants), envelope);
-    if (!checked.ok) return log("a purchase order was refused", { why: checked.why });
-    const { po, order, offer } = checked;
-    if (this.#runners.has(po.id)) return;
+    if (!checked.ok) return this.#options.log("a purchase order was refused", { why: checked.why });
+    const { id } = checked.po;
+    if (!this.#runners.has(id)) await this.#early.during(id, this.#decide(checked, envelope, grants), (pipe) => this.#attach(id, pipe));
+  }
+
+  /** Whether this server takes what was found rightly bound. */
+  async #decide({ po, order, offer }: RightOrder, envelope: Envelope, grants: readonly Envelope[]): Promise<void> {
+    const { crypto, signer, owner, timers, journal, log } = this.#options;
     const full = await this.#roomProblem(po.payload.customer);
     if (this.#runners.has(po.id)) return; // told again meanwhile
     const admission = {
@@ -328,7 +335,7 @@ export class XenoServer {
   #attach(lease: string, pipe: Pipe): void {
     const runner = this.#runners.get(lease);
     if (runner) runner.attach(pipe);
-    else pipe.close();
+    else if (!this.#early.waits(lease, pipe)) pipe.close();
   }
 
   // --- the owner's commands -------------------------------------------------------------------------------------------------------------

@@ -20,9 +20,10 @@ export const QEMU_OF_XEN: ConsoleDaemon = { name: "xen-qemu-system", settledSeco
 
 const textOf = (file: string): Promise<string> => readFile(file, "utf8").catch(() => "");
 
-/** What it opened last is looked at first: it has some for each domain. */
+/** What it opened last, which mostly has the highest number, is looked at first: it has some for each domain. */
 async function hasMaster(pid: string, index: string): Promise<boolean> {
-  for (const fd of (await readdir(`/proc/${pid}/fdinfo`).catch(() => [])).toReversed())
+  const fds = await readdir(`/proc/${pid}/fdinfo`).catch(() => []);
+  for (const fd of fds.toSorted((a, b) => Number(b) - Number(a)))
     if (new RegExp(`^tty-index:\\t${index}$`, "m").test(await textOf(`/proc/${pid}/fdinfo/${fd}`))) return true;
   return false;
 }

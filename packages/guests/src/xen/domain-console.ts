@@ -10,7 +10,7 @@ import path from "node:path";
 import { isRecord, parseOwn } from "../json.ts";
 import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../pool.ts";
 import { codeOf } from "../thrown.ts";
-import { writeOwn } from "../write-own.ts";
+import { writeOwnAtOnce } from "../write-own.ts";
 import { isConsoleOf, type ConsoleDaemon } from "./console-daemon.ts";
 
 export const CONSOLE_LOG = "console.log";
@@ -92,7 +92,7 @@ export async function keepConsole(folder: string, console: ConsoleOf, outputMibM
   const pid = await spawned(child).finally(() => Promise.all([from.close(), log.close()]));
   child.unref();
   const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
-  await writeOwn(path.join(folder, KEEPER), JSON.stringify({ id, tty } satisfies Kept));
+  writeOwnAtOnce(path.join(folder, KEEPER), JSON.stringify({ id, tty } satisfies Kept));
   return true;
 }
 

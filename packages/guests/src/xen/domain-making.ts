@@ -126,7 +126,7 @@ export class DomainMaking {
     await this.attachCard(id);
     await disksAreOpen(id, devices.length);
     if (deviceModel) await this.backEnd.holdProcess(id, await deviceModel.group());
-    await wasMade(token.folder, id);
+    wasMade(token.folder, id);
     this.#made = id;
   }
 

@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { writeOwn } from "../write-own.ts";
+import { writeOwnAtOnce } from "../write-own.ts";
 
 const PROGRESS = ["prepared", "begun", "restarting"] as const;
 type Progress = (typeof PROGRESS)[number];
@@ -16,7 +16,7 @@ export async function progressOf(folder: string): Promise<Progress> {
   return PROGRESS.find((each) => each === text) ?? "prepared";
 }
 
-export const reached = (folder: string, progress: Progress): Promise<void> => writeOwn(progressFile(folder), progress);
+export const reached = (folder: string, progress: Progress): void => writeOwnAtOnce(progressFile(folder), progress);
 
 /** Which domain dom0's kernel was told all of: one that was made a moment before its daemon was killed has no disks. */
 const madeFile = (folder: string): string => path.join(folder, "made");
@@ -24,4 +24,4 @@ const madeFile = (folder: string): string => path.join(folder, "made");
 export const isMade = async (folder: string, id: number): Promise<boolean> =>
   (await readFile(madeFile(folder), "utf8").catch(() => "")) === String(id);
 
-export const wasMade = (folder: string, id: number): Promise<void> => writeOwn(madeFile(folder), String(id));
+export const wasMade = (folder: string, id: number): void => writeOwnAtOnce(madeFile(folder), String(id));

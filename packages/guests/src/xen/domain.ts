@@ -175,7 +175,7 @@ export class Domain {
 
   async begin(): Promise<void> {
     await this.#start();
-    await reached(this.token.folder, "begun");
+    reached(this.token.folder, "begun");
     if (!this.#over) this.#following.begin();
   }
 
@@ -224,7 +224,7 @@ export class Domain {
       await this.#making.attachCard(found.id);
     }
     if (progress !== "begun" && found.paused) return this.begin();
-    if (progress === "prepared") await reached(this.token.folder, "begun");
+    if (progress !== "begun") reached(this.token.folder, "begun");
     if (found.shutdown === null) await this.#talk.keep(found.id);
     if (!this.#over) this.#following.begin();
   }
@@ -266,7 +266,7 @@ export class Domain {
 
   /** A kernel that restarts gets a new domain under the old name, with the disk as it left it. */
   async #restart(): Promise<void> {
-    await reached(this.token.folder, "restarting");
+    reached(this.token.folder, "restarting");
     await this.#making.destroy();
     await pause(Math.max(0, this.#begunAt + RESTART_MS - Date.now()));
     if (this.#over || this.#ending) return;

@@ -267,6 +267,18 @@ describe("a server's domains", () => {
     terminal.close();
   });
 
+  it("that were made again, and had begun just before their daemon was killed, are not made a third time where they are gone", async () => {
+    const { token } = await prepare();
+    await writeFile(path.join(token.folder, "progress"), "restarting");
+    toolstack.domains[0]!.paused = false;
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
+    (await domains.adopt(token, SPEC)).release();
+    toolstack.domains.length = 0;
+    expect(await (await domains.adopt(token, SPEC)).ended).toMatchObject({ kind: "crashed" });
+    terminal.close();
+  });
+
   it("that were half made again when their daemon was killed, before dom0's kernel was told of their disks, are made anew", async () => {
     const { token } = await prepare();
     await writeFile(path.join(token.folder, "progress"), "restarting");

@@ -65,6 +65,19 @@ describe("xl", () => {
     expect(bounded).toEqual(["xl create", "xl restore"]);
   });
 
+  it("that makes a domain, ends it or has it stand still ends with its daemon; what only asks is no program more to begin", async () => {
+    const outliving: string[] = [];
+    const xl = new Xl(async (program, args, { mayOutlive }) => {
+      if (mayOutlive === true) outliving.push(`${program} ${args[0]}`);
+      return "";
+    });
+    await xl.create("/f/domain.cfg", { kernelMib: 1 });
+    await xl.restore("/f/domain.cfg", "/f/state");
+    const calls = [() => xl.pause(1), () => xl.destroy(1), () => xl.askToEnd(1), () => xl.askToRestart(1), () => xl.own(["/a", "n0"])];
+    for (const call of [...calls, () => xl.unpause(1), () => xl.list(), () => xl.info(), () => xl.usage()]) await call().catch(() => {}); // of an answer that is none
+    expect(outliving).toEqual(["xl unpause", "xl list", "xl info", "xentop -b"]);
+  });
+
   it("is not there on most machines, which is said by its name", async () => {
     await expect(new Xl((program) => Promise.reject(new Error(`spawn ${program} ENOENT`))).info()).rejects.toThrow(
       "xl info: Error: spawn xl ENOENT",

@@ -1,7 +1,8 @@
 /**
  * Xen's own toolstack as this program calls it: `xl`, and xenstore; each call bounded in time and output, in memory where it reads what a
- * customer gave, and ended with the daemon (setpriv's parent-death signal), so that no command of an earlier daemon makes a domain that
- * nobody knows. Who controls the inputs: this program, every argument; the customer, the kernel that `xl create` reads.
+ * customer gave. What makes a domain, ends one or has it stand still is ended with the daemon (setpriv's parent-death signal), so that no
+ * command of an earlier daemon makes a domain that nobody knows. Who controls the inputs: this program, every argument; the customer, the
+ * kernel that `xl create` reads.
  */
 import { execFile, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
@@ -25,6 +26,7 @@ const ANSWER_BYTES_MAX = 4 * MIB;
 const ANSWER_MS = 120_000;
 const CREATE_MS = 600_000;
 const RESTORE_MS = 30 * 60_000;
+const ASKS = { mayOutlive: true } as const;
 /** Of its own memory, beside what a kernel unpacks to: libxc reads it with the rights of dom0's root. */
 const BUILDER_MIB = 512;
 
@@ -35,6 +37,8 @@ interface Bounds {
   timeoutMs?: number;
   /** Absent where it reads nothing of a customer's: a bound is a program more to begin. */
   dataMibMax?: number;
+  /** Whoever comes after this daemon may see it done: it asks, or lets go on what was to begin. To be ended is a program more, too. */
+  mayOutlive?: boolean;
   signal?: AbortSignal;
 }
 
@@ -46,10 +50,11 @@ export class XlError extends Error {
 type Run = (program: string, args: readonly string[], bounds: Bounds & Required<Pick<Bounds, "timeoutMs">>) => Promise<string>;
 
 /** What a program prints. Throws what it says first where it fails. */
-const runHere: Run = async (program, args, { timeoutMs, dataMibMax, signal }) => {
+const runHere: Run = async (program, args, { timeoutMs, dataMibMax, mayOutlive = false, signal }) => {
+  const ended = mayOutlive ? [] : ["setpriv", "--pdeathsig", "KILL"];
   const bound = dataMibMax === undefined ? [] : ["prlimit", `--data=${dataMibMax * MIB}`];
-  const words = ["--pdeathsig", "KILL", ...bound, program, ...args];
-  const { stdout } = await run("setpriv", words, {
+  const [first, ...words] = [...ended, ...bound, program, ...args] as [string, ...string[]];
+  const { stdout } = await run(first, words, {
     ...{ timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: ANSWER_BYTES_MAX, cwd: "/" },
     env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
     ...(signal ? { signal } : {}),
@@ -123,11 +128,11 @@ export class Xl {
   }
 
   async info(): Promise<XenInfo> {
-    return parseInfo(await this.#ask("xl", ["info"]));
+    return parseInfo(await this.#ask("xl", ["info"], ASKS));
   }
 
   async list(): Promise<ListedDomain[]> {
-    return parseListing(await this.#ask("xl", ["list", "-v"]));
+    return parseListing(await this.#ask("xl", ["list", "-v"], ASKS));
   }
 
   /**
@@ -149,7 +154,7 @@ export class Xl {
   }
 
   async usage(): Promise<DomainUsage[]> {
-    return parseUsage(await this.#ask("xentop", ["-b", "-f", "-i", "1"]));
+    return parseUsage(await this.#ask("xentop", ["-b", "-f", "-i", "1"], ASKS));
   }
 
   /** Made, and paused before its first instruction. No process of xl's stays behind: what ends is read from the list. */
@@ -208,7 +213,7 @@ export class Xl {
   /** What stands in a node of dom0's; nothing where there is none. */
   async #node(node: string): Promise<string> {
     const [said] = await this.#store([{ what: "read", node }]).catch(async () => [
-      await this.#ask("xenstore-read", [node]).catch(() => ""),
+      await this.#ask("xenstore-read", [node], ASKS).catch(() => ""),
     ]);
     return (said ?? "").trim();
   }
@@ -220,7 +225,7 @@ export class Xl {
 
   /** What the domain's kernel offers for one of its consoles; null where it offers nothing (yet). */
   async consoleOffer(id: number, of: DomainConsole): Promise<ConsoleOffer | null> {
-    return parseOffer(await this.#ask("xenstore-read", offerNodes(id, of)).catch(() => ""));
+    return parseOffer(await this.#ask("xenstore-read", offerNodes(id, of), ASKS).catch(() => ""));
   }
 
   /** What the domain's kernel finds in xenstore under `vm-data/` and that name, and cannot change. */
@@ -234,7 +239,7 @@ export class Xl {
   }
 
   async unpause(id: number): Promise<void> {
-    await this.#ask("xl", ["unpause", String(id)]);
+    await this.#ask("xl", ["unpause", String(id)], { mayOutlive: true });
   }
 
   /** Asks the domain's kernel to power down, by the button of an emulated machine where it knows nothing of Xen; it may not listen. */

@@ -34,14 +34,14 @@ const telling = (blob: ArrivingBlob, finished: (isRight: boolean) => Promise<voi
 
 export async function openBrought(kept: KeptInputs, { file, bringer, blob, keeps, spoiled }: Brought): Promise<ArrivingBlob> {
   const { digest, size } = blob;
-  if (!(await ifThere(stat(file)))) await kept.takeUp(bringer, blob, file);
+  const isKept = !(await ifThere(stat(file))) && (await kept.takeUp(bringer, blob, file));
   const there = await ifThere(stat(file));
   const isWhole = there?.size === size;
   // others have it too: its bytes stay as they are
   if (there && !isWhole && there.nlink > 1) await rm(file);
   const arriving = isWhole ? openWhole(file, digest, size) : await openArriving(file, blob, () => kept.makeRoom());
   return telling(arriving, async (isRight) => {
-    if (isRight && keeps) await kept.keep(bringer, digest, file);
+    if (isRight && keeps && !isKept) await kept.keep(bringer, digest, file);
     if (isRight || !isWhole) return;
     await kept.forget(bringer, [digest]);
     spoiled();

@@ -353,3 +353,11 @@ it("counts as kept for its customer, once with the leases that have it, and goes
   expect(await roomProblem({ ...rules, keptBytesMax: MIB }, others, "carl")).toBeNull();
   expect(await readdir(path.join(folder, "inputs"))).toEqual([]);
 });
+
+it("is not kept anew by a lease that has it from there, where its customer wished it forgotten meanwhile", async () => {
+  await brings(FIRST, CARL);
+  const second = await journal.arriving(SECOND, CARL, blob, true);
+  await journal.forgetInputs(FIRST, CARL);
+  expect(await second.finish()).toBe(true);
+  expect(await kept()).toEqual([]);
+});

@@ -154,23 +154,28 @@ export class KeptInputs {
     await this.#used(folder, owner);
   }
 
-  /** Puts what there is of a blob where its lease wants it, as another name of what is whole; nothing where there is none of this size. */
-  async takeUp(bringer: Bringer, { digest, size }: { digest: string; size: number }, file: string): Promise<void> {
+  /**
+   * Puts what there is of a blob where its lease wants it, as another name of what is whole; nothing where there is none of this size.
+   * Whether it is still kept here, used now.
+   */
+  async takeUp(bringer: Bringer, { digest, size }: { digest: string; size: number }, file: string): Promise<boolean> {
     const { folder, owner } = this.#place(bringer, digest);
     const whole = path.join(folder, WHOLE);
     try {
       const found = await ifThere(stat(whole));
-      if (found ? found.size !== size : !(await ifThere(stat(path.join(folder, PART))))) return;
+      if (found ? found.size !== size : !(await ifThere(stat(path.join(folder, PART))))) return false;
       await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
       if (found) {
         await hashedFiles.link(whole, file);
-        return await this.#used(folder, owner);
+        await this.#used(folder, owner);
+        return true;
       }
       await rename(path.join(folder, PART), file);
       await this.#drop(folder);
     } catch (error) {
       unlessBug(error);
     }
+    return false;
   }
 
   /** Nothing is kept of these any more; leases that have them keep their own names of them. */

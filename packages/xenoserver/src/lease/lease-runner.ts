@@ -137,9 +137,10 @@ export class LeaseRunner implements LeaseContext {
     return (this.#beginning ??= Promise.withResolvers()).promise;
   }
 
-  save(): Promise<void> {
+  async save(): Promise<void> {
     this.#keptBytes = null;
-    return this.world.journal.save(this.record);
+    await this.world.journal.save(this.record);
+    this.#lookThrough();
   }
 
   log(what: string, facts: Record<string, unknown> = {}): void {
@@ -192,7 +193,6 @@ export class LeaseRunner implements LeaseContext {
 
   /** What the fold has made of it is what happens. */
   async #changed(before: Lease): Promise<void> {
-    await this.save();
     const { lease } = this.facts;
     const short = shortExtension(before, lease.durationMsMax);
     // it is in the log and holds; what it takes of this disk is the broker's doing
@@ -234,6 +234,7 @@ export class LeaseRunner implements LeaseContext {
       case "beginning":
         return this.#guestRun.adopt();
       case "over":
+        this.#lookThrough();
         this.apart(this.#retention.keep());
         this.apart(this.#trace.give());
         return this.#guestRun.adopt();
@@ -276,14 +277,20 @@ export class LeaseRunner implements LeaseContext {
     await this.save();
     if (!this.record.guest) await this.#intake.setAside();
     this.#keptBytes = null;
+    this.#lookThrough();
     this.apart(this.#retention.keep());
+  }
+
+  /** What is kept of it is found before the next lease, which would wait for that. */
+  #lookThrough(): void {
+    if (this.#stage.is === "over") this.apart(this.kept());
   }
 
   /** What is kept of it once it is over; null before. */
   async kept(): Promise<Kept | null> {
     const { lease, overAt } = this.record;
     if (overAt === null) return null;
-    // every new lease asks all that are kept: they are looked through once, until something is written
+    // every new lease asks all that are kept: they are looked through once, as soon as something was written
     const taken = await (this.#keptBytes ??= this.world.journal.bytes(this.record));
     return { lease, customer: this.po.customer, ...taken, overAt, isSpare: false, letGo: () => this.#retention.letGo() };
   }

@@ -17,13 +17,16 @@ export const AGENT_ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
 export class GuestAgent {
   readonly #connect: () => Promise<Duplex>;
+  readonly #answerMs: number;
   #lines: JsonLines | null = null;
   #turn: Promise<unknown> = Promise.resolve();
   /** How often its guest was to be told the time. */
   #told = 0;
 
-  constructor(connect: () => Promise<Duplex>) {
+  /** `answerMs`: how long an answer may take, from a guest that has hardly any processor. */
+  constructor(connect: () => Promise<Duplex>, answerMs = ANSWER_MS) {
     this.#connect = connect;
+    this.#answerMs = answerMs;
   }
 
   /** An agent that was asked by others before may still have answers under way: `guest-sync` says where ours begin. */
@@ -42,7 +45,7 @@ export class GuestAgent {
     const answer = this.#turn.then(async () => {
       const lines = this.#lines?.isOver === false ? this.#lines : await this.#open();
       this.#lines = lines;
-      return lines.execute(command, typeof args === "function" ? args() : args, ANSWER_MS);
+      return lines.execute(command, typeof args === "function" ? args() : args, this.#answerMs);
     });
     this.#turn = answer.catch(() => {});
     return answer;

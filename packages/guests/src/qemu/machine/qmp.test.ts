@@ -116,4 +116,22 @@ describe("a line from a machine", () => {
       await new Promise((resolve) => server.close(resolve));
     }
   });
+
+  it("is waited for as long as whoever asks it has said, and its late answer is nobody's", async () => {
+    const file = path.join(folder, "busy.sock");
+    const server = createServer((socket) =>
+      createInterface(socket).on("line", (line) => {
+        const { id } = (JSON.parse(line) as { arguments: { id?: number } }).arguments;
+        if (id !== undefined) socket.write(`${JSON.stringify({ return: id })}\n`);
+      }),
+    );
+    await new Promise<void>((resolve) => server.listen(file, resolve));
+    const agent = new GuestAgent(() => connectSocket(file), 1);
+    try {
+      await expect(agent.ask("guest-exec", {})).rejects.toThrow("no answer to guest-exec within 1 ms");
+    } finally {
+      agent.close();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
 });
