@@ -95,6 +95,34 @@ it("takes a layer that is named by sha512, brings it once, and knows it by the d
   await expect((await resolveImage(damaged, cache)).unpackedBytes()).rejects.toThrow("does not have the digest that its manifest states");
 });
 
+it("refuses layers that unpack to other bytes than their configuration states, by either hash, also when they are known already", async () => {
+  const of = (hash: string, bytes: Buffer): string => `${hash}:${createHash(hash).update(bytes).digest("hex")}`;
+  const [first, second] = [Buffer.alloc(1_024), Buffer.concat([Buffer.alloc(512), Buffer.alloc(1_024, "x")])];
+  const bytesOf = async (stated: unknown): Promise<string> => {
+    const source = new Memory();
+    const config = source.putJson({ os: "linux", architecture: "amd64", rootfs: { type: "layers", DIFF_IDS: stated } });
+    const layers = [gzipSync(first), second].map((bytes) => ({ ...source.put(bytes), mediaType: LAYER }));
+    source.putJson({ schemaVersion: 2, config: { ...config, mediaType: "" }, layers });
+    return (async () => (await resolveImage(source, cache)).unpackedBytes())().then(String, (error: unknown) =>
+      error instanceof OciError ? error.message : `not an OciError: ${String(error)}`,
+    );
+  };
+  const right = [of("sha256", first), of("sha256", second)];
+  const other = [of("sha256", first), of("sha256", Buffer.alloc(3))];
+  expect(await bytesOf(other)).toContain(`unpacks to other bytes than its configuration states (${other[1]!.slice(0, 19)}): build or push`);
+  // what states nothing is taken, as by podman
+  for (const stated of [right, undefined, null, [], [of("sha512", first), of("sha256", second)]])
+    expect(await bytesOf(stated)).toBe("2560");
+  expect(await bytesOf([...right].reverse())).toContain("other bytes than its configuration states");
+  expect(await bytesOf([right[0], null])).toContain("other bytes than its configuration states ()");
+  for (const odd of ["", "sha256:", "md5:0", right[0]!.toUpperCase()])
+    expect(await bytesOf([odd, right[1]])).toContain(`states (${odd.slice(0, 19)})`);
+  expect(await bytesOf(["\u001b[2J", right[1]])).not.toContain("\u001b");
+  expect(await bytesOf(right.slice(1))).toBe("test/image has 2 layers, and its configuration states 1: build or push it anew");
+  expect(await bytesOf([...right, right[0]])).toContain("has 2 layers, and its configuration states 3");
+  expect(await bytesOf("sha256:x")).toBe("the configuration of test/image is damaged (rootfs.diff_ids)");
+});
+
 it("refuses what is an index and an image at once: each reader would see another (CVE-2021-41190)", async () => {
   const source = imageOf([[Buffer.alloc(1_024), LAYER]]);
   const image = { digest: source.top, size: 1, platform: { os: "linux", architecture: "amd64" } };
@@ -194,6 +222,31 @@ it("starts no artifact, whatever its layers look like", async () => {
   expect(await said(chart)).toContain("has no layers");
 });
 
+it("says of WebAssembly in a registry what it is, and what to run", async () => {
+  const told =
+    "test/image is WebAssembly, not an image of Linux: fetch its module (oras pull, or unpack its layer) and run that (xeno run FILE.wasm)";
+  const kinds = [
+    ["application/vnd.wasm.config.v0+json", "application/wasm"],
+    ["application/vnd.module.wasm.config.v1+json", "application/vnd.module.wasm.content.layer.v1+wasm"],
+    ["application/vnd.oci.empty.v1+json", "application/vnd.wasm.content.layer.v1+wasm"],
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.bytecodealliance.wasm.component.layer.v0+wasm"],
+  ] as const;
+  const of = (config: object, configType: string, layerType: string): Memory => {
+    const source = new Memory();
+    const layer = { ...source.put(Buffer.from("0061736d01000000", "hex")), mediaType: layerType };
+    source.putJson({ schemaVersion: 2, config: { ...source.putJson(config), mediaType: configType }, layers: [layer] });
+    return source;
+  };
+  for (const [configType, layerType] of kinds) expect(await said(of({}, configType, layerType))).toBe(told);
+  for (const os of ["wasi", "wasip1", "linux"]) {
+    const source = of({ os, architecture: "wasm" }, "", LAYER);
+    expect(await said(source)).toBe(told);
+    source.putJson({ manifests: [{ digest: source.top, size: 1, platform: { os, architecture: "wasm" } }] });
+    expect(await said(source)).toBe(told);
+  }
+  expect(await said(of({ os: "linux", architecture: "amd64" }, "", "application/vnd.example.wasmtool.v1"))).toBe("taken");
+});
+
 it("takes layers of any type, for their bytes say what they are", async () => {
   for (const mediaType of ["", "application/octet-stream", "application/x-anything"])
     expect(await said(imageOf([[gzipSync("layer"), mediaType]]))).toBe("taken");
@@ -244,7 +297,20 @@ it("starts what engines start of odd words, and takes a platform in any case of 
   expect(await started({ Entrypoint: [""], Cmd: ["/bin/true"] })).toEqual(["|", "/bin/true"]);
   expect(await started({ Entrypoint: ["", "a"] })).toEqual(["", "a", "|"]);
   expect(await started({ Cmd: ["/bin/echo", null] }, { os: "Linux", architecture: "AMD64" })).toEqual(["|", "/bin/echo", ""]);
-  await expect(started({ Cmd: "/bin/sh -c x" })).rejects.toThrow("the configuration of odd is damaged");
+  // as podman 4.3, which says the field, too
+  const damaged: [string, object][] = [
+    ["cmd", { Cmd: "/bin/sh -c x" }],
+    ["entrypoint", { Entrypoint: "/bin/sh" }],
+    ["env", { Env: { A: "1" } }],
+    ["user", { User: 1000 }],
+    ["workingdir", { WorkingDir: 7 }],
+    ["volumes", { Volumes: ["/data"] }],
+  ];
+  for (const [field, config] of damaged)
+    await expect(started(config)).rejects.toThrow(`the configuration of odd is damaged (config.${field})`);
+  await expect(started([])).rejects.toThrow("the configuration of odd is damaged (config)");
+  const taken = { Cmd: ["x"], Env: null, Labels: null, ExposedPorts: { http: {} }, Healthcheck: { Interval: "1s" } };
+  expect(await started(taken, { history: [null], created: "yesterday" })).toEqual(["|", "x"]);
 });
 
 it("asks for no layer that this machine has no room for, whatever a manifest says of its size", async () => {

@@ -3,7 +3,7 @@
  * machine. What no server could start is refused here. Who controls the inputs: the registry or the archive, every byte.
  */
 import path from "node:path";
-import { jsonIn, layersProblem } from "@xenoservers/protocol";
+import { jsonIn, layersProblem, visible } from "@xenoservers/protocol";
 import { systemTimers, type Timers } from "@xenoservers/protocol/link";
 import * as z from "zod/mini";
 import { layerOf, lazyBlob, type OciLayer } from "./layer.ts";
@@ -17,6 +17,7 @@ import { Registry } from "./registry.ts";
 import { readManifest } from "./manifest.ts";
 import { PLATFORM, isOurs } from "./platform.ts";
 import { OciError, type OciSource } from "./source.ts";
+import { WASM_PLATFORM, asModule } from "./wasm-in-registries.ts";
 
 /** What says nothing is an empty word, to engines. */
 const zStrings = z.nullish(
@@ -41,6 +42,7 @@ const zConfig = z.object({
       stopsignal: z.nullish(z.string()),
     }),
   ),
+  rootfs: z.nullish(z.object({ diff_ids: zStrings })),
 });
 
 export type { OciLayer } from "./layer.ts";
@@ -55,9 +57,11 @@ interface ImageConfig {
   user: string;
   /** As it is written: a name or a number; empty where there is none. */
   stopSignal: string;
+  /** Digests of what its layers unpack to, bottom first; empty where it states none. */
+  unpacked: string[];
 }
 
-export interface OciImage extends ImageConfig {
+export interface OciImage extends Omit<ImageConfig, "unpacked"> {
   /** Of the manifest for this platform. */
   digest: string;
   layers: OciLayer[];
@@ -65,6 +69,8 @@ export interface OciImage extends ImageConfig {
   unpackedBytes(): Promise<number | null>;
 }
 
+/** Of where a configuration is damaged. */
+const AT_MAX = 80;
 const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Engines find what they look for whatever the case of its name; the last that comes counts. */
@@ -91,8 +97,12 @@ const entrypointOf = (words: string[]): string[] => (words.length === 1 && words
 /** What an image starts and where it runs. Throws OciError, also where no server could. */
 export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
   const read = zConfig.safeParse(inSmallLetters(jsonIn(Buffer.from(bytes).toString("utf8")), 2));
-  if (!read.success) throw new OciError(`the configuration of ${name} is damaged`);
-  const { architecture, os, config } = read.data;
+  if (!read.success) {
+    const at = read.error.issues[0]?.path.join(".") ?? "";
+    throw new OciError(`the configuration of ${name} is damaged${at === "" ? "" : ` (${visible(at.slice(0, AT_MAX))})`}`);
+  }
+  const { architecture, os, config, rootfs } = read.data;
+  if (`/${architecture ?? ""}` === WASM_PLATFORM) throw new OciError(asModule(name));
   if (!isOurs({ os: os || PLATFORM.os, architecture: architecture || PLATFORM.architecture }))
     throw new OciError(`${name} is an image for ${os || "?"}/${architecture || "?"}; servers run ${PLATFORM.os}/${PLATFORM.architecture}`);
   return {
@@ -106,6 +116,7 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
       .map((each) => path.posix.join("/", each)),
     user: config?.user ?? "",
     stopSignal: config?.stopsignal ?? "",
+    unpacked: rootfs?.diff_ids ?? [],
   };
 }
 
@@ -114,11 +125,17 @@ export async function resolveImage(source: OciSource, cache: string, blobOf = la
   const { digest, manifest } = await readManifest(source);
   const { size } = manifest.config;
   if (size > CONFIG_BYTES_MAX) throw new OciError(`the configuration of ${source.name} is larger than any is`);
-  const config = parseImageConfig(await blobOf(source, manifest.config, cache).read(0, size), source.name);
+  const { unpacked, ...config } = parseImageConfig(await blobOf(source, manifest.config, cache).read(0, size), source.name);
   if (manifest.layers.length === 0) throw new OciError(`${source.name} has no layers`);
   const problem = layersProblem(manifest.layers.length);
   if (problem !== null) throw new OciError(`${source.name}: ${problem}`);
-  const layers = manifest.layers.map((layer) => layerOf(source, layer, compressionOf(layer.mediaType, source.name), cache));
+  if (unpacked.length > 0 && unpacked.length !== manifest.layers.length)
+    throw new OciError(
+      `${source.name} has ${manifest.layers.length} layers, and its configuration states ${unpacked.length}: build or push it anew`,
+    );
+  const layers = manifest.layers.map((descriptor, i) =>
+    layerOf(source, { descriptor, compression: compressionOf(descriptor.mediaType, source.name), stated: unpacked[i] ?? null }, cache),
+  );
   return {
     digest,
     ...config,

@@ -2,11 +2,13 @@
  * One layer of an image: brought to this machine when somebody first reads it, and kept; what it unpacks to is counted then. Who controls
  * the inputs: the registry or the archive, every byte: nothing counts that does not hash to what names it.
  */
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access, open, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { visible } from "@xenoservers/protocol";
 import { beginsArchive } from "@xenoservers/protocol/archive";
 import { ifThere, makeFolder, moveTo, namesIn, readIfThere } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, type Packing, type ProgramPacking } from "@xenoservers/protocol/unpack";
@@ -27,7 +29,7 @@ export interface OciLayer {
   isHere(): Promise<boolean>;
   /** Throws OciError where it cannot be had. */
   bring(onBytes: OnBytes): Promise<void>;
-  /** Null where this machine cannot tell: the server will. Throws OciError where the bytes are no layer. */
+  /** Null where this machine cannot tell: the server will. Throws OciError where the bytes are no layer, or not the one that is meant. */
   unpackedBytes(): Promise<number | null>;
 }
 
@@ -152,16 +154,33 @@ async function startOf(file: string): Promise<Uint8Array> {
   }
 }
 
-async function measured(file: string, source: OciSource): Promise<number | null> {
+/** What it unpacks to: how many bytes, and their digest. */
+interface Unpacked {
+  bytes: number;
+  digest: string;
+}
+
+/** By which configurations may state what layers unpack to; others match nothing. */
+const HASHES: ReadonlySet<string> = new Set(["sha256", "sha384", "sha512"]);
+const hashFor = (stated: string | null): string => {
+  const { algorithm } = partsOf(stated ?? "");
+  return HASHES.has(algorithm) ? algorithm : OURS;
+};
+
+/** By the hash that `stated` is of. Null where this machine cannot tell. */
+async function measured(file: string, stated: string | null, source: OciSource): Promise<Unpacked | null> {
   const found = packingOf(await startOf(file));
   if (!found.ok) throw new OciError(`${source.name}: ${found.why}`);
   const through = await unpackersHere(found.packing);
   if (!through) return null;
   let bytes = 0;
   let start: Buffer = Buffer.alloc(0);
+  const algorithm = hashFor(stated);
+  const hash = createHash(algorithm);
   const count = new Writable({
     write(chunk: Buffer, _, done) {
       bytes += chunk.length;
+      hash.update(chunk);
       if (start.length < START_BYTES) start = Buffer.concat([start, chunk.subarray(0, START_BYTES - start.length)]);
       done();
     },
@@ -171,17 +190,39 @@ async function measured(file: string, source: OciSource): Promise<number | null>
   });
   if (!beginsArchive(start))
     throw new OciError(`a layer of ${source.name} is no archive of files: it is a signature or the like, not an image that can be started`);
-  return bytes;
+  return { bytes, digest: `${algorithm}:${hash.digest("hex")}` };
 }
 
 const UNPACKED = ".unpacked";
+const NOTED = /^(\d+) ((sha\d+):[0-9a-f]+)$/;
 
-export function layerOf(source: OciSource, descriptor: Descriptor, compression: TypedPacking, cache: string): OciLayer {
+/** What was noted of a blob when it was looked at, by the hash that `stated` is of; null where nothing was. */
+async function noted(cache: string, hex: string | null, stated: string | null): Promise<Unpacked | null> {
+  const text = hex === null ? null : await readFile(path.join(cache, `${hex}${UNPACKED}`), "utf8").catch(() => null);
+  const [, bytes, digest, algorithm] = NOTED.exec(text ?? "") ?? [];
+  return digest !== undefined && algorithm === hashFor(stated) ? { bytes: Number(bytes), digest } : null;
+}
+
+/** A layer as its manifest describes it. */
+export interface DescribedLayer {
+  descriptor: Descriptor;
+  compression: TypedPacking;
+  /** The digest of what it unpacks to, as its image's configuration has it; null where that has none. */
+  stated: string | null;
+}
+
+export function layerOf(source: OciSource, { descriptor, compression, stated }: DescribedLayer, cache: string): OciLayer {
   const blob = new LazyBlob(source, descriptor, cache);
   const brought = async (onBytes = nobody): Promise<string> => {
     const hex = await bring(source, descriptor, cache, onBytes);
     blob.isHere(hex);
     return path.join(cache, hex);
+  };
+  const measuredAnew = async (): Promise<Unpacked | null> => {
+    const file = await brought();
+    const unpacked = await measured(file, stated, source);
+    if (unpacked) await writeFile(`${file}${UNPACKED}`, `${unpacked.bytes} ${unpacked.digest}`, { mode: 0o600 });
+    return unpacked;
   };
   return {
     ...{ blob, compression },
@@ -195,13 +236,14 @@ export function layerOf(source: OciSource, descriptor: Descriptor, compression: 
       await brought(onBytes);
     },
     async unpackedBytes() {
-      const known = await hexIn(cache, descriptor.digest);
-      const noted = known === null ? null : await readFile(path.join(cache, `${known}${UNPACKED}`), "utf8").catch(() => null);
-      if (noted !== null && /^\d+$/.test(noted)) return Number(noted);
-      const file = await brought();
-      const bytes = await measured(file, source);
-      if (bytes !== null) await writeFile(`${file}${UNPACKED}`, String(bytes), { mode: 0o600 });
-      return bytes;
+      const before = await noted(cache, await hexIn(cache, descriptor.digest), stated);
+      const unpacked = before ?? (await measuredAnew());
+      if (unpacked === null) return null;
+      if (stated !== null && unpacked.digest !== stated)
+        throw new OciError(
+          `a layer of ${source.name} unpacks to other bytes than its configuration states (${visible(stated.slice(0, 19))}): build or push it anew`,
+        );
+      return unpacked.bytes;
     },
   };
 }

@@ -5,6 +5,7 @@
 import { jsonIn, visible } from "@xenoservers/protocol";
 import * as z from "zod/mini";
 import { PLATFORM, isOurs } from "./platform.ts";
+import { WASM_PLATFORM, WASM_TYPE, asModule } from "./wasm-in-registries.ts";
 import { OciError, hashOf, type OciSource } from "./source.ts";
 
 /** By other hashes nothing is fetched; an index may name images for others so. */
@@ -81,7 +82,9 @@ class Search {
     const { name } = this.#source;
     const found = await this.#from(null, INDEX_DEPTH_MAX);
     if (found) return found;
-    const has = [...this.#platforms].join(", ") || "none at all";
+    const all = [...this.#platforms];
+    if (all.length > 0 && all.every((each) => each.endsWith(WASM_PLATFORM))) throw new OciError(asModule(name));
+    const has = all.join(", ") || "none at all";
     throw new OciError(`${name} has no image for ${PLATFORM.os}/${PLATFORM.architecture}; it has ${has}`);
   }
 
@@ -117,6 +120,7 @@ class Search {
 export async function readManifest(source: OciSource): Promise<FoundManifest> {
   const found = await new Search(source).found();
   const { config, layers } = found.manifest;
+  if ([config, ...layers].some(({ mediaType }) => WASM_TYPE.test(mediaType))) throw new OciError(asModule(source.name));
   if (!CONFIG_TYPES.has(config.mediaType))
     throw new OciError(`${source.name} is no image that can be started: its configuration is of the kind ${visible(config.mediaType)}`);
   checkHash(config, source.name);
