@@ -19,6 +19,7 @@ import { retold } from "../../packages/verify/src/testing/moves.ts";
 import { storyOf } from "../../packages/verify/src/testing/stories.ts";
 import { PaperBroker } from "../support/paper-broker.ts";
 import { cases } from "../thorough.ts";
+import { until } from "../until.ts";
 import { command } from "./command.ts";
 import { startMarket, type TestMarket } from "./market.ts";
 
@@ -324,6 +325,8 @@ describe("of a real market", () => {
     expect([run.code, run.bytes.length], run.said).toEqual([0, 400_001]);
     const { leases } = JSON.parse((await command(home, "ps", "--all", "--json")).stdout) as { leases: { id: string }[] };
     lease = leases[0]?.id ?? "";
+    // its receipt is the same each time once all of it is in the log
+    await until(async () => /"says":"(\d+) of \1 /.test((await command(home, "verify", lease, "--json")).stdout));
   });
   afterAll(() => market.close());
 

@@ -139,7 +139,7 @@ const damages: [string, (at: string) => Promise<void>][] = [
     async (at) => {
       const { atime, mtime } = await stat(at);
       const handle = await open(at, "r+");
-      await handle.write(Buffer.from([0x55]), 0, 1, MIB);
+      await handle.write(Buffer.of(bytes[MIB]! ^ 0xff), 0, 1, MIB); // whatever stood there
       await handle.close();
       await utimes(at, atime, mtime);
     },
