@@ -34,6 +34,8 @@ const MODE_MAX = 0o7777;
 const RESUMED_FROM_BYTES = 1024 * 1024;
 const PIECE_BYTES = 64 * 1024;
 const HOLE = Buffer.alloc(PIECE_BYTES);
+/** Of what is read and for the most part not sent. */
+const READ_BYTES = 1024 * 1024;
 /** Of `blocks` in what is known of a file, on every system. */
 const BLOCK_BYTES = 512;
 const MS = 1_000;
@@ -94,7 +96,7 @@ async function partName(target: string, { file, stats }: Local): Promise<string>
   const folder = path.posix.dirname(target);
   if (stats.size < RESUMED_FROM_BYTES) return plainPart(target);
   const hash = createHash("sha256");
-  for await (const part of createReadStream(file)) hash.update(part as Uint8Array);
+  for await (const part of createReadStream(file, { highWaterMark: READ_BYTES })) hash.update(part as Uint8Array);
   return path.posix.join(folder, `.xeno-part-${sum(target, hash.digest("hex"))}`);
 }
 
@@ -123,10 +125,10 @@ class CopyIn {
     return this.#options.owners ? { uid: stats.uid, gid: stats.gid } : null;
   }
 
-  async *#bytesOf({ file, stats }: Local, offset: number): AsyncGenerator<Uint8Array> {
+  async *#bytesOf({ file, stats }: Local, offset: number, highWaterMark = PIECE_BYTES): AsyncGenerator<Uint8Array> {
     if (offset === stats.size) return;
     let left = stats.size - offset;
-    for await (const part of createReadStream(file, { start: offset, end: stats.size - 1, highWaterMark: PIECE_BYTES })) {
+    for await (const part of createReadStream(file, { start: offset, end: stats.size - 1, highWaterMark })) {
       const bytes = part as Uint8Array;
       left -= bytes.length;
       this.#told(bytes.length);
@@ -138,10 +140,12 @@ class CopyIn {
   /** All but pieces that are zeros throughout: a file that takes less than it holds has them as holes, and gets them there. */
   async *#runsOf(local: Local, offset: number): AsyncGenerator<Run> {
     let at = offset;
-    for await (const bytes of this.#bytesOf(local, offset)) {
-      if (!HOLE.subarray(0, bytes.length).equals(bytes)) yield { at, bytes };
-      at += bytes.length;
-    }
+    for await (const read of this.#bytesOf(local, offset, READ_BYTES))
+      for (let from = 0; from < read.length; from += PIECE_BYTES) {
+        const bytes = read.subarray(from, from + PIECE_BYTES);
+        if (!HOLE.subarray(0, bytes.length).equals(bytes)) yield { at, bytes };
+        at += bytes.length;
+      }
   }
 
   async #send(local: Local, wanted: Parameters<GuestFiles["put"]>[0]): Promise<void> {
