@@ -137,7 +137,7 @@ describe("the folder for machines without npm", () => {
 
 /** What a program does that is built on the libraries: everything that it says has a type. */
 const PROGRAM = `
-import { MarketClient, identityOf, listOf, pinsOf, fetchMarket } from "@xenoservers/sdk";
+import { Market, MarketClient, identityOf, listOf, pinsOf, fetchMarket } from "@xenoservers/sdk";
 import { verifyReceipt } from "@xenoservers/verify";
 import { formatMoney } from "@xenoservers/market";
 import { nodeCrypto } from "@xenoservers/protocol/node";
@@ -147,6 +147,8 @@ const client = new MarketClient(url, pinsOf(await fetchMarket(url)), identityOf(
 const { party, signer } = client.identity;
 await client.act("party", { party, name: "built", rootKey: signer.publicKey, recoveryKey: null });
 let leases: number = 0;
+const market: Market = Market.of(client);
+market.close();
 for await (const { state } of listOf(client, "leases", {})) leases += state === "settled" ? 1 : 0;
 console.log(JSON.stringify({ party, leases, verify: typeof verifyReceipt, zero: formatMoney(0n), hash: nodeCrypto.sha256(new Uint8Array()).length }));
 `;

@@ -97,7 +97,7 @@ export async function fetchMarket(url: string): Promise<MarketInfo> {
   if (!zAddresses.safeParse(url).success)
     throw new InputError(`'${visible(url)}' is no broker's address: write http://HOST:PORT or https://HOST`);
   const response = await fetchFrom(url, API.market.path, { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
-    throw unavailable(`no broker answers at ${url}; check the address, or start one with \`xeno broker\``, cause);
+    throw unavailable(`no broker answers at ${url}: check the address, or start \`xeno broker\``, cause);
   });
   const parsed = zMarketInfo.safeParse(await response.json().catch(() => null));
   if (!parsed.success) throw unavailable(`what answers at ${url} is not a Xenoservers broker`, parsed.error);

@@ -1,7 +1,7 @@
 /** A market as this machine's customer knows it: by a context of `xeno login`, or by a token. */
 import { beyond as all, type Beyond } from "../facade/all-beyond.ts";
 import { unlessOff } from "../facade/calling-off.ts";
-import { OpenMarket, type Callable } from "../facade/market.ts";
+import { OpenMarket, type Callable, type Found, type SearchOptions } from "../facade/market.ts";
 import type { Dispute, DisputeOptions } from "../facade/doubting.ts";
 import type { ReceiptProgress } from "../facade/long-receipt.ts";
 import type { MarketClient } from "../client.ts";
@@ -61,6 +61,12 @@ export class Market extends OpenMarket {
   /** The same by a client that is there already. */
   static of(client: MarketClient, { moduleCheck = plainCheck, beyond = all }: Pick<ConnectOptions, "moduleCheck" | "beyond"> = {}): Market {
     return new Market(client, hereWith(moduleCheck), beyond);
+  }
+
+  /** Servers on offer: `market.search("cpu>=2 mem>=4G region=eu")`. */
+  override search(conditions = "", options: SearchOptions = {}): Promise<Found> {
+    if (typeof conditions !== "string") return Promise.reject(new InputError('conditions are a text: "cpu>=2 mem>=4G"'));
+    return super.search(conditions, options);
   }
 
   /**
