@@ -108,6 +108,21 @@ describe("told by its owner", () => {
     await programs.isListed();
   });
 
+  it("a xenoserver says which of its leases will stay, and why, before it hands any over", async () => {
+    const nowhere = `s_${"0".repeat(40)}@127.0.0.1:1`;
+    const drained: { stdout: string; stderr: string }[] = [];
+    await meanwhile(
+      "stays",
+      async () => void drained.push(await xeno("owner", ["server", "drain", "--to", nowhere, "--data", programs.at("server")]).done),
+      async () => void (await drain("--undo")),
+    );
+    const why = "a guest of the driver wasm does not move";
+    expect(drained).toMatchObject([
+      { stderr: expect.stringMatching(new RegExp(`^will stay: \\w+: ${why}\n$`)), stdout: expect.stringContaining(`: ${why}\n`) },
+    ]);
+    await programs.isListed();
+  });
+
   it("a xenoserver reads its settings again: a good file holds at once, a bad one changes nothing and is told why", async () => {
     const before = await readFile(toml(), "utf8");
     /** As it is listed; a link that was late for a moment takes it off the list. */

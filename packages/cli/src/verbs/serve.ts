@@ -93,12 +93,17 @@ async function reread(daemon: Daemon): Promise<string[]> {
 /** Where leases go. */
 const zTarget = z.object({ server: z.string(), host: z.string(), port: z.number() });
 
+/** What would not leave for another server now, and why, in words. */
+const stayingHere = ({ server }: Daemon): { lease: string; why: string }[] =>
+  [...server.moves.problems()].flatMap(([lease, why]) => (why === null ? [] : [{ lease, why }]));
+
 /** What `xeno server` asks of the running daemon. */
 async function answerTo(daemon: Daemon, request: Record<string, unknown>, stop: (how: string) => void): Promise<Record<string, unknown>> {
   const { server, test } = daemon;
   const command = String(request["command"]);
   const { data: target } = zTarget.safeParse(request["to"]);
   if (command === "drain" && target) return { ...(await daemon.drainTo(target)), ...server.state };
+  if (command === "moves") return { ...server.state, stay: stayingHere(daemon) };
   if (command === "reread") return { ...server.state, reread: await reread(daemon) };
   if (command === "drain" || command === "undrain") await daemon.setDrained(command === "drain");
   else if (command === "stop-now") await server.stopNow();

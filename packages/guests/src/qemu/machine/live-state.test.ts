@@ -126,7 +126,7 @@ it("stands still for all of it where it is emulated, and connections were told b
   const qemu = new Qemu();
   qemu.onConnect = (socket) => socket.once("connect", ends(qemu));
   expect(await bytesOf(liveState(qemu, qemu.sending(64, false)))).toBe(MIB);
-  expect(qemu.did).toEqual(["nearly", "still", "paused", "stands first: false", "pace 600000"]);
+  expect(qemu.did).toEqual(["nearly", "still", "paused", "stands first: false", "pace 1"]);
 });
 
 it("runs on where it stood still before that was told, and is to be sent anew", async () => {

@@ -21,7 +21,10 @@ const POLL_MS = 10;
 const LAST_MS = 300;
 /** Whatever the pace is, so much is little. */
 const LITTLE_BYTES = 4 * MIB;
-/** QEMU itself lets it stand still for what takes so long: nearly nothing (with nothing it looks once alone), and whatever is left. */
+/**
+ * QEMU itself lets it stand still for what takes so long: nearly nothing (with nothing it looks once alone), and whatever is left. It
+ * answers nobody while it sends that, so that of a machine that stands still, too, all but nearly nothing goes before it.
+ */
 const [SHORTEST_MS, ANY_MS] = [1, 600_000];
 /** So long QEMU may say nothing new: that it sends, and sends nothing, or that it ends what it does not end. */
 const QUIET_MS = 120_000;
@@ -57,7 +60,7 @@ interface Come {
 }
 
 async function comeOf(vm: Pick<Vm, "qmp">): Promise<Come> {
-  const answer = await vm.qmp("query-migrate");
+  const answer = await vm.qmp("query-migrate", {}, ANY_MS);
   if (!isRecord(answer)) throw new QmpError("QEMU does not say how far the machine's state has come");
   const ram = isRecord(answer["ram"]) ? answer["ram"] : {};
   const littleBytes = Math.max(LITTLE_BYTES, (Number(ram["mbps"]) || 0) * (1_000_000 / 8 / 1_000) * LAST_MS);
@@ -77,6 +80,17 @@ function quietly(quietMs: number): (now: unknown) => void {
   };
 }
 
+/** How far it has come; `unanswered` is called while QEMU does not say, and throws where that is not waited for. */
+async function answered(vm: Pick<Vm, "qmp">, unanswered: () => void): Promise<Come> {
+  const asked = comeOf(vm);
+  asked.catch(() => {}); // waited for below, or by nobody any more
+  for (;;) {
+    const come = await Promise.race([asked, passed()]);
+    if (come) return come;
+    unanswered();
+  }
+}
+
 /** Resolves once all of it was sent. Throws StoodTooSoon. `leftBytes`: at none it is to stand still, whatever is left. */
 async function followed(
   vm: Pick<Vm, "qmp">,
@@ -85,7 +99,7 @@ async function followed(
 ): Promise<void> {
   const isQuiet = quietly(quietMs);
   for (let told: "nothing" | "nearly" | "still" = isLive ? "nothing" : "still"; ; await passed()) {
-    const { status, why, isNearlyAll } = await comeOf(vm);
+    const { status, why, isNearlyAll } = await answered(vm, () => isQuiet(`no answer ${leftBytes()}`));
     isQuiet(`${String(status)} ${leftBytes()}`);
     if (status === "completed") return;
     if (status === "failed" || status === "cancelled")
@@ -157,7 +171,7 @@ export async function* liveState(
       await vm.pause();
     }
     await setCapabilities(vm, isLive);
-    await setPace(vm, isLive ? SHORTEST_MS : ANY_MS);
+    await setPace(vm, SHORTEST_MS);
     const connected = once(server, "connection") as Promise<[Socket]>;
     await vm.qmp("migrate", { uri: `unix:/w/${VM_FILES.migrate}` });
     let leftBytes = TIMES_MAX * memoryMib * MIB;

@@ -40,8 +40,8 @@ async function setUp(vm: Vm, ignoreShared: boolean): Promise<void> {
     { capability: "pause-before-switchover", state: false },
   ];
   await vm.qmp("migrate-set-capabilities", { capabilities });
-  // nobody shares the link with us
-  await vm.qmp("migrate-set-parameters", { "max-bandwidth": 10_000_000_000, "downtime-limit": 60_000 });
+  // nobody shares the link with us; what may take longer is sent while QEMU answers
+  await vm.qmp("migrate-set-parameters", { "max-bandwidth": 10_000_000_000, "downtime-limit": 1 });
 }
 
 /** The state of a stopped machine, given to `each` in pieces; memory in a shared file is not in it. */

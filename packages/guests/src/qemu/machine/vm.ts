@@ -47,6 +47,8 @@ export class NotStarted extends Error {
 
 const POLL_MS = 250;
 const QMP_TIMEOUT_MS = 20_000;
+/** One that has just been stopped may be sending the last of its state, and answers nobody meanwhile. */
+const STOPPED_WITHIN_MS = 600_000;
 const CHUNK_BYTES = 256 * 1024;
 const MIB = 1024 * 1024;
 /** How long a guest that was asked to power down may take. */
@@ -226,15 +228,15 @@ export class Vm {
     return this.#qmp.isOver;
   }
 
-  async #status(): Promise<string> {
-    const answer = await this.#qmp.execute("query-status");
+  async #status(withinMs?: number): Promise<string> {
+    const answer = await this.#qmp.execute("query-status", {}, withinMs);
     if (!isRecord(answer) || typeof answer["status"] !== "string") throw new QmpError("QEMU does not say how the machine is");
     return answer["status"];
   }
 
   /** What happened while nobody listened, and what QEMU has no event of its own for. */
-  async lookAround(): Promise<void> {
-    const status = await this.#status();
+  async lookAround(withinMs?: number): Promise<void> {
+    const status = await this.#status(withinMs);
     if (this.#over) return;
     const end = Object.hasOwn(STOOD, status) ? STOOD[status] : undefined;
     if (end) this.#end(end);
@@ -275,7 +277,7 @@ export class Vm {
       this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown", isReset: event.data["reason"] === "guest-reset" });
     if (event.event === "GUEST_PANICKED") void this.#panicked();
     if (event.event === "WATCHDOG" && event.data["action"] === "pause") this.#end({ kind: "hang" });
-    if (event.event === "STOP" && !this.#over) void this.lookAround().catch(() => {}); // it is gone then
+    if (event.event === "STOP" && !this.#over) void this.lookAround(STOPPED_WITHIN_MS).catch(() => {}); // it is gone then
     if (event.event === "VSERPORT_CHANGE" && event.data["open"] === false) this.#portClosed(String(event.data["id"]));
     this.#changed();
   }

@@ -25,10 +25,7 @@ const IS_PART = /^(state|state-again|disk\.qcow2|token|console|stdout|stderr|blo
 
 /** Why a machine ends where it began, in words; null where it can go on elsewhere. */
 export function stayingProblem(spec: VmSpec): string | null {
-  if (spec.vm.kind === "snapshot") return "its machine began with a snapshot, which is on this server alone";
-  if (spec.firmware === "uefi") return "its machine keeps UEFI variables, which are not carried";
-  if (spec.tpm) return "its machine has a TPM, whose state is not carried";
-  return spec.screen === true ? "its machine has a screen, which is not carried" : null;
+  return spec.vm.kind === "snapshot" ? "its machine began with a snapshot, which is on this server alone" : null;
 }
 
 const isThere = (file: string): Promise<boolean> =>
