@@ -9,7 +9,8 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Market } from "@xenoservers/sdk";
 import type { Daemon } from "@xenoservers/xenoserver";
 import { until, type TestMarket } from "../process/market.ts";
-import { VM_TOML, cliHome, freePort, initrd, kernel, machines, vmMarket } from "./support.ts";
+import { freePort } from "../support/free-port.ts";
+import { VM_TOML, cliHome, initrd, kernel, machines, vmMarket } from "./support.ts";
 
 /** TPM2_PCR_Extend of register 16 by 32 bytes, without a password (TPM 2.0 part 3, 22.2). */
 const EXTEND = [
