@@ -65,6 +65,12 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
   ["garbage collection", bytes("0061736d 01000000 0103015f00"), /garbage collection/],
   ["Go's build for a browser", importing("gojs", "runtime.wasmExit"), /Go's build for a browser.*GOOS=wasip1/],
   ["wasm-bindgen's", importing("__wbindgen_placeholder__", "__wbindgen_throw"), /wasm-bindgen/],
+  [
+    "wasm-bindgen's of late, with a file beside it",
+    importing("./ruff_wasm_bg.js", "__wbg_next_8cb028b6ba50743f"),
+    /wasm-bindgen.*wasm32-wasip1/,
+  ],
+  ["WasmEdge's, with its sockets", importing("wasi_snapshot_preview1", "sock_open"), /no function of WASI preview 1.*WasmEdge.*without it/],
   ["Emscripten's", importing("env", "emscripten_resize_heap"), /wasi-sdk/],
   ["another host's", importing("rb-js-abi-host", "eval-js"), /a host of its own.*wasi_snapshot_preview1 alone/],
   ["a library", module('(memory (export "memory") 1) (func (export "add"))'), /library/],

@@ -100,6 +100,52 @@ describe("reports of others, tried here", () => {
       "AAA\nb'xxB'",
     ],
     [
+      "what appends goes to the end that another's truncation left (wasmer 6551)",
+      "fd = os.open('a', os.O_CREAT | os.O_RDWR | os.O_APPEND); os.write(fd, b'A' * 32)\nos.close(os.open('a', os.O_RDWR | os.O_TRUNC)); os.write(fd, b'B' * 32); print(os.stat('a').st_size)",
+      "32",
+    ],
+    [
+      "a file is opened to be cut and appended to at once (wasmi 861, wasmer 936)",
+      "open('a', 'w').write('old')\nfd = os.open('a', os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_TRUNC); os.write(fd, b'n'); os.write(fd, b'ew'); print(open('a').read())",
+      "new",
+    ],
+    [
+      "what appends knows where it is, and is moved to be read (wasmtime 7583, wasmer 5159)",
+      "fd = os.open('a', os.O_CREAT | os.O_RDWR | os.O_APPEND); print(os.lseek(fd, 0, 1), os.write(fd, b'12345'), os.lseek(fd, 0, 1))\nprint(os.lseek(fd, -2, 2), os.read(fd, 9)); os.lseek(fd, 1, 0); os.write(fd, b'6'); print(open('a').read())",
+      "0 5 5\n3 b'45'\n123456",
+    ],
+    [
+      "room is added to a file and taken from none (wasmtime 341, 7264 and 8814)",
+      "fd = os.open('a', os.O_CREAT | os.O_RDWR); os.posix_fallocate(fd, 19, 39); print(os.fstat(fd).st_size)\nos.posix_fallocate(fd, 0, 4); print(os.fstat(fd).st_size); os.ftruncate(fd, 0); os.posix_fallocate(fd, 0, 4); print(os.pread(fd, 9, 0))\ntry: os.posix_fallocate(os.open('a', os.O_RDONLY), 0, 100)\nexcept OSError: print('refused', os.stat('a').st_size)",
+      "58\n58\nb'\\x00\\x00\\x00\\x00'\nrefused 4",
+    ],
+    [
+      "times are set to a nanosecond, of folders and of links themselves, too (wasmer 4278, 4358 and 4903)",
+      "open('t', 'w').close(); os.mkdir('d'); os.symlink('t', 'l'); os.utime('t', ns=(946684800_000000001, 946684801_999999999))\nos.utime('d', (5, 6)); os.utime('l', (7, 8), follow_symlinks=False)\nprint(os.stat('t').st_atime_ns, os.stat('t').st_mtime_ns, os.stat('d').st_mtime, os.lstat('l').st_mtime)",
+      "946684800000000001 946684801999999999 6.0 8.0",
+    ],
+    [
+      "a link's target is looked for from its own folder (node 49107, uvwasi 224)",
+      "os.makedirs('d/e'); open('s', 'w').write('S'); os.symlink('../s', 'd/l'); os.symlink('../l', 'd/e/m')\nprint(open('d/l').read(), open('d/e/m').read(), os.stat('d/e/m').st_size, os.lstat('d/l').st_size)",
+      "S S 1 4",
+    ],
+    [
+      "names are told apart from an open folder (wasmer 3084 and 3945)",
+      "os.mkdir('d'); fd = os.open('d', os.O_RDONLY | os.O_DIRECTORY); open('d/x', 'w').write('x')\nos.rename('x', 'y', src_dir_fd=fd, dst_dir_fd=fd); print(os.listdir('d'), os.stat('y', dir_fd=fd).st_size); os.rename('d/y', 'y'); print(os.listdir('d'))",
+      "['y'] 1\n[]",
+    ],
+    [
+      "what is not there is ENOENT, whatever is asked of it (wasmer 2672)",
+      "def no(call):\n  try: call(); return 0\n  except OSError as e: return e.errno\nprint([no(f) for f in (lambda: os.link('n', 'b'), lambda: os.readlink('n'), lambda: os.rmdir('n'), lambda: os.utime('n'), lambda: os.open('n', os.O_RDONLY), lambda: os.stat('n/x'), lambda: os.truncate('n', 1))])",
+      "[44, 44, 44, 44, 44, 44, 44]",
+    ],
+    ["the standard streams have a state (wasmtime 2515)", "print([os.fstat(fd).st_size for fd in range(3)])", "[0, 0, 0]"],
+    [
+      "one file under two names is renamed to itself, and a folder not into itself (found beside wasmer 3945)",
+      "def no(call):\n  try: call(); return 0\n  except OSError as e: return e.errno\nopen('m', 'w').close(); os.link('m', 'n'); os.rename('m', 'n'); os.mkdir('d')\nprint(sorted(os.listdir('.')), os.stat('n').st_nlink, no(lambda: os.rename('d', 'd/in')), no(lambda: os.rename('m', 'd')), no(lambda: os.rename('d', 'm')))",
+      "['d', 'm', 'n'] 2 28 31 54",
+    ],
+    [
       "a reader cannot cut its file (ttsc 950)",
       "open('a', 'w').write('AAA')\nfd = os.open('a', os.O_RDONLY)\ntry: os.ftruncate(fd, 0)\nexcept OSError as e: print('refused')\nprint(open('a').read())",
       "refused\nAAA",
@@ -117,6 +163,28 @@ describe("reports of others, tried here", () => {
       expect((guest.names(fd, bytes) as string[]).sort()).toEqual([".", "..", ...names].sort());
       guest.close(fd);
     }
+  });
+
+  it("changes flags of an open file, and to cut it is none of them (wasmtime 8864, wasmer 4891)", () => {
+    const guest = new GuestCalls(MIB);
+    const fd = guest.open("a") as number;
+    guest.write(fd, 9);
+    const [APPEND, ALL_FLAGS] = [1, 31];
+    expect([guest.call("fd_fdstat_set_flags", fd, APPEND), guest.write(fd, 3, 0n)]).toEqual(["SUCCESS", 3]);
+    expect([...guest.treeAt("/out")]).toMatchObject([{ path: "a", size: 12 }]);
+    expect(guest.call("fd_fdstat_set_flags", fd, ALL_FLAGS + 1)).toBe("INVAL");
+  });
+
+  it("a descriptor takes another's place, which is closed by that (wasmtime 8831)", () => {
+    const guest = new GuestCalls(MIB);
+    const [one, two] = [guest.open("one") as number, guest.open("two") as number];
+    guest.write(two, 5);
+    expect([guest.call("fd_renumber", two, one), guest.close(two), guest.write(one, 3)]).toEqual(["SUCCESS", "BADF", 3]);
+    expect([...guest.treeAt("/out")]).toMatchObject([
+      { path: "one", size: 0 },
+      { path: "two", size: 8 },
+    ]);
+    expect([guest.call("fd_renumber", one, 99), guest.call("fd_renumber", 99, one), guest.write(one, 1)]).toEqual(["BADF", "BADF", 1]);
   });
 
   it("waits for the clock that is due, and for nothing not at all (wazero 2399, wasmer 6073, zwasm 311)", () => {

@@ -72,6 +72,25 @@ export const PROGRAMS: readonly Program[] = [
     answer: /F_PLLOUT:\s+60\.000 MHz \(achieved\)[\s\S]*FILTER_RANGE: 1/,
   },
   {
+    made: "icepack (C++), text into what a chip loads",
+    ...{ package: ICE40, module: "gen/icepack.core.wasm" },
+    files: { "a.asc": `.comment made by hand\n.device 1k\n.io_tile 1 0\n${`${"01".repeat(9)}\n`.repeat(16)}` },
+    args: ["a.asc", "a.bin"],
+    ...{ answer: null, leaves: "a.bin" },
+  },
+  {
+    made: "icebram (C++), numbers drawn from a seed",
+    ...{ package: ICE40, module: "gen/icebram.core.wasm" },
+    args: ["-g", "-s", "7", "16", "256"],
+    answer: /^(?:[0-9a-f]{4}\n){256}$/,
+  },
+  {
+    made: "a reader of its environment (Rust of 2019)",
+    ...{ package: "@wasmer/wasi@1.2.2", module: "tests/envvar.wasm" },
+    args: [],
+    answer: /SET VAR Ok\("HELLO"\)/,
+  },
+  {
     made: "CPython 3.11 (C), with its library in an archive",
     ...{ package: SANDBOX, module: "dist/langs/python-3.11.3.wasm" },
     files: { ".": "PACKAGE:dist/langs/python-3.11.3.tar.gz" },

@@ -110,9 +110,13 @@ async function assertImports(
   source: string,
   brought: readonly SourceEntry[],
 ): Promise<void> {
-  if (ARCHIVE.test(source) || ARCHIVE.test(typed) || MAKES_MODULES.test(source)) return;
+  if (MAKES_MODULES.test(source)) return;
+  const isArchived = ARCHIVE.test(source) || ARCHIVE.test(typed);
   const here = new Set([nameOf(file), ...brought.map((entry) => nameOf(entry.path))]);
-  const isFound = (name: string): boolean => PYTHON_MODULES.has(name) || here.has(name) || source.includes(`${name}.py`);
+  // what is Python's own lies in no archive
+  const mayLieInOne = (name: string): boolean => isArchived && !IN_IMAGES.has(name);
+  const isFound = (name: string): boolean =>
+    PYTHON_MODULES.has(name) || here.has(name) || source.includes(`${name}.py`) || mayLieInOne(name);
   const missing = importsOf(source).filter((name) => !name.startsWith("_") && !isFound(name));
   if (missing.length === 0) return;
   const found = (await beside?.found(missing)) ?? [];

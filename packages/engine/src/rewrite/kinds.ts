@@ -31,8 +31,6 @@ export function otherKindOf(bytes: Uint8Array): string | null {
 const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
   ["gojs.", "it is Go's build for a browser: build with GOOS=wasip1 GOARCH=wasm"],
   ["go.", "it is Go's build for a browser: build with GOOS=wasip1 GOARCH=wasm"],
-  ["wbg.", "it is wasm-bindgen's build for a browser: build with --target wasm32-wasip1"],
-  ["__wbindgen", "it is wasm-bindgen's build for a browser: build with --target wasm32-wasip1"],
   ["wasi:", `its imports are of WASI 0.2: ${BUILD}`],
   ["wasi.thread-spawn", "threads are not deterministic; build without them, for wasm32-wasip1"],
   ["wasix_", `WASIX has calls beyond WASI's: ${BUILD}`],
@@ -43,10 +41,13 @@ const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
   ["env.", "it needs a host of its own, such as Emscripten's: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
 ];
 
+/** Its functions, whose module is one of its own or, since it writes such, a file beside it. */
+const OF_BINDGEN = /^wbg\.|(?:^|\.)__wb(?:g|indgen)_/;
 const OF_WASI = /^wasi_(snapshot_preview1|unstable)\./;
 
 export const wayOut = (imported: string): string =>
+  (OF_BINDGEN.test(imported) ? "it is wasm-bindgen's build for a browser: build with --target wasm32-wasip1" : null) ??
   BUILT_FOR.find(([prefix]) => imported.startsWith(prefix))?.[1] ??
   (OF_WASI.test(imported)
-    ? `only functions of wasi_snapshot_preview1 are offered; ${BUILD}`
+    ? `it is no function of WASI preview 1, but one that some hosts add (WasmEdge, WAMR, lunatic): ${BUILD} without it`
     : "it needs a host of its own that offers this: build it as a command that imports from wasi_snapshot_preview1 alone");

@@ -52,6 +52,14 @@ describe("a script", () => {
     await expect(pythonMounts(script(source), [])).resolves.toBeDefined();
     await expect(pythonMounts(script("import helper\n"), [])).rejects.toThrow("imports helper");
   });
+  it("is told what Python has elsewhere, also where it has to do with archives: that lies in none", async () => {
+    await expect(pythonMounts(script("import lzma, zipfile\nzipfile.ZipFile('a.zip', 'w', zipfile.ZIP_LZMA)\n"), [])).rejects.toThrow(
+      /imports lzma, which Python on WASI has not/,
+    );
+    await expect(pythonMounts({ ...script("import helper, curses\n"), path: "/lib.zip" }, [])).rejects.toThrow("imports curses,");
+    const own = { mount: { path: "/work", writable: false, keep: false }, entries: [{ path: "lzma.py", kind: "directory" as const }] };
+    await expect(pythonMounts(script("import lzma\nopen('a.zip')\n"), [own])).resolves.toBeDefined();
+  });
   it("may import from an archive on the path that was typed", async () => {
     await expect(pythonMounts({ ...script("import helper\n"), path: "/lib.zip" }, [])).resolves.toBeDefined();
   });

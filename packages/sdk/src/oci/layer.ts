@@ -194,6 +194,8 @@ async function measured(file: string, stated: string | null, source: OciSource):
 }
 
 const UNPACKED = ".unpacked";
+/** Letters of a digest, its hash's name among them. */
+const SHOWN = 19;
 const NOTED = /^(\d+) ((sha\d+):[0-9a-f]+)$/;
 
 /** What was noted of a blob when it was looked at, by the hash that `stated` is of; null where nothing was. */
@@ -204,7 +206,7 @@ async function noted(cache: string, hex: string | null, stated: string | null): 
 }
 
 /** A layer as its manifest describes it. */
-export interface DescribedLayer {
+interface DescribedLayer {
   descriptor: Descriptor;
   compression: TypedPacking;
   /** The digest of what it unpacks to, as its image's configuration has it; null where that has none. */
@@ -239,10 +241,12 @@ export function layerOf(source: OciSource, { descriptor, compression, stated }: 
       const before = await noted(cache, await hexIn(cache, descriptor.digest), stated);
       const unpacked = before ?? (await measuredAnew());
       if (unpacked === null) return null;
-      if (stated !== null && unpacked.digest !== stated)
+      if (stated !== null && unpacked.digest !== stated) {
+        const digest = visible(stated.slice(0, SHOWN));
         throw new OciError(
-          `a layer of ${source.name} unpacks to other bytes than its configuration states (${visible(stated.slice(0, 19))}): build or push it anew`,
+          `a layer of ${source.name} unpacks to other bytes than its configuration states (${digest}): build or push it anew`,
         );
+      }
       return unpacked.bytes;
     },
   };

@@ -1,0 +1,26 @@
+import argparse, getopt, optparse, sys
+parser = argparse.ArgumentParser(prog="tool", description="Moves things about.", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+parser.add_argument("-v", "--verbose", action="count", default=0, help="say more")
+parser.add_argument("--level", choices=["low", "high"], default="low", help="how much")
+parser.add_argument("--size", type=lambda s: int(s, 0), default=0x10, help="bytes")
+group = parser.add_mutually_exclusive_group()
+group.add_argument("--yes", action=argparse.BooleanOptionalAction, help="agree")
+group.add_argument("--ask", action="store_true", help="ask first")
+sub = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+copy = sub.add_parser("copy", help="copy files", aliases=["cp"])
+copy.add_argument("from_", nargs="+", metavar="FROM")
+copy.add_argument("to")
+print(parser.parse_args(["-vv", "--level=high", "--no-yes", "cp", "a", "b", "c"]))
+print(parser.parse_known_args(["--size", "0x20", "copy", "x", "y", "--what"]))
+copy.print_usage()
+for words in (["--level", "mid", "copy", "a", "b"], [], ["copy", "a"], ["--yes", "--ask", "copy", "a", "b"]):
+    try:
+        parser.parse_args(words)
+    except SystemExit as end:
+        print("ended", end.code)
+sys.stderr.flush()
+print(getopt.gnu_getopt(["-a", "x", "--long=1", "y"], "ab:", ["long="]))
+old = optparse.OptionParser("usage: %prog [options]", prog="old")
+old.add_option("-n", type="int", default=3)
+found, rest = old.parse_args(["-n", "4", "rest"])
+print(found.n, rest)
