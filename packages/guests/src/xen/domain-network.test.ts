@@ -49,7 +49,8 @@ describe.skipIf(!isRoot)("a domain's network", () => {
     await guest.wire(CARD);
     await attachCard(holder, CARD);
     inNetwork = new NetNamespace(holder);
-    outside = createServer((socket) => socket.end("from outside"));
+    // a guest that only reads has not said all yet when the gate closes, which breaks that off
+    outside = createServer((socket) => socket.on("error", () => {}).end("from outside"));
     await once(outside.listen(0, "127.0.0.1"), "listening");
     dialled.length = asked.length = 0;
     gate = new Gate({
