@@ -7,14 +7,18 @@ import { EarlyChannels } from "./early-channels.ts";
 class FarPipe implements Pipe {
   say: (message: Uint8Array) => void = () => {};
   isClosed = false;
+  #closed: (why?: string) => void = () => {};
   send(): void {}
-  close(): void {
+  close(why?: string): void {
     this.isClosed = true;
+    this.#closed(why);
   }
   onMessage(handler: (message: string | Uint8Array) => void): void {
     this.say = handler;
   }
-  onClose(): void {}
+  onClose(handler: (why?: string) => void): void {
+    this.#closed = handler;
+  }
 }
 
 const LEASE = "ab".repeat(32);
@@ -54,6 +58,17 @@ describe("a channel that comes early", () => {
     expect(decided).toEqual(["first"]);
   });
 
+  it("is turned away with all others where its lease is not taken", async () => {
+    const early = new EarlyChannels();
+    const decision = Promise.withResolvers<void>();
+    const during = early.during(LEASE, decision.promise, (pipe) => pipe.close());
+    const all = Array.from({ length: 4 }, () => new FarPipe());
+    for (const far of all) early.waits(LEASE, far);
+    decision.resolve();
+    await during;
+    expect(all.map(({ isClosed }) => isClosed)).toEqual([true, true, true, true]);
+  });
+
   it("is one of few, and says one thing before it has an answer", () => {
     const early = new EarlyChannels();
     void early.during(LEASE, new Promise(() => {}), () => {});
@@ -64,5 +79,25 @@ describe("a channel that comes early", () => {
     expect(all[0]!.isClosed).toBe(false);
     all[0]!.say(Uint8Array.of(2));
     expect(all[0]!.isClosed).toBe(true);
+  });
+
+  it("that is closed while it waits leaves its place, and is handed to nobody; one that closes later is heard", async () => {
+    const early = new EarlyChannels();
+    const decision = Promise.withResolvers<void>();
+    const decided: Pipe[] = [];
+    const during = early.during(LEASE, decision.promise, (pipe) => void decided.push(pipe));
+    const all = Array.from({ length: 4 }, () => new FarPipe());
+    for (const far of all) early.waits(LEASE, far);
+    all[0]!.say(Uint8Array.of(1));
+    all[0]!.close("gone");
+    const last = new FarPipe();
+    expect(early.waits(LEASE, last)).toBe(true);
+    decision.resolve();
+    await during;
+    expect(decided).toHaveLength(4);
+    const heard: (string | undefined)[] = [];
+    decided[3]!.onClose((why) => void heard.push(why));
+    last.close("gone, too");
+    expect(heard).toEqual(["gone, too"]);
   });
 });

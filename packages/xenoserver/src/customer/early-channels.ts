@@ -12,9 +12,17 @@ class EarlyPipe implements Pipe {
   readonly #pipe: Pipe;
   #handler: ((message: string | Uint8Array) => void) | null = null;
   #first: string | Uint8Array | null = null;
+  #isClosed = false;
+  #closed: (why?: string) => void;
 
-  constructor(pipe: Pipe) {
+  /** `left`: called where it closes before anybody else hears that. */
+  constructor(pipe: Pipe, left: () => void) {
     this.#pipe = pipe;
+    this.#closed = left;
+    pipe.onClose((why) => {
+      this.#isClosed = true;
+      this.#closed(why);
+    });
     pipe.onMessage((message) => {
       if (this.#handler) this.#handler(message);
       else if (this.#first === null) this.#first = typeof message === "string" ? message : message.slice();
@@ -38,7 +46,8 @@ class EarlyPipe implements Pipe {
   }
 
   onClose(handler: (why?: string) => void): void {
-    this.#pipe.onClose(handler);
+    this.#closed = handler;
+    if (this.#isClosed) handler();
   }
 }
 
@@ -55,7 +64,8 @@ export class EarlyChannels {
       await deciding;
     } finally {
       this.#waiting.delete(lease);
-      for (const pipe of pipes) decided(pipe);
+      // whoever is turned away leaves, too
+      for (const pipe of [...pipes]) decided(pipe);
     }
   }
 
@@ -63,7 +73,11 @@ export class EarlyChannels {
   waits(lease: string, pipe: Pipe): boolean {
     const pipes = this.#waiting.get(lease);
     if (!pipes || pipes.length >= WAITING_MAX) return false;
-    pipes.push(new EarlyPipe(pipe));
+    const early = new EarlyPipe(pipe, () => {
+      const at = pipes.indexOf(early);
+      if (at >= 0) pipes.splice(at, 1);
+    });
+    pipes.push(early);
     return true;
   }
 }
