@@ -310,6 +310,20 @@ describe("a map with a name", () => {
     expect(ways.ordered).toEqual(["b", "a"]);
   });
 
+  it("that is called off while it waits for money ends, though the lease that holds it runs on", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => null;
+    for (const inputs of [["b"], ["a", "b"]]) {
+      const off = new AbortController();
+      const { all } = run(ways, inputs, { ...named, parallel: 1, budget: 15n, signal: off.signal });
+      all.catch(() => {});
+      await quiet();
+      off.abort();
+      await expect(all).rejects.toMatchObject({ code: "left_undone" });
+    }
+    expect(ways.ordered).toEqual(["b"]);
+  });
+
   it("never waits for the end of a lease that nobody took: its order was placed again", async () => {
     const ways = new PaperWays();
     ways.comesTo = (work) => (work === "b" ? null : {});
