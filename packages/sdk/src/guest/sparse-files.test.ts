@@ -8,7 +8,9 @@ import { pipeline } from "node:stream/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { copyIn } from "./copy-in.ts";
 import { copyOut } from "./copy-out.ts";
+import type { GuestEntry, GuestFiles, SparseSink } from "./files.ts";
 import { ShellHere, hasPerl } from "./guest.fixture.ts";
+import { keepsHoles } from "./holes-here.ts";
 
 const MIB = 1024 * 1024;
 
@@ -88,6 +90,42 @@ describe.skipIf(!hasPerl)("files", () => {
     await from(copyIn, "source", "target");
     expect(await from(copyOut, "target", "back")).toBeGreaterThan(2 * MIB);
     expect((await readdir(folder)).filter((name) => name.startsWith(".xeno-part-"))).toEqual([]);
+  });
+
+  it("whose bytes a guest scatters take no more of the disk than there is room for", async () => {
+    const [size, apart] = [64 * MIB, 8 * 1024];
+    const entry: GuestEntry = { kind: "file", mode: 0o600, uid: 0, gid: 0, size, mtime: 1, target: "", path: "", isText: true };
+    let given = 0;
+    const hostile = {
+      lookBehind: async () => null,
+      look: async () => entry,
+      can: async () => true,
+      async runs(_: string, offset: number, sink: SparseSink): Promise<void> {
+        try {
+          for (let place = offset; place < size; place += apart, given++) await sink.take(Buffer.of(1), place);
+        } finally {
+          await sink.end();
+        }
+      },
+    } as unknown as GuestFiles;
+    const copy = copyOut(hostile, "/scattered", at("back"), { owners: false, roomOf: async () => MIB });
+    await expect(copy).rejects.toThrow("there is no room here for all that the guest gives");
+    const [part = ""] = await readdir(folder);
+    expect(given).toBeGreaterThan(100);
+    expect((await lstat(at(part))).blocks * 512).toBeLessThan(2 * MIB);
+  });
+
+  it("come with zeros in place of holes, which are counted, where a hole takes as much as they do", async () => {
+    expect(await keepsHoles(folder)).toBe(true); // else this file system knows none
+    expect(await readdir(folder)).toEqual([]);
+    await writeFile(at("source"), "");
+    await truncate(at("source"), 4 * MIB);
+    const none = { owners: false, keepsHoles: async () => false };
+    const copy = (room: number) =>
+      here.withFiles((files) => copyOut(files, at("source"), at("back"), { ...none, roomOf: async () => room }));
+    await expect(copy(2 * MIB)).rejects.toThrow("there is no room here");
+    await copy(4 * MIB);
+    expect((await readFile(at("back"))).equals(Buffer.alloc(4 * MIB))).toBe(true);
   });
 
   it("whose guest's shell knows no holes come with zeros in their place", async () => {
