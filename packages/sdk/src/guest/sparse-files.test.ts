@@ -1,6 +1,6 @@
 /** Copies of files with holes, through the shell that guests run, here on this machine itself. */
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, truncateSync } from "node:fs";
 import { lstat, mkdtemp, open, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -90,6 +90,17 @@ describe.skipIf(!hasPerl)("files", () => {
     await from(copyIn, "source", "target");
     expect(await from(copyOut, "target", "back")).toBeGreaterThan(2 * MIB);
     expect((await readdir(folder)).filter((name) => name.startsWith(".xeno-part-"))).toEqual([]);
+  });
+
+  it("that are cut off while they are read end where they do then, and not in zeros", async () => {
+    const handle = await open(at("source"), "w");
+    await handle.write(randomBytes(40 * MIB));
+    await handle.truncate(64 * MIB);
+    await handle.close();
+    // most of it is not read before what came is taken
+    const onProgress = ({ bytes }: { bytes: number }): void => void (bytes > 0 && truncateSync(at("source"), 41 * MIB));
+    await here.withFiles((files) => copyOut(files, at("source"), at("back"), { owners: false, onProgress }));
+    expect([(await lstat(at("back"))).size, await digestOf(at("back"))]).toEqual([41 * MIB, await digestOf(at("source"))]);
   });
 
   it("whose bytes a guest scatters take no more of the disk than there is room for", async () => {
