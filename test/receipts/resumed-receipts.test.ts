@@ -129,15 +129,31 @@ describe("a fetch that broke off", () => {
     expect((await verified(long)).ok).toBe(true);
   });
 
-  it("lacks nothing that its documents lean on, where that came before", async () => {
+  it.each([
+    ["is not here", () => ""],
+    ["is no document", (text: string) => `\u0000${text.slice(1)}`],
+  ])("lacks nothing that its documents lean on where what came of that %s", async (_, change) => {
     await brokenOff(long, 2);
-    await writeFile(await ending(".leaves"), "");
+    const leaves = await ending(".leaves");
+    await writeFile(leaves, change(await readFile(leaves, "utf8")));
     await whileHeard(long, keep(long));
-    const lacking = await verified(long);
-    await rm(await ending(".jsonl"));
+    expect((await verified(long)).ok).toBe(true);
+  });
+
+  it("writes nothing behind half of a line: that would be lost with it", async () => {
     await brokenOff(long, 2);
+    const leaves = await ending(".leaves");
+    const [last = "", ...others] = (await readFile(leaves, "utf8")).trimEnd().split("\n");
+    // killed while that one was written, which came with the part that is asked for next
+    await writeFile(leaves, `${others.join("\n")}\n${last.slice(0, 9)}`);
+    const leaf = JSON.parse(last) as Receipt["leaves"][number];
+    const comes = async (part: Receipt): Promise<Receipt> => ({ ...part, leaves: [...part.leaves, leaf] });
+    const ends = (): never => {
+      throw new Error("killed again");
+    };
+    await expect(whileHeard(long, keep(long, ends), comes)).rejects.toThrow("killed again");
     await whileHeard(long, keep(long));
-    expect([lacking.ok, (await verified(long)).ok]).toEqual([false, true]);
+    expect((await verified(long)).ok).toBe(true);
   });
 
   it("ends where its caller calls off, and goes on for the next", async () => {
@@ -230,6 +246,15 @@ describe("a lease that ran", () => {
     const asked = await whileHeard(lease, keep(lease));
     expect(asked[1]).toEqual({ limit: 500 });
   });
+});
+
+it("what was gone on with within a week stays whole: its public documents came with its first part", async () => {
+  await brokenOff(long, 2);
+  const old = Date.now() / 1_000 - 8 * 24 * 3_600;
+  await utimes(await ending(".leaves"), old, old);
+  const asked = await whileHeard(long, keep(long));
+  expect(asked[1]).toHaveProperty("after");
+  expect((await verified(long)).ok).toBe(true);
 });
 
 it("what nobody went on with for a week goes", async () => {

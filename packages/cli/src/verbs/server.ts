@@ -42,8 +42,8 @@ const zState = z.looseObject({
 /** What a drain to another server will not take away from here, said before anything moves. */
 export async function sayWhatStays(data: string | null): Promise<void> {
   const folder = serverFolder(data);
-  // a daemon that is not there, or of an earlier version, is the drain's to speak of
-  const state = zState.safeParse(await ask(folder, { command: "moves" }, STATUS_WITHIN_MS));
+  // a daemon that is not there, of an earlier version, or too busy to answer now, is the drain's to speak of
+  const state = zState.safeParse(await ask(folder, { command: "moves" }, STATUS_WITHIN_MS).catch(() => null));
   for (const { lease, why } of state.data?.stay ?? []) say(`will stay: ${shortId(lease)}: ${visible(why)}`);
 }
 

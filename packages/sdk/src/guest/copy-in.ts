@@ -9,6 +9,7 @@ import { lstat, open, readdir, readlink, stat } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
 import { GuestFileError, type GuestFiles, type Owner, type Run } from "./files.ts";
+import { BLOCK_BYTES } from "./holes-here.ts";
 import { UnderWay } from "./under-way.ts";
 import { sentTarget } from "../tree-plan.ts";
 
@@ -18,6 +19,8 @@ export interface CopyOptions {
   onProgress?(progress: CopyProgress): void;
   /** Of what comes out, how many bytes a folder here may be given; left out: as many as leave this machine some. */
   roomOf?(folder: string): Promise<number>;
+  /** For tests of file systems that have no holes. */
+  keepsHoles?(folder: string): Promise<boolean>;
   /** For tests of file systems that have no links. */
   makeLink?(target: string, file: string): Promise<void>;
 }
@@ -36,8 +39,6 @@ const PIECE_BYTES = 64 * 1024;
 const HOLE = Buffer.alloc(PIECE_BYTES);
 /** Of what is read and for the most part not sent. */
 const READ_BYTES = 1024 * 1024;
-/** Of `blocks` in what is known of a file, on every system. */
-const BLOCK_BYTES = 512;
 const MS = 1_000;
 
 interface Local {

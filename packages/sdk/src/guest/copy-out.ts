@@ -22,6 +22,7 @@ import {
 } from "../tree-plan.ts";
 import type { CopyOptions, CopyProgress } from "./copy-in.ts";
 import { GuestFileError, type GuestEntry, type GuestFiles, type SparseSink } from "./files.ts";
+import { BEHIND_HOLE_BYTES, keepsHoles } from "./holes-here.ts";
 import { UnderWay } from "./under-way.ts";
 
 /** What a folder may hold: more is copied in parts. */
@@ -46,9 +47,16 @@ const partName = (source: string, { size, mtime }: GuestEntry): string =>
 
 const noFolder = (file: string): Error => new Error(`${file} is there, and no folder`);
 
+/** Where it comes to; `real` is of that folder. */
+interface Place {
+  folder: string;
+  real: RealFolders;
+}
+
 class CopyOut {
   readonly #files: GuestFiles;
   readonly #options: CopyOptions;
+  readonly #folder: string;
   readonly #real: RealFolders;
   readonly #progress: CopyProgress;
   /** What may be written; a guest gives more of a file than it said as long as somebody takes it. */
@@ -58,22 +66,17 @@ class CopyOut {
   /** Folders that were not here before: those that were keep mode, time and owner. */
   readonly #made = new Set<string>();
 
-  private constructor(files: GuestFiles, options: CopyOptions, real: RealFolders, bytesInAll: number | null, room: number) {
+  private constructor(files: GuestFiles, options: CopyOptions, { folder, real }: Place, bytesInAll: number | null, room: number) {
     this.#files = files;
     this.#options = options;
+    this.#folder = folder;
     this.#real = real;
     this.#room = room;
     this.#progress = { bytes: 0, bytesInAll, files: 0 };
   }
 
-  /** Into `folder`, which `real` is of. */
-  static async open(
-    files: GuestFiles,
-    options: CopyOptions,
-    { folder, real }: { folder: string; real: RealFolders },
-    bytesInAll: number | null,
-  ): Promise<CopyOut> {
-    return new CopyOut(files, options, real, bytesInAll, await (options.roomOf ?? roomIn)(folder));
+  static async open(files: GuestFiles, options: CopyOptions, place: Place, bytesInAll: number | null): Promise<CopyOut> {
+    return new CopyOut(files, options, place, bytesInAll, await (options.roomOf ?? roomIn)(place.folder));
   }
 
   #told(bytes: number, files = 0): void {
@@ -117,9 +120,9 @@ class CopyOut {
     return {
       fill: (upTo) => hole(Math.min(upTo, Math.max(size, entry.size))),
       take: async (bytes, place) => {
-        await hole(place);
-        if ((this.#room -= bytes.length) < 0)
+        if ((this.#room -= bytes.length + (place > size ? BEHIND_HOLE_BYTES : 0)) < 0)
           throw new GuestFileError(`there is no room here for all that the guest gives of ${path.basename(at)}: what came of it is kept`);
+        await hole(place);
         handle ??= await this.#part(part, offset);
         await handle.writeFile(bytes);
         size += bytes.length;
@@ -139,6 +142,11 @@ class CopyOut {
     };
   }
 
+  /** Both sides: where they take room here all of a file comes, and is counted. */
+  async #haveHoles(): Promise<boolean> {
+    return (await this.#files.can("runs")) && (this.#options.keepsHoles ?? keepsHoles)(this.#folder);
+  }
+
   async file(source: string, at: string, entry: GuestEntry): Promise<void> {
     const part = path.posix.join(path.posix.dirname(at), partName(source, entry));
     if (entry.size < RESUMED_FROM_BYTES) return this.#underWay.add(this.#files.get(source, 0, this.#sink(source, at, part, entry, 0)));
@@ -147,7 +155,7 @@ class CopyOut {
     const offset = here?.isFile() && here.size <= entry.size ? here.size : 0;
     this.#told(offset);
     const sink = this.#sink(source, at, part, entry, offset);
-    this.#knowsHoles ??= this.#files.can("runs");
+    this.#knowsHoles ??= this.#haveHoles();
     await this.#underWay.add((await this.#knowsHoles) ? this.#files.runs(source, offset, sink) : this.#files.get(source, offset, sink));
     await this.#underWay.all();
   }

@@ -1,6 +1,6 @@
 /** Copies of files with holes, through the shell that guests run, here on this machine itself. */
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, truncateSync } from "node:fs";
 import { lstat, mkdtemp, open, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,7 +8,9 @@ import { pipeline } from "node:stream/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { copyIn } from "./copy-in.ts";
 import { copyOut } from "./copy-out.ts";
+import type { GuestEntry, GuestFiles, SparseSink } from "./files.ts";
 import { ShellHere, hasPerl } from "./guest.fixture.ts";
+import { keepsHoles } from "./holes-here.ts";
 
 const MIB = 1024 * 1024;
 
@@ -88,6 +90,53 @@ describe.skipIf(!hasPerl)("files", () => {
     await from(copyIn, "source", "target");
     expect(await from(copyOut, "target", "back")).toBeGreaterThan(2 * MIB);
     expect((await readdir(folder)).filter((name) => name.startsWith(".xeno-part-"))).toEqual([]);
+  });
+
+  it("that are cut off while they are read end where they do then, and not in zeros", async () => {
+    const handle = await open(at("source"), "w");
+    await handle.write(randomBytes(40 * MIB));
+    await handle.truncate(64 * MIB);
+    await handle.close();
+    // most of it is not read before what came is taken
+    const onProgress = ({ bytes }: { bytes: number }): void => void (bytes > 0 && truncateSync(at("source"), 41 * MIB));
+    await here.withFiles((files) => copyOut(files, at("source"), at("back"), { owners: false, onProgress }));
+    expect([(await lstat(at("back"))).size, await digestOf(at("back"))]).toEqual([41 * MIB, await digestOf(at("source"))]);
+  });
+
+  it("whose bytes a guest scatters take no more of the disk than there is room for", async () => {
+    const [size, apart] = [64 * MIB, 8 * 1024];
+    const entry: GuestEntry = { kind: "file", mode: 0o600, uid: 0, gid: 0, size, mtime: 1, target: "", path: "", isText: true };
+    let given = 0;
+    const hostile = {
+      lookBehind: async () => null,
+      look: async () => entry,
+      can: async () => true,
+      async runs(_: string, offset: number, sink: SparseSink): Promise<void> {
+        try {
+          for (let place = offset; place < size; place += apart, given++) await sink.take(Buffer.of(1), place);
+        } finally {
+          await sink.end();
+        }
+      },
+    } as unknown as GuestFiles;
+    const copy = copyOut(hostile, "/scattered", at("back"), { owners: false, roomOf: async () => MIB });
+    await expect(copy).rejects.toThrow("there is no room here for all that the guest gives");
+    const [part = ""] = await readdir(folder);
+    expect(given).toBeGreaterThan(100);
+    expect((await lstat(at(part))).blocks * 512).toBeLessThan(2 * MIB);
+  });
+
+  it("come with zeros in place of holes, which are counted, where a hole takes as much as they do", async () => {
+    expect(await keepsHoles(folder)).toBe(true); // else this file system knows none
+    expect(await readdir(folder)).toEqual([]);
+    await writeFile(at("source"), "");
+    await truncate(at("source"), 4 * MIB);
+    const none = { owners: false, keepsHoles: async () => false };
+    const copy = (room: number) =>
+      here.withFiles((files) => copyOut(files, at("source"), at("back"), { ...none, roomOf: async () => room }));
+    await expect(copy(2 * MIB)).rejects.toThrow("there is no room here");
+    await copy(4 * MIB);
+    expect((await readFile(at("back"))).equals(Buffer.alloc(4 * MIB))).toBe(true);
   });
 
   it("whose guest's shell knows no holes come with zeros in their place", async () => {

@@ -123,6 +123,21 @@ it("refuses layers that unpack to other bytes than their configuration states, b
   expect(await bytesOf("sha256:x")).toBe("the configuration of test/image is damaged (rootfs.diff_ids)");
 });
 
+it("looks at a layer again whose note of what it unpacks to was cut short", async () => {
+  const layer = Buffer.alloc(1_024);
+  const source = new Memory();
+  const stated = [`sha256:${createHash("sha256").update(layer).digest("hex")}`];
+  const config = { ...source.putJson({ os: "linux", architecture: "amd64", rootfs: { diff_ids: stated } }), mediaType: "" };
+  source.putJson({ schemaVersion: 2, config, layers: [{ ...source.put(gzipSync(layer)), mediaType: LAYER }] });
+  const image = await resolveImage(source, cache);
+  expect(await image.unpackedBytes()).toBe(1_024);
+  const [note = ""] = (await readdir(cache)).filter((name) => name.endsWith(".unpacked"));
+  const text = await readFile(path.join(cache, note), "utf8");
+  await writeFile(path.join(cache, note), text.slice(0, -9));
+  expect(await image.unpackedBytes()).toBe(1_024);
+  expect(await readFile(path.join(cache, note), "utf8")).toBe(text);
+});
+
 it("refuses what is an index and an image at once: each reader would see another (CVE-2021-41190)", async () => {
   const source = imageOf([[Buffer.alloc(1_024), LAYER]]);
   const image = { digest: source.top, size: 1, platform: { os: "linux", architecture: "amd64" } };

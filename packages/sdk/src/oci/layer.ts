@@ -196,13 +196,14 @@ async function measured(file: string, stated: string | null, source: OciSource):
 const UNPACKED = ".unpacked";
 /** Letters of a digest, its hash's name among them. */
 const SHOWN = 19;
-const NOTED = /^(\d+) ((sha\d+):[0-9a-f]+)$/;
+/** Whole: half of one would be taken for another layer's. */
+const NOTED = /^(\d+) (sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
 
 /** What was noted of a blob when it was looked at, by the hash that `stated` is of; null where nothing was. */
 async function noted(cache: string, hex: string | null, stated: string | null): Promise<Unpacked | null> {
   const text = hex === null ? null : await readFile(path.join(cache, `${hex}${UNPACKED}`), "utf8").catch(() => null);
-  const [, bytes, digest, algorithm] = NOTED.exec(text ?? "") ?? [];
-  return digest !== undefined && algorithm === hashFor(stated) ? { bytes: Number(bytes), digest } : null;
+  const [, bytes, digest] = NOTED.exec(text ?? "") ?? [];
+  return digest !== undefined && partsOf(digest).algorithm === hashFor(stated) ? { bytes: Number(bytes), digest } : null;
 }
 
 /** A layer as its manifest describes it. */

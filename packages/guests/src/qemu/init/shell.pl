@@ -218,6 +218,8 @@ sub get {
     $n = sysread($file, my $piece, $most);
     if (!defined $n) { $why = "$path: $!" } elsif ($n) { out(($has_runs ? pack('Q>N', $at, $n) : pack('N', $n)) . $piece); $at += $n }
   }
+  # what was cut off meanwhile is no hole
+  if ($has_runs && $why eq '') { my $now = -s $file || 0; $size = $now if $now < $size }
   out($has_runs ? pack('Q>N', $size, 0) : pack('N', 0));
   return $why;
 }

@@ -8,6 +8,7 @@ export class MapBudget {
   #spentNanos: bigint;
   #heldNanos: bigint;
   readonly #waiting: (() => void)[] = [];
+  #isOver = false;
   /** Called each time that somebody waits for what is held: `isShort` is true then. */
   onShort = (): void => {};
 
@@ -33,9 +34,10 @@ export class MapBudget {
     return left > 0n ? left : 0n;
   }
 
-  /** Holds so much, as soon as it is there; false: it never will be. */
+  /** Holds so much, as soon as it is there; false: it never will be, or nobody wants it any more. */
   async hold(nanos: bigint): Promise<boolean> {
     for (;;) {
+      if (this.#isOver) return false;
       const left = this.leftNanos;
       if (left === null || left >= nanos) {
         this.#heldNanos += nanos;
@@ -53,6 +55,16 @@ export class MapBudget {
   settle(heldNanos: bigint, paidNanos: bigint): void {
     this.#heldNanos -= heldNanos;
     this.#spentNanos += paidNanos;
+    this.#wake();
+  }
+
+  /** Nothing is held any more: whoever waits need not. */
+  end(): void {
+    this.#isOver = true;
+    this.#wake();
+  }
+
+  #wake(): void {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 }

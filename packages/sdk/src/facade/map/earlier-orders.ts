@@ -37,7 +37,9 @@ export class EarlierOrders {
 
   /** Where the broker cannot be asked, whoever follows them asks. */
   async forgetUnsent(): Promise<void> {
-    await this.#each((order, entries) => this.#leaseOf(order, entries));
+    await this.#each(async (order, entries) => {
+      if ([...entries].every(({ lease }) => lease === null)) await this.#leaseOf(order, entries);
+    });
   }
 
   /** From now on its job says what it holds. Returns as what it was counted instead of held; null: it was not. */
@@ -65,11 +67,10 @@ export class EarlierOrders {
     await Promise.all([...this.#left].map(([order, entries]) => ask(order, entries).catch(() => {})));
   }
 
-  /** Null: nothing came of it, and it is forgotten. */
+  /** Where it is by now: what nobody took is placed again. Null: nothing came of it, and it is forgotten. */
   async #leaseOf(order: string, entries: ReadonlySet<JournalEntry>): Promise<string | null> {
     const { ways, journal, budget } = this.#shared;
-    const [known] = entries;
-    const lease = known?.lease ?? (await ways.leaseOf(order));
+    const lease = await ways.leaseOf(order);
     if (lease !== null) for (const entry of entries) entry.lease = lease;
     else {
       this.#left.delete(order);

@@ -310,6 +310,40 @@ describe("a map with a name", () => {
     expect(ways.ordered).toEqual(["b", "a"]);
   });
 
+  it("that is called off while it waits for money ends, though the lease that holds it runs on", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => null;
+    for (const inputs of [["b"], ["a", "b"]]) {
+      const off = new AbortController();
+      const { all } = run(ways, inputs, { ...named, parallel: 1, budget: 15n, signal: off.signal });
+      all.catch(() => {});
+      await quiet();
+      off.abort();
+      await expect(all).rejects.toMatchObject({ code: "left_undone" });
+    }
+    expect(ways.ordered).toEqual(["b"]);
+  });
+
+  it("never waits for the end of a lease that nobody took: its order was placed again", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = (work) => (work === "b" ? null : {});
+    const off = new AbortController();
+    const { all } = run(ways, ["b"], { ...named, budget: 15n, signal: off.signal });
+    await quiet();
+    off.abort();
+    await expect(all).rejects.toMatchObject({ code: "left_undone" });
+    const [order] = [...ways.leases.keys()];
+    const again = digestOf("again");
+    ways.leases.set(again, { ...ways.leases.get(order!)!, end: Promise.withResolvers() });
+    ways.leaseOf = async (asked) => (asked === order ? again : asked);
+    ways.end(again, { dueNanos: 4n });
+    const waits = new AbortController();
+    ways.sleep = async () => waits.abort();
+    const later = await run(ways, ["a", "b"], { ...named, parallel: 1, budget: 15n, retries: 0, signal: waits.signal }).all;
+    expect(words(later)).toEqual(["a", "b"]);
+    expect(later[1]?.result?.lease).toBe(again);
+  });
+
   it("says that its budget is used up where an input further down has used it", async () => {
     const ways = new PaperWays();
     ways.comesTo = (work) => (work === "b" ? null : {});

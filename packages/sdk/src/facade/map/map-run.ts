@@ -88,6 +88,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     } finally {
       undo();
       this.#over.abort();
+      shared?.budget.end();
       await this.#followed.letGoOfAll();
       await Promise.allSettled(begun);
       await shared?.closeBatch().catch(() => {});

@@ -175,9 +175,9 @@ export class MapTask {
     const { journal, off } = this.#shared;
     const batch = await this.#shared.batchOf(this.#plan.account);
     const holdNanos = await this.#seat.hold();
-    if (holdNanos === null) throw new LeftUndoneError("the budget for all is used up: what is left of it is less than one job may cost");
-    [this.#heldNanos, this.#countedNanos] = [holdNanos, null];
+    [this.#heldNanos, this.#countedNanos] = [holdNanos ?? 0n, null];
     if (off.aborted) throw new LeftUndoneError("it was not ordered: the map was called off");
+    if (holdNanos === null) throw new LeftUndoneError("the budget for all is used up: what is left of it is less than one job may cost");
     return this.#seat.order({
       ...{ holdNanos, batch, signal: off },
       onSigned: async (order, run) => {

@@ -22,23 +22,29 @@ const BEGUN_KEPT_MS = 7 * 24 * HOUR_MS;
 const OF_THEN_MS_MAX = HOUR_MS;
 
 const zHead = z.pick(zReceipt, { lease: true, market: true, checkpoint: true, size: true });
-const BEGUN = /[0-9a-f]{64}\.jsonl\.(?:part|leaves|lock)$/;
+const BEGUN = /^(.*[0-9a-f]{64}\.jsonl)\.(?:part|leaves|lock)$/;
 
-/** What was left of one that was ended before its end: hundreds of MB that nobody would find. */
+const writtenAt = async (file: string): Promise<number> => (await ifThere(stat(file)))?.mtimeMs ?? Number.NEGATIVE_INFINITY;
+
+/** What was left of one that was ended before its end: hundreds of MB that nobody would find. What is one fetch's goes together. */
 async function dropLeft(folder: string): Promise<void> {
+  const left = new Map<string, string[]>();
   for (const name of await namesIn(folder)) {
-    const keptMs = isBeside(name) ? LEFT_AFTER_MS : BEGUN.test(name) ? BEGUN_KEPT_MS : null;
-    const left = path.join(folder, name);
-    const written = keptMs === null ? null : await ifThere(stat(left));
-    if (written && Date.now() - written.mtimeMs > keptMs!) await rm(left, { force: true });
+    const of = isBeside(name) ? name : BEGUN.exec(name)?.[1];
+    if (of !== undefined) left.set(of, [...(left.get(of) ?? []), path.join(folder, name)]);
+  }
+  for (const [of, files] of left) {
+    const written = Math.max(...(await Promise.all(files.map(writtenAt))));
+    if (Date.now() - written > (isBeside(of) ? LEFT_AFTER_MS : BEGUN_KEPT_MS)) for (const file of files) await rm(file, { force: true });
   }
 }
 
 /** What came before, and can be gone on with. */
 export interface Begun {
   parts: Parts;
-  /** Bytes of its file. */
+  /** Of its file, and of that of public documents: what is behind them is half of a line. */
   bytes: number;
+  leafBytes: number;
   /** When the last of it came. */
   at: number;
 }
@@ -63,6 +69,18 @@ async function hearAgain(file: string, parts: Parts, isOfThen: boolean): Promise
     bytes += line.length + 1;
   }
   return bytes;
+}
+
+/** The same of the public documents. Null where one is none, or none is there: what was heard leans on them, and they come once. */
+async function hearLeaves(file: string, parts: Parts): Promise<number | null> {
+  let bytes = 0;
+  for await (const line of wholeLines(file)) {
+    const leaf = zReceiptDocument.safeParse(jsonIn(line.toString("utf8"))).data;
+    if (!leaf) return null;
+    parts.takeLeaf(leaf);
+    bytes += line.length + 1;
+  }
+  return bytes === 0 ? null : bytes;
 }
 
 export class PartsPlace {
@@ -100,12 +118,8 @@ export class PartsPlace {
     const parts = new Parts(head, !isOver);
     try {
       const bytes = await hearAgain(this.lines, parts, !isOver);
-      for await (const line of wholeLines(this.#leaves)) {
-        const leaf = zReceiptDocument.safeParse(jsonIn(line.toString("utf8"))).data;
-        if (!leaf) break;
-        parts.takeLeaf(leaf);
-      }
-      return parts.last === null ? null : { parts, bytes, at };
+      const leafBytes = await hearLeaves(this.#leaves, parts);
+      return parts.last === null || leafBytes === null ? null : { parts, bytes, leafBytes, at };
     } catch (error) {
       // it was kept, and is none: this disk's doing, or a broker's that was found out meanwhile
       if (error instanceof BrokenWordError) return null;
@@ -120,8 +134,10 @@ export class PartsPlace {
 
   /** To be written on from there; null: from its beginning. */
   async open(begun: Begun | null): Promise<PartsWriter> {
-    if (begun) await truncate(this.lines, begun.bytes);
-    else for (const file of [this.lines, this.#leaves]) await rm(file, { force: true });
+    if (begun) {
+      await truncate(this.#leaves, begun.leafBytes);
+      await truncate(this.lines, begun.bytes);
+    } else for (const file of [this.lines, this.#leaves]) await rm(file, { force: true });
     const lines = await open(this.lines, "a", 0o600);
     try {
       return new PartsWriter(lines, await open(this.#leaves, "a", 0o600));
