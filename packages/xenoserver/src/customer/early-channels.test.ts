@@ -7,14 +7,18 @@ import { EarlyChannels } from "./early-channels.ts";
 class FarPipe implements Pipe {
   say: (message: Uint8Array) => void = () => {};
   isClosed = false;
+  #closed: () => void = () => {};
   send(): void {}
   close(): void {
     this.isClosed = true;
+    this.#closed();
   }
   onMessage(handler: (message: string | Uint8Array) => void): void {
     this.say = handler;
   }
-  onClose(): void {}
+  onClose(handler: () => void): void {
+    this.#closed = handler;
+  }
 }
 
 const LEASE = "ab".repeat(32);
@@ -64,5 +68,20 @@ describe("a channel that comes early", () => {
     expect(all[0]!.isClosed).toBe(false);
     all[0]!.say(Uint8Array.of(2));
     expect(all[0]!.isClosed).toBe(true);
+  });
+
+  it("is forgotten when it closes: others have its place, and nothing is decided about it", async () => {
+    const early = new EarlyChannels();
+    const decision = Promise.withResolvers<void>();
+    let decided = 0;
+    const during = early.during(LEASE, decision.promise, () => void decided++);
+    const all = Array.from({ length: 8 }, () => new FarPipe());
+    for (const far of all) {
+      expect(early.waits(LEASE, far)).toBe(true);
+      if (far !== all[0]) far.close();
+    }
+    decision.resolve();
+    await during;
+    expect(decided).toBe(1);
   });
 });

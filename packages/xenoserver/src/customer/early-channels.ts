@@ -43,13 +43,13 @@ class EarlyPipe implements Pipe {
 }
 
 export class EarlyChannels {
-  readonly #waiting = new Map<string, Pipe[]>();
+  readonly #waiting = new Map<string, Set<Pipe>>();
 
-  /** While that is decided, channels to this lease wait. `decided`: called with each of them afterwards. */
+  /** While that is decided, channels to this lease wait. `decided`: called afterwards with each of them that is still there. */
   async during(lease: string, deciding: Promise<void>, decided: (pipe: Pipe) => void): Promise<void> {
     // told again meanwhile: they wait for the first
     if (this.#waiting.has(lease)) return deciding;
-    const pipes: Pipe[] = [];
+    const pipes = new Set<Pipe>();
     this.#waiting.set(lease, pipes);
     try {
       await deciding;
@@ -62,8 +62,10 @@ export class EarlyChannels {
   /** False where nothing is decided about that lease, or more wait than one customer has. */
   waits(lease: string, pipe: Pipe): boolean {
     const pipes = this.#waiting.get(lease);
-    if (!pipes || pipes.length >= WAITING_MAX) return false;
-    pipes.push(new EarlyPipe(pipe));
+    if (!pipes || pipes.size >= WAITING_MAX) return false;
+    const early = new EarlyPipe(pipe);
+    pipes.add(early);
+    pipe.onClose(() => pipes.delete(early));
     return true;
   }
 }
