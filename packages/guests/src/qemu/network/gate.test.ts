@@ -161,6 +161,23 @@ it("has places for so many at once, and gives that of a guest's who has said all
   for (const each of [...all, next]) each.destroy();
 });
 
+it("gives another the place of one whose server is gone, where the guest takes nothing of what it said", async () => {
+  const all: Socket[] = [];
+  for (let i = 0; i < CONNECTIONS_MAX; i++) all.push((await guest()).pause());
+  await until(() => far.length === CONNECTIONS_MAX);
+  now += 1_000;
+  far[7]!.write("a part");
+  await sent(6);
+  const closed = once(dialled[7]!, "close").catch(() => {});
+  far[7]!.resetAndDestroy();
+  await closed;
+  const next = await guest();
+  next.write("x");
+  await sent(7);
+  expect(far).toHaveLength(CONNECTIONS_MAX + 1);
+  for (const each of [...all, next]) each.destroy();
+});
+
 it("is cut: what is open is reset on both sides, nothing begins, and it lets out again", async () => {
   const one = await guest();
   one.write("x");

@@ -176,10 +176,10 @@ export class Gate {
     record({ at, lease, address, port, name, from, bytes: passed.bytes, endedAt: Date.now() });
   }
 
-  /** Of those whose guest has said all, or is gone, the oldest makes room: whoever it talks with may never answer. */
+  /** Of those that are spare the oldest makes room: one outside may never answer, and a guest may never take what one said who is gone. */
   #hasPlace(): boolean {
     if (this.#open.size < CONNECTIONS_MAX) return true;
-    const spare = [...this.#open].find((each) => each.hasHeardAll);
+    const spare = [...this.#open].find((each) => each.isSpare);
     if (!spare) return false;
     this.#open.delete(spare);
     spare.drop();
