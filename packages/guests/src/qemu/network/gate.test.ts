@@ -161,6 +161,19 @@ it("has places for so many at once, and gives that of a guest's who has said all
   for (const each of [...all, next]) each.destroy();
 });
 
+it("ends nothing for one that does not begin, as the guest begins too many", async () => {
+  const all: Socket[] = [];
+  for (let i = 0; i < CONNECTIONS_MAX; i++) all.push(await guest());
+  await until(() => far.length === CONNECTIONS_MAX);
+  all[7]!.allowHalfOpen = true;
+  all[7]!.end();
+  await once(far[7]!, "end");
+  expect(await codeOf(connect(portOf(inside), "127.0.0.1"))).toBe("ECONNRESET");
+  far[7]!.end("an answer");
+  expect(await text(all[7]!)).toBe("an answer");
+  for (const each of all) each.destroy();
+});
+
 it("gives another the place of one whose server is gone, where the guest takes nothing of what it said", async () => {
   const all: Socket[] = [];
   for (let i = 0; i < CONNECTIONS_MAX; i++) all.push((await guest()).pause());

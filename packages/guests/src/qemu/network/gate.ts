@@ -156,7 +156,7 @@ export class Gate {
     const known = this.#names.get(address);
     const name = known && known.until > Date.now() ? known.name : null;
     const allowed = isPublic(address) && (egress === "public" || name !== null);
-    if (this.#isCut || !allowed || this.#bytes >= bytesMax || !this.#hasPlace() || !this.#mayConnect())
+    if (this.#isCut || !allowed || this.#bytes >= bytesMax || !this.#mayConnect() || !this.#hasPlace())
       return void inside.resetAndDestroy();
     const at = Date.now();
     const passed = { bytes: 0 };
