@@ -191,6 +191,21 @@ it("gives another the place of one whose server is gone, where the guest takes n
   for (const each of [...all, next]) each.destroy();
 });
 
+it("is left by this program: a guest that goes on has heard what came, and that it is not all", async () => {
+  const one = (await guest()).pause();
+  await until(() => far.length === 1);
+  far[0]!.write(Buffer.alloc(PART_BYTES));
+  await sent(PART_BYTES);
+  const closed = gate.close(true);
+  await once(dialled[0]!, "close").catch(() => {});
+  const handle = (one as unknown as { _handle: { getpeername(into: object): number } })._handle;
+  expect(handle.getpeername({})).toBe(0);
+  let bytes = 0;
+  one.on("data", (part: Buffer) => (bytes += part.length));
+  expect([await codeOf(one), bytes]).toEqual(["ECONNRESET", PART_BYTES]);
+  await closed;
+});
+
 it("is cut: what is open is reset on both sides, nothing begins, and it lets out again", async () => {
   const one = await guest();
   one.write("x");

@@ -238,13 +238,17 @@ export class Gate {
     this.#isCut = false;
   }
 
-  /** Resolves when every connection has ended and was recorded. */
-  async close(): Promise<void> {
+  /**
+   * Resolves when every connection has ended and was recorded. `goesOn`: its guest does, without this program, and is told that they were
+   * broken off.
+   */
+  async close(goesOn = false): Promise<void> {
     for (const server of this.#servers) server.close();
     this.#servers = [];
     this.#datagrams?.close();
     this.#datagrams = null;
     this.#lookUps.close();
+    if (goesOn) await this.cut();
     for (const each of this.#open) each.drop();
     await Promise.all(this.#serving);
   }
