@@ -61,7 +61,37 @@ describe("channel", () => {
     expect(await closed).toContain("does not decrypt");
     const [a, b] = await connect(pipes());
     const refused = new Promise((resolve) => b.onClose(resolve));
+    b.onMessage(() => {});
     void a.send({ t: "nonsense" } as never);
     expect(await refused).toContain("unknown header");
+  });
+
+  /** A link hands on all that came in one packet before whoever waits for a promise goes on. */
+  async function answeredWith(messages: number, says: (theirs: Channel) => void): Promise<[Channel, Channel]> {
+    const [near, far] = pipes();
+    const came: (string | Uint8Array)[] = [];
+    let theirs!: Channel;
+    let hear: (message: string | Uint8Array) => void;
+    near.onMessage((message) => void came.push(message));
+    respondChannel(far, server, toHex(customer.publicKey), po, (channel) => says((theirs = channel)));
+    const opening = initiateChannel({ ...near, onMessage: (handler) => (hear = handler) }, customer, toHex(server.publicKey), po);
+    while (came.length < messages) await new Promise((resolve) => setImmediate(resolve));
+    for (const message of came) hear!(message);
+    if (messages === 1) theirs.close();
+    return [await opening.finally(() => {}), theirs];
+  }
+
+  it("hands on what came with the answer to whoever listens after that", async () => {
+    const [ours] = await answeredWith(3, (theirs) => {
+      for (const usedMs of [1, 2]) void theirs.send({ t: "state", state: "running", usedMs });
+    });
+    const got: unknown[] = [];
+    await new Promise<void>((resolve) => ours.onMessage((header) => void (got.push(header) === 2 && resolve())));
+    expect(got).toEqual([1, 2].map((usedMs) => ({ t: "state", state: "running", usedMs })));
+  });
+
+  it("says that it was closed with the answer to whoever asks after that", async () => {
+    for (const channel of await answeredWith(1, () => {}))
+      expect(await new Promise((resolve) => channel.onClose(resolve))).toBe("the link went down");
   });
 });

@@ -35,11 +35,12 @@ export interface Channel<H = ChannelHeader> {
   send(header: H, body?: Uint8Array): Promise<void>;
   /**
    * A message's bytes lie in memory of its own, which is the handler's. Messages come one after the other, each when the last was used: the
-   * other side sends no more than a window ahead of that.
+   * other side sends no more than a window ahead of that. Those that came before anybody listened wait.
    */
   onMessage(handler: Handler<H>): void;
   /** The other side has used something that it was sent. */
   onUsed(handler: () => void): void;
+  /** Called also of one that has closed. */
   onClose(handler: (why: string) => void): void;
   close(): void;
 }
@@ -75,8 +76,10 @@ export class SecureChannel<H> implements Channel<H> {
   #unused = 0;
   /** Of the message that comes, what is used when it was handed on. */
   #toUse = 0;
-  #turn: Promise<void> = Promise.resolve();
-  #handler: Handler<H> = () => {};
+  #listen!: () => void;
+  /** What came is handed on in turn, once somebody listens. */
+  #turn = new Promise<void>((resolve) => (this.#listen = resolve));
+  #handler!: Handler<H>;
   #used: () => void = () => {};
   #closed: (why: string) => void = () => {};
   #why = "the link went down";
@@ -196,6 +199,7 @@ export class SecureChannel<H> implements Channel<H> {
 
   onMessage(handler: Handler<H>): void {
     this.#handler = handler;
+    this.#listen();
   }
 
   onUsed(handler: () => void): void {
@@ -204,6 +208,7 @@ export class SecureChannel<H> implements Channel<H> {
 
   onClose(handler: (why: string) => void): void {
     this.#closed = handler;
+    if (!this.#open) handler(this.#why);
   }
 
   close(): void {

@@ -139,6 +139,25 @@ describe.skipIf(!hasPerl)("files", () => {
     expect((await readFile(at("back"))).equals(Buffer.alloc(4 * MIB))).toBe(true);
   });
 
+  it.each([
+    ["with its bytes", 0],
+    ["in its last hole", 32 * MIB],
+  ])("that are cut short %s while they are copied are as long as what there was of them", async (_, rest) => {
+    const bytes = randomBytes(32 * MIB);
+    await writeFile(at("source"), bytes);
+    await truncate(at("source"), bytes.length + rest);
+    let cut: Promise<void> | null = null;
+    const onProgress = (p: { bytes: number }): void => void (p.bytes > 0 && (cut ??= truncate(at("source"), rest + MIB)));
+    await here.withFiles((files) => copyOut(files, at("source"), at("target"), { owners: false, onProgress }));
+    await cut;
+    const came = await readFile(at("target"));
+    const size = rest + MIB;
+    expect(came.length).toBeGreaterThanOrEqual(size);
+    expect(came.length).toBeLessThan(bytes.length + rest);
+    const had = Buffer.concat([bytes, Buffer.alloc(rest)]);
+    expect(came.equals(had.subarray(0, came.length))).toBe(true);
+  });
+
   it("whose guest's shell knows no holes come with zeros in their place", async () => {
     await writeFile(at("source"), "");
     await truncate(at("source"), 2 * MIB);

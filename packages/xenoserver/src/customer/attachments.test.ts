@@ -2,6 +2,7 @@
 import { PassThrough } from "node:stream";
 import { toHex, utf8 } from "@xenoservers/protocol";
 import { initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
+import type { Pipe } from "@xenoservers/protocol/link";
 import { bytesBlob, buildJob } from "@xenoservers/sdk";
 import { Network, PaperMarket, Random, SimClock } from "@xenoservers/testkit";
 import { expect, it } from "vitest";
@@ -57,6 +58,26 @@ it("says how it ended after all that it wrote, also where it is attached to whil
   expect(kinds.slice(-4)).toEqual(["stdout", "stderr", "ended", "shown"]);
   expect(kinds.indexOf("ended")).toBe(kinds.length - 2);
   attachments.close();
+});
+
+it("counts no channel that closed while it was answered", async () => {
+  const random = new Random(11);
+  const clock = new SimClock(1_800_000_000_000, random);
+  const market = new PaperMarket(random, clock.now());
+  const [customer, server] = [market.server(market.party("carl")), market.server(market.party("olga"))];
+  const lease = "ab".repeat(32);
+  const host = {
+    ...{ lease, channelKey: server.channelKey, customerKey: toHex(customer.channelKey.publicKey) },
+    ...{ state: () => ({ state: "waiting", usedMs: 0 }), standsStill: () => null, progress() {} },
+    requests: { guest: () => null },
+  } as unknown as AttachmentsHost;
+  const attachments = new Attachments(host);
+  let hello!: string | Uint8Array;
+  const near: Pipe = { send: (message) => void (hello = message), close() {}, onMessage() {}, onClose() {} };
+  void initiateChannel(near, customer.channelKey, toHex(server.channelKey.publicKey), lease);
+  // both say so to whoever listens later
+  attachments.attach({ ...near, onMessage: (handler) => handler(hello), onClose: (handler) => handler() });
+  expect(attachments.count).toBe(0);
 });
 
 it("cuts nobody's program for another: who only looks on makes room, and where all have one whoever comes waits", async () => {

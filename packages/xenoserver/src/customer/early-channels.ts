@@ -12,17 +12,9 @@ class EarlyPipe implements Pipe {
   readonly #pipe: Pipe;
   #handler: ((message: string | Uint8Array) => void) | null = null;
   #first: string | Uint8Array | null = null;
-  #isClosed = false;
-  #closed: (why?: string) => void;
 
-  /** `left`: called where it closes before anybody else hears that. */
-  constructor(pipe: Pipe, left: () => void) {
+  constructor(pipe: Pipe) {
     this.#pipe = pipe;
-    this.#closed = left;
-    pipe.onClose((why) => {
-      this.#isClosed = true;
-      this.#closed(why);
-    });
     pipe.onMessage((message) => {
       if (this.#handler) this.#handler(message);
       else if (this.#first === null) this.#first = typeof message === "string" ? message : message.slice();
@@ -46,38 +38,34 @@ class EarlyPipe implements Pipe {
   }
 
   onClose(handler: (why?: string) => void): void {
-    this.#closed = handler;
-    if (this.#isClosed) handler();
+    this.#pipe.onClose(handler);
   }
 }
 
 export class EarlyChannels {
-  readonly #waiting = new Map<string, Pipe[]>();
+  readonly #waiting = new Map<string, Set<Pipe>>();
 
-  /** While that is decided, channels to this lease wait. `decided`: called with each of them afterwards. */
+  /** While that is decided, channels to this lease wait. `decided`: called afterwards with each of them that is still there. */
   async during(lease: string, deciding: Promise<void>, decided: (pipe: Pipe) => void): Promise<void> {
     // told again meanwhile: they wait for the first
     if (this.#waiting.has(lease)) return deciding;
-    const pipes: Pipe[] = [];
+    const pipes = new Set<Pipe>();
     this.#waiting.set(lease, pipes);
     try {
       await deciding;
     } finally {
       this.#waiting.delete(lease);
-      // whoever is turned away leaves, too
-      for (const pipe of [...pipes]) decided(pipe);
+      for (const pipe of pipes) decided(pipe);
     }
   }
 
   /** False where nothing is decided about that lease, or more wait than one customer has. */
   waits(lease: string, pipe: Pipe): boolean {
     const pipes = this.#waiting.get(lease);
-    if (!pipes || pipes.length >= WAITING_MAX) return false;
-    const early = new EarlyPipe(pipe, () => {
-      const at = pipes.indexOf(early);
-      if (at >= 0) pipes.splice(at, 1);
-    });
-    pipes.push(early);
+    if (!pipes || pipes.size >= WAITING_MAX) return false;
+    const early = new EarlyPipe(pipe);
+    pipes.add(early);
+    pipe.onClose(() => pipes.delete(early));
     return true;
   }
 }

@@ -203,23 +203,23 @@ sub run_after {
   return $ends > $begins ? ($begins + 0, $ends + 0) : ();
 }
 
-# of one that is being written what it held when it was opened: it might never end. What the kernel makes as it is read says that it has no size
+# of one that is being written what it held when it was opened: it might never end; of one that is cut short no holes for what it has no more.
+# What the kernel makes as it is read says that it has no size
 sub get {
   my ($has_runs, $path, $offset) = @_;
   my $file;
   my $why = '';
   if (!(-f $path && sysopen($file, $path, 04000) && sysseek($file, $offset, 0))) { $why = "$path: " . (-e $path ? 'is no file that can be read' : $!) }
   my $size = $why eq '' ? -s $file : 0;
-  my ($at, $ends, $n) = ($offset, $has_runs ? 0 : $size, 1);
+  my ($at, $ends, $n, $sent) = ($offset, $has_runs ? 0 : $size, 1, $offset);
   while ($why eq '' && $n) {
     if ($has_runs && $at >= $ends) { ($at, $ends) = run_after($file, $at, $size) or last }
     my $most = $size == 0 || $ends - $at > $page ? $page : $ends - $at;
     last if $most <= 0;
     $n = sysread($file, my $piece, $most);
-    if (!defined $n) { $why = "$path: $!" } elsif ($n) { out(($has_runs ? pack('Q>N', $at, $n) : pack('N', $n)) . $piece); $at += $n }
+    if (!defined $n) { $why = "$path: $!" } elsif ($n) { out(($has_runs ? pack('Q>N', $at, $n) : pack('N', $n)) . $piece); $sent = $at += $n }
   }
-  # what was cut off meanwhile is no hole
-  if ($has_runs && $why eq '') { my $now = -s $file || 0; $size = $now if $now < $size }
+  if ($why eq '') { my $left = -s $file; $left = $sent if $left < $sent; $size = $left if $left < $size }
   out($has_runs ? pack('Q>N', $size, 0) : pack('N', 0));
   return $why;
 }

@@ -27,6 +27,7 @@ class Qemu {
   looked = 1;
   maySoon = true;
   obeys = true;
+  isSending = false;
   socket: Socket | null = null;
   /** What it does once it has to stand still. */
   onPace: (ms: number) => void = () => {};
@@ -49,15 +50,18 @@ class Qemu {
         this.onPace(Number(args["downtime-limit"]));
         break;
       case "migrate":
+        expect(this.isSending).toBe(true);
         this.status = "active";
         this.socket = connect(boxPath(folder, VM_FILES.migrate)).on("error", () => {});
         this.onConnect(this.socket);
         break;
       case "migrate-continue":
+        expect(this.isSending).toBe(true);
         this.did.push("goes on");
         this.onContinue();
         break;
       case "migrate_cancel":
+        expect(this.isSending).toBe(false);
         this.did.push("cancelled");
         if (this.obeys) this.status = "cancelled";
     }
@@ -127,6 +131,7 @@ it("stands still for all of it where it is emulated, and connections were told b
   qemu.onConnect = (socket) => socket.once("connect", ends(qemu));
   expect(await bytesOf(liveState(qemu, qemu.sending(64, false)))).toBe(MIB);
   expect(qemu.did).toEqual(["nearly", "still", "paused", "stands first: false", "pace 1"]);
+  expect(qemu.isSending).toBe(false);
 });
 
 it("runs on where it stood still before that was told, and is to be sent anew", async () => {

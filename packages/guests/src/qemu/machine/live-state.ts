@@ -60,7 +60,7 @@ interface Come {
 }
 
 async function comeOf(vm: Pick<Vm, "qmp">): Promise<Come> {
-  const answer = await vm.qmp("query-migrate", {}, ANY_MS);
+  const answer = await vm.qmp("query-migrate");
   if (!isRecord(answer)) throw new QmpError("QEMU does not say how far the machine's state has come");
   const ram = isRecord(answer["ram"]) ? answer["ram"] : {};
   const littleBytes = Math.max(LITTLE_BYTES, (Number(ram["mbps"]) || 0) * (1_000_000 / 8 / 1_000) * LAST_MS);
@@ -154,7 +154,7 @@ export interface Sending extends Told {
  * StoodTooSoon.
  */
 export async function* liveState(
-  vm: Pick<Vm, "qmp" | "folder" | "uid" | "pause">,
+  vm: Pick<Vm, "qmp" | "folder" | "uid" | "pause" | "isSending">,
   { memoryMib, isLive, ...told }: Sending,
 ): AsyncGenerator<Uint8Array> {
   const file = boxPath(vm.folder, VM_FILES.migrate);
@@ -173,6 +173,7 @@ export async function* liveState(
     await setCapabilities(vm, isLive);
     await setPace(vm, SHORTEST_MS);
     const connected = once(server, "connection") as Promise<[Socket]>;
+    vm.isSending = true;
     await vm.qmp("migrate", { uri: `unix:/w/${VM_FILES.migrate}` });
     let leftBytes = TIMES_MAX * memoryMib * MIB;
     const all = followed(vm, { isLive, ...told }, () => leftBytes);
@@ -187,6 +188,7 @@ export async function* liveState(
   } finally {
     server.close();
     socket?.destroy();
+    vm.isSending = false;
     await rm(file, { force: true });
     if (!isWhole) await endState(vm, told.quietMs).catch(() => {}); // it is gone then, or does what it wants
   }

@@ -107,14 +107,18 @@ export class JsonLines {
     }
   }
 
-  /** Rejects with QmpError: what the other side says, or that it is gone. */
-  execute(command: string, args: Record<string, unknown> = {}, timeoutMs = 30_000): Promise<unknown> {
+  /**
+   * Rejects with QmpError: what the other side says, or that it is gone. `timeoutMs`: at null its answer is waited for as long as it is
+   * there.
+   */
+  execute(command: string, args: Record<string, unknown> = {}, timeoutMs: number | null = 30_000): Promise<unknown> {
     if (this.#over) return Promise.reject(new QmpError("the machine's control socket is closed"));
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const late = (): void => {
         reject(new QmpError(`no answer to ${command} within ${timeoutMs} ms`));
         this.close(); // a late answer would be taken for the next one's
-      }, timeoutMs);
+      };
+      const timer = timeoutMs === null ? undefined : setTimeout(late, timeoutMs);
       const done = (): void => clearTimeout(timer);
       this.#waiting.push({ resolve: (value) => (done(), resolve(value)), reject: (error) => (done(), reject(error)) });
       this.#socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);

@@ -47,8 +47,6 @@ export class NotStarted extends Error {
 
 const POLL_MS = 250;
 const QMP_TIMEOUT_MS = 20_000;
-/** One that has just been stopped may be sending the last of its state, and answers nobody meanwhile. */
-const STOPPED_WITHIN_MS = 600_000;
 const CHUNK_BYTES = 256 * 1024;
 const MIB = 1024 * 1024;
 /** How long a guest that was asked to power down may take. */
@@ -201,6 +199,11 @@ export class Vm {
   #stopping = false;
   readonly #qmp: JsonLines;
   readonly #disk: FullDisk;
+  /**
+   * QEMU sends its state. While it sends the last of that it answers nobody: whoever sees it sent knows whether it still does. Only what
+   * ends it waits no longer than otherwise.
+   */
+  isSending = false;
   #changed: () => void = () => {};
   #portClosed: (device: string) => void = () => {};
   readonly #timer: NodeJS.Timeout;
@@ -228,15 +231,15 @@ export class Vm {
     return this.#qmp.isOver;
   }
 
-  async #status(withinMs?: number): Promise<string> {
-    const answer = await this.#qmp.execute("query-status", {}, withinMs);
+  async #status(): Promise<string> {
+    const answer = await this.qmp("query-status");
     if (!isRecord(answer) || typeof answer["status"] !== "string") throw new QmpError("QEMU does not say how the machine is");
     return answer["status"];
   }
 
   /** What happened while nobody listened, and what QEMU has no event of its own for. */
-  async lookAround(withinMs?: number): Promise<void> {
-    const status = await this.#status(withinMs);
+  async lookAround(): Promise<void> {
+    const status = await this.#status();
     if (this.#over) return;
     const end = Object.hasOwn(STOOD, status) ? STOOD[status] : undefined;
     if (end) this.#end(end);
@@ -268,8 +271,8 @@ export class Vm {
     this.#changed = changed;
   }
 
-  qmp(command: string, args: Record<string, unknown> = {}, timeoutMs?: number): Promise<unknown> {
-    return this.#qmp.execute(command, args, timeoutMs);
+  qmp(command: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    return this.isSending ? this.#qmp.execute(command, args, null) : this.#qmp.execute(command, args);
   }
 
   #event(event: QmpEvent): void {
@@ -277,7 +280,7 @@ export class Vm {
       this.#end(this.#stopping ? { kind: "stopped" } : { kind: "shutdown", isReset: event.data["reason"] === "guest-reset" });
     if (event.event === "GUEST_PANICKED") void this.#panicked();
     if (event.event === "WATCHDOG" && event.data["action"] === "pause") this.#end({ kind: "hang" });
-    if (event.event === "STOP" && !this.#over) void this.lookAround(STOPPED_WITHIN_MS).catch(() => {}); // it is gone then
+    if (event.event === "STOP" && !this.#over) void this.lookAround().catch(() => {}); // it is gone then
     if (event.event === "VSERPORT_CHANGE" && event.data["open"] === false) this.#portClosed(String(event.data["id"]));
     this.#changed();
   }
@@ -293,7 +296,7 @@ export class Vm {
     this.#changed();
     if (this.#disk.look()) return this.#end({ kind: "no-room" });
     if (!this.#saysTooMuch()) return;
-    await this.pause().catch(() => {});
+    await this.#qmp.execute("stop").catch(() => {});
     this.#end({ kind: "output-limit", detail: "" });
   }
 
@@ -324,11 +327,11 @@ export class Vm {
   }
 
   async begin(): Promise<void> {
-    await this.#qmp.execute("cont");
+    await this.qmp("cont");
   }
 
   async pause(): Promise<void> {
-    await this.#qmp.execute("stop");
+    await this.qmp("stop");
   }
 
   /** Asks the guest to power down, as by its power button; ends it when it does not. */
@@ -340,7 +343,7 @@ export class Vm {
       const asked = await Promise.race([this.ended, new Promise<null>((resolve) => setTimeout(() => resolve(null), POWERDOWN_MS))]);
       if (asked) return;
     }
-    await this.pause().catch(() => {});
+    await this.#qmp.execute("stop").catch(() => {});
     this.#end({ kind: "stopped" });
   }
 

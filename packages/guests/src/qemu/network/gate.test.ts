@@ -161,6 +161,51 @@ it("has places for so many at once, and gives that of a guest's who has said all
   for (const each of [...all, next]) each.destroy();
 });
 
+it("ends nothing for one that does not begin, as the guest begins too many", async () => {
+  const all: Socket[] = [];
+  for (let i = 0; i < CONNECTIONS_MAX; i++) all.push(await guest());
+  await until(() => far.length === CONNECTIONS_MAX);
+  all[7]!.allowHalfOpen = true;
+  all[7]!.end();
+  await once(far[7]!, "end");
+  expect(await codeOf(connect(portOf(inside), "127.0.0.1"))).toBe("ECONNRESET");
+  far[7]!.end("an answer");
+  expect(await text(all[7]!)).toBe("an answer");
+  for (const each of all) each.destroy();
+});
+
+it("gives another the place of one whose server is gone, where the guest takes nothing of what it said", async () => {
+  const all: Socket[] = [];
+  for (let i = 0; i < CONNECTIONS_MAX; i++) all.push((await guest()).pause());
+  await until(() => far.length === CONNECTIONS_MAX);
+  now += 1_000;
+  far[7]!.write("a part");
+  await sent(6);
+  const closed = once(dialled[7]!, "close").catch(() => {});
+  far[7]!.resetAndDestroy();
+  await closed;
+  const next = await guest();
+  next.write("x");
+  await sent(7);
+  expect(far).toHaveLength(CONNECTIONS_MAX + 1);
+  for (const each of [...all, next]) each.destroy();
+});
+
+it("is left by this program: a guest that goes on has heard what came, and that it is not all", async () => {
+  const one = (await guest()).pause();
+  await until(() => far.length === 1);
+  far[0]!.write(Buffer.alloc(PART_BYTES));
+  await sent(PART_BYTES);
+  const closed = gate.close(true);
+  await once(dialled[0]!, "close").catch(() => {});
+  const handle = (one as unknown as { _handle: { getpeername(into: object): number } })._handle;
+  expect(handle.getpeername({})).toBe(0);
+  let bytes = 0;
+  one.on("data", (part: Buffer) => (bytes += part.length));
+  expect([await codeOf(one), bytes]).toEqual(["ECONNRESET", PART_BYTES]);
+  await closed;
+});
+
 it("is cut: what is open is reset on both sides, nothing begins, and it lets out again", async () => {
   const one = await guest();
   one.write("x");

@@ -156,7 +156,7 @@ export class Gate {
     const known = this.#names.get(address);
     const name = known && known.until > Date.now() ? known.name : null;
     const allowed = isPublic(address) && (egress === "public" || name !== null);
-    if (this.#isCut || !allowed || this.#bytes >= bytesMax || !this.#hasPlace() || !this.#mayConnect())
+    if (this.#isCut || !allowed || this.#bytes >= bytesMax || !this.#mayConnect() || !this.#hasPlace())
       return void inside.resetAndDestroy();
     const at = Date.now();
     const passed = { bytes: 0 };
@@ -176,10 +176,10 @@ export class Gate {
     record({ at, lease, address, port, name, from, bytes: passed.bytes, endedAt: Date.now() });
   }
 
-  /** Of those whose guest has said all, or is gone, the oldest makes room: whoever it talks with may never answer. */
+  /** Of those that are spare the oldest makes room: one outside may never answer, and a guest may never take what one said who is gone. */
   #hasPlace(): boolean {
     if (this.#open.size < CONNECTIONS_MAX) return true;
-    const spare = [...this.#open].find((each) => each.hasHeardAll);
+    const spare = [...this.#open].find((each) => each.isSpare);
     if (!spare) return false;
     this.#open.delete(spare);
     spare.drop();
@@ -238,13 +238,17 @@ export class Gate {
     this.#isCut = false;
   }
 
-  /** Resolves when every connection has ended and was recorded. */
-  async close(): Promise<void> {
+  /**
+   * Resolves when every connection has ended and was recorded. `goesOn`: its guest does, without this program, and is told that they were
+   * broken off.
+   */
+  async close(goesOn = false): Promise<void> {
     for (const server of this.#servers) server.close();
     this.#servers = [];
     this.#datagrams?.close();
     this.#datagrams = null;
     this.#lookUps.close();
+    if (goesOn) await this.cut();
     for (const each of this.#open) each.drop();
     await Promise.all(this.#serving);
   }

@@ -36,9 +36,9 @@ export class Passage {
     });
   }
 
-  /** Whether the guest has said all that it will: it may be gone, for all that is known. */
-  get hasHeardAll(): boolean {
-    return this.#inside.readableEnded;
+  /** Whether another may have its place: the guest has said all, and may be gone for all that is known, or nobody is outside any more. */
+  get isSpare(): boolean {
+    return this.#inside.readableEnded || this.#outside.destroyed;
   }
 
   /** From when it is connected on. `counted`: what the bytes of one direction go through, and end in an error where no more may. */

@@ -66,13 +66,15 @@ export class Gates {
     return gate;
   }
 
-  async shut(gate: Gate | null): Promise<void> {
-    await gate?.close();
+  /** `goesOn`: its machine does, without this program. */
+  async shut(gate: Gate | null, goesOn = false): Promise<void> {
+    await gate?.close(goesOn);
     if (gate) this.#open.delete(gate);
   }
 
+  /** This program goes away, and leaves machines running. */
   async close(): Promise<void> {
-    await Promise.all([...this.#open].map((gate) => this.shut(gate)));
+    await Promise.all([...this.#open].map((gate) => this.shut(gate, true)));
     await this.#log.written();
   }
 }

@@ -128,7 +128,7 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
       await vm?.kill();
     },
     release() {
-      void gates.shut(gate);
+      void gates.shut(gate, true);
       control?.close().catch(() => {});
       machine.release();
     },
