@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { GuestControls } from "../../packages/xenoserver/src/drivers/driver.ts";
 import { until } from "../process/market.ts";
 import { STILL_MS, isRight, still } from "./clocks.ts";
 import { BUSYBOX, openEnds, type EndsBench } from "./machine-ends.ts";
@@ -120,7 +121,11 @@ machines("machines that stand still", () => {
       diskMib: 192,
       vm: on.image([layer], ["sh", "-c", writes], { process: { stdin: true, terminal: null, stopSignal: 15, stopGraceMs: 1_000 } }),
     });
-    const enter = Buffer.from("\n");
+    /** From then on it writes: what is said before the guest asks for input comes to nobody. */
+    const go = async ({ stdin }: GuestControls): Promise<void> => {
+      await until(async () => stdin?.taken === 0);
+      expect(await stdin?.receive(0, Buffer.from("\n"), true)).toBeNull();
+    };
 
     it("stands still before it sees an error, and goes on when there is room", async () => {
       const on = await openEnds({ vmFolder: path.join(small, "waits") });
@@ -133,7 +138,7 @@ machines("machines that stand still", () => {
             if (why === null) void resume();
           });
           await leaveMib(16);
-          await controls.stdin?.receive(0, enter, true);
+          await go(controls);
           await until(async () => said.length > 0);
           await rm(filler());
           await until(async () => said.length > 1);
@@ -150,7 +155,7 @@ machines("machines that stand still", () => {
         ...machineOn(on, await on.layer(BUSYBOX)),
         async meanwhile({ controls }) {
           await leaveMib(16);
-          await controls.stdin?.receive(0, enter, true);
+          await go(controls);
         },
       });
       expect(came).toMatchObject({
