@@ -117,7 +117,8 @@ export class HashedFiles {
   /** A folder with all in it, as rm(1) does. */
   async remove(folder: string): Promise<void> {
     await this.leave(folder);
-    await rm(folder, { recursive: true, force: true });
+    // what watched it may write its last word there meanwhile
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
   }
 
   #named(file: string, more: bigint, change: () => Promise<void>): Promise<void> {

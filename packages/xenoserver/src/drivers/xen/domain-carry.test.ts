@@ -103,7 +103,7 @@ afterEach(async () => {
     await driver.close();
     terminal.close();
   }
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 });
 });
 
 const textAt = async (guest: RunningGuest, offset: number): Promise<string> =>
