@@ -293,7 +293,8 @@ describe("a map with a name", () => {
     expect(ways.ordered).toEqual(["a", "b", "c"]);
   });
 
-  it.each(["has ended", "runs on"])("never waits for money that an input further down holds, whose earlier lease %s", async (which) => {
+  /** A map that was called off while its one input ran, with a budget that does not reach for another beside it. */
+  const leftUnderWay = async (): Promise<{ ways: PaperWays; order: string }> => {
     const ways = new PaperWays();
     ways.comesTo = (work) => (work === "b" ? null : {});
     const off = new AbortController();
@@ -301,11 +302,15 @@ describe("a map with a name", () => {
     await quiet();
     off.abort();
     await expect(all).rejects.toMatchObject({ code: "left_undone" });
-    const [order] = [...ways.leases.keys()];
-    if (which === "has ended") ways.end(order!, { dueNanos: 4n });
+    return { ways, order: [...ways.leases.keys()][0]! };
+  };
+
+  it.each(["has ended", "runs on"])("never waits for money that an input further down holds, whose earlier lease %s", async (which) => {
+    const { ways, order } = await leftUnderWay();
+    if (which === "has ended") ways.end(order, { dueNanos: 4n });
     const later = run(ways, ["a", "b"], { ...named, parallel: 1, budget: 15n, retries: 0 }).all;
     await quiet();
-    if (which === "runs on") ways.end(order!, { dueNanos: 4n });
+    if (which === "runs on") ways.end(order, { dueNanos: 4n });
     expect(words(await later)).toEqual(["a", "b"]);
     expect(ways.ordered).toEqual(["b", "a"]);
   });
@@ -325,16 +330,9 @@ describe("a map with a name", () => {
   });
 
   it("never waits for the end of a lease that nobody took: its order was placed again", async () => {
-    const ways = new PaperWays();
-    ways.comesTo = (work) => (work === "b" ? null : {});
-    const off = new AbortController();
-    const { all } = run(ways, ["b"], { ...named, budget: 15n, signal: off.signal });
-    await quiet();
-    off.abort();
-    await expect(all).rejects.toMatchObject({ code: "left_undone" });
-    const [order] = [...ways.leases.keys()];
+    const { ways, order } = await leftUnderWay();
     const again = digestOf("again");
-    ways.leases.set(again, { ...ways.leases.get(order!)!, end: Promise.withResolvers() });
+    ways.leases.set(again, { ...ways.leases.get(order)!, end: Promise.withResolvers() });
     ways.leaseOf = async (asked) => (asked === order ? again : asked);
     ways.end(again, { dueNanos: 4n });
     const waits = new AbortController();
@@ -345,14 +343,8 @@ describe("a map with a name", () => {
   });
 
   it("says that its budget is used up where an input further down has used it", async () => {
-    const ways = new PaperWays();
-    ways.comesTo = (work) => (work === "b" ? null : {});
-    const off = new AbortController();
-    const { all } = run(ways, ["b"], { ...named, budget: 15n, signal: off.signal });
-    await quiet();
-    off.abort();
-    await expect(all).rejects.toMatchObject({ code: "left_undone" });
-    ways.end([...ways.leases.keys()][0]!, { dueNanos: 10n });
+    const { ways, order } = await leftUnderWay();
+    ways.end(order, { dueNanos: 10n });
     const again = await run(ways, ["a", "b"], { ...named, parallel: 1, budget: 15n }).all;
     expect(words(again)).toEqual(["!-", "b"]);
     expect(again[0]).toMatchObject({ error: { code: "left_undone" } });
