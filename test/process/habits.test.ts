@@ -7,6 +7,7 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "../until.ts";
 import { guestsOf } from "./guests.ts";
+import { thoroughly } from "../thorough.ts";
 
 const XENO = path.resolve("node_modules/.bin/xeno");
 const SCRIPT = "import sys\nprint(sys.argv[1:], repr(sys.stdin.read()))\n";
@@ -52,7 +53,7 @@ it("looks for no image of the name of a file that is here", async () => {
   expect(stderr).toContain("run debian:12 s.sh");
 });
 
-it("leaves no process and no folder of a job that is refused, or whose command is ended, before it begins", async () => {
+thoroughly("leaves no process and no folder of a job that is refused, or whose command is ended, before it begins", async () => {
   const temporary = path.join(folder, "temporary");
   await mkdir(temporary);
   // Node keeps its own there

@@ -11,6 +11,7 @@ import { forgetting, type Blob, type BuiltWork, type MarketClient } from "@xenos
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pythonJob } from "./jobs.ts";
 import { orderAndFollow, startMarket, type TestMarket } from "./market.ts";
+import { thoroughly } from "../thorough.ts";
 
 const MIB = 1024 * 1024;
 const SIZE = 4 * MIB;
@@ -85,7 +86,7 @@ describe("what a lease brought", () => {
     expect(await Promise.all([sent(customer, blob), sent(customer, blob)])).toEqual([0, 0]);
   });
 
-  it("goes up for another customer as if nobody had brought it, whoever names it", async () => {
+  thoroughly("goes up for another customer as if nobody had brought it, whoever names it", async () => {
     const bytes = randomBytes(SIZE);
     expect(await sent(market.customer, input(bytes))).toBe(SIZE);
     // who only knows the digest: it is asked for every byte, and nothing of the real one runs
@@ -97,7 +98,7 @@ describe("what a lease brought", () => {
     expect(await sent(other, input(bytes))).toBe(0);
   });
 
-  it("is found out where the owner's disk has made something else of it, and goes up again", async () => {
+  thoroughly("is found out where the owner's disk has made something else of it, and goes up again", async () => {
     for (const file of await keptFiles()) await rm(file);
     const blob = input(randomBytes(SIZE));
     await sent(market.customer, blob);

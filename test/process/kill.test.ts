@@ -70,7 +70,7 @@ async function hung(child: ChildProcess, follows: () => Promise<void>): Promise<
 }
 
 describe("hung", () => {
-  it("a xenoserver gets no orders, hears why its link was cut, and is listed again when it goes on", async () => {
+  thoroughly("a xenoserver gets no orders, hears why its link was cut, and is listed again when it goes on", async () => {
     await hung(server, () =>
       until(async () => (await xeno("customer", ["search", "--explain"]).done).stderr.includes("no server fits: offline excluded 1")),
     );
@@ -94,7 +94,7 @@ describe("told by its owner", () => {
   const listed = async (): Promise<string> => (await xeno("customer", ["search", "--json"]).done).stdout;
   const drain = (...args: string[]) => ok("owner", ["server", "drain", "--data", programs.at("server"), ...args]);
 
-  it("a xenoserver takes no leases, though it is killed and started again, until that is undone", async () => {
+  thoroughly("a xenoserver takes no leases, though it is killed and started again, until that is undone", async () => {
     expect(await drain()).toContain("drained");
     await until(async () => (await xeno("customer", ["search"]).done).stderr.includes("no server fits"));
     await kill9(server);
@@ -108,7 +108,7 @@ describe("told by its owner", () => {
     await programs.isListed();
   });
 
-  it("a xenoserver says which of its leases will stay, and why, before it hands any over", async () => {
+  thoroughly("a xenoserver says which of its leases will stay, and why, before it hands any over", async () => {
     const nowhere = `s_${"0".repeat(40)}@127.0.0.1:1`;
     const drained: { stdout: string; stderr: string }[] = [];
     await meanwhile(

@@ -144,7 +144,7 @@ it("goes on without its customer, who finds everything later", async () => {
   later.close();
 });
 
-it("is paid for a large result that nobody fetched: it lies in parts with the broker, and the server may go away", async () => {
+thoroughly("is paid for a large result that nobody fetched: it lies in parts with the broker, and the server may go away", async () => {
   const begin = (gates.begin = new Gate());
   const source =
     "b = bytes(range(256)) * (20 << 12); open('/out/large', 'wb').write(b); open('/out/small', 'wb').write(b[:9]); print(len(b))";

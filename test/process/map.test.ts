@@ -141,7 +141,7 @@ describe("a run that reuses", () => {
     expect((await ran("--reuse", "--where", "region!=nowhere", "/in/01.txt")).reused).toBe(false);
   });
 
-  it("believes no byte that was not signed, and no file that is of another lease", async () => {
+  thoroughly("believes no byte that was not signed, and no file that is of another lease", async () => {
     const { lease } = await again();
     const [name] = await Promise.all(
       (await readdir(runs())).map(async (each) => ((await readFile(path.join(runs(), each), "utf8")).includes(lease) ? each : [])),
@@ -173,7 +173,7 @@ describe("a run that reuses", () => {
   });
 });
 
-it("runs on numbers, in the environment and in place of {}, and not on files besides", async () => {
+thoroughly("runs on numbers, in the environment and in place of {}, and not on files besides", async () => {
   await writeFile(programs.at("index.py"), "import os, sys\nprint(os.environ['XENO_INDEX'], sys.argv[1:])\n");
   const numbers = programs.xeno("customer", [
     "map",

@@ -160,7 +160,7 @@ it("cuts output, says so, and reads on from there", async () => {
   expect(stdout.cut).toBe(false);
 });
 
-it("says in its own words what is wrong with a call, whose doing it is, and what it means for the money", async () => {
+thoroughly("says in its own words what is wrong with a call, whose doing it is, and what it means for the money", async () => {
   const { refused } = await agent("--folder", folder);
   const python = "print(1)";
   const wrong: [Record<string, unknown>, RegExp][] = [
@@ -228,7 +228,7 @@ it("shows what a job in the background prints, stops it, and stops what is left 
   expect((await leaseNow(second.lease)).end?.reason).toBe("customer-stop");
 });
 
-it("puts nothing but the protocol on stdout, and ends with its input", async () => {
+thoroughly("puts nothing but the protocol on stdout, and ends with its input", async () => {
   const child = spawn(process.execPath, [CLI, "mcp"], { env: environment(token), stdio: ["pipe", "pipe", "ignore"] });
   const send = (id: number, method: string, params: object): void =>
     void child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method, params })}\n`);

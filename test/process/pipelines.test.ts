@@ -75,7 +75,7 @@ it("--stop-on-exit ends the lease and its cost on SIGTERM; so does CI by itself"
   }
 });
 
-it("a reader that has had enough ends it as a signal does: with its lease in CI, else it says that the job runs on", async () => {
+thoroughly("a reader that has had enough ends it as a signal does: with its lease in CI, else it says that the job runs on", async () => {
   const source = "while True:\n  print('go', flush=True)\n  for i in range(10 ** 5): pass\n";
   const program = path.join(market.folder, "go.py");
   await writeFile(program, source);
@@ -87,7 +87,7 @@ it("a reader that has had enough ends it as a signal does: with its lease in CI,
   expect((await xeno("lease", "stop", lease.id)).code).toBe(0);
 });
 
-it("a map whose reader has had enough leaves no order that nobody sends its job to", async () => {
+thoroughly("a map whose reader has had enough leaves no order that nobody sends its job to", async () => {
   const script = path.join(market.folder, "short.py");
   await writeFile(script, "print('x' * 100_000)\n");
   const { child, done } = started(home("runner"), ["map", "--array", "1-40", "-P", "6", script]);

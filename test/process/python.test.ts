@@ -9,6 +9,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { PYTHON_MODULES } from "../../packages/sdk/src/python-script.ts";
+import { thoroughly } from "../thorough.ts";
 
 const XENO = path.resolve("node_modules/.bin/xeno");
 let folder: string;
@@ -91,7 +92,7 @@ async function packaged(): Promise<string> {
   return tools;
 }
 
-it("imports what lies beside it where its folder is brought in, wherever that is", async () => {
+thoroughly("imports what lies beside it where its folder is brought in, wherever that is", async () => {
   const tools = await packaged();
   const run = (cwd: string, ...words: string[]) => promisify(execFile)(XENO, ["run", "--local", "-q", ...words], { cwd });
   expect((await run(tools, "--dir", ".", "main.py")).stdout).toBe("42 helper here\n");

@@ -109,7 +109,7 @@ it("says which instruction a module may not hold, where, and what avoids it", as
   expect(stderr).toMatch(/cannot run: atomic instruction 0xfe 0x[0-9a-f]+ at offset 0x[0-9a-f]+: .*without -pthread/);
 });
 
-it("audits after the owner has signed: every job of a newcomer, and a cheat is convicted", async () => {
+thoroughly("audits after the owner has signed: every job of a newcomer, and a cheat is convicted", async () => {
   await addStaked("newcomer");
   // a program that costs something: what is free is nobody's to freeze, and its audits build no record
   const onNewcomer = async () => {
@@ -157,7 +157,7 @@ thoroughly("shows the operator which server lies, by an order like any other", a
   expect(after).toBe(before + 1);
 });
 
-it("proves a result by running it again, and notices a changed byte", async () => {
+thoroughly("proves a result by running it again, and notices a changed byte", async () => {
   const { stdout } = await xeno("run", HELLO, "--json", "--where", `owner=${owners["honest"]}`);
   const { lease } = JSON.parse(stdout) as { lease: string };
   const again = await xeno("verify", lease, "--re-execute");

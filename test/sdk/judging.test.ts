@@ -284,7 +284,7 @@ describe("a drawn audit", () => {
     expect(await sdk.audit(lease)).toMatchObject({ lease, audit: { drawn: true, undone: null, wrong: null } });
   });
 
-  it("is due until it is followed up; one whose job is not kept here stops no other", async () => {
+  thoroughly("is due until it is followed up; one whose job is not kept here stops no other", async () => {
     await addStaked("newcomer");
     const sdk = await Market.connect();
     const gone = await rented("newcomer");

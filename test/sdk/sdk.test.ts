@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Market, formatCiToken, type RunInput } from "@xenoservers/sdk";
 import { createSigner } from "@xenoservers/protocol/node";
 import { startMarket, type TestMarket } from "../process/market.ts";
-import { cases } from "../thorough.ts";
+import { cases, thoroughly } from "../thorough.ts";
 import { until } from "../until.ts";
 import { customerOf, type Customer } from "./customer.ts";
 
@@ -159,7 +159,7 @@ describe("a full market", () => {
     return vcpu;
   }
 
-  it("is waited for where that is asked for, and told as busy where it is not", async () => {
+  thoroughly("is waited for where that is asked for, and told as busy where it is not", async () => {
     const sdk = await Market.connect();
     const all = { python: { source: "print('in')" }, cpu: await allOf(sdk), budget: "0.10" };
     const first = await sdk.run({ ...all, python: endless });

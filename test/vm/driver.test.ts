@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { openQemuHost } from "@xenoservers/guests";
 import { afterAll } from "vitest";
-import { buildVm, openImage } from "@xenoservers/sdk";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { createVmDriver, machineGuests, type GuestDriver, type GuestJob, type Work } from "@xenoservers/xenoserver";
 import { driverContract, type ContractJobs } from "../../packages/xenoserver/src/drivers/driver-contract.ts";
 import { fakeJob } from "../../packages/xenoserver/src/testing/fake-customer.ts";
 import { orderedFor } from "../../packages/xenoserver/src/testing/ordered.ts";
+import { boxJob } from "./box.ts";
 import { busyboxLayout, machines } from "./support.ts";
 
 let opened: Promise<{ driver: GuestDriver; jobs: ContractJobs }> | null = null;
@@ -18,9 +18,9 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-vm-driver-"));
   const state = await openQemuHost(path.join(folder, "cache"));
   if (!state.ok) throw new Error(state.why);
-  const image = await openImage(`oci:${await busyboxLayout(folder)}:box`, path.join(folder, "oci"));
-  const layers = image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression }));
-  for (const { blob } of image.layers) await writeFile(path.join(folder, blob.digest), await blob.read(0, blob.size));
+  const layout = await busyboxLayout(folder);
+  const { blobs: layers } = await boxJob(layout, folder, "true");
+  for (const blob of layers.values()) await writeFile(path.join(folder, blob.digest), await blob.read(0, blob.size));
   const egress = { ports: [], allow: [], bytesPerSecondMax: 1, gibPerMonth: 0 };
   const vms = await createVmDriver({
     host: state.host,
@@ -33,33 +33,9 @@ async function open(): Promise<{ driver: GuestDriver; jobs: ContractJobs }> {
     log: () => {},
   });
   let last = 0;
-  const jobOf = (script: string): GuestJob => {
-    const { spec, inputs, sizes, jobHash } = buildVm({
-      vm: {
-        kind: "oci",
-        image: image.digest.slice(7),
-        layers,
-        args: ["sh", "-c", script],
-        env: [],
-        workdir: "/",
-        user: "root",
-        hostname: "",
-      },
-      ...{
-        machine: "pc",
-        firmware: "bios",
-        devices: "virtio",
-        tpm: false,
-        vcpu: 1,
-        memoryMib: 192,
-        diskMib: 64,
-        outputMibMax: 4,
-        network: false,
-        egress: "none",
-      },
-      ...{ engine: null, fuelMax: 1n, blobs: image.layers.map(({ blob }) => blob) },
-      mounts: [{ mount: { path: "/out", writable: true, keep: true }, entries: [] }],
-    });
+  const jobOf = async (script: string): Promise<GuestJob> => {
+    const mounts = [{ mount: { path: "/out", writable: true, keep: true }, entries: [] }];
+    const { spec, inputs, sizes, jobHash } = await boxJob(layout, folder, script, { fuelMax: 1n, mounts });
     const lease = (++last).toString(16).padStart(8, "0") + "d".repeat(56);
     const work: Work = { kind: "machine", vm: { spec, inputs, blobs: sizes } };
     const resources = { vcpu: 1, memoryMib: 448, diskMib: 64 };

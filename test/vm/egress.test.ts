@@ -4,10 +4,10 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { buildVm, openImage } from "@xenoservers/sdk";
 import { startDaemon } from "@xenoservers/xenoserver";
 import { connectPipe } from "@xenoservers/protocol/websocket";
 import { orderAndFollow, until, type TestMarket } from "../process/market.ts";
+import { boxJob } from "./box.ts";
 import { busyboxLayout, cliHome, machines, run, stopAll, vmMarket, wantedFor } from "./support.ts";
 
 const TOML = '[capacity]\nvcpu = 2\n[policy]\nmax_lease_hours = 1\negress = "public"\n[price]\negress_gib = "1.0"\n';
@@ -69,33 +69,7 @@ machines("egress", () => {
   });
 
   async function guest(script: string, egress: "none" | "public" | string[], egressMibMax = 4) {
-    const image = await openImage(`oci:${layout}:box`, path.join(folder, "cache"));
-    const layers = image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression }));
-    const job = buildVm({
-      vm: {
-        kind: "oci",
-        image: image.digest.slice(7),
-        layers,
-        args: ["sh", "-c", script],
-        env: [],
-        workdir: "/",
-        user: "root",
-        hostname: "",
-      },
-      ...{
-        machine: "pc",
-        firmware: "bios",
-        devices: "virtio",
-        tpm: false,
-        vcpu: 1,
-        memoryMib: 192,
-        diskMib: 64,
-        outputMibMax: 8,
-        network: true,
-        egress,
-      },
-      ...{ engine: null, fuelMax: 10n ** 15n, mounts: [], blobs: image.layers.map(({ blob }) => blob) },
-    });
+    const job = await boxJob(layout, folder, script, { outputMibMax: 8, network: true, egress });
     const most = egress === "none" ? 0 : egressMibMax;
     return orderAndFollow(market.customer, job, wantedFor(job, { egress, egressMibMax: most, budgetNanos: 3_000_000_000n }));
   }

@@ -4,8 +4,9 @@ import { createServer, type Server } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { buildVm, openImage, type VmInput } from "@xenoservers/sdk";
+import type { VmInput } from "@xenoservers/sdk";
 import { orderAndFollow, until, type TestMarket } from "../process/market.ts";
+import { boxJob } from "./box.ts";
 import { NETWORK_MODULES, busyboxLayout, initrd, kernelMachine, machines, qemus, run, stopAll, vmMarket, wantedFor } from "./support.ts";
 
 machines("a hostile guest", () => {
@@ -26,36 +27,7 @@ machines("a hostile guest", () => {
     orderAndFollow(market.customer, job, wantedFor(job, over));
 
   /** A command as root of a BusyBox image. */
-  async function box(script: string, over: Partial<VmInput> = {}) {
-    const image = await openImage(`oci:${layout}:box`, path.join(folder, "cache"));
-    const layers = image.layers.map(({ blob, compression }) => ({ digest: blob.digest, compression }));
-    return buildVm({
-      vm: {
-        kind: "oci",
-        image: image.digest.slice(7),
-        layers,
-        args: ["sh", "-c", script],
-        env: [],
-        workdir: "/",
-        user: "root",
-        hostname: "",
-      },
-      ...{
-        machine: "pc",
-        firmware: "bios",
-        devices: "virtio",
-        tpm: false,
-        vcpu: 1,
-        memoryMib: 192,
-        diskMib: 64,
-        outputMibMax: 4,
-        network: false,
-        egress: "none",
-      },
-      ...{ engine: null, fuelMax: 10n ** 15n, mounts: [], blobs: image.layers.map(({ blob }) => blob) },
-      ...over,
-    });
-  }
+  const box = (script: string, over: Partial<VmInput> = {}) => boxJob(layout, folder, script, over);
   const machineFolder = (lease: string): string => path.join(market.folder, "server/vm/machines", lease.slice(0, 24));
   const cgroupOf = async (): Promise<{ cpu: string; memory: string; pids: string }> => {
     const [pid] = await qemus(market.folder);

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { prepareModule } from "./run.ts";
 import { RUN_FUEL, runJobs, seededRandom, type RunDone, type RunsFinished } from "./index.ts";
 import type { Job } from "./machine.ts";
+import { thoroughly } from "../../../test/thorough.ts";
 
 /**
  * Prints a letter from its memory, which it raises; spins for its first argument's letter; then ends by the second: `e` with 7, `t` by a
@@ -137,31 +138,34 @@ describe("runs of one module", () => {
     expect([again.finished.ending.kind, again.finished.fuel, again.finished.done.length]).toEqual(["fuel-limit", stopped.fuel, 1]);
   });
 
-  it("pay for looking through more memory than one job may have, as the next begins, and for no more than was allowed", async () => {
-    const bytes = (await wabtInit())
-      .parseWat("m.wat", '(module (memory (export "memory") 24576) (func (export "_start")))')
-      .toBinary({}).buffer;
-    const made = prepareModule(new Uint8Array(bytes));
-    if (!made.ok) throw new Error(made.message);
-    const module = new WebAssembly.Module(made.bytes as Uint8Array<ArrayBuffer>);
-    const job = (index: number) => (): Job => ({
-      ...{ module, mounts: [], stdin: new Uint8Array(), fuelMax: 1n, memoryPagesMax: 24_576, diskBytesMax: 0, streamBytesMax: 0 },
-      world: { args: [], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32).fill(index)) },
-      sha256: (from) => createHash("sha256").update(from).digest(),
-      comesWithEngine: true,
-      ...{ isStopped: () => false, stdout: () => {}, stderr: () => {} },
-    });
-    const of = (count: number, fuelMax = 10n ** 12n): RunsFinished =>
-      runJobs(
-        { jobs: Array.from({ length: count }, (_, i) => job(i)), fuelMax, streamBytesMax: 1, keep: () => true },
-        (start) => (start(), true),
-      );
-    const four = of(4);
-    expect(four.done.map(({ fuel }) => fuel - four.done[0]!.fuel)).toEqual([0n, 0n, 0n, (3n * 24_576n - 65_536n) * 200_000n]);
-    expect(four.fuel).toBe(total(four.done));
-    expect(of(3).fuel).toBe(3n * four.done[0]!.fuel);
-    const short = of(4, 3n * four.done[0]!.fuel + RUN_FUEL + 1n);
-    expect([short.ending.kind, short.done.length, short.fuel]).toEqual(["fuel-limit", 3, 3n * four.done[0]!.fuel + RUN_FUEL + 1n]);
-    expect(of(4, short.fuel)).toEqual(short);
-  });
+  thoroughly(
+    "pay for looking through more memory than one job may have, as the next begins, and for no more than was allowed",
+    async () => {
+      const bytes = (await wabtInit())
+        .parseWat("m.wat", '(module (memory (export "memory") 24576) (func (export "_start")))')
+        .toBinary({}).buffer;
+      const made = prepareModule(new Uint8Array(bytes));
+      if (!made.ok) throw new Error(made.message);
+      const module = new WebAssembly.Module(made.bytes as Uint8Array<ArrayBuffer>);
+      const job = (index: number) => (): Job => ({
+        ...{ module, mounts: [], stdin: new Uint8Array(), fuelMax: 1n, memoryPagesMax: 24_576, diskBytesMax: 0, streamBytesMax: 0 },
+        world: { args: [], env: [], clockBaseNs: 0n, random: seededRandom(new Uint8Array(32).fill(index)) },
+        sha256: (from) => createHash("sha256").update(from).digest(),
+        comesWithEngine: true,
+        ...{ isStopped: () => false, stdout: () => {}, stderr: () => {} },
+      });
+      const of = (count: number, fuelMax = 10n ** 12n): RunsFinished =>
+        runJobs(
+          { jobs: Array.from({ length: count }, (_, i) => job(i)), fuelMax, streamBytesMax: 1, keep: () => true },
+          (start) => (start(), true),
+        );
+      const four = of(4);
+      expect(four.done.map(({ fuel }) => fuel - four.done[0]!.fuel)).toEqual([0n, 0n, 0n, (3n * 24_576n - 65_536n) * 200_000n]);
+      expect(four.fuel).toBe(total(four.done));
+      expect(of(3).fuel).toBe(3n * four.done[0]!.fuel);
+      const short = of(4, 3n * four.done[0]!.fuel + RUN_FUEL + 1n);
+      expect([short.ending.kind, short.done.length, short.fuel]).toEqual(["fuel-limit", 3, 3n * four.done[0]!.fuel + RUN_FUEL + 1n]);
+      expect(of(4, short.fuel)).toEqual(short);
+    },
+  );
 });

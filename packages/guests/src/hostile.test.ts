@@ -21,6 +21,7 @@ import {
   type Sandbox,
   type WorkerJob,
 } from "./index.ts";
+import { thoroughly } from "../../../test/thorough.ts";
 
 const MIB = 1024 * 1024;
 let folder: string;
@@ -255,7 +256,7 @@ describe("the end of a guest's process", () => {
     expect(await guest.ended).toEqual({ kind: "stopped" });
   });
 
-  it("is known for what it was to a later daemon", async () => {
+  thoroughly("is known for what it was to a later daemon", async () => {
     const guest = await module(HOSTILE.slowToRead());
     guest.release();
     await guest.stop();

@@ -20,6 +20,7 @@ import { openStore, startBroker, type Broker } from "./main.ts";
 import { change } from "./store/contract.fixture.ts";
 import type { ArchivePlace } from "./store/archived.ts";
 import type { Store } from "./store/store.ts";
+import { thoroughly } from "../../../test/thorough.ts";
 
 const BYTES = Buffer.alloc(3_000_000, "sealed ");
 const ROW = { bytes: BYTES, at: 1, until: 2 };
@@ -99,7 +100,7 @@ async function receiptIn({ dataFolder, archive }: { dataFolder: string; archive:
   return new ArchiveFolder(archive, "r").packed(rows[0]);
 }
 
-it("holds the archive where its folder is named, and brings it back to a new folder or finds it in the old one", async () => {
+thoroughly("holds the archive where its folder is named, and brings it back to a new folder or finds it in the old one", async () => {
   const [bytes, file] = [randomBytes(5_000), path.join(folder, "archived.backup")];
   const from = await marketWithArchive("with", bytes);
   expect(await backup(from, file)).toMatchObject({ archived: 1, holdsArchive: true });
@@ -134,7 +135,7 @@ it("says what it does not hold, and makes none where the archive is not what it 
   expect((await readdir(folder)).filter((name) => name.endsWith(".part"))).toEqual([]);
 });
 
-it("leaves a file that exists as it is, also one that came meanwhile, and replaces it where that is wanted", async () => {
+thoroughly("leaves a file that exists as it is, also one that came meanwhile, and replaces it where that is wanted", async () => {
   const [dataFolder, file] = [path.join(folder, "replaced"), path.join(folder, "replaced.backup")];
   await (await startBroker({ dataFolder })).close();
   await writeFile(file, "precious");
@@ -184,7 +185,7 @@ const sourceOf = ({ store }: Broker): LogSource => ({
   },
 });
 
-it("restored twice is two epochs after one, asked the same again in each, and honest", async () => {
+thoroughly("restored twice is two epochs after one, asked the same again in each, and honest", async () => {
   const world = new World(); // for its parties, offers and orders
   await world.start();
   const file = path.join(folder, "twice.backup");

@@ -15,6 +15,7 @@ import { openTerminal, type Terminal } from "./terminal.fixture.ts";
 import { RATES, Toolstack } from "./toolstack.fixture.ts";
 import { trialKernel } from "./trial-kernel.ts";
 import { Xl } from "./xl.ts";
+import { thoroughly } from "../../../../test/thorough.ts";
 
 const [LEASE, OTHER, FORK, KERNEL] = ["ab".repeat(32), "ef".repeat(32), "cd".repeat(32), "11".repeat(32)];
 const SPEC: VmSpec = {
@@ -56,50 +57,55 @@ describe("a domain that is saved", () => {
   });
   const isOver = (of: Domain): Promise<boolean> => Promise.race([of.ended.then(() => true), Promise.resolve(false)]);
 
-  it("goes on, whoever looks at it while its kernel is suspended, and another goes on from there under a name of its own", async () => {
-    let held = Promise.resolve();
-    toolstack.whileSaving = async () => {
-      held = domain.pause().then(() => domain.resume()); // asked for meanwhile, and done afterwards
-      const before = toolstack.calls.length;
-      // one that begins has all of them looked at
-      const other = await domains.prepare({ ...JOB, name: OTHER, spec: SPEC, blobFile: (digest) => path.join(folder, digest) });
-      const lists = () => toolstack.calls.filter((call) => call === "xl list -v").length;
-      const base = lists();
-      await other.begin();
-      await until(() => lists() >= base + 2); // its own number, then the look
-      for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
-      await other.kill();
-      expect(toolstack.calls.slice(before)).not.toContain("xl pause 1");
-    };
-    await domain.snapshot(snapshot());
-    await held;
-    expect(toolstack.calls).toContain("xl pause 1");
-    expect(toolstack.domains).toMatchObject([{ shutdown: null }]);
-    expect(await isOver(domain)).toBe(false);
-    expect(await savedKind(snapshot())).toBe("pv");
-    expect(await readdir(path.join(folder, "kept"))).toEqual(["snapshot"]);
+  thoroughly(
+    "goes on, whoever looks at it while its kernel is suspended, and another goes on from there under a name of its own",
+    async () => {
+      let held = Promise.resolve();
+      toolstack.whileSaving = async () => {
+        held = domain.pause().then(() => domain.resume()); // asked for meanwhile, and done afterwards
+        const before = toolstack.calls.length;
+        // one that begins has all of them looked at
+        const other = await domains.prepare({ ...JOB, name: OTHER, spec: SPEC, blobFile: (digest) => path.join(folder, digest) });
+        const lists = () => toolstack.calls.filter((call) => call === "xl list -v").length;
+        const base = lists();
+        await other.begin();
+        await until(() => lists() >= base + 2); // its own number, then the look
+        for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve));
+        await other.kill();
+        expect(toolstack.calls.slice(before)).not.toContain("xl pause 1");
+      };
+      await domain.snapshot(snapshot());
+      await held;
+      expect(toolstack.calls).toContain("xl pause 1");
+      expect(toolstack.domains).toMatchObject([{ shutdown: null }]);
+      expect(await isOver(domain)).toBe(false);
+      expect(await savedKind(snapshot())).toBe("pv");
+      expect(await readdir(path.join(folder, "kept"))).toEqual(["snapshot"]);
 
-    const files = domain.bootFiles();
-    const from = { spec: SPEC, state: path.join(snapshot(), "state"), disk: null };
-    const ordered: VmSpec = { ...SPEC, vm: { kind: "snapshot", snapshot: FORK } };
-    const fork = await domains.prepare({ ...JOB, name: FORK, spec: ordered, blobFile: (digest) => files.get(digest)!, from });
-    expect(toolstack.restored).toEqual([`state of ${domain.token.name}`]);
-    const [one, two] = toolstack.domains;
-    expect(two!.name).not.toBe(one!.name);
-    expect(two!.uuid).not.toBe(one!.uuid);
-    expect(toolstack.calls.filter((call) => /^xenstore-write \/local\/domain\/3\/vm-data\/seed [0-9a-f]{64}$/.test(call))).toHaveLength(1);
-    await rm(path.join(folder, "kept"), { recursive: true });
+      const files = domain.bootFiles();
+      const from = { spec: SPEC, state: path.join(snapshot(), "state"), disk: null };
+      const ordered: VmSpec = { ...SPEC, vm: { kind: "snapshot", snapshot: FORK } };
+      const fork = await domains.prepare({ ...JOB, name: FORK, spec: ordered, blobFile: (digest) => files.get(digest)!, from });
+      expect(toolstack.restored).toEqual([`state of ${domain.token.name}`]);
+      const [one, two] = toolstack.domains;
+      expect(two!.name).not.toBe(one!.name);
+      expect(two!.uuid).not.toBe(one!.uuid);
+      expect(toolstack.calls.filter((call) => /^xenstore-write \/local\/domain\/3\/vm-data\/seed [0-9a-f]{64}$/.test(call))).toHaveLength(
+        1,
+      );
+      await rm(path.join(folder, "kept"), { recursive: true });
 
-    // the next daemon finds it, and what it boots should it restart, with the snapshot gone
-    await fork.begin();
-    toolstack.end(fork.token.name, "reboot");
-    fork.release();
-    const found = await domains.adopt(fork.token, ordered);
-    await found.stop(0);
-    expect(await found.ended).toEqual({ kind: "stopped" });
-    expect(found.spec.vm).toEqual(SPEC.vm);
-    expect(await readFile(path.join(fork.token.folder, "kernel"))).toEqual(trialKernel());
-  });
+      // the next daemon finds it, and what it boots should it restart, with the snapshot gone
+      await fork.begin();
+      toolstack.end(fork.token.name, "reboot");
+      fork.release();
+      const found = await domains.adopt(fork.token, ordered);
+      await found.stop(0);
+      expect(await found.ended).toEqual({ kind: "stopped" });
+      expect(found.spec.vm).toEqual(SPEC.vm);
+      expect(await readFile(path.join(fork.token.folder, "kernel"))).toEqual(trialKernel());
+    },
+  );
 
   it("goes on where it could not be saved, and leaves nothing", async () => {
     toolstack.unsaved = "libxl: error: guest didn't acknowledge suspend";

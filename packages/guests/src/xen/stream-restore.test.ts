@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { until } from "../../../../test/until.ts";
 import { openStill } from "./still-save.ts";
 import { restoreFrom } from "./stream-restore.ts";
+import { thoroughly } from "../../../../test/thorough.ts";
 
 let folder: string;
 const at = (name: string): string => path.join(folder, name);
@@ -68,7 +69,7 @@ describe("a state that comes", () => {
     await expect(restoring(whole)).rejects.toThrow("it ended with 4");
   });
 
-  it("ends all that works for it where it is cut, or nobody wants it", async () => {
+  thoroughly("ends all that works for it where it is cut, or nobody wants it", async () => {
     await xlIs(`echo $$ >${at("pid.part")}; mv ${at("pid.part")} ${at("pid")}; exec sleep 1000`);
     const begun = async (): Promise<number> => {
       await until(() =>

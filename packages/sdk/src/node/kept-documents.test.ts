@@ -6,6 +6,7 @@ import { nodeCrypto } from "@xenoservers/protocol/node";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { keepDocument, keptDocuments, missingIn } from "./kept-documents.ts";
+import { thoroughly } from "../../../../test/thorough.ts";
 
 const market = new PaperMarket(new Random(1));
 const carl = market.party("carl");
@@ -56,7 +57,7 @@ function keepOthers(): void {
   for (let i = 0; i < 64; i++) keep(stop(`another ${i}`, "8".repeat(64)));
 }
 
-it("is bounded: the oldest go, whatever the broker says of times", async () => {
+thoroughly("is bounded: the oldest go, whatever the broker says of times", async () => {
   const first = keep(stop("first"), 9_000);
   await utimes(fileOf(first), 1, 1);
   const second = keep(stop("second"), 1);

@@ -13,6 +13,7 @@ import type { RunningGuest } from "../driver.ts";
 import { RefusedJob } from "../refused.ts";
 import { createWasmDriver } from "./wasm-driver.ts";
 import type { PreparedJob, WasmDriver } from "./wasm-job.ts";
+import { thoroughly } from "../../../../../test/thorough.ts";
 
 let folder: string;
 let driver: WasmDriver;
@@ -119,7 +120,7 @@ it("says the same of a module that needs more memory, made before or not, and wh
   expect(await few()).toEqual({ ...before, endedMonotonicMs: expect.any(Number) as number });
 });
 
-it("says stopped, with nothing, where it was stopped before it could run", async () => {
+thoroughly("says stopped, with nothing, where it was stopped before it could run", async () => {
   const guest = await (await prepare(HOSTILE.slowToRead())).begin();
   await guest.stop(0);
   expect(await guest.ended).toMatchObject({ kind: "result", reason: "stopped", tree: [], fuel: 0n });
