@@ -87,6 +87,24 @@ async function assertEmpty(file: string): Promise<void> {
   }
 }
 
+const becameShorter = (file: string): Error => new Error(`${file} became shorter while it was copied: copy it again`);
+
+/** As much of it as it had when it was looked at. */
+async function readUpTo(file: string, size: number): Promise<Uint8Array> {
+  const bytes = Buffer.alloc(size);
+  const handle = await open(file);
+  try {
+    for (let at = 0; at < size;) {
+      const { bytesRead } = await handle.read(bytes, at, size - at);
+      if (bytesRead === 0) throw becameShorter(file);
+      at += bytesRead;
+    }
+  } finally {
+    await handle.close();
+  }
+  return bytes;
+}
+
 const sum = (...texts: string[]): string => createHash("sha256").update(texts.join("\0")).digest("hex").slice(0, 32);
 
 /** Where the bytes of a file lie until all have come: of one that begins anew when it is cut off. */
@@ -135,7 +153,17 @@ class CopyIn {
       this.#told(bytes.length);
       yield bytes;
     }
-    if (left > 0) throw new Error(`${file} became shorter while it was copied: copy it again`);
+    if (left > 0) throw becameShorter(file);
+  }
+
+  /** Read before its turn comes, while others are: each would wait for the disk alone. */
+  async #readAhead({ file, stats: { size } }: Local): Promise<AsyncIterable<Uint8Array>> {
+    const bytes = size === 0 ? Buffer.alloc(0) : await readUpTo(file, size);
+    const told = (): void => this.#told(bytes.length);
+    return (async function* () {
+      told();
+      yield bytes;
+    })();
   }
 
   /** All but pieces that are zeros throughout: a file that takes less than it holds has them as holes, and gets them there. */
@@ -154,7 +182,7 @@ class CopyIn {
     const hasHoles = size >= RESUMED_FROM_BYTES && blocks * BLOCK_BYTES < size;
     if (hasHoles && (await (this.#knowsHoles ??= this.#files.can("fill"))))
       await this.#files.fill(wanted, this.#runsOf(local, wanted.offset));
-    else await this.#files.put(wanted, this.#bytesOf(local, wanted.offset));
+    else await this.#files.put(wanted, size <= PIECE_BYTES ? await this.#readAhead(local) : this.#bytesOf(local, wanted.offset));
     this.#told(0, 1);
   }
 

@@ -34,6 +34,8 @@ const MODE_MAX = 0o777;
 const OWNERS_MODE = 0o700;
 /** Smaller files come again from their beginning. */
 const RESUMED_FROM_BYTES = 1024 * 1024;
+/** Written while others come: of a file that says it is no larger so much is held here. */
+const COLLECTED_BYTES = 64 * 1024;
 const NAME_CHARS = 32;
 
 const absent = (error: unknown): null => {
@@ -104,6 +106,11 @@ class CopyOut {
     if (this.#options.owners) await lchown(file, uid, gid);
   }
 
+  #take(at: string, bytes: number): void {
+    if ((this.#room -= bytes) < 0)
+      throw new GuestFileError(`there is no room here for all that the guest gives of ${path.basename(at)}: what came of it is kept`);
+  }
+
   /** Into a name of its own, and when all of it is here into the file's. */
   #sink(source: string, at: string, part: string, entry: GuestEntry, offset: number): SparseSink {
     let handle: FileHandle | null = null;
@@ -120,8 +127,7 @@ class CopyOut {
     return {
       fill: (upTo) => hole(Math.min(upTo, Math.max(size, entry.size))),
       take: async (bytes, place) => {
-        if ((this.#room -= bytes.length + (place > size ? BEHIND_HOLE_BYTES : 0)) < 0)
-          throw new GuestFileError(`there is no room here for all that the guest gives of ${path.basename(at)}: what came of it is kept`);
+        this.#take(at, bytes.length + (place > size ? BEHIND_HOLE_BYTES : 0));
         await hole(place);
         handle ??= await this.#part(part, offset);
         await handle.writeFile(bytes);
@@ -142,6 +148,43 @@ class CopyOut {
     };
   }
 
+  /** In the folder that was reached. */
+  async #written(bytes: Uint8Array, part: string, file: string, entry: GuestEntry): Promise<void> {
+    const handle = await open(part, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0), 0o600);
+    try {
+      await handle.writeFile(bytes);
+      await handle.chmod(entry.mode & MODE_MAX);
+      await handle.utimes(entry.mtime, entry.mtime);
+    } finally {
+      await handle.close();
+    }
+    await this.#owned(part, entry);
+    await moveTo(file, part);
+    this.#told(bytes.length, 1);
+  }
+
+  /** The next comes while it is written; where the guest gives more than it said, it is as any other. */
+  async #small(source: string, at: string, part: string, entry: GuestEntry): Promise<void> {
+    const sink = this.#sink(source, at, part, entry, 0);
+    let held: Uint8Array | null = Buffer.alloc(0);
+    let written: Promise<void> | null = null;
+    await this.#files.get(source, 0, {
+      take: async (bytes, place) => {
+        if (held === null) return sink.take(bytes, place);
+        const all: Uint8Array = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
+        held = all.length > COLLECTED_BYTES ? null : all;
+        if (held === null) await sink.take(all, 0);
+      },
+      whole: async () => {
+        if (held === null) return sink.whole();
+        this.#take(at, held.length);
+        written = this.#real.during(this.#written(held, await this.#real.reach(part), await this.#real.reach(at), entry));
+      },
+      end: () => sink.end(),
+    });
+    await written;
+  }
+
   /** Both sides: where they take room here all of a file comes, and is counted. */
   async #haveHoles(): Promise<boolean> {
     return (await this.#files.can("runs")) && (this.#options.keepsHoles ?? keepsHoles)(this.#folder);
@@ -149,6 +192,7 @@ class CopyOut {
 
   async file(source: string, at: string, entry: GuestEntry): Promise<void> {
     const part = path.posix.join(path.posix.dirname(at), partName(source, entry));
+    if (entry.size <= COLLECTED_BYTES) return this.#underWay.add(this.#small(source, at, part, entry));
     if (entry.size < RESUMED_FROM_BYTES) return this.#underWay.add(this.#files.get(source, 0, this.#sink(source, at, part, entry, 0)));
     await this.#underWay.all(); // nobody else is in the folders meanwhile
     const here = await lstat(await this.#real.reach(part)).catch(absent);
