@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { chmod, constants, lchown, lstat, mkdir, open, rm, stat, symlink, utimes, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
-import { moveTo, nameBeside } from "@xenoservers/protocol/files";
+import { nameBeside } from "@xenoservers/protocol/files";
 import { RealFolders } from "../real-folders.ts";
 import { roomIn } from "../room.ts";
 import {
@@ -21,8 +21,9 @@ import {
   type TreeLink,
 } from "../tree-plan.ts";
 import type { CopyOptions, CopyProgress } from "./copy-in.ts";
-import { GuestFileError, type GuestEntry, type GuestFiles, type SparseSink } from "./files.ts";
+import { GuestFileError, GuestRefusal, type GuestEntry, type GuestFiles, type SparseSink } from "./files.ts";
 import { BEHIND_HOLE_BYTES, keepsHoles } from "./holes-here.ts";
+import { folderThere, giveName, named } from "./in-place.ts";
 import { UnderWay } from "./under-way.ts";
 
 /** What a folder may hold: more is copied in parts. */
@@ -87,6 +88,10 @@ class CopyOut {
     this.#options.onProgress?.(this.#progress);
   }
 
+  #shown(at: string): string {
+    return path.join(this.#folder, at);
+  }
+
   readonly present: Present = async (at) => {
     const stats = await this.#real
       .reach(at)
@@ -141,7 +146,7 @@ class CopyOut {
         await handle.close();
         const from = await this.#real.reach(part);
         await this.#owned(from, entry);
-        await moveTo(await this.#real.reach(at), from);
+        await giveName(await this.#real.reach(at), from);
         this.#told(0, 1);
       },
       end: async () => handle?.close(),
@@ -159,7 +164,7 @@ class CopyOut {
       await handle.close();
     }
     await this.#owned(part, entry);
-    await moveTo(file, part);
+    await giveName(file, part);
     this.#told(bytes.length, 1);
   }
 
@@ -190,17 +195,25 @@ class CopyOut {
     return (await this.#files.can("runs")) && (this.#options.keepsHoles ?? keepsHoles)(this.#folder);
   }
 
-  async file(source: string, at: string, entry: GuestEntry): Promise<void> {
+  /** `refused`: told what the guest says of it in place of its bytes, which is no reason to end the copy; left out: it is. */
+  async file(source: string, at: string, entry: GuestEntry, refused?: (why: string) => void): Promise<void> {
     const part = path.posix.join(path.posix.dirname(at), partName(source, entry));
-    if (entry.size <= COLLECTED_BYTES) return this.#underWay.add(this.#small(source, at, part, entry));
-    if (entry.size < RESUMED_FROM_BYTES) return this.#underWay.add(this.#files.get(source, 0, this.#sink(source, at, part, entry, 0)));
+    const add = (came: Promise<void>): Promise<void> =>
+      this.#underWay.add(
+        named(this.#shown(at), came).catch((error: unknown) => {
+          if (!(error instanceof GuestRefusal && refused)) throw error;
+          refused(visible(error.message));
+        }),
+      );
+    if (entry.size <= COLLECTED_BYTES) return add(this.#small(source, at, part, entry));
+    if (entry.size < RESUMED_FROM_BYTES) return add(this.#files.get(source, 0, this.#sink(source, at, part, entry, 0)));
     await this.#underWay.all(); // nobody else is in the folders meanwhile
     const here = await lstat(await this.#real.reach(part)).catch(absent);
     const offset = here?.isFile() && here.size <= entry.size ? here.size : 0;
     this.#told(offset);
     const sink = this.#sink(source, at, part, entry, offset);
     this.#knowsHoles ??= this.#haveHoles();
-    await this.#underWay.add((await this.#knowsHoles) ? this.#files.runs(source, offset, sink) : this.#files.get(source, offset, sink));
+    await add((await this.#knowsHoles) ? this.#files.runs(source, offset, sink) : this.#files.get(source, offset, sink));
     await this.#underWay.all();
   }
 
@@ -231,14 +244,12 @@ class CopyOut {
       if (why === null) throw error;
       return why;
     }
-    try {
-      await this.#owned(made, entry);
-      // in place of a file or a link, which stays where no link can be made
-      await moveTo(file, made);
-    } catch (error) {
+    await this.#owned(made, entry).catch(async (error: unknown) => {
       await rm(made, { force: true });
       throw error;
-    }
+    });
+    // in place of a file or a link, which stays where no link can be made
+    await named(this.#shown(at), giveName(file, made));
     return null;
   }
 
@@ -264,16 +275,23 @@ class CopyOut {
 }
 
 /** What lies below a folder of the guest, its paths such as they can be here. */
-async function listed(files: GuestFiles, source: string): Promise<GuestEntry[]> {
+async function listed(files: GuestFiles, source: string, leftOut: LeftOut[]): Promise<GuestEntry[]> {
   const entries: GuestEntry[] = [];
   let text = 0;
-  await files.list(source, (entry) => {
-    text += entry.path.length + entry.target.length;
-    if (entries.length >= ENTRIES_MAX || text > TEXT_BYTES_MAX)
+  const counted = (...words: string[]): void => {
+    text += words.join("").length;
+    if (entries.length + leftOut.length >= ENTRIES_MAX || text > TEXT_BYTES_MAX)
       throw new GuestFileError(`${source} holds more than ${ENTRIES_MAX} files: copy it in parts`);
+  };
+  const take = (entry: GuestEntry): void => {
+    counted(entry.path, entry.target);
     if (entry.path.split("/").some((name) => name === "" || name === "." || name === ".."))
       throw new GuestFileError(`the guest names a path that is none: ${visible(entry.path)}`);
     entries.push(entry);
+  };
+  await files.list(source, take, (at, why) => {
+    counted(at, why);
+    leftOut.push({ path: at, why: `the guest cannot look at all of it: ${visible(why)}` });
   });
   return entries;
 }
@@ -290,8 +308,8 @@ const isFolder = (file: string): Promise<boolean> =>
   );
 
 async function copyFolder(files: GuestFiles, source: string, folder: string, top: GuestEntry, options: CopyOptions): Promise<string[]> {
-  const entries = await listed(files, source);
   const leftOut: LeftOut[] = [];
+  const entries = await listed(files, source, leftOut);
   const sound = entries.filter((entry) => {
     const why = reasonToLeaveOut(folder, entry);
     if (why !== null) leftOut.push({ path: entry.path, why });
@@ -319,16 +337,17 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
     if (!isThere) copy.made(".");
     const modes = new Map(kept.map((entry) => [entry.path, entry.mode]));
     for (const at of folders) await copy.folder(at, modes.get(at) ?? OWNERS_MODE);
-    for (const entry of plain) await copy.file(path.posix.join(source, entry.path), entry.path, entry);
+    const refused = (at: string) => (why: string) => void leftOut.push({ path: at, why });
+    for (const entry of plain) await copy.file(path.posix.join(source, entry.path), entry.path, entry, refused(entry.path));
     await copy.done();
-    const refused = await refusedLinks(
+    const notMade = await refusedLinks(
       links.map(([link]) => link),
       folders,
       plain.map(({ path: at }) => at),
       copy.present,
     );
     for (const [link, entry] of links) {
-      const why = refused.get(link.path) ?? (await copy.link(link, entry));
+      const why = notMade.get(link.path) ?? (await copy.link(link, entry));
       if (why !== null) leftOut.push({ path: link.path, why });
     }
     for (const entry of kept.toReversed()) await copy.finish(entry.path, entry);
@@ -350,6 +369,7 @@ export async function copyOut(files: GuestFiles, source: string, target: string,
   if (entry.kind === "folder") return copyFolder(files, source, there && !copiesContent ? path.join(target, own) : target, entry, options);
   if (sentTarget(target).endsWith("/") && !there) throw new Error(`there is no folder ${target}`);
   const file = there ? path.join(target, own) : target;
+  if (there && (await isFolder(file))) throw folderThere(file);
   const folder = path.dirname(path.resolve(file));
   const real = await RealFolders.open(folder);
   try {

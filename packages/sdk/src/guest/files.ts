@@ -31,6 +31,11 @@ export class GuestFileError extends Error {
   override name = "GuestFileError";
 }
 
+/** What the guest says of one request: others go on. */
+export class GuestRefusal extends GuestFileError {
+  override name = "GuestRefusal";
+}
+
 const KINDS: readonly string[] = ["file", "folder", "link", "other"];
 const ANSWER_BYTES_MAX = 64 * 1024;
 const PIECE_BYTES_MAX = 64 * 1024;
@@ -170,7 +175,7 @@ export class GuestFiles {
   /** What is said beside `ok`. */
   async #done(): Promise<string> {
     const [word, more] = await this.#answer();
-    if (word !== "ok") throw new GuestFileError(more ?? "the guest refused");
+    if (word !== "ok") throw new GuestRefusal(more ?? "the guest refused");
     return more ?? "";
   }
 
@@ -233,16 +238,23 @@ export class GuestFiles {
     return this.look(`${path}/.`);
   }
 
-  /** All that lies below a folder, parents first. Whoever calls bounds how many it takes. */
-  list(path: string, each: (entry: GuestEntry) => void): Promise<void> {
+  /**
+   * All that lies below a folder, parents first. Whoever calls bounds how many it takes, and may be told of what cannot be looked at or
+   * into, in place of an error at the end.
+   */
+  list(path: string, each: (entry: GuestEntry) => void, lost?: (path: string, why: string) => void): Promise<void> {
+    let problem: string | null = null;
+    const without = lost ?? ((below, why) => (problem ??= `${path}/${below}: ${why}`));
     return this.#ask(["list", path], async () => {
       for (;;) {
         const bytes = await this.#bytes();
         const answer = bytes.toString("utf8").split("\0");
-        if (answer[0] === "ok") return;
-        if (answer[0] !== "there") throw new GuestFileError(answer[1] ?? "the guest refused");
-        each({ ...entryIn(answer), isText: isUtf8(bytes) });
+        if (answer[0] === "ok") break;
+        if (answer[0] === "there") each({ ...entryIn(answer), isText: isUtf8(bytes) });
+        else if (answer[0] === "lost") without(answer[1] ?? "", answer[2] ?? "");
+        else throw new GuestRefusal(answer[1] ?? "the guest refused");
       }
+      if (problem !== null) throw new GuestRefusal(problem);
     });
   }
 

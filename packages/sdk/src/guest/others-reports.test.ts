@@ -95,6 +95,57 @@ describe.skipIf(!hasPerl)("others' reports", () => {
     });
   });
 
+  describe("of programs that are told or read by halves", () => {
+    const terminal = { columns: 80, rows: 24 };
+
+    it("Ctrl-C in a terminal is the program's end, and 130 its code (lxd#9602)", async () => {
+      const program = await here.start({ args: ["sh", "-c", "echo on; exec sleep 1000"], terminal });
+      program.stdout.on("data", () => program.stdin.write("\u0003"));
+      expect(await program.ended).toEqual({ exitCode: 130, why: null });
+    });
+
+    it("a terminal that closes here is told to what ran in it (podman#20003), and each signal ends in its own code", async () => {
+      for (const more of [{}, { terminal }]) {
+        const script = `trap 'echo put away >> ${at("away")}; exit 7' HUP; echo on; while :; do sleep 0.1; done`;
+        const program = await here.start({ args: ["sh", "-c", script], ...more });
+        program.stdout.once("data", () => program.signal(1)).resume();
+        expect(await program.ended).toEqual({ exitCode: 7, why: null });
+      }
+      expect(await readFile(at("away"), "utf8")).toBe("put away\nput away\n");
+      for (const number of [1, 2, 3, 9, 10, 12, 15]) {
+        const program = await here.start({ args: ["sh", "-c", "ulimit -c 0; echo on; exec sleep 1000"] });
+        program.stdout.once("data", () => program.signal(number)).resume();
+        expect(await program.ended).toEqual({ exitCode: 128 + number, why: null });
+      }
+    });
+
+    it("a window that changes is what its program sees, with the signal (lxc#3099, matchlock#85)", async () => {
+      const script = "trap 'stty size; exit 0' WINCH; echo on; while :; do sleep 0.1; done";
+      const program = await here.start({ args: ["sh", "-c", script], terminal });
+      program.stdout.once("data", () => program.resize({ columns: 131, rows: 43 }));
+      expect((await text(program.stdout)).replaceAll("\r", "")).toBe("on\n43 131\n");
+    });
+
+    it("a large input of which only the first line is read is no failure (docker/for-linux#245)", async () => {
+      const program = await here.start({ args: ["head", "-n", "1"] });
+      program.stdin.write(Buffer.from(`first\n${"x".repeat(4_000_000)}`));
+      program.stdin.end();
+      expect(await text(program.stdout)).toBe("first\n");
+      expect(await program.ended).toEqual({ exitCode: 0, why: null });
+    });
+
+    it("who begins to read late loses nothing (moby#45689)", async () => {
+      const program = await here.start({ args: ["head", "-c", "8388608", "/dev/zero"] });
+      let isOver = false;
+      void program.ended.then(() => (isOver = true));
+      // it has written what it can, and waits
+      await until(async () => program.stdout.readableLength > 0);
+      let size = 0;
+      for await (const bytes of program.stdout) size += (bytes as Buffer).length;
+      expect([size, await program.ended, isOver]).toEqual([8_388_608, { exitCode: 0, why: null }, true]);
+    });
+  });
+
   describe("of copies", () => {
     const into = (from: string, to: string) => here.withFiles((files) => copyIn(files, from, to, OPTIONS));
     const out = (from: string, to: string) => here.withFiles((files) => copyOut(files, from, to, OPTIONS));
@@ -251,6 +302,64 @@ describe.skipIf(!hasPerl)("others' reports", () => {
       await writeFile(at("to"), "old", { mode: 0o400 });
       await copy(at("one"), at("to"));
       expect(await readFile(at("to"), "utf8")).toBe("new");
+    });
+
+    it.each(ways)(
+      "%s names with colons (docker/cli#1125, apple/container#1969), of 255 bytes and long paths (moby#31353)",
+      async (_, copy) => {
+        const names = ["test:111.json", "app-2026-07-20T10:30:00.log", "C:\\x", "n".repeat(255), "é".repeat(127)];
+        const deep = `${"d".repeat(150)}/`.repeat(8);
+        await mkdir(at(`from/${deep}`), { recursive: true });
+        for (const name of names) await writeFile(path.join(at("from"), deep, name), name);
+        const leftOut = await copy(at("from"), at("to"));
+        expect(leftOut).toEqual([]);
+        expect((await readdir(path.join(at("to"), deep))).sort()).toEqual(names.sort());
+      },
+    );
+
+    it.each(ways)("%s a file does not take the place of a folder, and says so (podman#7790)", async (_, copy) => {
+      await mkdir(at("from"));
+      await writeFile(at("from/abc"), "1");
+      await mkdir(at("to/abc"), { recursive: true });
+      for (const from of [at("from/abc"), `${at("from")}/.`]) await expect(copy(from, at("to"))).rejects.toThrow(/to\/abc is a folder/);
+      expect(await readdir(at("to"))).toEqual(["abc"]);
+      expect(await readdir(at("to/abc"))).toEqual([]);
+    });
+
+    it.each(ways)("%s no folder is made where a link with a slash behind it leads to none (podman#3894)", async (_, copy) => {
+      await writeFile(at("one"), "1");
+      await symlink("nonesuch", at("x"));
+      await expect(copy(at("one"), `${at("x")}/`)).rejects.toThrow(/no folder/);
+      expect((await readdir(folder)).sort()).toEqual(["one", "x"]);
+    });
+
+    it.each(ways)(
+      "%s a folder goes into one that is there, and takes the name of one that is not (lima#4468, lima#5500)",
+      async (_, copy) => {
+        await mkdir(at("foo/bar"), { recursive: true });
+        await copy(at("foo"), at("to"));
+        expect(await readdir(at("to"))).toEqual(["bar"]);
+        await copy(at("foo"), at("to"));
+        await copy(`${at("foo")}/`, at("to"));
+        await copy(at("foo"), `${at("to")}/`);
+        expect((await readdir(at("to"))).sort()).toEqual(["bar", "foo"]);
+      },
+    );
+
+    it.each(ways)("%s sockets and pipes are left out by name, and set-user-id bits stay a guest's own (storage#2117)", async (_, copy) => {
+      await mkdir(at("from"));
+      spawnSync("mkfifo", [at("from/pipe")]);
+      const { status } = spawnSync("perl", [
+        "-MIO::Socket::UNIX",
+        "-e",
+        "IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die",
+        at("from/socket"),
+      ]);
+      expect(status).toBe(0);
+      await writeFile(at("from/tool"), "1");
+      await chmod(at("from/tool"), 0o6755);
+      expect(await copy(at("from"), at("to"))).toEqual(["pipe", "socket"].map((name) => `${name}: it is no file, folder or link`));
+      expect(await modeOf(at("to/tool"))).toBe(copy === into ? 0o6755 : 0o755);
     });
 
     it.each(ways)("%s a target that cannot be written is named with the reason", async (_, copy) => {

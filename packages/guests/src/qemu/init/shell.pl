@@ -123,7 +123,8 @@ sub run {
 
 # -- files: requests and answers in order; each u32 length and NUL-separated fields ---------------------------------------------------------
 #   look PATH                                              there KIND MODE UID GID SIZE MTIME TARGET, or none
-#   list PATH                                              there ..., one of each thing below it, parents first, with its path; ok
+#   list PATH                                              there ..., one of each thing below it, parents first, with its path; lost PATH WORDS
+#                                                          of one that cannot be looked at or into; ok
 #   part FILE                                              size BYTES: what is there already of a file that was cut off; 0 where nothing is
 #   put PATH PART OFFSET BYTES MODE UID GID MTIME + bytes  ok: whole under its own name. UID and GID may be -: as whoever makes it
 #   get PATH OFFSET                                        u32 length and bytes, again and again, 0; ok
@@ -158,14 +159,15 @@ sub about {
 sub below {
   my ($top, $name) = @_;
   my $dir = $name eq '' ? $top : "$top/$name";
-  opendir(my $h, $dir) or die "$dir: $!\n";
+  my $h;
+  if (!opendir($h, $dir)) { return answer('lost', $name, "$!") if $name ne ''; die "$dir: $!\n" }
   my @names = grep { $_ ne '.' && $_ ne '..' } readdir $h;
   closedir $h;
   for (sort @names) {
     my $at = $name eq '' ? $_ : "$name/$_";
-    my @about = about("$top/$at", $at) or next;
-    answer(@about);
-    below($top, $at) if $about[1] eq 'folder';
+    my @about = about("$top/$at", $at);
+    if (@about) { answer(@about) } elsif ($! != 2) { answer('lost', $at, "$!") }    # ENOENT: it went
+    below($top, $at) if @about && $about[1] eq 'folder';
   }
 }
 
