@@ -8,10 +8,10 @@ import { constants, type Stats } from "node:fs";
 import { lstat, open, readdir, readlink, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
-import { GuestFileError, type GuestFiles, type Owner, type Run } from "./files.ts";
+import { GuestFileError, GuestRefusal, type GuestFiles, type Owner, type Run } from "./files.ts";
 import { BLOCK_BYTES } from "./holes-here.ts";
 import { UnderWay } from "./under-way.ts";
-import { sentTarget } from "../tree-plan.ts";
+import { WINDOWS, sentTarget } from "../tree-plan.ts";
 
 export interface CopyOptions {
   /** Owners as they are on the other side, not those of whoever copies. */
@@ -46,6 +46,13 @@ interface Local {
   /** Below what is copied; empty for itself. */
   at: string;
   stats: Stats;
+}
+
+/** Of a file that has come under its first. */
+interface OtherName {
+  local: Local;
+  target: string;
+  first: string;
 }
 
 interface Found {
@@ -156,6 +163,14 @@ async function partName(target: string, { stats }: Local, handle: FileHandle): P
   return path.posix.join(folder, `.xeno-part-${sum(target, hash.digest("hex"))}`);
 }
 
+/** The same for all names of one file; null of one that has no other, as far as this system can tell. */
+async function whichFile({ file, stats }: Local): Promise<string | null> {
+  if (WINDOWS || !stats.isFile() || stats.nlink < 2) return null;
+  // as numbers two files may be the same
+  const now = await lstat(file, { bigint: true }).catch(() => null);
+  return now && `${now.dev}:${now.ino}`;
+}
+
 class CopyIn {
   readonly #files: GuestFiles;
   readonly #options: CopyOptions;
@@ -264,9 +279,36 @@ class CopyIn {
     else await this.#file(local, target);
   }
 
+  /** More names of files that are there; where the guest makes none (another file system), each is a file. */
+  async #names(more: readonly OtherName[]): Promise<void> {
+    const refused: OtherName[] = [];
+    for (const each of more) {
+      const named = this.#files.name(each.target, each.first).then(
+        () => this.#told(each.local.stats.size, 1),
+        (error: unknown) => {
+          if (!(error instanceof GuestRefusal)) throw error;
+          refused.push(each);
+        },
+      );
+      await this.#underWay.add(named);
+    }
+    await this.#underWay.all();
+    for (const { local, target } of refused) await this.#file(local, target);
+  }
+
   async all(found: readonly Local[], target: string): Promise<void> {
     const at = (local: Local): string => (local.at === "" ? target : path.posix.join(target, local.at));
-    for (const local of found) await this.#one(local, at(local));
+    const firsts = new Map<string, string>();
+    const more: OtherName[] = [];
+    for (const local of found) {
+      const file = await whichFile(local);
+      const first = file === null ? undefined : firsts.get(file);
+      if (first !== undefined) more.push({ local, target: at(local), first });
+      else await this.#one(local, at(local));
+      if (file !== null && first === undefined) firsts.set(file, at(local));
+    }
+    await this.#underWay.all();
+    await this.#names(more);
     await this.#underWay.all();
     for (const local of found.toReversed()) {
       const { stats } = local;

@@ -12,6 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { until } from "../../../../test/until.ts";
 import { copyIn } from "./copy-in.ts";
 import { copyOut } from "./copy-out.ts";
+import { GuestRefusal, type GuestFiles } from "./files.ts";
 import { ShellHere, hasPerl } from "./guest.fixture.ts";
 import type { ProgramEnd, ProgramWanted } from "./program.ts";
 
@@ -280,6 +281,26 @@ describe.skipIf(!hasPerl)("others' reports", () => {
       await link(at("from/a"), at("from/b"));
       await copy(at("from"), at("to"));
       expect([await readFile(at("to/a"), "utf8"), await readFile(at("to/b"), "utf8")]).toEqual(["hi\n", "hi\n"]);
+    });
+
+    it("into a guest a file of several names stays one, and is several where the guest's file system has no such names", async () => {
+      await mkdir(at("from/sub"), { recursive: true });
+      await writeFile(at("from/a"), "x".repeat(2_000_000));
+      await writeFile(at("from/z"), "alone");
+      for (const name of ["from/b", "from/sub/c", "outside"]) await link(at("from/a"), at(name));
+      await mkdir(at("to/sub"), { recursive: true });
+      await writeFile(at("to/sub/c"), "was another");
+      await into(`${at("from")}/.`, at("to"));
+      const numbers = await Promise.all(["to/a", "to/b", "to/sub/c"].map(async (name) => (await lstat(at(name))).ino));
+      expect([new Set(numbers).size, (await lstat(at("to/z"))).nlink, (await lstat(at("from/a"))).nlink]).toEqual([1, 1, 4]);
+      const noNames = (files: GuestFiles): GuestFiles =>
+        new Proxy(files, {
+          get: (of, name) =>
+            name === "name" ? async () => Promise.reject(new GuestRefusal("Invalid cross-device link")) : of[name as "put"].bind(of),
+        });
+      await here.withFiles((files) => copyIn(noNames(files), at("from"), at("several"), OPTIONS));
+      const sizes = await Promise.all(["a", "b", "sub/c", "z"].map(async (name) => (await lstat(at(`several/${name}`))).size));
+      expect([sizes, (await lstat(at("several/b"))).nlink]).toEqual([[2_000_000, 2_000_000, 2_000_000, 5], 1]);
     });
 
     it.each(ways)("%s a link to a folder, to itself or to nothing is no reason to stop (lxd#2970, moby#13157)", async (_, copy) => {
