@@ -12,6 +12,7 @@ export class RealFolders {
   readonly #folder: string;
   #at = "";
   #handle: FileHandle | null;
+  readonly #held = new Set<Promise<unknown>>();
 
   private constructor(folder: string, handle: FileHandle | null) {
     this.#folder = folder;
@@ -31,6 +32,13 @@ export class RealFolders {
   async reach(at: string): Promise<string> {
     await this.#enter(parentOf(at));
     return this.#handle ? `/proc/self/fd/${this.#handle.fd}/${path.basename(at)}` : path.join(this.#folder, at);
+  }
+
+  /** The folder that was reached stays open until the work in it is done, whoever reaches another meanwhile. */
+  during<T>(work: Promise<T>): Promise<T> {
+    const held = work.catch(() => {}).finally(() => this.#held.delete(held));
+    this.#held.add(held);
+    return work;
   }
 
   async #enter(parent: string): Promise<void> {
@@ -64,6 +72,7 @@ export class RealFolders {
     const before = this.#handle;
     this.#handle = handle;
     this.#at = at;
+    await Promise.all(this.#held);
     await before?.close();
   }
 

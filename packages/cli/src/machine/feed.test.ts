@@ -24,3 +24,11 @@ it("is no failure where the program ends before its input", async () => {
   program.destroy();
   expect(await Promise.race([failed, closed])).toBe("closed");
 });
+
+it("leaves it to the signal that a terminal which has gone sends, rather than end the program before it hears of it", async () => {
+  const gone = Object.assign(new Readable({ read() {} }), { isTTY: true });
+  const closed = new Promise<string>((resolve) => gone.once("close", () => resolve("closed")));
+  const failed = feed(gone, new PassThrough());
+  gone.destroy(Object.assign(new Error("read EIO"), { code: "EIO", syscall: "read" }));
+  expect(await Promise.race([failed, closed])).toBe("closed");
+});

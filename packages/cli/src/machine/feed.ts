@@ -3,6 +3,8 @@ import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { UserError } from "../output/ui.ts";
 
+/** A terminal that goes says so by a signal, too (pass-signals.ts), which says more. */
+const isHangup = (source: Readable, error: Error): boolean => "isTTY" in source && "code" in error && error.code === "EIO";
 const isOfReading = (error: unknown): error is Error => error instanceof Error && "syscall" in error;
 
 /**
@@ -12,7 +14,7 @@ const isOfReading = (error: unknown): error is Error => error instanceof Error &
 export function feed(source: Readable, program: Writable): Promise<never> {
   return new Promise((_, reject) => {
     source.once("error", (error) => {
-      if (isOfReading(error)) reject(new UserError(`standard input cannot be read: ${error.message}`));
+      if (isOfReading(error) && !isHangup(source, error)) reject(new UserError(`standard input cannot be read: ${error.message}`));
     });
     void pipeline(source, program).catch(() => {}); // the program may have ended before its input
   });

@@ -43,3 +43,16 @@ it("ends it after a grace, and not once it has ended", () => {
   vi.advanceTimersByTime(20_000);
   expect([told, process.listenerCount("SIGTERM")]).toEqual([[15, "kill", 15], heard]);
 });
+
+it("tells it that its terminal has gone, and to leave a core, in the numbers that a guest knows", () => {
+  process.emit("SIGHUP", "SIGHUP");
+  expect([told, passing.told]).toEqual([[1], 129]);
+  process.emit("SIGQUIT", "SIGQUIT");
+  expect([told, passing.exitCode]).toEqual([[1, "kill"], 131]);
+});
+
+it("passes on what does not end it, as often as it is said", () => {
+  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGUSR1"] as const) process.emit(signal, signal);
+  vi.advanceTimersByTime(20_000);
+  expect([told, passing.told, passing.exitCode]).toEqual([[10, 12, 10], null, null]);
+});

@@ -1,11 +1,14 @@
 /**
- * What this program is told (Ctrl-C, `kill`), a program in a guest is told, so that it can put away what it has begun. One that does not
- * end is ended: when it is said a second time, or after a grace. Who controls the inputs: whoever signals this program.
+ * What this program is told (Ctrl-C, `kill`, a terminal that closes), a program in a guest is told, so that it can put away what it has
+ * begun. One that does not end where it was told to is ended: when it is said a second time, or after a grace. Who controls the inputs:
+ * whoever signals this program.
  */
-import { constants } from "node:os";
 import type { GuestProgram } from "@xenoservers/sdk";
 
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+/** Of Linux, which guests run: other systems have other numbers (signal(7)). */
+const ENDING: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
+/** What they mean is the program's to say. */
+const OTHERS: typeof ENDING = { SIGUSR1: 10, SIGUSR2: 12 };
 /** As container engines wait before they kill. */
 const GRACE_MS = 10_000;
 /** As a shell says of a program that a signal ended: this and its number. */
@@ -22,8 +25,7 @@ export interface Passing {
 export function passSignals(program: Pick<GuestProgram, "signal" | "kill">): Passing {
   const passing: Passing = { exitCode: null, told: null, stop };
   let grace: NodeJS.Timeout | null = null;
-  const pass = (signal: NodeJS.Signals): void => {
-    const number = constants.signals[signal];
+  const end = (number: number): void => {
     passing.told ??= SIGNALLED + number;
     const kill = (): void => {
       passing.exitCode = SIGNALLED + number;
@@ -33,10 +35,14 @@ export function passSignals(program: Pick<GuestProgram, "signal" | "kill">): Pas
     grace = setTimeout(kill, GRACE_MS);
     program.signal(number);
   };
+  const passed = [
+    ...Object.entries(ENDING).map(([signal, number]) => [signal, () => end(number)] as const),
+    ...Object.entries(OTHERS).map(([signal, number]) => [signal, () => program.signal(number)] as const),
+  ];
   function stop(): void {
     if (grace !== null) clearTimeout(grace);
-    for (const signal of SIGNALS) process.off(signal, pass);
+    for (const [signal, pass] of passed) process.off(signal, pass);
   }
-  for (const signal of SIGNALS) process.on(signal, pass);
+  for (const [signal, pass] of passed) process.on(signal, pass);
   return passing;
 }

@@ -3,22 +3,30 @@ import type { GuestProgram, WindowSize } from "@xenoservers/sdk";
 
 const OTHERWISE: WindowSize = { columns: 80, rows: 24 };
 
-export const windowOf = ({ stdout }: NodeJS.Process = process): WindowSize =>
-  stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : OTHERWISE;
+type Streams = Pick<NodeJS.Process, "stdin" | "stdout" | "stderr">;
+
+/** Whichever of them is the terminal: what is printed may go to a file while somebody types. */
+const shownOn = ({ stdout, stderr }: Streams): NodeJS.WriteStream | null => [stdout, stderr].find(({ isTTY }) => isTTY) ?? null;
+
+export function windowOf(streams: Streams = process): WindowSize {
+  const terminal = shownOn(streams);
+  return terminal === null ? OTHERWISE : { columns: terminal.columns, rows: terminal.rows };
+}
 
 /** Returns what undoes it. */
-export function joinTerminal(program: Pick<GuestProgram, "resize">): () => void {
-  const { stdin, stdout } = process;
-  const resized = (): void => program.resize(windowOf());
+export function joinTerminal(program: Pick<GuestProgram, "resize">, streams: Streams = process): () => void {
+  const { stdin } = streams;
+  const terminal = shownOn(streams);
+  const resized = (): void => program.resize(windowOf(streams));
   const isRaw = stdin.isTTY && stdin.isRaw;
   const restore = (): void => {
     if (stdin.isTTY) stdin.setRawMode(isRaw);
   };
   if (stdin.isTTY) stdin.setRawMode(true);
-  stdout.on("resize", resized);
+  terminal?.on("resize", resized);
   process.once("exit", restore);
   return () => {
-    stdout.off("resize", resized);
+    terminal?.off("resize", resized);
     process.off("exit", restore);
     restore();
   };

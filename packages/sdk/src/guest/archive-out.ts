@@ -32,14 +32,15 @@ function reasonToLeaveOut({ kind, isText, target }: GuestEntry): string | null {
 }
 
 class ArchiveOut {
-  readonly leftOut: string[] = [];
+  readonly leftOut: string[];
   readonly #files: GuestFiles;
   readonly #write: Write;
   readonly #options: CopyOptions;
   readonly #underWay = new UnderWay();
   readonly #progress: { bytes: number; bytesInAll: number; files: number };
 
-  constructor(files: GuestFiles, write: Write, options: CopyOptions, bytesInAll: number) {
+  constructor(files: GuestFiles, write: Write, options: CopyOptions, leftOut: string[], bytesInAll: number) {
+    this.leftOut = leftOut;
     this.#files = files;
     this.#write = write;
     this.#options = options;
@@ -96,11 +97,14 @@ class ArchiveOut {
   }
 }
 
-async function listed(files: GuestFiles, source: string): Promise<GuestEntry[]> {
+async function listed(files: GuestFiles, source: string, leftOut: string[]): Promise<GuestEntry[]> {
   const entries: GuestEntry[] = [];
-  await files.list(source, (entry) => {
+  const take = (entry: GuestEntry): void => {
     if (entries.length >= ENTRIES_MAX) throw new GuestFileError(`${source} holds more than ${ENTRIES_MAX} files: copy it in parts`);
     entries.push(entry);
+  };
+  await files.list(source, take, (at, why) => {
+    if (leftOut.length < ENTRIES_MAX) leftOut.push(`${visible(at)}: the guest cannot look at all of it: ${visible(why)}`);
   });
   return entries;
 }
@@ -114,9 +118,10 @@ export async function archiveOut(files: GuestFiles, source: string, write: Write
   const own = copiesContent ? "." : path.posix.basename(path.posix.resolve("/", source));
   const why = reasonToLeaveOut(top);
   if (why !== null) throw new GuestFileError(`${source}: ${why}`);
-  const entries = top.kind === "folder" ? await listed(files, source) : [];
+  const leftOut: string[] = [];
+  const entries = top.kind === "folder" ? await listed(files, source, leftOut) : [];
   const bytes = [top, ...entries].reduce((all, { kind, size }) => all + (kind === "file" ? size : 0), 0);
-  const archive = new ArchiveOut(files, write, options, bytes);
+  const archive = new ArchiveOut(files, write, options, leftOut, bytes);
   if (top.kind === "file") await archive.file(source, own, top);
   else await archive.plain(own, top);
   for (const entry of entries) {

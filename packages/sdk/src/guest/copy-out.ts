@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { chmod, constants, lchown, lstat, mkdir, open, rm, stat, symlink, utimes, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
-import { moveTo, nameBeside } from "@xenoservers/protocol/files";
+import { nameBeside } from "@xenoservers/protocol/files";
 import { RealFolders } from "../real-folders.ts";
 import { roomIn } from "../room.ts";
 import {
@@ -21,8 +21,9 @@ import {
   type TreeLink,
 } from "../tree-plan.ts";
 import type { CopyOptions, CopyProgress } from "./copy-in.ts";
-import { GuestFileError, type GuestEntry, type GuestFiles, type SparseSink } from "./files.ts";
+import { GuestFileError, GuestRefusal, type GuestEntry, type GuestFiles, type SparseSink } from "./files.ts";
 import { BEHIND_HOLE_BYTES, keepsHoles } from "./holes-here.ts";
+import { folderThere, giveName, named } from "./in-place.ts";
 import { UnderWay } from "./under-way.ts";
 
 /** What a folder may hold: more is copied in parts. */
@@ -34,6 +35,8 @@ const MODE_MAX = 0o777;
 const OWNERS_MODE = 0o700;
 /** Smaller files come again from their beginning. */
 const RESUMED_FROM_BYTES = 1024 * 1024;
+/** Written while others come: of a file that says it is no larger so much is held here. */
+const COLLECTED_BYTES = 64 * 1024;
 const NAME_CHARS = 32;
 
 const absent = (error: unknown): null => {
@@ -85,6 +88,10 @@ class CopyOut {
     this.#options.onProgress?.(this.#progress);
   }
 
+  #shown(at: string): string {
+    return path.join(this.#folder, at);
+  }
+
   readonly present: Present = async (at) => {
     const stats = await this.#real
       .reach(at)
@@ -104,6 +111,11 @@ class CopyOut {
     if (this.#options.owners) await lchown(file, uid, gid);
   }
 
+  #take(at: string, bytes: number): void {
+    if ((this.#room -= bytes) < 0)
+      throw new GuestFileError(`there is no room here for all that the guest gives of ${path.basename(at)}: what came of it is kept`);
+  }
+
   /** Into a name of its own, and when all of it is here into the file's. */
   #sink(source: string, at: string, part: string, entry: GuestEntry, offset: number): SparseSink {
     let handle: FileHandle | null = null;
@@ -120,8 +132,7 @@ class CopyOut {
     return {
       fill: (upTo) => hole(Math.min(upTo, Math.max(size, entry.size))),
       take: async (bytes, place) => {
-        if ((this.#room -= bytes.length + (place > size ? BEHIND_HOLE_BYTES : 0)) < 0)
-          throw new GuestFileError(`there is no room here for all that the guest gives of ${path.basename(at)}: what came of it is kept`);
+        this.#take(at, bytes.length + (place > size ? BEHIND_HOLE_BYTES : 0));
         await hole(place);
         handle ??= await this.#part(part, offset);
         await handle.writeFile(bytes);
@@ -135,11 +146,48 @@ class CopyOut {
         await handle.close();
         const from = await this.#real.reach(part);
         await this.#owned(from, entry);
-        await moveTo(await this.#real.reach(at), from);
+        await giveName(await this.#real.reach(at), from);
         this.#told(0, 1);
       },
       end: async () => handle?.close(),
     };
+  }
+
+  /** In the folder that was reached. */
+  async #written(bytes: Uint8Array, part: string, file: string, entry: GuestEntry): Promise<void> {
+    const handle = await open(part, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0), 0o600);
+    try {
+      await handle.writeFile(bytes);
+      await handle.chmod(entry.mode & MODE_MAX);
+      await handle.utimes(entry.mtime, entry.mtime);
+    } finally {
+      await handle.close();
+    }
+    await this.#owned(part, entry);
+    await giveName(file, part);
+    this.#told(bytes.length, 1);
+  }
+
+  /** The next comes while it is written; where the guest gives more than it said, it is as any other. */
+  async #small(source: string, at: string, part: string, entry: GuestEntry): Promise<void> {
+    const sink = this.#sink(source, at, part, entry, 0);
+    let held: Uint8Array | null = Buffer.alloc(0);
+    let written: Promise<void> | null = null;
+    await this.#files.get(source, 0, {
+      take: async (bytes, place) => {
+        if (held === null) return sink.take(bytes, place);
+        const all: Uint8Array = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
+        held = all.length > COLLECTED_BYTES ? null : all;
+        if (held === null) await sink.take(all, 0);
+      },
+      whole: async () => {
+        if (held === null) return sink.whole();
+        this.#take(at, held.length);
+        written = this.#real.during(this.#written(held, await this.#real.reach(part), await this.#real.reach(at), entry));
+      },
+      end: () => sink.end(),
+    });
+    await written;
   }
 
   /** Both sides: where they take room here all of a file comes, and is counted. */
@@ -147,16 +195,25 @@ class CopyOut {
     return (await this.#files.can("runs")) && (this.#options.keepsHoles ?? keepsHoles)(this.#folder);
   }
 
-  async file(source: string, at: string, entry: GuestEntry): Promise<void> {
+  /** `refused`: told what the guest says of it in place of its bytes, which is no reason to end the copy; left out: it is. */
+  async file(source: string, at: string, entry: GuestEntry, refused?: (why: string) => void): Promise<void> {
     const part = path.posix.join(path.posix.dirname(at), partName(source, entry));
-    if (entry.size < RESUMED_FROM_BYTES) return this.#underWay.add(this.#files.get(source, 0, this.#sink(source, at, part, entry, 0)));
+    const add = (came: Promise<void>): Promise<void> =>
+      this.#underWay.add(
+        named(this.#shown(at), came).catch((error: unknown) => {
+          if (!(error instanceof GuestRefusal && refused)) throw error;
+          refused(visible(error.message));
+        }),
+      );
+    if (entry.size <= COLLECTED_BYTES) return add(this.#small(source, at, part, entry));
+    if (entry.size < RESUMED_FROM_BYTES) return add(this.#files.get(source, 0, this.#sink(source, at, part, entry, 0)));
     await this.#underWay.all(); // nobody else is in the folders meanwhile
     const here = await lstat(await this.#real.reach(part)).catch(absent);
     const offset = here?.isFile() && here.size <= entry.size ? here.size : 0;
     this.#told(offset);
     const sink = this.#sink(source, at, part, entry, offset);
     this.#knowsHoles ??= this.#haveHoles();
-    await this.#underWay.add((await this.#knowsHoles) ? this.#files.runs(source, offset, sink) : this.#files.get(source, offset, sink));
+    await add((await this.#knowsHoles) ? this.#files.runs(source, offset, sink) : this.#files.get(source, offset, sink));
     await this.#underWay.all();
   }
 
@@ -187,14 +244,12 @@ class CopyOut {
       if (why === null) throw error;
       return why;
     }
-    try {
-      await this.#owned(made, entry);
-      // in place of a file or a link, which stays where no link can be made
-      await moveTo(file, made);
-    } catch (error) {
+    await this.#owned(made, entry).catch(async (error: unknown) => {
       await rm(made, { force: true });
       throw error;
-    }
+    });
+    // in place of a file or a link, which stays where no link can be made
+    await named(this.#shown(at), giveName(file, made));
     return null;
   }
 
@@ -220,16 +275,23 @@ class CopyOut {
 }
 
 /** What lies below a folder of the guest, its paths such as they can be here. */
-async function listed(files: GuestFiles, source: string): Promise<GuestEntry[]> {
+async function listed(files: GuestFiles, source: string, leftOut: LeftOut[]): Promise<GuestEntry[]> {
   const entries: GuestEntry[] = [];
   let text = 0;
-  await files.list(source, (entry) => {
-    text += entry.path.length + entry.target.length;
-    if (entries.length >= ENTRIES_MAX || text > TEXT_BYTES_MAX)
+  const counted = (...words: string[]): void => {
+    text += words.join("").length;
+    if (entries.length + leftOut.length >= ENTRIES_MAX || text > TEXT_BYTES_MAX)
       throw new GuestFileError(`${source} holds more than ${ENTRIES_MAX} files: copy it in parts`);
+  };
+  const take = (entry: GuestEntry): void => {
+    counted(entry.path, entry.target);
     if (entry.path.split("/").some((name) => name === "" || name === "." || name === ".."))
       throw new GuestFileError(`the guest names a path that is none: ${visible(entry.path)}`);
     entries.push(entry);
+  };
+  await files.list(source, take, (at, why) => {
+    counted(at, why);
+    leftOut.push({ path: at, why: `the guest cannot look at all of it: ${visible(why)}` });
   });
   return entries;
 }
@@ -246,8 +308,8 @@ const isFolder = (file: string): Promise<boolean> =>
   );
 
 async function copyFolder(files: GuestFiles, source: string, folder: string, top: GuestEntry, options: CopyOptions): Promise<string[]> {
-  const entries = await listed(files, source);
   const leftOut: LeftOut[] = [];
+  const entries = await listed(files, source, leftOut);
   const sound = entries.filter((entry) => {
     const why = reasonToLeaveOut(folder, entry);
     if (why !== null) leftOut.push({ path: entry.path, why });
@@ -275,16 +337,17 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
     if (!isThere) copy.made(".");
     const modes = new Map(kept.map((entry) => [entry.path, entry.mode]));
     for (const at of folders) await copy.folder(at, modes.get(at) ?? OWNERS_MODE);
-    for (const entry of plain) await copy.file(path.posix.join(source, entry.path), entry.path, entry);
+    const refused = (at: string) => (why: string) => void leftOut.push({ path: at, why });
+    for (const entry of plain) await copy.file(path.posix.join(source, entry.path), entry.path, entry, refused(entry.path));
     await copy.done();
-    const refused = await refusedLinks(
+    const notMade = await refusedLinks(
       links.map(([link]) => link),
       folders,
       plain.map(({ path: at }) => at),
       copy.present,
     );
     for (const [link, entry] of links) {
-      const why = refused.get(link.path) ?? (await copy.link(link, entry));
+      const why = notMade.get(link.path) ?? (await copy.link(link, entry));
       if (why !== null) leftOut.push({ path: link.path, why });
     }
     for (const entry of kept.toReversed()) await copy.finish(entry.path, entry);
@@ -306,6 +369,7 @@ export async function copyOut(files: GuestFiles, source: string, target: string,
   if (entry.kind === "folder") return copyFolder(files, source, there && !copiesContent ? path.join(target, own) : target, entry, options);
   if (sentTarget(target).endsWith("/") && !there) throw new Error(`there is no folder ${target}`);
   const file = there ? path.join(target, own) : target;
+  if (there && (await isFolder(file))) throw folderThere(file);
   const folder = path.dirname(path.resolve(file));
   const real = await RealFolders.open(folder);
   try {

@@ -31,6 +31,11 @@ export class GuestFileError extends Error {
   override name = "GuestFileError";
 }
 
+/** What the guest says of one request: others go on. */
+export class GuestRefusal extends GuestFileError {
+  override name = "GuestRefusal";
+}
+
 const KINDS: readonly string[] = ["file", "folder", "link", "other"];
 const ANSWER_BYTES_MAX = 64 * 1024;
 const PIECE_BYTES_MAX = 64 * 1024;
@@ -38,7 +43,8 @@ const MODE_MAX = 0o7777;
 const SIZE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 const LENGTH_BYTES = 4;
 const RUN_HEAD_BYTES = 12;
-const NOTHING = Buffer.alloc(0);
+/** So much of requests goes in one message: many are less than what one costs. */
+const GATHERED_BYTES = 48 * 1024;
 
 const nonsense = (): GuestFileError => new GuestFileError("what the guest's shell answers makes no sense");
 
@@ -112,6 +118,10 @@ export class GuestFiles {
   #news: () => void = () => {};
   #turn: Promise<unknown> = Promise.resolve();
   #sending: Promise<unknown> = Promise.resolve();
+  /** Of requests, and not handed over yet. */
+  #gathered: Uint8Array[] = [];
+  #gatheredBytes = 0;
+  #isSoonSent = false;
 
   private constructor(program: GuestProgram) {
     this.#program = program;
@@ -165,7 +175,7 @@ export class GuestFiles {
   /** What is said beside `ok`. */
   async #done(): Promise<string> {
     const [word, more] = await this.#answer();
-    if (word !== "ok") throw new GuestFileError(more ?? "the guest refused");
+    if (word !== "ok") throw new GuestRefusal(more ?? "the guest refused");
     return more ?? "";
   }
 
@@ -173,10 +183,27 @@ export class GuestFiles {
     await this.#done();
   }
 
-  #write(bytes: Uint8Array): Promise<void> {
+  /** Resolves when more may be said. */
+  #say(bytes: Uint8Array): Promise<void> {
+    this.#gathered.push(bytes);
+    this.#gatheredBytes += bytes.length;
+    if (this.#gatheredBytes >= GATHERED_BYTES) return this.#handOver();
+    if (!this.#isSoonSent) setImmediate(() => void this.#handOver().catch(() => this.close()));
+    this.#isSoonSent = true;
+    return Promise.resolve();
+  }
+
+  #handOver(): Promise<void> {
+    const parts = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    this.#isSoonSent = false;
+    if (parts.length === 0) return Promise.resolve();
     const { stdin } = this.#program;
     // where nothing is taken any more the program's own end says why
-    return new Promise((resolve, reject) => stdin.write(bytes, (error) => (error ? void this.#gone().catch(reject) : resolve())));
+    return new Promise((resolve, reject) =>
+      stdin.write(Buffer.concat(parts), (error) => (error ? void this.#gone().catch(reject) : resolve())),
+    );
   }
 
   /** One request after another; each reads its own answer when those before it have read theirs. */
@@ -186,13 +213,8 @@ export class GuestFiles {
     const length = Buffer.alloc(LENGTH_BYTES);
     length.writeUInt32BE(text.length);
     const sent = this.#sending.then(async () => {
-      // with the first of its bytes: most files are no larger, and a message costs more than what is in it
-      let head = Buffer.concat([length, text]);
-      for await (const part of body ?? []) {
-        await this.#write(head.length > 0 ? Buffer.concat([head, part]) : part);
-        head = NOTHING;
-      }
-      if (head.length > 0) await this.#write(head);
+      await this.#say(Buffer.concat([length, text]));
+      for await (const part of body ?? []) await this.#say(part);
     });
     this.#sending = sent;
     sent.catch(() => this.close()); // what was announced and did not come cannot be taken back
@@ -216,16 +238,23 @@ export class GuestFiles {
     return this.look(`${path}/.`);
   }
 
-  /** All that lies below a folder, parents first. Whoever calls bounds how many it takes. */
-  list(path: string, each: (entry: GuestEntry) => void): Promise<void> {
+  /**
+   * All that lies below a folder, parents first. Whoever calls bounds how many it takes, and may be told of what cannot be looked at or
+   * into, in place of an error at the end.
+   */
+  list(path: string, each: (entry: GuestEntry) => void, lost?: (path: string, why: string) => void): Promise<void> {
+    let problem: string | null = null;
+    const without = lost ?? ((below, why) => (problem ??= `${path}/${below}: ${why}`));
     return this.#ask(["list", path], async () => {
       for (;;) {
         const bytes = await this.#bytes();
         const answer = bytes.toString("utf8").split("\0");
-        if (answer[0] === "ok") return;
-        if (answer[0] !== "there") throw new GuestFileError(answer[1] ?? "the guest refused");
-        each({ ...entryIn(answer), isText: isUtf8(bytes) });
+        if (answer[0] === "ok") break;
+        if (answer[0] === "there") each({ ...entryIn(answer), isText: isUtf8(bytes) });
+        else if (answer[0] === "lost") without(answer[1] ?? "", answer[2] ?? "");
+        else throw new GuestRefusal(answer[1] ?? "the guest refused");
       }
+      if (problem !== null) throw new GuestRefusal(problem);
     });
   }
 

@@ -12,6 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { until } from "../../../../test/until.ts";
 import { copyIn } from "./copy-in.ts";
 import { copyOut } from "./copy-out.ts";
+import { GuestRefusal, type GuestFiles } from "./files.ts";
 import { ShellHere, hasPerl } from "./guest.fixture.ts";
 import type { ProgramEnd, ProgramWanted } from "./program.ts";
 
@@ -92,6 +93,57 @@ describe.skipIf(!hasPerl)("others' reports", () => {
       const parts: Buffer[] = [];
       for await (const part of program.stdout) parts.push(part as Buffer);
       expect(Buffer.concat(parts)).toEqual(Buffer.from([0x61, 0x0d, 0x62, 0xff, 0x00, 0x63]));
+    });
+  });
+
+  describe("of programs that are told or read by halves", () => {
+    const terminal = { columns: 80, rows: 24 };
+
+    it("Ctrl-C in a terminal is the program's end, and 130 its code (lxd#9602)", async () => {
+      const program = await here.start({ args: ["sh", "-c", "echo on; exec sleep 1000"], terminal });
+      program.stdout.on("data", () => program.stdin.write("\u0003"));
+      expect(await program.ended).toEqual({ exitCode: 130, why: null });
+    });
+
+    it("a terminal that closes here is told to what ran in it (podman#20003), and each signal ends in its own code", async () => {
+      for (const more of [{}, { terminal }]) {
+        const script = `trap 'echo put away >> ${at("away")}; exit 7' HUP; echo on; while :; do sleep 0.1; done`;
+        const program = await here.start({ args: ["sh", "-c", script], ...more });
+        program.stdout.once("data", () => program.signal(1)).resume();
+        expect(await program.ended).toEqual({ exitCode: 7, why: null });
+      }
+      expect(await readFile(at("away"), "utf8")).toBe("put away\nput away\n");
+      for (const number of [1, 2, 3, 9, 10, 12, 15]) {
+        const program = await here.start({ args: ["sh", "-c", "ulimit -c 0; echo on; exec sleep 1000"] });
+        program.stdout.once("data", () => program.signal(number)).resume();
+        expect(await program.ended).toEqual({ exitCode: 128 + number, why: null });
+      }
+    });
+
+    it("a window that changes is what its program sees, with the signal (lxc#3099, matchlock#85)", async () => {
+      const script = "trap 'stty size; exit 0' WINCH; echo on; while :; do sleep 0.1; done";
+      const program = await here.start({ args: ["sh", "-c", script], terminal });
+      program.stdout.once("data", () => program.resize({ columns: 131, rows: 43 }));
+      expect((await text(program.stdout)).replaceAll("\r", "")).toBe("on\n43 131\n");
+    });
+
+    it("a large input of which only the first line is read is no failure (docker/for-linux#245)", async () => {
+      const program = await here.start({ args: ["head", "-n", "1"] });
+      program.stdin.write(Buffer.from(`first\n${"x".repeat(4_000_000)}`));
+      program.stdin.end();
+      expect(await text(program.stdout)).toBe("first\n");
+      expect(await program.ended).toEqual({ exitCode: 0, why: null });
+    });
+
+    it("who begins to read late loses nothing (moby#45689)", async () => {
+      const program = await here.start({ args: ["head", "-c", "8388608", "/dev/zero"] });
+      let isOver = false;
+      void program.ended.then(() => (isOver = true));
+      // it has written what it can, and waits
+      await until(async () => program.stdout.readableLength > 0);
+      let size = 0;
+      for await (const bytes of program.stdout) size += (bytes as Buffer).length;
+      expect([size, await program.ended, isOver]).toEqual([8_388_608, { exitCode: 0, why: null }, true]);
     });
   });
 
@@ -231,6 +283,26 @@ describe.skipIf(!hasPerl)("others' reports", () => {
       expect([await readFile(at("to/a"), "utf8"), await readFile(at("to/b"), "utf8")]).toEqual(["hi\n", "hi\n"]);
     });
 
+    it("into a guest a file of several names stays one, and is several where the guest's file system has no such names", async () => {
+      await mkdir(at("from/sub"), { recursive: true });
+      await writeFile(at("from/a"), "x".repeat(2_000_000));
+      await writeFile(at("from/z"), "alone");
+      for (const name of ["from/b", "from/sub/c", "outside"]) await link(at("from/a"), at(name));
+      await mkdir(at("to/sub"), { recursive: true });
+      await writeFile(at("to/sub/c"), "was another");
+      await into(`${at("from")}/.`, at("to"));
+      const numbers = await Promise.all(["to/a", "to/b", "to/sub/c"].map(async (name) => (await lstat(at(name))).ino));
+      expect([new Set(numbers).size, (await lstat(at("to/z"))).nlink, (await lstat(at("from/a"))).nlink]).toEqual([1, 1, 4]);
+      const noNames = (files: GuestFiles): GuestFiles =>
+        new Proxy(files, {
+          get: (of, name) =>
+            name === "name" ? async () => Promise.reject(new GuestRefusal("Invalid cross-device link")) : of[name as "put"].bind(of),
+        });
+      await here.withFiles((files) => copyIn(noNames(files), at("from"), at("several"), OPTIONS));
+      const sizes = await Promise.all(["a", "b", "sub/c", "z"].map(async (name) => (await lstat(at(`several/${name}`))).size));
+      expect([sizes, (await lstat(at("several/b"))).nlink]).toEqual([[2_000_000, 2_000_000, 2_000_000, 5], 1]);
+    });
+
     it.each(ways)("%s a link to a folder, to itself or to nothing is no reason to stop (lxd#2970, moby#13157)", async (_, copy) => {
       await mkdir(at("from/real"), { recursive: true });
       await writeFile(at("from/real/one"), "1");
@@ -251,6 +323,64 @@ describe.skipIf(!hasPerl)("others' reports", () => {
       await writeFile(at("to"), "old", { mode: 0o400 });
       await copy(at("one"), at("to"));
       expect(await readFile(at("to"), "utf8")).toBe("new");
+    });
+
+    it.each(ways)(
+      "%s names with colons (docker/cli#1125, apple/container#1969), of 255 bytes and long paths (moby#31353)",
+      async (_, copy) => {
+        const names = ["test:111.json", "app-2026-07-20T10:30:00.log", "C:\\x", "n".repeat(255), "é".repeat(127)];
+        const deep = `${"d".repeat(150)}/`.repeat(8);
+        await mkdir(at(`from/${deep}`), { recursive: true });
+        for (const name of names) await writeFile(path.join(at("from"), deep, name), name);
+        const leftOut = await copy(at("from"), at("to"));
+        expect(leftOut).toEqual([]);
+        expect((await readdir(path.join(at("to"), deep))).sort()).toEqual(names.sort());
+      },
+    );
+
+    it.each(ways)("%s a file does not take the place of a folder, and says so (podman#7790)", async (_, copy) => {
+      await mkdir(at("from"));
+      await writeFile(at("from/abc"), "1");
+      await mkdir(at("to/abc"), { recursive: true });
+      for (const from of [at("from/abc"), `${at("from")}/.`]) await expect(copy(from, at("to"))).rejects.toThrow(/to\/abc is a folder/);
+      expect(await readdir(at("to"))).toEqual(["abc"]);
+      expect(await readdir(at("to/abc"))).toEqual([]);
+    });
+
+    it.each(ways)("%s no folder is made where a link with a slash behind it leads to none (podman#3894)", async (_, copy) => {
+      await writeFile(at("one"), "1");
+      await symlink("nonesuch", at("x"));
+      await expect(copy(at("one"), `${at("x")}/`)).rejects.toThrow(/no folder/);
+      expect((await readdir(folder)).sort()).toEqual(["one", "x"]);
+    });
+
+    it.each(ways)(
+      "%s a folder goes into one that is there, and takes the name of one that is not (lima#4468, lima#5500)",
+      async (_, copy) => {
+        await mkdir(at("foo/bar"), { recursive: true });
+        await copy(at("foo"), at("to"));
+        expect(await readdir(at("to"))).toEqual(["bar"]);
+        await copy(at("foo"), at("to"));
+        await copy(`${at("foo")}/`, at("to"));
+        await copy(at("foo"), `${at("to")}/`);
+        expect((await readdir(at("to"))).sort()).toEqual(["bar", "foo"]);
+      },
+    );
+
+    it.each(ways)("%s sockets and pipes are left out by name, and set-user-id bits stay a guest's own (storage#2117)", async (_, copy) => {
+      await mkdir(at("from"));
+      spawnSync("mkfifo", [at("from/pipe")]);
+      const { status } = spawnSync("perl", [
+        "-MIO::Socket::UNIX",
+        "-e",
+        "IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die",
+        at("from/socket"),
+      ]);
+      expect(status).toBe(0);
+      await writeFile(at("from/tool"), "1");
+      await chmod(at("from/tool"), 0o6755);
+      expect(await copy(at("from"), at("to"))).toEqual(["pipe", "socket"].map((name) => `${name}: it is no file, folder or link`));
+      expect(await modeOf(at("to/tool"))).toBe(copy === into ? 0o6755 : 0o755);
     });
 
     it.each(ways)("%s a target that cannot be written is named with the reason", async (_, copy) => {

@@ -1,6 +1,7 @@
 /** Requests whose answers have not come: so many at once, and the first that fails ends the rest. */
 
-const UNDER_WAY_MAX = 32;
+/** Each file of them is held here whole at most once, and is small. */
+const UNDER_WAY_MAX = 128;
 
 export class UnderWay {
   readonly #requests = new Set<Promise<void>>();

@@ -115,7 +115,7 @@ sub run {
   my $dir = $set->{workdir} // $job{workdir};
   $dir = '/' if $dir eq '';
   chdir $dir or $say->(126, "no directory $dir: $!");
-  if ($set->{files}) { close $why; files(); syscall(231, 0) }
+  if ($set->{files}) { close $why; files(); sent_out(); syscall(231, 0) }
   my @args = @{ $set->{arg} };
   @args = (grep { -x $_ } $env{SHELL} // '', '/bin/bash', '/bin/sh')[0] // '/bin/sh' if !@args;
   begin(\@args, \%env, $say);
@@ -123,7 +123,8 @@ sub run {
 
 # -- files: requests and answers in order; each u32 length and NUL-separated fields ---------------------------------------------------------
 #   look PATH                                              there KIND MODE UID GID SIZE MTIME TARGET, or none
-#   list PATH                                              there ..., one of each thing below it, parents first, with its path; ok
+#   list PATH                                              there ..., one of each thing below it, parents first, with its path; lost PATH WORDS
+#                                                          of one that cannot be looked at or into; ok
 #   part FILE                                              size BYTES: what is there already of a file that was cut off; 0 where nothing is
 #   put PATH PART OFFSET BYTES MODE UID GID MTIME + bytes  ok: whole under its own name. UID and GID may be -: as whoever makes it
 #   get PATH OFFSET                                        u32 length and bytes, again and again, 0; ok
@@ -134,8 +135,18 @@ sub run {
 #   link PATH TARGET UID GID, times PATH MODE MTIME        ok
 #   name PATH FILE                                         ok: the same file has this name, too
 # Anything else, and what fails: no WORDS
-sub whole { my ($want) = @_; my $got = ''; while (length $got < $want) { my $n = sysread(STDIN, $got, $want - length $got, length $got); return undef unless $n } return $got }
-sub out { my ($bytes) = @_; my $at = 0; while ($at < length $bytes) { my $n = syswrite(STDOUT, $bytes, length($bytes) - $at, $at); syscall(231, 1) unless $n; $at += $n } }
+# What comes and goes of them is read and written together: a request for a small file is less than a call of the kernel's costs. Nothing that
+# was said waits while more is read
+my ($had, $at_had, $said) = ('', 0, '');
+sub sent_out { my $at = 0; while ($at < length $said) { my $n = syswrite(STDOUT, $said, length($said) - $at, $at); syscall(231, 1) unless $n; $at += $n } $said = '' }
+sub more { sent_out(); ($had, $at_had) = (substr($had, $at_had), 0); return sysread(STDIN, $had, 4 * $page, length $had) }
+sub whole {
+  my ($want) = @_;
+  while (length($had) - $at_had < $want) { more() or return undef }
+  $at_had += $want;
+  return substr($had, $at_had - $want, $want);
+}
+sub out { my ($bytes) = @_; $said .= $bytes; sent_out() if length $said >= $page }
 sub answer { my $text = join "\0", @_; out(pack('N', length $text) . $text) }
 
 sub about {
@@ -148,14 +159,15 @@ sub about {
 sub below {
   my ($top, $name) = @_;
   my $dir = $name eq '' ? $top : "$top/$name";
-  opendir(my $h, $dir) or die "$dir: $!\n";
+  my $h;
+  if (!opendir($h, $dir)) { return answer('lost', $name, "$!") if $name ne ''; die "$dir: $!\n" }
   my @names = grep { $_ ne '.' && $_ ne '..' } readdir $h;
   closedir $h;
   for (sort @names) {
     my $at = $name eq '' ? $_ : "$name/$_";
-    my @about = about("$top/$at", $at) or next;
-    answer(@about);
-    below($top, $at) if $about[1] eq 'folder';
+    my @about = about("$top/$at", $at);
+    if (@about) { answer(@about) } elsif ($! != 2) { answer('lost', $at, "$!") }    # ENOENT: it went
+    below($top, $at) if @about && $about[1] eq 'folder';
   }
 }
 
@@ -165,7 +177,10 @@ sub owned { my ($uid, $gid, $path) = @_; return $uid eq '-' || chown($uid, $gid,
 sub laid {
   my ($file, $path, $part, $bytes, $why) = @_;
   while ($bytes > 0) {
-    my $n = sysread(STDIN, my $piece, $bytes < 4 * $page ? $bytes : 4 * $page) or syscall(231, 1);
+    $at_had < length $had or more() or syscall(231, 1);
+    my $piece = substr($had, $at_had, $bytes);
+    my $n = length $piece;
+    $at_had += $n;
     $bytes -= $n;
     for (my $at = 0; $why eq '' && $at < $n;) { my $m = syswrite($file, $piece, $n - $at, $at); if ($m) { $at += $m } else { $why = "$path: $!"; unlink $part } }    # a full disk is not left full
   }
@@ -176,10 +191,12 @@ sub put {
   my ($has_runs, $path, $part, $offset, $bytes, $mode, $uid, $gid, $mtime) = @_;
   my $file;
   my $why = -l $path || !-e _ || -f _ ? '' : -d _ ? "$path is a folder" : "$path is a device or the like, and no file";
-  # nobody else's link is written through: what stands there is ours or in the way
-  unlink $part if $why eq '' && $offset == 0;
   my $flags = 01 | 0400000 | ($offset == 0 ? 0100 | 0200 : 0);    # O_WRONLY, O_NOFOLLOW, O_CREAT, O_EXCL
-  if ($why eq '') { sysopen($file, $part, $flags, 0600) and sysseek($file, $offset, 0) or $why = "$path: $!" }
+  if ($why eq '') {
+    # nobody else's link is written through: what stands there is ours or in the way
+    sysopen($file, $part, $flags, 0600) or $offset == 0 && unlink($part) && sysopen($file, $part, $flags, 0600) or $why = "$path: $!";
+    $why eq '' && $offset > 0 && !sysseek($file, $offset, 0) and $why = "$path: $!";
+  }
   $why = laid($file, $path, $part, $bytes, $why) unless $has_runs;
   while ($has_runs) {
     my ($at, $n) = unpack('Q>N', whole(12) // syscall(231, 1));

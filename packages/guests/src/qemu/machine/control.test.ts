@@ -32,7 +32,7 @@ afterEach(() => void far.close());
 it("are reset, and whoever has one hears why; none is made until it goes on", async () => {
   const socket = await control.open(22);
   const why = once(socket, "error");
-  control.cut();
+  control.cut("moves");
   expect((await why)[0]).toMatchObject({ message: expect.stringContaining("is being moved") });
   await expect(control.open(22)).rejects.toThrow("is being moved");
   await once(socket, "close");
@@ -49,7 +49,7 @@ it("are reset when its network has read what was said before, and what comes aft
   there.pause();
   socket.write(Buffer.alloc(PART_BYTES));
   await until(() => socket.writableLength === 0);
-  const cut = control.cut();
+  const cut = control.cut("moves");
   socket.write("more");
   socket.end();
   const handle = (there as unknown as { _handle: { getpeername(into: object): number } })._handle;
@@ -65,7 +65,7 @@ it("one that was just being made is refused in the same words: an end would say 
   handing = handed.promise;
   const opening = control.open(22);
   await once(far, "connection");
-  control.cut();
+  control.cut("moves");
   handed.resolve();
   await expect(opening).rejects.toThrow("is being moved");
   expect(control.hasConnections).toBe(false);

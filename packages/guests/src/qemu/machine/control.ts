@@ -17,12 +17,17 @@ const PORTS = Array.from({ length: SHELL_PORTS }, (_, index) => index);
 const INPUT_BYTES_MAX = 64 * 1024;
 /** How often, and how long after one another, it is looked whether its network has told it of resets. */
 const [TOLD_LOOKS_MAX, TOLD_EVERY_MS] = [50, 20];
-const MOVING = "the machine is being moved to another server of its owner: connect again in a moment";
+/** What its connections are broken off for. */
+const WHY_CUT = {
+  moves: "the machine is being moved to another server of its owner: connect again in a moment",
+  "server-leaves": "the machine's server goes away, and the machine runs on: connect again when it is back",
+} as const;
+type CutReason = keyof typeof WHY_CUT;
 
 /** Whoever has it hears why: a reset of one's own is no error of it, and looks like an end. */
-function reset(connection: GuestConnection): void {
+function reset(connection: GuestConnection, reason: CutReason): void {
   connection.resetAndDestroy();
-  connection.emit("error", new QmpError(MOVING));
+  connection.emit("error", new QmpError(WHY_CUT[reason]));
 }
 
 export class Control {
@@ -38,7 +43,7 @@ export class Control {
   readonly #forwards = new Map<number, number>();
   /** Connections to its ports. */
   readonly #joined = new Set<GuestConnection>();
-  #isCut = false;
+  #cutFor: CutReason | null = null;
 
   /** `wakeShell`: asks our own init, where that runs in it. */
   constructor(
@@ -81,13 +86,13 @@ export class Control {
   /** A connection to a port of the guest. Throws QmpError where the machine has no network card. */
   async open(port: number): Promise<Socket> {
     if (!this.#hasNetwork) throw new QmpError("this machine was ordered without a network card: run it with --network, --ssh or --egress");
-    if (this.#isCut) throw new QmpError(MOVING);
+    if (this.#cutFor !== null) throw new QmpError(WHY_CUT[this.#cutFor]);
     const from = this.#forwards.get(port) ?? (await this.#forward(port));
     const socket = await this.namespace.connect(from);
     socket.on("error", () => {}); // for whoever has it
-    if (this.#isCut) {
+    if (this.#cutFor !== null) {
       socket.resetAndDestroy();
-      throw new QmpError(MOVING);
+      throw new QmpError(WHY_CUT[this.#cutFor]);
     }
     const connection = guestConnection(socket, this.connections);
     this.#joined.add(connection);
@@ -95,12 +100,12 @@ export class Control {
     return connection;
   }
 
-  /** It goes on elsewhere in a moment: connections to its ports are broken off, and none begin, until `joinAgain`. */
-  async cut(): Promise<void> {
-    this.#isCut = true;
+  /** It goes on elsewhere, or without this program: connections to its ports are broken off, and none begin, until `joinAgain`. */
+  async cut(reason: CutReason): Promise<void> {
+    this.#cutFor = reason;
     const joined = [...this.#joined];
-    await soonToldAll(joined.map((each) => each.breakOff().then(() => reset(each))));
-    for (const each of joined) if (!each.destroyed) reset(each);
+    await soonToldAll(joined.map((each) => each.breakOff().then(() => reset(each, reason))));
+    for (const each of joined) if (!each.destroyed) reset(each, reason);
   }
 
   get hasConnections(): boolean {
@@ -108,7 +113,7 @@ export class Control {
   }
 
   joinAgain(): void {
-    this.#isCut = false;
+    this.#cutFor = null;
   }
 
   /** Its own network has told it of all that was reset, or has nothing to tell; a guest that does not listen is not waited for long. */

@@ -84,6 +84,7 @@ interface Parts {
   blobs: VmBlobs;
   gates: Gates;
   isLive: boolean;
+  leaving: Set<Promise<void>>;
 }
 
 async function openParts({ host, folder, egress, log, ...options }: VmDriverOptions): Promise<Parts> {
@@ -109,7 +110,7 @@ async function openParts({ host, folder, egress, log, ...options }: VmDriverOpti
   });
   const { network } = options;
   const gates = await openGates(folder, { ...egress, isPublic, ...(network ? { network } : {}) }, log);
-  return { machines, images, kept, blobs: new VmBlobs(images, kept), gates, isLive: host.accel === "kvm" };
+  return { machines, images, kept, blobs: new VmBlobs(images, kept), gates, isLive: host.accel === "kvm", leaving: new Set() };
 }
 
 /** The job as the machine's maker wants it, but for the files and the snapshot. */
@@ -198,6 +199,7 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
     },
     async close() {
       clearInterval(tidying);
+      await Promise.all(parts.leaving);
       await gates.close();
     },
   };

@@ -17,6 +17,8 @@ interface Shared {
   kept: SnapshotStore;
   /** Whether they can be sent elsewhere while they run. */
   isLive: boolean;
+  /** What is still done for a machine that is left running; this program waits for it before it goes. */
+  leaving: Set<Promise<void>>;
 }
 
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
@@ -88,7 +90,7 @@ function handlesOf(
 /** What leads to the guest and from it, as one. */
 const connectionsOf = (control: Control | null, gate: Gate | null) => ({
   async cut() {
-    await Promise.all([control?.cut(), gate?.cut()]);
+    await Promise.all([control?.cut("moves"), gate?.cut()]);
     await control?.isTold();
   },
   areOpen: () => Boolean(control?.hasConnections || gate?.hasConnections),
@@ -97,6 +99,12 @@ const connectionsOf = (control: Control | null, gate: Gate | null) => ({
     gate?.letOut();
   },
 });
+
+/** Both ways its guest is told that what was open is broken off, whoever began it: an end would be taken for one. */
+async function leave(control: Control | null, gate: Gate | null, { gates }: Shared): Promise<void> {
+  await Promise.all([control?.cut("server-leaves"), gates.shut(gate, true)]);
+  await control?.close();
+}
 
 /** Follows a machine, and lets it reach through its gate what it may; the gate is shut when it ends. */
 export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | null, shared: Shared): Promise<RunningGuest> {
@@ -128,8 +136,10 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
       await vm?.kill();
     },
     release() {
-      void gates.shut(gate, true);
-      control?.close().catch(() => {});
+      const left = leave(control, gate, shared)
+        .catch(() => {})
+        .finally(() => shared.leaving.delete(left));
+      shared.leaving.add(left);
       machine.release();
     },
     egressBytes: () => gate?.bytes ?? 0,
