@@ -42,12 +42,9 @@ async function goneAt(word: string): Promise<string> {
   return `postgres://${user}@127.0.0.1:${(server.address() as AddressInfo).port}/${name}`;
 }
 
-it.each(["startup", "transaction_read_only", "pg_advisory_lock", "market-keys", "clock_timestamp"])(
-  "at its word %s",
-  async (word) => {
-    const databaseUrl = await goneAt(word === "startup" ? "user" : word);
-    await expect(startBroker({ dataFolder: path.join(folder, "data"), databaseUrl })).rejects.toThrow(
-      /^the database cannot be used: it .*is DATABASE_URL right\?|^the database cannot be used: nothing answers there/,
-    );
-  },
-);
+it.each(["startup", "transaction_read_only", "pg_advisory_lock", "market-keys", "clock_timestamp"])("at its word %s", async (word) => {
+  const databaseUrl = await goneAt(word === "startup" ? "user" : word);
+  await expect(startBroker({ dataFolder: path.join(folder, "data"), databaseUrl })).rejects.toThrow(
+    /^the database cannot be used: it .*is DATABASE_URL right\?|^the database cannot be used: nothing answers there/,
+  );
+});
