@@ -147,6 +147,9 @@ it("says what it is that answers, or that nothing does", async () => {
     code: "unavailable",
     message: expect.stringMatching(/is not a Xenoservers broker/),
   });
+  // a broker whose database is away is one
+  answers[API.market.path] = [[503, { error: { code: "unavailable", why: "for now" } }]];
+  await expect(fetchMarket(url)).rejects.toMatchObject({ code: "unavailable", message: expect.not.stringMatching(/Xenoservers broker/) });
   for (const odd of ["127.0.0.1:7400", "broker.example", "ftp://broker.example", "http://", "http://a b", `${url},127.0.0.1:7400`, ""])
     await expect(fetchMarket(odd), odd).rejects.toThrow(/is no broker's address: write http:\/\/HOST:PORT/);
   server.close();

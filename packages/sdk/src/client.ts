@@ -99,6 +99,7 @@ export async function fetchMarket(url: string): Promise<MarketInfo> {
   const response = await fetchFrom(url, API.market.path, { signal: AbortSignal.timeout(10_000) }).catch((cause: unknown) => {
     throw unavailable(`no broker answers at ${url}: check the address, or start \`xeno broker\``, cause);
   });
+  if (!response.ok) throw new RefusedError(await refusalIn(response));
   const parsed = zMarketInfo.safeParse(await response.json().catch(() => null));
   if (!parsed.success) throw unavailable(`what answers at ${url} is not a Xenoservers broker`, parsed.error);
   return parsed.data;

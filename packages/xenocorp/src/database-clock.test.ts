@@ -1,5 +1,5 @@
 /** Broker time never goes back, in a broker or from one to the next, and a clock that would have it so is told. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { databaseClock } from "./database-clock.ts";
 import type { LoggedDocument } from "./store/store.ts";
 
@@ -51,6 +51,30 @@ describe("broker time", () => {
     await clock.sync();
     expect(clock.problem).toBeNull();
     expect(clock.now()).toBeGreaterThanOrEqual(NOON + HOUR);
+  });
+
+  it("is what it was after a database that took long to answer, whenever it looked at its clock", async () => {
+    let monotonic = 1_000;
+    const ticking = vi.spyOn(performance, "now").mockImplementation(() => monotonic);
+    try {
+      for (const late of [0, 60_000]) {
+        const base = database();
+        const at = monotonic;
+        let [before, after] = [0, 0];
+        base.now = async () => {
+          monotonic += before;
+          const now = NOON + monotonic - at;
+          monotonic += after;
+          return now;
+        };
+        const clock = await databaseClock(base);
+        [before, after] = [late, 60_000 - late];
+        await clock.sync();
+        expect([clock.problem, clock.now()]).toEqual([null, NOON + 60_000]);
+      }
+    } finally {
+      ticking.mockRestore();
+    }
   });
 
   it("says how long nothing was signed, which a clock that is ahead shows", async () => {

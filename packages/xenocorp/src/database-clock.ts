@@ -19,7 +19,7 @@ export interface BrokerClock {
   readonly away: string | null;
 }
 
-/** The database was asked for its time, and answers within this; a clock that is slowed down by NTP is within it, too. */
+/** A clock that is slowed down by NTP is within it. */
 const READ_WITHIN_MS = 2_000;
 /** So long a start may have broker time stand still: changes of several brokers may be logged so far out of their times anyway. */
 const AHEAD_MAX_MS = 30_000;
@@ -46,17 +46,19 @@ function assertNotBefore(latest: number, now: number): void {
 
 export async function databaseClock(store: Clocked): Promise<BrokerClock> {
   let last = await latestIn(store);
-  let offset = 0;
+  let offset = Number.NEGATIVE_INFINITY;
   let problem: string | null = null;
+  // what was asked was answered at some moment between: a database that took long says so much less of what the time is now
   const read = async (): Promise<number> => {
     const before = performance.now();
     const now = await store.now();
-    offset = now - (before + performance.now()) / 2;
+    offset = Math.min(Math.max(offset, now - performance.now()), now - before);
     return now;
   };
   const sync = async (): Promise<void> => {
-    const now = await read();
-    const setBack = `the database's clock is ${clockWords({ offsetMs: now - last }, "broker time")}: it was set back`;
+    await read();
+    const now = performance.now() + offset;
+    const setBack = `the database's clock is ${clockWords({ offsetMs: Math.round(now - last) }, "broker time")}: it was set back`;
     const stands = `broker time stands still at ${dateText(last)} until that clock has come so far again, and no deadline passes meanwhile`;
     problem = now < last - READ_WITHIN_MS ? `${setBack}. ${stands}` : null;
     if (problem !== null) throw new Error(problem);

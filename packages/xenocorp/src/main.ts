@@ -115,6 +115,9 @@ const RETENTION_PAUSE_MS = 60_000;
 /** Longer than the pause, so that one broker goes on with it. */
 const RETENTION_DUTY_MS = 150_000;
 
+/** A start that takes so long says what it waits for. */
+const TOLD_EVERY_MS = 10_000;
+
 interface OpenedStore {
   store: Store;
   archive: ArchiveFolder | null;
@@ -237,14 +240,21 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     await mkdir(options.archive.folder, { recursive: true }).catch((cause: unknown) => {
       throw new Error(`the archive's folder cannot be made: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     });
-  const opened = await openStore(options);
-  const started: Started = [opened.close];
+  const waits = setInterval(() => options.progress?.("waiting for the database"), TOLD_EVERY_MS);
   try {
-    return await startOn(opened, options, started);
+    const opened = await openStore(options);
+    const started: Started = [opened.close];
+    try {
+      return await startOn(opened, options, started);
+    } catch (error) {
+      // what is told is why it could not start
+      await ended(started).catch(() => {});
+      throw error;
+    }
   } catch (error) {
-    // what is told is why it could not start
-    await ended(started).catch(() => {});
-    throw error;
+    throw options.databaseUrl === undefined ? error : unreached(error);
+  } finally {
+    clearInterval(waits);
   }
 }
 

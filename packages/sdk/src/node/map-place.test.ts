@@ -57,7 +57,7 @@ it("goes a month after a map without a name was killed; what is named, new or op
 });
 
 it("is taken over from a program that is no more, by one of those that find it, whenever they look", async () => {
-  for (let round = 0; round < 50; round++) {
+  for (let round = 0; round < 20; round++) {
     const place = await openMapPlace("n");
     await writeFile(at("lock"), String(NOBODY));
     // another was killed as it took one over

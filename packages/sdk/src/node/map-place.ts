@@ -11,8 +11,8 @@ import type { JournalPlace } from "../facade/map/journal.ts";
 import { home } from "./home.ts";
 import { dropLock, takeLock } from "./own-lock.ts";
 
-const inUse = (name: string, lock: string, pid: number): InUseError =>
-  new InUseError(`the map '${name}' is open in process ${pid}: wait for it, or end it (if that is another program, remove ${lock})`);
+const inUse = (name: string, lock: string, owner: string): InUseError =>
+  new InUseError(`the map '${name}' is open in ${owner}: wait for it, or end it (if that is another program, remove ${lock})`);
 
 /** Throws InUseError. */
 async function lockAt(lock: string, name: string): Promise<void> {

@@ -1,46 +1,71 @@
-import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { dropLock, takeLock } from "./own-lock.ts";
 
 /** Of no process: above what any kernel gives. */
 const DEAD = "4194304999";
+const NOBODYS = "0123456789abcdef";
+const MODULE = new URL("own-lock.ts", import.meta.url).href;
 let folder: string;
 let lock: string;
+const started: ChildProcess[] = [];
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "xeno-lock-"));
   lock = path.join(folder, "lock");
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(async () => {
+  for (const child of started.splice(0)) child.kill("SIGKILL");
+  await rm(folder, { recursive: true, force: true });
+});
 
-it("is one process's, and the next one's once it is let go", async () => {
+const us = `process ${process.pid}`;
+
+it("is one process's, and the next one's once it is let go, of which nothing stays", async () => {
   expect(await takeLock(lock)).toBeNull();
-  expect(await takeLock(lock)).toBe(process.pid);
+  expect(await takeLock(lock)).toBe(us);
   await dropLock(lock);
+  expect(await readdir(folder)).toEqual([]);
   expect(await takeLock(lock)).toBeNull();
+});
+
+it("is one's of many that ask at once", async () => {
+  const asked = await Promise.all(Array.from({ length: 20 }, () => takeLock(lock)));
+  expect(asked.filter((owner) => owner === null)).toHaveLength(1);
+  expect(new Set(asked)).toEqual(new Set([null, us]));
 });
 
 it("that a program left which was killed is taken over, also while it cleared another's", async () => {
   for (const each of [lock, `${lock}.clearing`]) await writeFile(each, DEAD);
   expect(await takeLock(lock)).toBeNull();
-  expect([await readFile(lock, "utf8"), await readdir(folder)]).toEqual([String(process.pid), ["lock"]]);
+  expect(await readFile(lock, "utf8")).toMatch(new RegExp(`^${process.pid} [0-9a-f]{16} socket `));
+  expect((await readdir(folder)).filter((name) => !name.startsWith("lock-"))).toEqual(["lock"]);
+});
+
+it("of an earlier version is its process's, and nobody's where it has this one's id and is not its own", async () => {
+  await writeFile(lock, String(process.ppid));
+  expect(await takeLock(lock)).toBe(`process ${process.ppid}`);
+  await writeFile(lock, String(process.pid));
+  expect(await takeLock(lock)).toBeNull();
 });
 
 it("is taken from nobody who is just writing who it is, where a file is there before its bytes", async () => {
   await writeFile(lock, "");
   let isTaken = false;
   const taken = takeLock(lock).finally(() => (isTaken = true));
-  // each try has a file of its own; who took it for nobody's would have it with the third
-  const tries = new Set<string>();
-  while (tries.size <= 3 && !isTaken) {
+  // who took it for nobody's would have it by then
+  for (let turn = 0; turn < 20 && !isTaken; turn++) {
     const now = new Date();
     await utimes(lock, now, now);
-    for (const name of await readdir(folder)) if (name.endsWith(".part")) tries.add(name);
+    await new Promise((resolve) => setImmediate(resolve));
   }
-  expect(isTaken).toBe(false);
+  expect([isTaken, await readFile(lock, "utf8")]).toEqual([false, ""]);
   await writeFile(lock, String(process.ppid));
-  expect(await taken).toBe(process.ppid);
+  expect(await taken).toBe(`process ${process.ppid}`);
 });
 
 it("in which nothing stands for long is nobody's", async () => {
@@ -48,3 +73,66 @@ it("in which nothing stands for long is nobody's", async () => {
   await utimes(lock, 1_000_000_000, 1_000_000_000);
   expect(await takeLock(lock)).toBeNull();
 });
+
+it("of a host before it was started again is nobody's, though its process's id is somebody's now", async () => {
+  await writeFile(lock, `${process.ppid} ${NOBODYS} pid of-earlier ${hostname()}`);
+  expect(await takeLock(lock)).toBeNull();
+});
+
+it.runIf(process.platform === "linux")("of another machine on the same disk stays its own: nobody knows here", async () => {
+  await writeFile(lock, `12 ${NOBODYS} socket its-boot other-host`);
+  expect(await takeLock(lock)).toBe("process 12 of other-host");
+});
+
+it.runIf(process.platform === "linux")("holds in a folder whose name is longer than a socket's may be", async () => {
+  const deep = path.join(folder, "d".repeat(120), "lock");
+  await mkdir(path.dirname(deep));
+  expect(await takeLock(deep)).toBeNull();
+  expect(await readFile(deep, "utf8")).toContain(" socket ");
+  expect(await takeLock(deep)).toBe(us);
+  await dropLock(deep);
+  expect(await readdir(path.dirname(deep))).toEqual([]);
+});
+
+const HOLDS = `
+  const { takeLock } = await import(process.argv[1]);
+  console.log(JSON.stringify([process.pid, await takeLock(process.argv[2])]));
+  process.stdin.resume();
+`;
+/** As in containers that share a folder: processes are counted anew. */
+const APART = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"];
+
+/** A program in a container of its own that asks for the lock and stays; its id there, and whose the lock is. */
+async function inContainer(): Promise<{ child: ChildProcess; pid: number; owner: string | null }> {
+  const child = spawn("unshare", [...APART, process.execPath, "--input-type=module", "-e", HOLDS, MODULE, lock], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  started.push(child);
+  for await (const line of createInterface(child.stdout!)) {
+    const [pid, owner] = JSON.parse(line) as [number, string | null];
+    return { child, pid, owner };
+  }
+  throw new Error("it ended before it said anything");
+}
+
+const hasContainers = await promisify(execFile)("unshare", [...APART, "true"]).then(
+  () => true,
+  () => false,
+);
+
+it.runIf(hasContainers)(
+  "is one container's of several whose processes have the same id, and the next one's once that is killed",
+  async () => {
+    const first = await inContainer();
+    expect([first.pid, first.owner]).toEqual([1, null]);
+    const second = await inContainer();
+    expect([second.pid, second.owner]).toEqual([1, "process 1"]);
+    expect(await takeLock(lock)).toBe("process 1");
+    const gone = new Promise((resolve) => first.child.once("close", resolve));
+    first.child.kill("SIGKILL");
+    await gone;
+    const third = await inContainer();
+    expect([third.pid, third.owner]).toEqual([1, null]);
+    expect((await readdir(folder)).filter((name) => name.startsWith("lock-"))).toHaveLength(1);
+  },
+);

@@ -4,14 +4,15 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, open, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { access, open, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { visible } from "@xenoservers/protocol";
 import { beginsArchive } from "@xenoservers/protocol/archive";
-import { ifThere, makeFolder, moveTo, namesIn, readIfThere } from "@xenoservers/protocol/files";
+import { ifThere, makeFolder, moveTo, nameBeside, readIfThere } from "@xenoservers/protocol/files";
 import { PACKING_BYTES, isDamage, packingOf, type Packing, type ProgramPacking } from "@xenoservers/protocol/unpack";
+import { dropLock, takeLock } from "../node/own-lock.ts";
 import { roomIn } from "../room.ts";
 import type { Blob } from "../blob.ts";
 import { fileBlob, readAt } from "../tree.ts";
@@ -52,26 +53,6 @@ const nobody: OnBytes = () => {};
 /** By which servers know blobs. */
 const OURS = "sha256";
 
-const PART = ".part";
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
-}
-
-/** What a process that was ended had of the blob, of which a registry gives the rest; what it is, the digest says in the end. */
-async function takeOver(cache: string, hex: string, part: string): Promise<void> {
-  for (const name of await namesIn(cache)) {
-    const pid = name.startsWith(`${hex}.`) && name.endsWith(PART) ? Number(name.split(".")[1]) : Number.NaN;
-    // another process may take it at the same time
-    if (pid > 0 && pid !== process.pid && !isRunning(pid)) await ifThere(rename(path.join(cache, name), part));
-  }
-}
-
 /** Where a blob that its manifest names by another hash has the one by which servers know it. */
 const noteOf = (cache: string, digest: string): string => path.join(cache, digest.split(":").reverse().join("."));
 
@@ -86,12 +67,30 @@ async function hexIn(cache: string, digest: string): Promise<string | null> {
 /** What the blob is called in `cache`, where it lies now, its digest checked. */
 async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes = nobody): Promise<string> {
   const { digest } = blob;
-  const { algorithm, hex } = partsOf(digest);
+  const { hex } = partsOf(digest);
   const known = await hexIn(cache, digest);
   if (known !== null && (await isUsed(path.join(cache, known)))) return known;
   await makeFolder(cache);
-  const part = path.join(cache, `${hex}.${process.pid}${PART}`);
-  await takeOver(cache, hex, part);
+  // what a program that was ended had of it is gone on with, by one at a time: what it is, the digest says in the end
+  const lock = path.join(cache, `${hex}.lock`);
+  const isOne = (await takeLock(lock)) === null;
+  try {
+    const file = path.join(cache, hex);
+    return await bringAs(isOne ? `${file}.part` : nameBeside(file), { source, blob, cache }, onBytes);
+  } finally {
+    if (isOne) await dropLock(lock);
+  }
+}
+
+interface Wanted {
+  source: OciSource;
+  blob: Descriptor;
+  cache: string;
+}
+
+async function bringAs(part: string, { source, blob, cache }: Wanted, onBytes: OnBytes): Promise<string> {
+  const { digest } = blob;
+  const { algorithm, hex } = partsOf(digest);
   const toCome = blob.size - ((await ifThere(stat(part)))?.size ?? 0);
   if (toCome > (await roomIn(cache)))
     throw new OciError(`a layer of ${source.name} has ${Math.ceil(blob.size / MIB)} MiB, for which there is no room in ${cache}`);

@@ -32,7 +32,7 @@ export async function migrate(pool: Pool): Promise<string[]> {
         await client.query("insert into migration (name, digest) values ($1, $2)", [migration.name, digestOf(migration.sql)]);
         await client.query("commit");
       } catch (cause) {
-        await client.query("rollback");
+        await client.query("rollback").catch(() => {}); // what was wrong is told, and not that the connection went with it
         throw new Error(`migration ${migration.name} failed`, { cause });
       }
       applied.push(migration.name);

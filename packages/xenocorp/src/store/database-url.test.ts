@@ -48,3 +48,25 @@ it("does not say that it reached what it did not reach, nor name anything but th
 it("says that a socket is not there", async () => {
   expect((await opening(`postgres:///market?host=${dataFolder}`)).why).toMatch(/^the database cannot be used: its socket is not there/);
 });
+
+/** What answers there says this of itself, as PostgreSQL would, and hangs up. */
+async function answering(code: string): Promise<{ why: string; close: () => void }> {
+  const words = Buffer.from(`SFATAL\0VFATAL\0C${code}\0Mwords\0\0`);
+  const head = Buffer.alloc(5);
+  head.write("E");
+  head.writeInt32BE(words.length + 4, 1);
+  const server = createServer((socket) => socket.on("error", () => {}).once("data", () => socket.end(Buffer.concat([head, words]))));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { why } = await opening(`postgres://xeno:secret@127.0.0.1:${(server.address() as AddressInfo).port}/market`);
+  return { why, close: () => void server.close() };
+}
+
+it.each([
+  ["57P03", "it is just starting or ending, or recovers from a crash; start again once it is ready (words)"],
+  ["57P01", "it is being stopped; start again once it is back (words)"],
+  ["53300", "it has no connection left; raise its max_connections, or end what holds them (words)"],
+])("says what a database that takes no connection says (%s)", async (code, words) => {
+  const { why, close } = await answering(code);
+  close();
+  expect(why).toBe(`the database cannot be used: ${words}`);
+});

@@ -138,6 +138,8 @@ export async function startEmbeddedPostgres(dataFolder: string): Promise<Embedde
   let ready = false;
   const launch = (): ChildProcess => {
     const launched = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+    // one that cannot be started at all
+    launched.once("error", ({ message }) => (log = `${log}\n${message}`.trim()));
     launched.stderr.on("data", (chunk: Buffer) => (log = (log + chunk.toString()).slice(-4_000)));
     launched.once("exit", () => {
       if (ready && !stopping) setTimeout(() => !stopping && (server = launch()), RESTART_AFTER_MS);
@@ -157,11 +159,13 @@ export async function startEmbeddedPostgres(dataFolder: string): Promise<Embedde
   };
 }
 
+const isRunning = ({ pid, exitCode, signalCode }: ChildProcess): boolean => pid !== undefined && exitCode === null && signalCode === null;
+
 async function untilReady(server: ChildProcess, connection: EmbeddedPostgres["connection"], log: () => string): Promise<void> {
   const deadline = Date.now() + START_WITHIN_MS;
   for (;;) {
-    if (server.exitCode !== null) throw new Error(`PostgreSQL did not start: ${log().trim()}`);
-    const client = new Client(connection);
+    if (!isRunning(server)) throw new Error(`PostgreSQL did not start: ${log().trim() || `it was ended by ${server.signalCode}`}`);
+    const client = new Client({ ...connection, connectionTimeoutMillis: Math.max(1, deadline - Date.now()) });
     client.on("error", () => {});
     try {
       await client.connect();
@@ -175,7 +179,7 @@ async function untilReady(server: ChildProcess, connection: EmbeddedPostgres["co
 }
 
 async function stop(server: ChildProcess): Promise<void> {
-  if (server.exitCode !== null) return;
+  if (!isRunning(server)) return;
   const gone = new Promise((resolve) => server.once("exit", resolve));
   server.kill("SIGINT");
   await gone;

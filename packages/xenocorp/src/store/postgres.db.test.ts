@@ -58,6 +58,21 @@ describe("a commit whose connection is lost", () => {
     expect((await store.balances(["s/"])).get("s/vcpu")).toBe(5n);
   });
 
+  it("is done once where its database ends it in its middle", async () => {
+    const [pool, admin] = [await createTestDatabase(), await createTestDatabase()];
+    const store = createPostgresStore(pool);
+    const holder = await pool.connect();
+    await holder.query("begin; lock table applied in access exclusive mode");
+    const committed = store.commit([change({ id: "cut" })]);
+    const name = (await holder.query<{ name: string }>("select current_database() as name")).rows[0]!.name;
+    const ends = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'";
+    await until(async () => ((await admin.query(ends, [name])).rowCount ?? 0) > 0);
+    await holder.query("commit");
+    holder.release();
+    expect(await committed).toEqual([{ status: "applied", answer: { id: "cut" } }]);
+    expect(await store.commit([change({ id: "cut" })])).toEqual([{ status: "replayed", answer: { id: "cut" } }]);
+  });
+
   it("is given up where the database refuses it", async () => {
     const store = createPostgresStore(await createTestDatabase());
     expect(await store.commit([change({ id: "u", uniques: ["twice", "twice"] })])).toEqual([

@@ -35,11 +35,9 @@ export class EarlierOrders {
     shared.budget.onShort = () => void this.#look();
   }
 
-  /** Where the broker cannot be asked, whoever follows them asks. */
-  async forgetUnsent(): Promise<void> {
-    await this.#each(async (order, entries) => {
-      if ([...entries].every(({ lease }) => lease === null)) await this.#leaseOf(order, entries);
-    });
+  /** What became of each, before anything is held. Where the broker cannot be asked, whoever follows them asks. */
+  async askOnce(): Promise<void> {
+    await this.#each((order, entries) => this.#ended(order, entries));
   }
 
   /** From now on its job says what it holds. Returns as what it was counted instead of held; null: it was not. */

@@ -315,6 +315,30 @@ describe("a map with a name", () => {
     expect(ways.ordered).toEqual(["b", "a"]);
   });
 
+  it("spends what leases of an earlier call give back, before it has a hold of its own and after", async () => {
+    const ways = new PaperWays();
+    ways.comesTo = () => null;
+    const off = new AbortController();
+    const { all } = run(ways, ["a", "b"], { ...named, budget: 25n, signal: off.signal });
+    await quiet();
+    off.abort();
+    await expect(all).rejects.toMatchObject({ code: "left_undone" });
+    const [a, b] = [...ways.leases.keys()];
+    ways.end(a!, {});
+    const later = run(ways, ["a", "c", "d", "e", "b"], { ...named, parallel: 3, budget: 25n, retries: 0 }).all;
+    await quiet();
+    expect(ways.batches).toEqual(["open 25", "close", "open 14"]);
+    // what it gives back is no part of that
+    ways.end(b!, {});
+    await quiet();
+    expect(ways.ordered).toEqual(["a", "b", "c", "d"]);
+    ways.comesTo = () => ({});
+    for (const order of ways.leases.keys()) ways.end(order, {});
+    expect(words(await later)).toEqual(["a", "c", "d", "e", "b"]);
+    expect(ways.batches).toEqual(["open 25", "close", "open 14", "close"]);
+    expect([...ways.leases.values()].map(({ batch }) => batch !== null)).toEqual([true, true, true, false, true]);
+  });
+
   it("that is called off while it waits for money ends, though the lease that holds it runs on", async () => {
     const ways = new PaperWays();
     ways.comesTo = () => null;
@@ -449,7 +473,7 @@ describe("a map with a name", () => {
     const [entry] = await lines(ways, ["a"]);
     expect(entry).toMatchObject({ order: expect.any(String) as string, lease: null });
     ways.breaks = null;
-    ways.leases.set(entry!.order!, { work: "a", holdNanos: 10n, end: Promise.withResolvers() });
+    ways.leases.set(entry!.order!, { work: "a", batch: null, holdNanos: 10n, end: Promise.withResolvers() });
     ways.end(entry!.order!, {});
     const [again] = await run(ways, ["a"], named).all;
     expect([again?.result?.lease, ways.ordered]).toEqual([entry!.order, []]);

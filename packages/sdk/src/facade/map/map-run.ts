@@ -18,6 +18,7 @@ import { Inputs, type Planned } from "./inputs.ts";
 import type { MapSettings, Mapped } from "./options.ts";
 import { Pace } from "./pace.ts";
 import { Together, ownSeat, type Seat } from "./seats.ts";
+import { MapPurse } from "./purse.ts";
 import { MapTally } from "./tally.ts";
 import { Tries } from "./tries.ts";
 import { MapTask, type MapShared, type Ran } from "./task.ts";
@@ -80,7 +81,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     const place = name === null ? NOWHERE : await this.#ways.journal(name);
     const undo = signal ? onAbort(signal, () => this.#end(this.#leftUndone())) : () => {};
     const begun: Promise<unknown>[] = [];
-    let shared: Closable | null = null;
+    let shared: MapShared | null = null;
     try {
       shared = await this.#shared(await MapJournal.open(place, this.#ways.owner));
       yield* this.#inOrder(shared, begun);
@@ -91,7 +92,7 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
       shared?.budget.end();
       await this.#followed.letGoOfAll();
       await Promise.allSettled(begun);
-      await shared?.closeBatch().catch(() => {});
+      await shared?.purse.close().catch(() => {});
       await (shared ? shared.journal.close() : place.close());
     }
   }
@@ -239,44 +240,22 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
     });
   }
 
-  async #shared(journal: MapJournal): Promise<Closable> {
+  async #shared(journal: MapJournal): Promise<MapShared> {
     const ways = this.#ways;
     if (journal.batch !== null) await ways.closeBatch(journal.batch);
     journal.batch = null;
     const { paidNanos, heldNanos } = journal.money;
     const budget = new MapBudget(this.#settings.budgetNanos, paidNanos, heldNanos);
     const earlier = new EarlierOrders({ ways, journal, budget }, this.#over.signal);
-    await earlier.forgetUnsent();
-    let opened: { account: string; batch: Promise<string | null> } | null = null;
-    const open = async (account: string): Promise<string | null> => {
-      const left = budget.leftNanos ?? 0n;
-      const batch = left === 0n ? null : await ways.openBatch(left, account);
-      journal.batch = batch;
-      await journal.save();
-      return batch;
-    };
+    await earlier.askOnce();
+    const isOneHold = this.#settings.budgetNanos !== null && this.#settings.holdsOnce;
     return {
       ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed, tries: new Tries(), pace: new Pace(), earlier },
-      ...{ away: new Away(ways), doubted: new Set<string>() },
-      batchOf: async (account) => {
-        if (account === null || this.#settings.budgetNanos === null || !this.#settings.holdsOnce) return null;
-        // without it none of them can be ordered
-        opened ??= { account, batch: open(account).catch((error: unknown) => this.#fail(error)) };
-        return opened.account === account ? opened.batch : null;
-      },
-      closeBatch: async () => {
-        const batch = await opened?.batch;
-        if (batch === null || batch === undefined) return;
-        await ways.closeBatch(batch);
-        journal.batch = null;
-        await journal.save();
-      },
+      ...{ away: new Away(ways), doubted: new Set<string>(), purse: new MapPurse({ ways, journal, budget }, isOneHold) },
+      // without the hold none of them can be ordered
+      fail: (error) => this.#fail(error),
     };
   }
-}
-
-interface Closable extends MapShared {
-  closeBatch(): Promise<void>;
 }
 
 const endOf = ({ end: { reason }, exitCode }: JobResult): string =>

@@ -1,8 +1,8 @@
 /** A market of a map's tests: orders and leases are lines of a table, and a job ends when it is told to. Nothing of it is signed. */
 import type { EndReason } from "@xenoservers/market";
-import { toHex, utf8 } from "@xenoservers/protocol";
+import { refuse, toHex, utf8 } from "@xenoservers/protocol";
 import { systemCrypto } from "@xenoservers/protocol/system";
-import { MarketError } from "../../errors.ts";
+import { MarketError, RefusedError } from "../../errors.ts";
 import type { Job } from "../job.ts";
 import type { JobResult } from "../job-result.ts";
 import type { RunInput } from "../run-input.ts";
@@ -19,6 +19,8 @@ export const digestOf = (work: string): string => Buffer.from(work).toString("he
 
 interface Lease {
   work: string;
+  /** The batch that its hold is of; null: it has one of its own. */
+  batch: string | null;
   /** Of a lease of several runs: the work of each, and what takes what they leave. */
   runs?: { works: string[]; taken: RunsTaken };
   holdNanos: bigint;
@@ -82,18 +84,30 @@ export class PaperWays implements MapWays {
   readonly #dues = new Map<string, bigint>();
   openBatch = async (budgetNanos: bigint): Promise<string> => {
     this.batches.push(`open ${budgetNanos}`);
-    return idOf(++this.#ids);
+    const id = idOf(++this.#ids);
+    this.#purses.set(id, budgetNanos);
+    return id;
   };
-  orderTogether = async (plans: readonly MapPlan[], { holdNanos, onSigned }: MapOrder): Promise<Followable[]> => {
+  /** What is left of each batch. */
+  readonly #purses = new Map<string, bigint>();
+
+  #draw(batch: string | null, nanos: bigint): void {
+    if (batch === null) return;
+    const left = (this.#purses.get(batch) ?? 0n) - nanos;
+    if (left < 0n) throw new RefusedError(refuse("insufficient_funds"));
+    this.#purses.set(batch, left);
+  }
+  orderTogether = async (plans: readonly MapPlan[], { batch, holdNanos, onSigned }: MapOrder): Promise<Followable[]> => {
     const works = plans.map((plan) => this.#works.get(plan)!);
     const order = idOf(++this.#ids);
     await onSigned(order);
     const broken = this.breaks?.(works.join("+"));
     if (broken) throw broken;
+    this.#draw(batch, holdNanos);
     this.ordered.push(...works);
     this.together.push(works);
     const taken = new RunsTaken(works.length, new Map());
-    this.leases.set(order, { work: works.join("\n"), runs: { works, taken }, holdNanos, end: Promise.withResolvers<JobResult>() });
+    this.leases.set(order, { work: works.join("\n"), batch, runs: { works, taken }, holdNanos, end: Promise.withResolvers<JobResult>() });
     this.#begins(order, holdNanos);
     if (works.every((work) => this.comesTo(work) !== null)) setImmediate(() => this.endAll(order));
     await this.answers?.();
@@ -103,7 +117,7 @@ export class PaperWays implements MapWays {
 
   /** A lease of several runs ends as each of them does, or as it is cut. */
   endAll(order: string): void {
-    const { runs, work, end } = this.leases.get(order)!;
+    const { runs, work, end, batch, holdNanos } = this.leases.get(order)!;
     const { works, taken } = runs!;
     const cut = this.cuts(works) ?? { done: works.length, reason: "completed" as const };
     const came = works.slice(0, cut.done ?? 0).map((each) => ({ each, ...this.comesTo(each) }));
@@ -114,6 +128,7 @@ export class PaperWays implements MapWays {
     taken.ends = cut.done === null ? null : list;
     const due = list.reduce((sum, { fuel }) => sum + BigInt(fuel), 0n);
     const whole = resultOf(order, work, cut.reason, 0, due);
+    if (!this.#dues.has(order)) this.#draw(batch, due - holdNanos);
     this.#dues.set(order, due);
     end.resolve({ ...whole, bill: { ...whole.bill, billableFuel: due } });
   }
@@ -140,18 +155,20 @@ export class PaperWays implements MapWays {
   readonly #works = new WeakMap<MapPlan, string>();
 
   end(order: string, { reason = "completed", exitCode = 0, dueNanos = 1n }: NonNullable<ReturnType<PaperWays["comesTo"]>>): void {
-    const { work, end } = this.leases.get(order)!;
+    const { work, end, batch, holdNanos } = this.leases.get(order)!;
+    if (!this.#dues.has(order)) this.#draw(batch, dueNanos - holdNanos);
     this.#dues.set(order, dueNanos);
     end.resolve(resultOf(order, work, reason, exitCode, dueNanos));
   }
 
-  async #order(work: string, { holdNanos, onSigned }: MapOrder): Promise<Job> {
+  async #order(work: string, { batch, holdNanos, onSigned }: MapOrder): Promise<Job> {
     const order = idOf(++this.#ids);
     await onSigned(order);
     const broken = this.breaks?.(work);
     if (broken) throw broken;
+    this.#draw(batch, holdNanos);
     this.ordered.push(work);
-    this.leases.set(order, { work, holdNanos, end: Promise.withResolvers<JobResult>() });
+    this.leases.set(order, { work, batch, holdNanos, end: Promise.withResolvers<JobResult>() });
     const comes = this.comesTo(work);
     this.#begins(order, holdNanos);
     if (comes) setImmediate(() => this.end(order, comes));

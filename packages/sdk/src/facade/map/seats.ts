@@ -151,7 +151,12 @@ export class Together {
     if (asked.length === 1) return [await ownSeat(this.#shared, this.#plans[index]!).order(how)];
     const plans = asked.map((each) => this.#plans[each.index]!);
     const together = ways.orderTogether(plans, {
-      ...{ batch: how.batch, signal: how.signal, fuelMax: pace.fuelMax(plans.length, plans[0]!.joins!) },
+      // where the map's hold does not reach for all of them, they have one of their own
+      ...{
+        batch: asked.every((each) => each.how.batch !== null) ? how.batch : null,
+        signal: how.signal,
+        fuelMax: pace.fuelMax(plans.length, plans[0]!.joins!),
+      },
       holdNanos: asked.reduce((sum, each) => sum + each.how.holdNanos, 0n),
       onSigned: async (order) => void (await Promise.all(asked.map((each, run) => each.how.onSigned(order, run)))),
     });

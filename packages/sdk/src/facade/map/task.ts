@@ -12,6 +12,7 @@ import type { MapBudget } from "./budget.ts";
 import type { EarlierOrders } from "./earlier-orders.ts";
 import type { Followed } from "./followed.ts";
 import type { JournalEntry, MapJournal } from "./journal.ts";
+import type { MapPurse } from "./purse.ts";
 import type { Tries } from "./tries.ts";
 import type { Pace } from "./pace.ts";
 import type { Seat } from "./seats.ts";
@@ -22,8 +23,9 @@ export interface MapShared {
   ways: MapWays;
   journal: MapJournal;
   budget: MapBudget;
-  /** The hold that an order of this account draws on. */
-  batchOf(account: string | null): Promise<string | null>;
+  purse: MapPurse;
+  /** Ends all of them. */
+  fail(error: unknown): never;
   /** Given when nothing is ordered any more. */
   off: AbortSignal;
   followed: Followed;
@@ -50,6 +52,8 @@ export class MapTask {
   readonly #seat: Seat;
   /** What of the budget is held for it. */
   #heldNanos = 0n;
+  /** What is held for it is of the map's one hold. */
+  #isDrawn = false;
   /** As what its order was counted when nothing was held for it any more; null: it was not. */
   #countedNanos: bigint | null = null;
   /** The order that this call has signed last: no earlier one's. */
@@ -167,17 +171,20 @@ export class MapTask {
   #holdAgain(): void {
     const heldNanos = BigInt(this.#entry.holdNanos);
     const countedNanos = this.#countedNanos ?? this.#shared.earlier.take(this.#entry);
-    if (countedNanos !== null) this.#shared.budget.settle(-heldNanos, -countedNanos);
+    if (countedNanos !== null) this.#count(-heldNanos, -countedNanos);
     [this.#heldNanos, this.#countedNanos] = [heldNanos, null];
   }
 
   async #order(): Promise<Followable> {
-    const { journal, off } = this.#shared;
-    const batch = await this.#shared.batchOf(this.#plan.account);
+    const { journal, off, purse, fail } = this.#shared;
+    const { account } = this.#plan;
+    await purse.open(account).catch(fail);
     const holdNanos = await this.#seat.hold();
     [this.#heldNanos, this.#countedNanos] = [holdNanos ?? 0n, null];
     if (off.aborted) throw new LeftUndoneError("it was not ordered: the map was called off");
     if (holdNanos === null) throw new LeftUndoneError("the budget for all is used up: what is left of it is less than one job may cost");
+    const batch = purse.take(account, holdNanos);
+    this.#isDrawn = batch !== null;
     return this.#seat.order({
       ...{ holdNanos, batch, signal: off },
       onSigned: async (order, run) => {
@@ -232,8 +239,13 @@ export class MapTask {
 
   #settle(paidNanos: bigint): void {
     if (this.#heldNanos === 0n) return;
-    this.#shared.budget.settle(this.#heldNanos, paidNanos);
+    this.#count(this.#heldNanos, paidNanos);
     [this.#heldNanos, this.#countedNanos] = [0n, paidNanos];
+  }
+
+  #count(heldNanos: bigint, paidNanos: bigint): void {
+    if (this.#isDrawn) this.#shared.purse.back(heldNanos - paidNanos);
+    this.#shared.budget.settle(heldNanos, paidNanos);
   }
 }
 
