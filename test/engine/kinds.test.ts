@@ -71,6 +71,17 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
     /wasm-bindgen.*wasm32-wasip1/,
   ],
   ["WasmEdge's, with its sockets", importing("wasi_snapshot_preview1", "sock_open"), /no function of WASI preview 1.*WasmEdge.*without it/],
+  ["exceptions by way of Emscripten's JavaScript", importing("env", "invoke_iii"), /Emscripten's JavaScript.*-fwasm-exceptions/],
+  [
+    "setjmp by way of an older Emscripten's host",
+    importing("env", "getTempRet0"),
+    /longjmp.*-sSUPPORT_LONGJMP=wasm, of an Emscripten of 2023/,
+  ],
+  [
+    "a notice of another type",
+    module(`(import "env" "emscripten_notify_memory_growth" (func (param i64))) ${START}`),
+    /emscripten_notify_memory_growth as a function of another type/,
+  ],
   ["Emscripten's", importing("env", "emscripten_resize_heap"), /wasi-sdk/],
   ["another host's", importing("rb-js-abi-host", "eval-js"), /a host of its own.*wasi_snapshot_preview1 alone/],
   ["a library", module('(memory (export "memory") 1) (func (export "add"))'), /library/],
@@ -113,6 +124,18 @@ it("runs what sets a reactor up, and not where there is a command", () => {
   expect(set!.memoryHash).toEqual(other!.memoryHash);
   const both = run(`(module (memory (export "memory") 1) (func (export "_initialize") unreachable) (func (export "_start") ${body}))`);
   expect(both.memoryHash).toEqual(other!.memoryHash);
+});
+
+it("runs what tells its host that its memory has grown, as Emscripten's modules do", () => {
+  const growing = run(`(module
+    (import "env" "emscripten_notify_memory_growth" (func $notify (param i32)))
+    (memory (export "memory") 1 3)
+    (func (export "_start")
+      (drop (memory.grow (i32.const 1)))
+      (call $notify (i32.const 0))
+      (i32.store (i32.const 65536) (memory.size))))`);
+  expect(growing).toMatchObject({ ending: { kind: "exit", code: 0 }, memoryBytes: 2 * 65536 });
+  expect(growing.fuel).toBeGreaterThan(200n);
 });
 
 it("runs code that takes references of what an export alone declares, an import among it", () => {

@@ -16,6 +16,7 @@ import { GuestMemory } from "./wasi/guest-memory.ts";
 import type { World } from "./wasi/host.ts";
 import { LAYOUTS } from "./wasi/layouts.ts";
 import { GuestExit } from "./wasi/process-calls.ts";
+import { NOTICES } from "./wasi/signatures.ts";
 import { directoryAt, listed, type TreeEntry } from "./wasi/tree.ts";
 
 interface Mount {
@@ -223,10 +224,14 @@ export class Machine {
    */
   instantiate(breakpoint?: (leftFuel: bigint) => bigint): Ending | null {
     const { memory, descriptors, files, clock, job } = this;
-    const offered = [...LAYOUTS].map(([from, layout]) => {
+    const offered = [...LAYOUTS].map(([from, layout]): [string, Record<string, (...args: never[]) => number>] => {
       const calls = Object.entries(wasiCalls({ memory, descriptors, files, world: job.world, clock, layout }));
       return [from, Object.fromEntries(calls.map(([name, call]) => [name, this.#guarded(call as (...args: never[]) => void)]))];
     });
+    for (const text of NOTICES.keys()) {
+      const [from = "", name = ""] = text.split(".");
+      offered.push([from, { [name]: this.#guarded(() => {}) }]);
+    }
     const fail = (): never => {
       throw new HostFailure("this host could not give the guest the memory it may have");
     };

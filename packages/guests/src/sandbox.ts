@@ -246,10 +246,14 @@ const SYSTEM_STACK_KIB = { usual: 16 * 1024, deep: DEEP_STACK_KIB + 8 * 1024 } a
 /** Node's own, and the few files that a worker has open at once. */
 const OPEN_FILES_MAX = 128;
 
+/** Frames that a trap's trace holds: what tells of a panic takes several before the guest's own eight (engine/src/backtrace.ts). */
+const TRACE_FRAMES = 24;
+
 /** How a guest's Node is started: what benches of the engine use too. */
 const nodeFlags = (kind: keyof typeof HEAP_MIB): string[] => [
   `--max-old-space-size=${HEAP_MIB[kind]}`,
   `--stack-size=${kind === "deep" ? DEEP_STACK_KIB : STACK_KIB}`,
+  `--stack-trace-limit=${TRACE_FRAMES}`,
   ...INLINING,
   "--no-warnings",
 ];

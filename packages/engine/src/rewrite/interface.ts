@@ -5,7 +5,7 @@ import { wayOut } from "./kinds.ts";
 import { KIND, typeAt, typeOfFunction, type ParsedExport, type ParsedImport, type ParsedModule } from "./module.ts";
 import { FUNCREF, I32, I64 } from "./opcodes.ts";
 import { LAYOUTS } from "../wasi/layouts.ts";
-import { WASI_SIGNATURES } from "../wasi/signatures.ts";
+import { NOTICES, WASI_SIGNATURES } from "../wasi/signatures.ts";
 
 export const START = "_start";
 /** What a reactor is set up by: it has nothing else that a host calls by itself. */
@@ -19,7 +19,7 @@ const lettersOf = (types: readonly number[]): string => types.map((type) => LETT
 /** The host takes what an import's type says: values of another kind would fail in it, not in the guest. */
 function checkImport({ text, names, type }: ParsedImport, { types }: ParsedModule): void {
   const [, from = "", name = ""] = /^([^.]*)\.(.*)$/s.exec(text) ?? [];
-  const offered = LAYOUTS.has(from) ? WASI_SIGNATURES.get(name) : undefined;
+  const offered = LAYOUTS.has(from) ? WASI_SIGNATURES.get(name) : NOTICES.get(text);
   if (!offered) throw new Refusal(`import of ${text}`, names.start, wayOut(text));
   const { params, results } = typeAt(types, type, names.start);
   if (lettersOf(params) !== offered.params || lettersOf(results) !== offered.results)

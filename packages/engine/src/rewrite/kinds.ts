@@ -27,6 +27,10 @@ export function otherKindOf(bytes: Uint8Array): string | null {
   return "it is no WebAssembly: a module begins with 00 61 73 6d";
 }
 
+/** Emscripten's exceptions and setjmp by way of its JavaScript; until 2022 those of WebAssembly passed a value through that, too. */
+const THROWN_IN_JAVASCRIPT =
+  "it has exceptions or longjmp by way of Emscripten's JavaScript: build with emcc -fwasm-exceptions -sSUPPORT_LONGJMP=wasm";
+
 /** What to do where a module imports from here; what is not listed is a host's own. */
 const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
   ["gojs.", "it is Go's build for a browser: build with GOOS=wasip1 GOARCH=wasm"],
@@ -38,6 +42,14 @@ const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
   ["napi.", `it is an addon for Node: ${BUILD}, as a command`],
   ["webcil.", `it is a library of .NET in a wrapping for browsers: ${BUILD}, as a command`],
   ["a.", "it is Emscripten's build for a browser: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
+  ["env.invoke_", THROWN_IN_JAVASCRIPT],
+  ["env.__cxa_", THROWN_IN_JAVASCRIPT],
+  ["env.__resumeException", THROWN_IN_JAVASCRIPT],
+  ["env.llvm_eh_typeid_for", THROWN_IN_JAVASCRIPT],
+  ["env._emscripten_throw_longjmp", THROWN_IN_JAVASCRIPT],
+  ["env.emscripten_longjmp", THROWN_IN_JAVASCRIPT],
+  ["env.getTempRet0", `${THROWN_IN_JAVASCRIPT}, of an Emscripten of 2023 or later`],
+  ["env.setTempRet0", `${THROWN_IN_JAVASCRIPT}, of an Emscripten of 2023 or later`],
   ["env.", "it needs a host of its own, such as Emscripten's: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
 ];
 

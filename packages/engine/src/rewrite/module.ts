@@ -89,6 +89,7 @@ const LIMITS_64 = 4;
 const LIMITS_PAGE_SIZE = 8;
 
 const SHARED = "shared memory";
+const WITHOUT_GC = "compile for wasm32-wasip1 without garbage collection or typed references (wasm-opt: not -all)";
 
 function limitsOf(reader: Reader): Limits {
   const at = reader.at;
@@ -103,7 +104,7 @@ function limitsOf(reader: Reader): Limits {
 
 export function assertValueType(type: number, at: number): void {
   if ((type >= V128 && type <= 0x7f) || type === FUNCREF || type === EXTERNREF || type === EXNREF) return;
-  throw new Refusal(`value type 0x${type.toString(16)}`, at, "compile for wasm32-wasip1 without garbage collection or typed references");
+  throw new Refusal(`value type 0x${type.toString(16)}`, at, WITHOUT_GC);
 }
 
 export function valueType(reader: Reader): number {
@@ -265,8 +266,7 @@ function readTypes(module: ParsedModule, section: Reader, count: number): void {
   for (let left = count; left > 0; left--) {
     const start = section.at;
     const form = section.byte();
-    if (form !== FUNCTION_TYPE)
-      throw new Refusal(`type form 0x${form.toString(16)}`, start, "compile for wasm32-wasip1 without garbage collection");
+    if (form !== FUNCTION_TYPE) throw new Refusal(`type form 0x${form.toString(16)}`, start, WITHOUT_GC);
     const type = { params: typesOf(section), results: typesOf(section) };
     assertWithin("values in types", (values += type.params.length + type.results.length), start);
     module.types.push(type);

@@ -55,3 +55,11 @@ export const WASI_SIGNATURES: ReadonlyMap<string, { params: string; results: str
   ...Object.entries(RETURNS_ERRNO).map(([name, params]): [string, { params: string; results: string }] => [name, { params, results: "i" }]),
   ["proc_exit", { params: "i", results: "" }],
 ]);
+
+/**
+ * What modules tell their host of, by its whole name, where the host has nothing to do: Emscripten's that grow their memory do, also where
+ * they are for no JavaScript (`-sSTANDALONE_WASM -sALLOW_MEMORY_GROWTH`; emscripten.h, "ABI functions").
+ */
+export const NOTICES: ReadonlyMap<string, { params: string; results: string }> = new Map([
+  ["env.emscripten_notify_memory_growth", { params: "i", results: "" }],
+]);
