@@ -151,6 +151,42 @@ machines("what is under way while a machine moves", () => {
     expect(await xeno("verify", job.lease)).toMatchObject({ code: 0 });
   });
 
+  it("a snapshot is waited for or refused in words, and a fork is not ordered, while it moves", async () => {
+    const { job } = await begun("echo begun; while :; do sleep 1; done");
+    const machine = await sdk.machine(job.lease);
+    const refused = /is being moved to another server of its owner: ask again in a moment/;
+    const ordered = async (): Promise<string[]> => {
+      const all: string[] = [];
+      for await (const each of sdk.leases()) all.push(each.id);
+      return all;
+    };
+    const leases = await ordered();
+    // one that is asked for as the move begins comes before it or is refused, and whichever it is the machine goes
+    const early = await moving(job.lease, 200_000);
+    const asked = machine.snapshot();
+    early.proxy.release("there");
+    const [kept, done] = await Promise.allSettled([asked, early.drained]);
+    expect(done).toMatchObject({ status: "fulfilled", value: { moved: [job.lease], stay: [] } });
+    if (kept.status === "fulfilled") expect(kept.value.snapshot).toMatch(/^[0-9a-f]{64}$/);
+    else expect(String(kept.reason)).toMatch(refused);
+
+    // its session has followed it: the way is not held for long
+    await until(async () => (await machine.exec(["true"]).catch(() => null))?.exitCode === 0);
+    const { proxy, drained } = await moving(job.lease);
+    await expect(machine.snapshot()).rejects.toThrow(refused);
+    await expect(machine.reboot()).rejects.toThrow(refused);
+    await expect(machine.fork({ maxTime: "5m", budget: "1" })).rejects.toThrow(refused);
+    proxy.release("there");
+    expect(await drained).toEqual({ moved: [job.lease], stay: [] });
+    expect(await ordered()).toEqual(leases);
+    await until(async () => (await machine.exec(["true"]).catch(() => null))?.exitCode === 0);
+    expect((await machine.snapshot()).snapshot).toMatch(/^[0-9a-f]{64}$/);
+    machine.close();
+    await job.stop();
+    await job.result;
+    expect(await xeno("verify", job.lease)).toMatchObject({ code: 0 });
+  });
+
   it("its time that is over while it is carried ends it where it is, within what was bought", async () => {
     // long enough that it still runs when it is on its way
     const maxTime = 3 * 60_000;

@@ -30,8 +30,10 @@ interface CarryingOf {
 export const IMAGE_STAYS = "an image's domain cannot go on in another: its Linux would lose its disk";
 export const EMULATED_STAYS = "its domain has emulated hardware (HVM), whose state is not carried";
 
-/** Where xenstore does not say that the kernel of one that is sent while it runs has suspended itself, how often it is looked. */
+/** Where xenstore does not say that the kernel of one that is sent while it runs has suspended itself, how often it is looked at most. */
 const STILL_LOOK_MS = 2_000;
+/** A look is a program of dom0's, which has the state to send meanwhile: so many times as long as one took passes before the next. */
+const LOOK_APART_TIMES = 10;
 const SETTLES = "the domain starts again, or has ended";
 
 export class DomainCarrying {
@@ -69,19 +71,14 @@ export class DomainCarrying {
   async *live(): AsyncGenerator<Uint8Array> {
     if (this.#of.settles()) throw new Error(SETTLES);
     this.#words = null;
-    let isLooking = false;
-    const looks = setInterval(() => {
-      if (isLooking) return;
-      isLooking = true;
-      void this.#lookWhetherStill().finally(() => (isLooking = false));
-    }, STILL_LOOK_MS);
+    const looked = this.#lookNowAndThen();
     try {
       yield* this.#of.saving.live(() => this.#listen());
     } catch (error) {
       this.#of.notSent(error);
       throw error;
     } finally {
-      clearInterval(looks);
+      looked();
     }
     this.#of.saved("live");
   }
@@ -91,8 +88,22 @@ export class DomainCarrying {
     this.#still = told;
   }
 
-  async #lookWhetherStill(): Promise<void> {
-    this.seen(await this.#of.found().catch(() => null));
+  /** Until the function that comes back is called. */
+  #lookNowAndThen(): () => void {
+    let isOver = false;
+    let timer: NodeJS.Timeout;
+    const lookAfter = (ms: number): void => {
+      timer = setTimeout(async () => {
+        const begun = performance.now();
+        this.seen(await this.#of.found().catch(() => null));
+        if (!isOver) lookAfter(Math.max(STILL_LOOK_MS, LOOK_APART_TIMES * (performance.now() - begun)));
+      }, ms);
+    };
+    lookAfter(STILL_LOOK_MS);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
   }
 
   /** As it is listed now, by whoever has looked. */

@@ -125,7 +125,7 @@ describe("a domain that is saved", () => {
   /** Of the same domain, with disks. */
   const savingOf = (plan: Pick<DomainPlan, "disk" | "over" | "beside">): DomainSaving =>
     new DomainSaving({
-      ...{ xl: new Xl(toolstack.run, toolstack.apart), folder: domain.token.folder },
+      ...{ xl: new Xl(toolstack.run, toolstack.apart, toolstack.streams), folder: domain.token.folder },
       plan: { kind: "pv", memoryMib: 64, ...plan },
       found: async () => ({ ...(await new Xl(toolstack.run).list()).find(({ uuid }) => uuid === domain.token.uuid)! }),
       lost: async () => expect.unreachable(),
@@ -158,6 +158,28 @@ describe("a domain that is saved", () => {
     await domain.resume();
     toolstack.whileSaving = () => expect(domain.snapshot(snapshot())).rejects.toThrow("is being taken");
     await domain.snapshot(snapshot());
+  });
+
+  it("is sent elsewhere once a snapshot of it is there, and none is taken after that", async () => {
+    const saving = savingOf({ disk: null });
+    const came: string[] = [];
+    let sent: Promise<unknown> = Promise.resolve();
+    toolstack.whileSaving = async () => {
+      toolstack.whileSaving = async () => {};
+      sent = saving
+        .still(() => came.push("had"))
+        .next()
+        .then(() => came.push("sent"));
+      sent.catch(() => {}); // waited for below
+      await expect(saving.take(`${snapshot()}-2`)).rejects.toThrow("ask again in a moment");
+      await expect(saving.still(() => {}).next()).rejects.toThrow("is being moved");
+      came.push("saved");
+    };
+    await saving.take(snapshot());
+    expect(saving.isUnderWay).toBe(true);
+    await sent;
+    expect(came[0]).toBe("saved");
+    expect(await readdir(path.join(folder, "kept"))).toEqual(["snapshot"]);
   });
 
   it("whose daemon is killed goes on once what saves it has ended, and the snapshot is left out", async () => {

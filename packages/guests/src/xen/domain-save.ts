@@ -30,6 +30,9 @@ const savingFile = (folder: string): string => path.join(folder, "saving");
 /** In that file, of one that stands still afterwards, and of one whose state is sent while it runs. */
 const [STILL, LIVE] = ["still", "live"] as const;
 
+const TAKEN = "a snapshot of it is being taken";
+const MOVING = "it is being moved to another server of its owner: ask again in a moment";
+
 /** Shares its blocks where the file system can, and is as sparse. */
 export async function copyDisk(from: string, to: string, signal?: AbortSignal): Promise<void> {
   const bounds = { timeout: COPY_MS, killSignal: "SIGKILL", ...(signal ? { signal } : {}) } as const;
@@ -69,7 +72,7 @@ interface SavedOf {
 export class DomainSaving {
   readonly #of: SavedOf;
   #underWay: Promise<void> | null = null;
-  #what: "a snapshot of it is being taken" | "it is being moved to another server" = "a snapshot of it is being taken";
+  #what: typeof TAKEN | typeof MOVING = TAKEN;
   /** It runs while its state is sent. */
   isLive = false;
   /** How often it stood still because all of its state was sent. */
@@ -84,8 +87,8 @@ export class DomainSaving {
     return this.#underWay !== null;
   }
 
-  over(): Promise<void> {
-    return this.#underWay ?? Promise.resolve();
+  async over(): Promise<void> {
+    while (this.#underWay) await this.#underWay; // a move waits for a snapshot, and is the next
   }
 
   /** Leaves the snapshot in the folder `to`, or nothing. The domain goes on. */
@@ -94,28 +97,30 @@ export class DomainSaving {
   }
 
   /**
-   * Its state, sent while it stands still; `had`: called once that was had. The domain may be paused before, and is afterwards, also where
-   * this fails or is not wanted.
+   * Its state, sent while it stands still, once a snapshot that is being taken is there; `had`: called once that was had. The domain may be
+   * paused before, and is afterwards, also where this fails or is not wanted.
    */
   still(had: () => void): AsyncGenerator<Uint8Array> {
     return this.#sent(() => this.#still(had));
   }
 
   /**
-   * Its state, sent while it runs; once the last of it was had it stands still, and `had` is called. Where that fails, or is not wanted, it
-   * goes on.
+   * Its state, sent while it runs, once a snapshot that is being taken is there; once the last of it was had it stands still, and `had` is
+   * called. Where that fails, or is not wanted, it goes on.
    */
   live(had: () => void): AsyncGenerator<Uint8Array> {
     return this.#sent(() => this.#live(had), true);
   }
 
   async *#sent(state: () => AsyncGenerator<Uint8Array>, isLive = false): AsyncGenerator<Uint8Array> {
-    if (this.#underWay) throw new Error(this.#what);
+    const before = this.#underWay;
+    if (before && this.#what === MOVING) throw new Error(MOVING);
     const over = Promise.withResolvers<void>();
     this.#underWay = over.promise;
-    this.#what = "it is being moved to another server";
-    this.isLive = isLive;
+    this.#what = MOVING;
     try {
+      await before;
+      this.isLive = isLive;
       yield* state();
     } finally {
       this.isLive = false;
@@ -145,13 +150,15 @@ export class DomainSaving {
 
   async #alone(take: () => Promise<void>): Promise<void> {
     if (this.#underWay) throw new Error(this.#what);
-    this.#what = "a snapshot of it is being taken";
+    this.#what = TAKEN;
     const taken = take();
-    this.#underWay = taken.catch(() => {});
+    const over = taken.catch(() => {});
+    this.#underWay = over;
     try {
       await taken;
     } finally {
-      this.#underWay = null;
+      // a move may wait for this one
+      if (this.#underWay === over) this.#underWay = null;
     }
   }
 

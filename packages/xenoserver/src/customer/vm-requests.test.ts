@@ -28,12 +28,13 @@ function channelOf(): { channel: Channel; sent: ChannelHeader[]; take(): Promise
 function requestsOf(
   channel: Channel,
   controls: Partial<GuestControls> | null,
-  { isPaused = false, room = new TunnelRoom(), sleep = async (_ms: number): Promise<void> => {} } = {},
+  { isPaused = false, room = new TunnelRoom(), sleep = async (_ms: number): Promise<void> => {}, needHere = (): void => {} } = {},
 ): VmRequests {
   const host = {
     capabilities: { console: true, snapshots: true },
     begun: () => null,
     isPaused: () => isPaused,
+    needHere,
     guest: () => (controls ? ({ controls } as RunningGuest) : null),
     pause: async () => {},
     resume: async () => {},
@@ -121,6 +122,37 @@ describe("a machine that its customer has paused", () => {
       { t: "shut", id: 2, why },
       { t: "answer", id: 4, ok: false },
     ]);
+    requests.close();
+  });
+});
+
+describe("a machine that is to go on at another server", () => {
+  it("is not kept or started again where that would be of no consequence there, which is said", async () => {
+    let isHere = false;
+    const done: string[] = [];
+    const needHere = (): void => {
+      if (!isHere) throw new Error("the lease is being moved");
+    };
+    const { channel, sent } = channelOf();
+    const controls = {
+      reboot: async () => void done.push("reboot"),
+      async snapshot(needStill: () => void) {
+        isHere = false; // while others' are taken
+        needStill();
+      },
+    };
+    const requests = requestsOf(channel, controls as unknown as GuestControls, { needHere });
+    const ask = async (id: number, what: "reboot" | "snapshot"): Promise<void> => {
+      await requests.receive({ t: "ask", id, what }, BYTES);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    await ask(1, "reboot");
+    await ask(2, "snapshot");
+    isHere = true;
+    await ask(3, "reboot");
+    await ask(4, "snapshot");
+    expect(done).toEqual(["reboot"]);
+    expect(sent).toEqual([1, 2, 3, 4].map((id) => ({ t: "answer", id, ok: id === 3 })));
     requests.close();
   });
 });

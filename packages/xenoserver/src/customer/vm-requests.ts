@@ -22,6 +22,8 @@ export interface VmRequestsHost {
   begun(): Promise<void> | null;
   /** Whether its customer has stopped its clock. */
   isPaused(): boolean;
+  /** Throws, in words, where what is done with its guest now would not be done where that goes on. */
+  needHere(): void;
   /** Stops the clock of the guest, not of the lease: the machine stays reserved. */
   pause(): Promise<void>;
   resume(): Promise<void>;
@@ -201,10 +203,12 @@ export class VmRequests {
       case "resume":
         return this.#host.resume();
       case "reboot":
+        this.#host.needHere();
         return controls.reboot();
       case "snapshot":
         if (!this.#host.capabilities.snapshots) throw new Error("what runs in this lease cannot be kept as it is");
-        return controls.snapshot();
+        this.#host.needHere();
+        return controls.snapshot(() => this.#host.needHere());
       case "agent": {
         const request = zAgentRequest.safeParse(JSON.parse(Buffer.from(body).toString("utf8")));
         if (!request.success) throw new Error("this is no request to the guest agent");

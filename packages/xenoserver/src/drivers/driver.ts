@@ -183,7 +183,8 @@ export interface GuestControls {
   /** A request to the agent inside the guest. */
   agent(command: string, args: Record<string, unknown>): Promise<unknown>;
   reboot(): Promise<void>;
-  snapshot(): Promise<{ snapshot: string; spec: VmSpec; until: number }>;
+  /** `needHere`: called once its turn has come; where that throws, none is taken. */
+  snapshot(needHere?: () => void): Promise<{ snapshot: string; spec: VmSpec; until: number }>;
 }
 
 /** A reserved guest, in which nothing runs yet: its token is saved before it begins. */

@@ -49,6 +49,7 @@ export function customersView(ctx: LeaseContext, { clock, intake, guestRun, hand
       },
       begun: () => ctx.begun(),
       isPaused: () => record.pausedByCustomer,
+      needHere: () => clock.needHere(),
       pause: () => clock.hold(true),
       resume: () => clock.hold(false),
       sleep: (ms) => ctx.sleep(ms),

@@ -6,7 +6,7 @@
 import type { StopReason, Unbilled } from "./journal.ts";
 import type { LeaseContext } from "./lease-context.ts";
 
-/** What its customer is told who would pause or resume it just then. */
+/** What its customer is told who would do something with it just then. */
 const MOVING = "the lease is being moved to another server of its owner: ask again in a moment";
 
 export class LeaseClock {
@@ -54,6 +54,11 @@ export class LeaseClock {
     const { sinceMonotonicMs, why: others } = guest.stands ?? { sinceMonotonicMs: this.#ctx.driver.monotonicMs(), why: [] };
     guest.stands = { sinceMonotonicMs, why: [...others, why] };
     await this.#ctx.save();
+  }
+
+  /** Throws, in words, where it stands still to be moved, or may be elsewhere: what is done with it here now is not there. */
+  needHere(): void {
+    if (this.#standsFor("moving") || this.#ctx.record.handover) throw new Error(MOVING);
   }
 
   /** It runs again, and is billed, when the last reason to stand still is gone. */

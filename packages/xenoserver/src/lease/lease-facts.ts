@@ -99,10 +99,14 @@ const idsOf = (entries: readonly Entry[]): Set<string> => new Set(entries.map(({
 const isOf = (kinds: readonly Fact["kind"][]) => (entry: Entry) => kinds.includes(entry.fact.kind);
 const isClaim = isOf(["claim", "claim-receipt"]);
 
-/** In log time, and of one time as they were told; what began the lease first. */
+/**
+ * In log time, and of one time as they were told; what began the lease first. A takeover is filed with its move, which may be told alone
+ * before.
+ */
 function inOrder<E extends Entry>(entries: readonly E[]): E[] {
   const rank = ({ fact }: Entry): number => (fact.kind === "purchase-order" ? -1 : fact.at);
-  return entries.toSorted((a, b) => rank(a) - rank(b));
+  const after = ({ fact }: Entry): number => (fact.kind === "takeover" ? 0 : 1);
+  return entries.toSorted((a, b) => rank(a) - rank(b) || after(a) - after(b));
 }
 
 export class LeaseFacts {

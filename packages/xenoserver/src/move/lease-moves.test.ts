@@ -106,6 +106,7 @@ describe("a lease that moves", () => {
     await until(() => market.lease(lease).state === "settled");
     expect(ran(first) + ran(second)).toBe(100_000);
     expect(handedIn("result")).toMatchObject([{ server: second.server.id, reason: "completed", exitCode: 3 }]);
+    for (const server of [first, second]) expect(server.said("a document was not obeyed")).toEqual([]);
     expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
   });
 

@@ -84,7 +84,7 @@ export class Machine {
   #stopping = false;
   #isSent = false;
   /** Snapshots that are being taken. */
-  #kept = 0;
+  readonly #kept = new Set<Promise<void>>();
   #released = false;
 
   constructor(vm: Vm | null, token: MachineToken, given: Given) {
@@ -259,15 +259,16 @@ export class Machine {
   async snapshot(folder: string): Promise<void> {
     const vm = await this.#under();
     if (this.#isSent) throw new Error("the machine is being moved to another server of its owner: ask again in a moment");
-    this.#kept++;
-    await takeSnapshot(vm, folder, this.#base).finally(() => this.#kept--);
+    const kept = takeSnapshot(vm, folder, this.#base);
+    this.#kept.add(kept);
+    await kept.finally(() => this.#kept.delete(kept));
   }
 
-  /** Its memory and devices. Throws where a snapshot of it is being taken: that lets it run once it is there. */
+  /** Its memory and devices, once the snapshots are there that are being taken of it; no other begins from now on. */
   async *state(sending: Sending): AsyncGenerator<Uint8Array> {
     const vm = await this.#under();
-    if (this.#kept > 0) throw new Error("a snapshot of the machine is being taken: move it in a moment");
     this.#isSent = true;
+    for (const kept of this.#kept) await kept.catch(() => {}); // whoever asked for it hears of that
     yield* liveState(vm, sending);
   }
 
@@ -295,7 +296,7 @@ export class Machine {
   /** Whatever was sent of it: it is no more than a machine that runs, or stands still. Also of what an earlier daemon began to send. */
   async stayed(): Promise<void> {
     // a snapshot goes the same way, and is not what was begun
-    if (this.vm && !this.vm.isGone && this.#kept === 0) await endState(this.vm).catch(() => {}); // it goes just now
+    if (this.vm && !this.vm.isGone && this.#kept.size === 0) await endState(this.vm).catch(() => {}); // it goes just now
     this.#isSent = false;
   }
 

@@ -47,10 +47,10 @@ function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kep
       if (machine.token.kind === "oci") throw new Error("an image's job runs once: order it again");
       await control.reboot();
     },
-    async snapshot() {
+    async snapshot(needHere) {
       const { customer, spec, lease } = job;
       try {
-        return await kept.take(machine, { customer, spec, lease, blobs: await blobs.of(job) });
+        return await kept.take(machine, { customer, spec, lease, blobs: await blobs.of(job), needHere });
       } finally {
         // one that fails may have stood still for it, too
         setClock(machine, control);

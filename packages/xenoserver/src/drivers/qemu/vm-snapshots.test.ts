@@ -57,6 +57,23 @@ describe("customers' snapshots", () => {
     expect(await readdir(path.join(folder, ANNA))).toEqual([]);
   });
 
+  it("are not taken of a machine that is to go on elsewhere once their turn has come", async () => {
+    const store = open(1_024);
+    const before = Promise.withResolvers<void>();
+    const slow = { ...machineOf(1), snapshot: (to: string) => before.promise.then(() => machineOf(1).snapshot(to)) };
+    const first = store.take(slow, of(BERT));
+    let isHere = true;
+    const needHere = (): void => {
+      if (!isHere) throw new Error("it is being moved");
+    };
+    const next = store.take(machineOf(1), { ...of(ANNA), needHere });
+    isHere = false;
+    before.resolve();
+    await first;
+    await expect(next).rejects.toThrow("it is being moved");
+    expect(await readdir(folder)).toEqual([BERT]);
+  });
+
   it("take no more room than their owner gives, and nobody more than half of it", async () => {
     const store = open(600);
     for (let i = 0; i < 2; i++) await store.take(machineOf(100 * MIB), of(ANNA));

@@ -34,6 +34,8 @@ interface SnapshotOf {
   lease: string;
   /** What the machine began with, by digest: it stays with the snapshot. */
   blobs: ReadonlyMap<string, string>;
+  /** Called once its turn has come: throws where none is to be taken any more. */
+  needHere?: (() => void) | undefined;
 }
 
 interface KeptSnapshot extends SnapshotSource {
@@ -109,7 +111,8 @@ export class SnapshotStore {
     return taken;
   }
 
-  async #take(machine: Source, { customer, spec: ordered, lease, blobs }: SnapshotOf): Promise<TakenSnapshot> {
+  async #take(machine: Source, { customer, spec: ordered, lease, blobs, needHere }: SnapshotOf): Promise<TakenSnapshot> {
+    needHere?.();
     // of a machine that began with a snapshot itself, that one's
     const spec = ordered.vm.kind === "snapshot" ? (await this.find(customer, ordered.vm.snapshot))?.spec : ordered;
     if (!spec) throw new Error("the snapshot that this machine began with is gone");

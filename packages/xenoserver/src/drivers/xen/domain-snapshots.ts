@@ -41,9 +41,9 @@ export class DomainSnapshots {
   }
 
   /** Throws, in words for the customer, where there is no room, or its kernel does not suspend itself. */
-  take(domain: Domain, { customer, lease }: OfLease): ReturnType<GuestControls["snapshot"]> {
+  take(domain: Domain, { customer, lease }: OfLease, needHere?: () => void): ReturnType<GuestControls["snapshot"]> {
     const source = { snapshot: (folder: string) => domain.snapshot(folder), token: { kind: "domain", ociToken: "" } };
-    return this.#store.take(source, { customer, lease, spec: domain.spec, blobs: domain.bootFiles() });
+    return this.#store.take(source, { customer, lease, spec: domain.spec, blobs: domain.bootFiles(), needHere });
   }
 
   /** The job with what it goes on from, where it does. Throws RefusedJob where this customer has no such snapshot here. */

@@ -115,7 +115,7 @@ const gateOf = (gates: Gates, { lease, po, work, egressBytesUsed }: GuestJob): G
 const guestOf = (domain: Domain, { fuelMax, order, lease }: GuestJob, gate: Gate | null, { gates, kept, isLive }: Parts): RunningGuest =>
   runningDomain(domain, {
     ...{ fuelMax, monotonicMs, gates, gate, isLive },
-    snapshot: () => kept.take(domain, { customer: order.party, lease }),
+    snapshot: (needHere) => kept.take(domain, { customer: order.party, lease }, needHere),
   });
 
 async function prepared(parts: Parts, job: GuestJob): Promise<PreparedGuest> {
