@@ -43,7 +43,7 @@ describe("bytes in place of a file", () => {
     const opened = await openGiven(of(0, 64 * MIB), "--vm");
     expect(seen).toEqual([]);
     await opened.blob();
-    expect(Math.max(...seen)).toBeLessThanOrEqual(4 * MIB);
+    expect(Math.max(...seen)).toBeLessThanOrEqual(MIB);
     expect(most).toBeLessThanOrEqual(2);
   });
 

@@ -28,7 +28,8 @@ export interface OpenedBytes {
   blob(): Promise<Blob>;
 }
 
-const HASHED_BYTES = 4 * 1024 * 1024;
+/** A page does nothing else while one is hashed: a few milliseconds. */
+const HASHED_BYTES = 1024 * 1024;
 
 const pieceOf = async (held: HeldBytes, offset: number, length: number): Promise<Uint8Array> =>
   new Uint8Array(await held.slice(offset, offset + length).arrayBuffer());

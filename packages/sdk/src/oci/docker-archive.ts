@@ -88,7 +88,7 @@ export class DockerManifests implements Manifests {
     }));
     const images = fitting(all, this.#wanted, this.name);
     const [first] = images;
-    if (!first || images.length > 1) throw severalIn(this.name, images);
+    if (!first || images.length > 1) throw severalIn(this.#files, images);
     return first;
   }
 

@@ -82,6 +82,17 @@ function ociArchive({ diffs = [sha(layer), sha(second)], packed = gzipSync }: Ov
   ]);
 }
 
+function severalImages(): Buffer {
+  const config = configOf([sha(layer)]);
+  const of = (tag: string) => ({ Config: "config.json", RepoTags: [`box:${tag}`], Layers: ["layer.tar"] });
+  return Buffer.concat([
+    fileOf("config.json", config),
+    fileOf("layer.tar", layer),
+    fileOf("manifest.json", JSON.stringify([of("1"), of("2")])),
+    END,
+  ]);
+}
+
 const held = async (bytes: Uint8Array) => heldImage(await openGiven(new File([bytes as Uint8Array<ArrayBuffer>], "box.tar"), "--image"));
 
 describe("an image in an archive that is held", () => {
@@ -126,7 +137,7 @@ describe("an image in an archive that is held", () => {
     ["nothing", Buffer.alloc(0), /is no OCI image layout/],
     ["an archive of something else", Buffer.concat([fileOf("a", "b"), END]), /is no OCI image layout/],
     ["packed with zip", Buffer.from("PK\x03\x04 and more"), /packed with something that is not unpacked here/],
-    ["packed, and cut off", gzipSync(dockerSave()).subarray(0, 300), /is damaged|is no archive/],
+    ["packed, and cut off", gzipSync(dockerSave()).subarray(0, 300), /does not unpack here: it is damaged|is no archive/],
     ["a layer that is another", changed(dockerSave(), "hello\n", "HELLO\n"), /does not have the digest that its configuration states/],
     [
       "a layer that is another, by its manifest",
@@ -140,6 +151,7 @@ describe("an image in an archive that is held", () => {
       Buffer.concat([fileOf("manifest.json", '{"schemaVersion":2}'), END]),
       /no archive that docker, podman or skopeo/,
     ],
+    ["several images", severalImages(), /box\.tar holds 2 images: save the one that is meant by itself; it holds box:1, box:2/],
     ["an archive that is cut off", dockerSave().subarray(0, 2_000), /is no archive of an OCI image \(it is cut off\)/],
     ["a long name that is cut off", Buffer.from(headerOf("@", "L", 2_000, "abc")), /is no archive/],
   ] as const)("that is %s is refused in words", async (_, bytes, says) => {

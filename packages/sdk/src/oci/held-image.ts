@@ -38,7 +38,12 @@ async function unpackedArchive(archive: OpenedBytes): Promise<Held> {
   const wrong = `${archive.name} is packed with something that is not unpacked here: give a plain archive, or one of gzip`;
   if (!unpacker) throw new OciError(wrong);
   const unpacked = await new Response(streamOf(archive).pipeThrough(unpacker)).blob().catch((cause: unknown) => {
-    throw new OciError(`${archive.name} is damaged: it does not unpack`, { cause });
+    throw new OciError(
+      `${archive.name} does not unpack here: it is damaged, or of several gzip members, which some browsers do not unpack`,
+      {
+        cause,
+      },
+    );
   });
   return openGiven(unpacked, archive.name);
 }
@@ -80,7 +85,7 @@ async function sourceIn(name: string, find: Find): Promise<{ source: Manifests; 
     const found = find(wanted);
     return found ? found.read(0, found.size) : new Uint8Array();
   };
-  const files: ImageParts = { name, size: async (wanted) => find(wanted)?.size ?? null, bytes };
+  const files: ImageParts = { name, isHeld: true, size: async (wanted) => find(wanted)?.size ?? null, bytes };
   const { is, manifest } = await kindOf(files);
   if (is === "folder") throw new OciError(`${name} is no archive that docker, podman or skopeo write of an image`);
   if (is === "docker") {

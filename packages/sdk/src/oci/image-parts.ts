@@ -4,6 +4,8 @@ import { OciError } from "./source.ts";
 export interface ImageParts {
   /** For error texts. */
   readonly name: string;
+  /** They are what a program holds, and have no name of their own. */
+  readonly isHeld?: true;
   /** Null where there is none of that name. */
   size(name: string): Promise<number | null>;
   /** All of one that is there. */

@@ -85,7 +85,7 @@ export class LayoutManifests implements Manifests {
     if (first && images.length === 1) return { mediaType: first.mediaType, bytes: await this.#read(first.digest) };
     // one image for several platforms may stand there without an index of its own
     const isOne = images.every(({ platform }) => typeof platform === "object" && platform !== null);
-    if (!isOne || new Set(images.flatMap(({ names }) => names)).size > 1) throw severalIn(this.name, images);
+    if (!isOne || new Set(images.flatMap(({ names }) => names)).size > 1) throw severalIn(this.#files, images);
     return { mediaType: "", bytes: utf8(JSON.stringify({ manifests: images })) };
   }
 
