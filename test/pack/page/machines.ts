@@ -61,6 +61,16 @@ async function copied(machine: Machine, bytes: number): Promise<{ size: number; 
   return { size: back.size, same: (await digest(file)) === (await digest(back)), names, small };
 }
 
+/** What a program prints in another lease, which goes on from where this machine is. */
+async function inFork(machine: Machine, args: string[]): Promise<string> {
+  const [lease] = await machine.fork({ maxTime: "10m", budget: "0.20" });
+  const fork = await market.machine(lease ?? "");
+  const { stdout } = await fork.exec(args);
+  fork.close();
+  await market.stop(fork.lease);
+  return stdout;
+}
+
 /** An image of an archive that the page holds, held while it runs. */
 async function image() {
   const script = "cat /in/note; (while :; do nc -l -p 8080 -e cat; done) & echo ready; sleep 100000";
@@ -78,11 +88,12 @@ async function image() {
   const port = await echoed(machine, "through the channel");
   const files = await copied(machine, 8 * 1024 * 1024);
   const { snapshot } = await machine.snapshot();
+  const forked = await inFork(machine, ["cat", "/tmp/small"]);
   machine.close();
   await job.stop();
   const { end, verification } = await job.result;
   return {
-    ...{ printed, cat, failed, program, port, files, snapshot, sent: sent.at(-1) ?? 0, end },
+    ...{ printed, cat, failed, program, port, files, snapshot, forked, sent: sent.at(-1) ?? 0, end },
     ...{ ok: verification.ok, again: (await market.verify(job.lease)).ok },
   };
 }
@@ -95,6 +106,23 @@ async function kernel(append: string) {
   return { stdout, reason: end.reason, ok: verification.ok };
 }
 
+/** What the screen of a machine says first. */
+async function screen(append: string): Promise<string> {
+  const boots = { kernel: await held("kernel"), initrd: (await held("waiting")).stream(), append };
+  const job = await market.run({ ...SMALL, ...boots, mem: "192M", screen: true });
+  await job.running;
+  const machine = await market.machine(job.lease);
+  const { readable, writable } = await machine.screen();
+  const reader = readable.getReader();
+  const { value } = await reader.read();
+  await writable.abort();
+  await reader.closed.catch(() => {});
+  machine.close();
+  await job.stop();
+  await job.result;
+  return new TextDecoder().decode(value);
+}
+
 /** What a page's machines cannot have. */
 async function refusals(): Promise<string[]> {
   const archive = new Blob(["no archive"]);
@@ -105,6 +133,6 @@ async function refusals(): Promise<string[]> {
   return Promise.all(asked.map((input) => market.run(input).then(() => "done", String)));
 }
 
-const xeno = { login, image, kernel, refusals };
+const xeno = { login, image, kernel, screen, refusals };
 export type MachinesPage = typeof xeno;
 Object.assign(globalThis, { xeno });

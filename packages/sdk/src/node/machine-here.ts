@@ -35,8 +35,10 @@ async function readOnce(file: string, offset: number, length: number): Promise<U
 }
 
 async function openFile(file: string, option: string): Promise<OpenedBytes> {
-  const size = (await stat(file).catch(() => null))?.size;
-  if (size === undefined) throw new InputError(`${option}: there is no file ${file}`);
+  const found = await stat(file).catch(() => null);
+  if (found === null) throw new InputError(`${option}: there is no file ${file}`);
+  if (!found.isFile()) throw new InputError(`${option}: ${file} is no file`);
+  const { size } = found;
   return {
     ...{ name: path.basename(file), size, read: (offset, length) => readOnce(file, offset, length) },
     blob: () =>
