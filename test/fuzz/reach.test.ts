@@ -26,7 +26,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
     ...["protocol/src/settings-file.ts#readSettings", "xenoserver/src/drivers/xapi/pool-console.ts#readFrom"],
   ],
   "reads folders and words of whoever runs it": [
-    ...["sdk/src/node/program-job.ts#parseJob", "sdk/src/node/machine-job.ts#parseVm", "sdk/src/tree.ts#readTree"],
+    ...["sdk/src/node/program-job.ts#parseJob", "sdk/src/machine/machine-job.ts#parseVm", "sdk/src/tree.ts#readTree"],
     ...["guests/src/qemu/network/addresses.ts#parseRanges", "cli/src/input/parse.ts#parseHostPort"],
     ...["cli/src/input/parse.ts#parseMoveTarget", "xenoserver/src/move/move-port.ts#parseHostPort"],
     ...["cli/src/input/parse.ts#parseLease", "cli/src/input/parse.ts#parseParty", "cli/src/input/parse.ts#parseServer"],

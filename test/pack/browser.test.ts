@@ -1,10 +1,7 @@
 /** The libraries in a page: typed without Node, one bundle within its size, and in a real browser a customer's whole story. */
-import { createServer, type Server } from "node:http";
-import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import wabtInit from "wabt";
 import { PLAYWRIGHT, startChromium, type Browser } from "./chromium.ts";
@@ -12,20 +9,12 @@ import { ended, install, packed } from "./install.ts";
 import { demoMarket, type DemoMarket } from "./market.ts";
 import type { ManyPage } from "./page/many.ts";
 import type { Page } from "./page/page.ts";
+import { HTML, bytesOf, served, strictOf } from "./site.ts";
 
 const LIBRARIES = ["@xenoservers/market", "@xenoservers/protocol", "@xenoservers/verify", "@xenoservers/sdk"];
 const OTHERS = ["vite@8.3.8", PLAYWRIGHT];
 const GZIP_BYTES_MAX = 120 * 1024;
 
-/** As a page's project is: no types of Node's, and every declaration is looked at. */
-const STRICT = {
-  compilerOptions: {
-    ...{ target: "es2024", module: "esnext", moduleResolution: "bundler", lib: ["es2024", "dom", "dom.iterable"], types: [], strict: true },
-    ...{ exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false, noEmit: true },
-  },
-  files: ["page.ts", "many/page.ts"],
-};
-const HTML = '<!doctype html><meta charset="utf-8"><title>a page</title><script type="module" src="./page.ts"></script>\n';
 /** A second page, with a bundle of its own: the folder that it is built of, and where to. */
 const MANY = { source: "many", built: "dist-many" };
 
@@ -72,31 +61,9 @@ beforeAll(async () => {
   await mkdir(path.join(at, MANY.source));
   await cp("test/pack/page/many.ts", path.join(at, MANY.source, "page.ts"));
   await writeFile(path.join(at, MANY.source, "index.html"), HTML);
-  await writeFile(path.join(at, "tsconfig.json"), JSON.stringify(STRICT));
+  await writeFile(path.join(at, "tsconfig.json"), JSON.stringify(strictOf("page.ts", "many/page.ts")));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
-
-/** What all scripts of a bundle take with gzip. */
-async function bytesOf(dist: string): Promise<number> {
-  const scripts = (await readdir(path.join(dist, "assets"))).filter((name) => name.endsWith(".js"));
-  const sizes = scripts.map(async (name) => gzipSync(await readFile(path.join(dist, "assets", name)), { level: 9 }).length);
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
-}
-
-/** Serves the bundle, to be run with what it brings and nothing that is made of text. */
-async function served(dist: string, csp: () => string): Promise<{ server: Server; origin: string }> {
-  await mkdir(dist, { recursive: true });
-  const server = createServer((request, response) => {
-    const name = request.url === "/" ? "index.html" : `assets/${path.basename(request.url ?? "")}`;
-    const type = name.endsWith(".html") ? "text/html" : "text/javascript";
-    void readFile(path.join(dist, name)).then(
-      (bytes) => response.writeHead(200, { "content-type": type, "content-security-policy": csp() }).end(bytes),
-      () => response.writeHead(404).end(),
-    );
-  });
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  return { server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
 
 describe("a page", () => {
   let market: DemoMarket;

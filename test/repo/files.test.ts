@@ -8,8 +8,6 @@ const KEEPERS = ["cli", "sdk", "xenocorp", "xenoserver"];
 /** Where what cannot be read is as good as absent, and why. */
 const INDIFFERENT: Readonly<Record<string, string>> = {
   "sdk/src/node/zones.ts": "time zones of this machine: a script that names one that is not here is told so by Python",
-  "sdk/src/node/machine-job.ts":
-    "a file that was named on the command line: that it cannot be read is said, and nothing is made in its place",
   "cli/src/local/held-scratch.ts": "what others that were killed left is cleared up where it can be seen, and stays where it cannot",
   "cli/src/verbs/doctor.ts": "what the kernel allows: where it does not say, it is none",
   "sdk/src/oci/layer.ts": "a note that spares a computation",

@@ -8,10 +8,16 @@ import { expect, it } from "vitest";
 const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "node/market.ts": ["Market", "ConnectOptions", "TracedDispute", "VerifyOptions"],
   "page/market.ts": ["Market", "ConnectOptions"],
+  "page/machines.ts": ["Market"],
+  "page/machine.ts": ["Machine"],
+  "guest/web-program.ts": ["WebProgram"],
   "node/appeal.ts": ["Appeal", "AppealOptions", "AppealTerms"],
   "node/rerun.ts": ["JobTracer", "Rerun"],
   "module-check.ts": ["ModuleCheck", "plainCheck"],
-  "node/machine/machine.ts": ["Machine", "ExecResult", "ProgramOptions"],
+  "node/machine/machine.ts": ["Machine"],
+  "machine/any-machine.ts": ["ExecResult", "ProgramOptions", "StartOptions"],
+  "guest/web-streams.ts": ["ByteStreams"],
+  "given-bytes.ts": ["Given", "HeldBytes"],
   "node/machine/machine-files.ts": ["MachineFiles"],
   "node/machine/port-forward.ts": ["PortForward"],
   "facade/market.ts": ["OpenMarket", "Callable", "Found", "SearchOptions"],
@@ -50,7 +56,7 @@ const SURFACE: Readonly<Record<string, readonly string[]>> = {
 };
 
 const read = (file: string): string => readFileSync(path.join("packages/sdk/src", file), "utf8");
-const index = read("index.ts") + read("common.ts") + read("browser.ts");
+const index = read("index.ts") + read("common.ts") + read("browser.ts") + read("page/machines.ts");
 const page = readFileSync("docs/sdk.md", "utf8");
 const declared = (name: string): RegExp => new RegExp(`^export (?:declare )?(?:abstract )?(?:class|interface|type|const) ${name}\\b`, "m");
 
@@ -69,6 +75,11 @@ it("has words on every method and property that a program calls", () => {
   const classes = [
     "node/market.ts",
     "page/market.ts",
+    "page/machines.ts",
+    "page/machine.ts",
+    "machine/any-machine.ts",
+    "machine/machine-files.ts",
+    "guest/web-program.ts",
     "node/machine/machine.ts",
     "node/machine/machine-files.ts",
     "facade/market.ts",

@@ -21,7 +21,7 @@ import {
   type Wanted,
 } from "@xenoservers/sdk";
 import { cpio, MODE } from "../../packages/guests/src/qemu/images/cpio.ts";
-import { startMarket, until, type TestMarket } from "../process/market.ts";
+import { startMarket, until, type MarketOptions, type TestMarket } from "../process/market.ts";
 
 export const run = promisify(execFile);
 
@@ -181,9 +181,9 @@ export const wantedFor = ({ spec }: BuiltVm, over: Partial<Wanted> = {}): Partia
 export const VM_TOML = "[policy]\nmax_lease_hours = 1\n[capacity]\nvcpu = 2\n";
 
 /** Machines outlive their daemon: what is left of them ends with the market. */
-export async function vmMarket(toml = VM_TOML): Promise<TestMarket> {
+export async function vmMarket(toml = VM_TOML, options: MarketOptions = {}): Promise<TestMarket> {
   process.umask(0o077); // as the unit of `xeno serve --install` has it
-  const market = await startMarket({}, toml);
+  const market = await startMarket(options, toml);
   const close = market.close.bind(market);
   market.close = async () => {
     await endMachines(market.folder);

@@ -1,6 +1,6 @@
 /** Disk images under domains on a real Xen: one file for all domains of an image, and what each writes beside it. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { takeSnapshot } from "../../packages/sdk/src/node/machine/fork.ts";
+import { takeSnapshot } from "../../packages/sdk/src/machine/fork.ts";
 import { domainName, domainUuid } from "../../packages/guests/src/xen/domain-names.ts";
 import { overlayTable } from "../../packages/guests/src/xen/disk-overlay.ts";
 import { until, untilThere } from "./waiting.ts";

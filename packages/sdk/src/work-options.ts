@@ -1,6 +1,7 @@
 /** Everything that can be said of a run, read already: what the command line and `market.run` both come to. */
 import { FUEL_PER_GUEST_SECOND, type Assurance, type Condition, type MachineDriver, type PaymentTerms } from "@xenoservers/market";
 import type { ImageFormat } from "@xenoservers/protocol";
+import type { Given } from "./given-bytes.ts";
 
 /** What holds where nothing else is said, as people write it. */
 export const WORK_DEFAULTS = {
@@ -57,18 +58,18 @@ export interface WorkOptions {
   batch: string | null;
   /** Its server keeps nothing of what goes in for the next lease. */
   forgetInputs: boolean;
-  image: string | null;
+  image: Given | null;
   tty: boolean;
   workdir: string | null;
   stopSignal: string | null;
   stopGrace: number | null;
   entrypoint: string | null;
-  vm: string | null;
+  vm: Given | null;
   format: ImageFormat | null;
   digest: string | null;
-  iso: string | null;
-  kernel: string | null;
-  initrd: string | null;
+  iso: Given | null;
+  kernel: Given | null;
+  initrd: Given | null;
   append: string | null;
   machine: "pc" | "q35" | "microvm" | null;
   uefi: boolean;
@@ -77,8 +78,8 @@ export interface WorkOptions {
   screen: boolean;
   hostname: string | null;
   user: string | null;
-  sshKey: string | null;
-  userData: string | null;
+  sshKey: Given | null;
+  userData: Given | null;
   network: boolean;
   egress: string;
   egressMax: string;

@@ -12,10 +12,12 @@ import { PACKING_BYTES, packingOf } from "@xenoservers/protocol/unpack";
 import { IMAGE_HEADER_BYTES, checkDiskImage, isQcow2 } from "../../../packages/protocol/src/disk-image.ts";
 import { publicAddresses } from "../../../packages/guests/src/qemu/network/addresses.ts";
 import { challengesIn } from "../../../packages/sdk/src/oci/challenge.ts";
-import { parseImageConfig, resolveImage } from "../../../packages/sdk/src/oci/image.ts";
+import { parseImageConfig } from "../../../packages/sdk/src/oci/image-config.ts";
+import { resolveImage } from "../../../packages/sdk/src/oci/image.ts";
 import { readManifest } from "../../../packages/sdk/src/oci/manifest.ts";
-import { DockerArchive } from "../../../packages/sdk/src/oci/docker-archive.ts";
-import { heldIn, openFiles } from "../../../packages/sdk/src/oci/image-files.ts";
+import { DockerArchive } from "../../../packages/sdk/src/oci/docker-source.ts";
+import { heldIn } from "../../../packages/sdk/src/oci/archive-index.ts";
+import { openFiles } from "../../../packages/sdk/src/oci/image-files.ts";
 import type { lazyBlob } from "../../../packages/sdk/src/oci/layer.ts";
 import { parseLayoutIndex } from "../../../packages/sdk/src/oci/layout.ts";
 import { fitting } from "../../../packages/sdk/src/oci/named-images.ts";
@@ -282,6 +284,7 @@ const saved: Target = {
       name: "archive",
       size: async (name: string) => held.get(name)?.length ?? null,
       stream: (name: string) => Readable.from([Buffer.from(held.get(name) ?? [])]),
+      bytes: async (name: string) => held.get(name) ?? new Uint8Array(),
     };
     const outcomes = await Promise.all(
       [null, "a", "@1"].map((wanted) => byRejecting(() => new DockerArchive(files, textOf(input), wanted).manifest(null), OciError)),

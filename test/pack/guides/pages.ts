@@ -192,6 +192,7 @@ export const CUSTOMERS: Readonly<Record<string, Page>> = {
       ],
       ["ts 4", left("it needs servers of three owners, and a demo has one: test/repo/sdk-surface.test.ts holds its words")],
       ["ts 5", left("it is a browser's: test/pack/browser.test.ts logs a page in by a token, and follows a run of it in Chromium")],
+      ["ts 6", left("it is a browser's: test/pack/machines-page.test.ts plays each of its calls in Chromium, on machines of QEMU")],
     ],
   },
 };

@@ -5,6 +5,11 @@ export class TarDamage extends Error {
   override name = "TarDamage";
 }
 
+const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** What is in question may not be text. */
 export const shown = (name: string): string =>
-  Buffer.from(name.slice(0, 200), "latin1").toString("utf8").replace(/\p{C}/gu, "?").slice(0, 100);
+  lossy
+    .decode(Uint8Array.from(name.slice(0, 200), (each) => each.charCodeAt(0)))
+    .replace(/\p{C}/gu, "?")
+    .slice(0, 100);

@@ -1,12 +1,11 @@
 /** What a file in an archive holds, from the archive where it lies. Who controls the inputs: whoever made the archive. */
-import type { FileHandle } from "node:fs/promises";
-import type { TarEntry } from "./tar-read.ts";
+import type { ArchiveBytes, TarEntry } from "./tar-read.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 const ZEROS = Buffer.alloc(CHUNK_BYTES);
 
 /** A file's bytes, holes included. */
-export async function* bytesOf({ size, pieces }: TarEntry, archive: FileHandle): AsyncGenerator<Buffer> {
+export async function* bytesOf({ size, pieces }: TarEntry, archive: ArchiveBytes): AsyncGenerator<Buffer> {
   let at = 0;
   const zeros = function* (to: number) {
     for (; at < to; at += Math.min(ZEROS.length, to - at)) yield ZEROS.subarray(0, to - at);

@@ -2,6 +2,7 @@
  * What the headers before an entry say of it (POSIX pax, with the keys of GNU, star and libarchive), as Go's archive/tar takes them. Who
  * controls the inputs: whoever made the archive, every byte.
  */
+import { latin1, textOfBase64 } from "./byte-text.ts";
 import { TarDamage } from "./damage.ts";
 
 const damaged = (why: string): TarDamage => new TarDamage(why);
@@ -11,17 +12,16 @@ const noNumber = (): TarDamage => damaged("an extended header holds something th
 const NAMES: ReadonlySet<string> = new Set(["path", "linkpath", "uname", "gname"]);
 
 /** `LENGTH KEY=VALUE\n` each. Keys may come more than once (GNU's first form of sparse files). */
-function records(bytes: Buffer): [key: string, value: string][] {
+function records(bytes: Uint8Array): [key: string, value: string][] {
   const found: [string, string][] = [];
   for (let at = 0; at < bytes.length;) {
     const space = bytes.indexOf(32, at);
-    const digits = bytes.toString("latin1", at, Math.max(at, space));
+    const digits = latin1(bytes, at, Math.max(at, space));
     const length = /^\+?\d{1,10}$/.test(digits) ? Number(digits) : Number.NaN;
     const equals = bytes.indexOf(61, space + 1);
     const end = at + length - 1;
-    if (!(end < bytes.length) || equals < 0 || equals > end || bytes.readUInt8(end) !== 10)
-      throw damaged("an extended header makes no sense");
-    const [key, value] = [bytes.toString("latin1", space + 1, equals), bytes.toString("latin1", equals + 1, end)];
+    if (!(end < bytes.length) || equals < 0 || equals > end || bytes[end] !== 10) throw damaged("an extended header makes no sense");
+    const [key, value] = [latin1(bytes, space + 1, equals), latin1(bytes, equals + 1, end)];
     if (key === "" || (NAMES.has(key) ? value : key).includes("\0")) throw damaged("an extended header holds a name that is none");
     found.push([key, value]);
     at = end + 1;
@@ -47,14 +47,13 @@ const SCHILY = "SCHILY.xattr.";
 const LIBARCHIVE = "LIBARCHIVE.xattr.";
 
 /** An extended header, which takes the place of one before it; what comes twice in it counts as it is said last. */
-export function take(said: Said, bytes: Buffer): void {
+export function take(said: Said, bytes: Uint8Array): void {
   const libarchive = new Map<string, string>();
   Object.assign(said, { pax: new Map(), xattrs: new Map(), sparse: [] } satisfies Partial<Said>);
   for (const [key, value] of records(bytes)) {
     if (key === "GNU.sparse.offset" || key === "GNU.sparse.numbytes") said.sparse.push(whole(value));
     else if (key.startsWith(SCHILY)) said.xattrs.set(key.slice(SCHILY.length), value);
-    else if (key.startsWith(LIBARCHIVE))
-      libarchive.set(unescape(key.slice(LIBARCHIVE.length)), Buffer.from(value, "base64").toString("latin1"));
+    else if (key.startsWith(LIBARCHIVE)) libarchive.set(unescape(key.slice(LIBARCHIVE.length)), textOfBase64(value));
     else said.pax.set(key, value);
   }
   // libarchive writes both forms of each attribute

@@ -4,7 +4,7 @@
  * Names and attributes keep their bytes: a character here is one byte. Who controls the inputs: the customer, a guest, whoever made an
  * image: every byte.
  */
-import type { FileHandle } from "node:fs/promises";
+import { latin1 } from "./byte-text.ts";
 import { TarDamage, shown } from "./damage.ts";
 import { DIGITS_MAX, nothingSaid, sparseForm, statedId, statedTime, take, whole, type Said } from "./said.ts";
 
@@ -36,8 +36,13 @@ export interface TarEntry {
   xattrs: [name: string, value: string][];
 }
 
+/** Where an archive lies: an open file of Node's, or what a page holds. */
+export interface ArchiveBytes {
+  /** Into `bytes` from `at` on, at most `length`, which lie at `position`; none are read behind its end. */
+  read(bytes: Uint8Array, at: number, length: number, position: number): Promise<{ bytesRead: number }>;
+}
+
 const BLOCK = 512;
-const ZEROS = Buffer.alloc(BLOCK);
 const WINDOW_BYTES = 1024 * 1024;
 /** As Go's reader, which container engines use, bounds a long name or extended header; here all those before one entry together. */
 const SPECIAL_BYTES_MAX = 1024 * 1024;
@@ -51,22 +56,22 @@ const damaged = (why: string): TarDamage => new TarDamage(why);
 const tooManyPieces = (): TarDamage => damaged(`a sparse file has more than ${SPARSE_PIECES_MAX} pieces`);
 /** Reads a file in large pieces, from any place on. */
 class Window {
-  readonly #file: FileHandle;
+  readonly #file: ArchiveBytes;
   readonly size: number;
   #start = 0;
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Uint8Array = new Uint8Array(0);
 
-  constructor(file: FileHandle, size: number) {
+  constructor(file: ArchiveBytes, size: number) {
     this.#file = file;
     this.size = size;
   }
 
   /** Exactly so many bytes; they are good until the next call. Throws where the archive ends before. */
-  async at(offset: number, length: number): Promise<Buffer> {
+  async at(offset: number, length: number): Promise<Uint8Array> {
     const from = offset - this.#start;
     if (from >= 0 && from + length <= this.#bytes.length) return this.#bytes.subarray(from, from + length);
     if (offset + length > this.size) throw damaged("it is cut off");
-    const wanted = Buffer.alloc(Math.min(Math.max(length, WINDOW_BYTES), this.size - offset));
+    const wanted = new Uint8Array(Math.min(Math.max(length, WINDOW_BYTES), this.size - offset));
     let got = 0;
     while (got < wanted.length) {
       const { bytesRead } = await this.#file.read(wanted, got, wanted.length - got, offset + got);
@@ -79,19 +84,22 @@ class Window {
   }
 }
 
-function text(header: Buffer, from: number, length: number): string {
+const byteAt = (bytes: Uint8Array, at: number): number => bytes[at] ?? 0;
+const isZeros = (block: Uint8Array): boolean => block.every((byte) => byte === 0);
+
+function text(header: Uint8Array, from: number, length: number): string {
   const field = header.subarray(from, from + length);
   const end = field.indexOf(0);
-  return field.toString("latin1", 0, end < 0 ? length : end);
+  return latin1(field, 0, end < 0 ? length : end);
 }
 
 /** Octal, or GNU's base 256. */
-function number(header: Buffer, from: number, length: number, what: string): number {
-  const first = header.readUInt8(from);
+function number(header: Uint8Array, from: number, length: number, what: string): number {
+  const first = byteAt(header, from);
   if (first & 0x80) {
     let value = first & 0x40 ? -1n : 0n;
     value = (value << 6n) | BigInt(first & 0x3f);
-    for (let i = 1; i < length; i++) value = (value << 8n) | BigInt(header.readUInt8(from + i));
+    for (let i = 1; i < length; i++) value = (value << 8n) | BigInt(byteAt(header, from + i));
     if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < -BigInt(Number.MAX_SAFE_INTEGER))
       throw damaged(`an entry's ${what} makes no sense`);
     return Number(value);
@@ -103,14 +111,14 @@ function number(header: Buffer, from: number, length: number, what: string): num
 }
 
 /** A number of bytes: base 256 can say less than none, which would make room for others. */
-function amount(header: Buffer, from: number, length: number, what: string): number {
+function amount(header: Uint8Array, from: number, length: number, what: string): number {
   const value = number(header, from, length, what);
   if (value < 0) throw damaged(`an entry's ${what} is below zero`);
   return value;
 }
 
 /** The sum is of unsigned bytes; old programs took signed ones. */
-function sumIsRight(header: Buffer): boolean {
+function sumIsRight(header: Uint8Array): boolean {
   const said = number(header, 148, 8, "checksum");
   let unsigned = 0;
   let signed = 0;
@@ -126,9 +134,9 @@ function sumIsRight(header: Buffer): boolean {
 export function beginsArchive(start: Uint8Array): boolean {
   if (start.length === 0) return true;
   if (start.length < BLOCK) return false;
-  const header = Buffer.from(start.subarray(0, BLOCK));
+  const header = start.subarray(0, BLOCK);
   try {
-    return header.equals(ZEROS) || sumIsRight(header);
+    return isZeros(header) || sumIsRight(header);
   } catch (error) {
     if (error instanceof TarDamage) return false;
     throw error;
@@ -170,7 +178,7 @@ function pieces(map: readonly number[], from: number, stored: number, size: numb
 const padded = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;
 
 interface Raw {
-  header: Buffer;
+  header: Uint8Array;
   type: string;
   /** Of the data that follows the header. */
   size: number;
@@ -181,17 +189,17 @@ interface Raw {
 /** GNU's old form: four pieces in the header, more in blocks that follow it. */
 async function oldSparse(window: Window, raw: Raw): Promise<{ size: number; pieces: Piece[]; next: number }> {
   const map: number[] = [];
-  const add = (block: Buffer, count: number, from: number): void => {
-    for (let i = 0; i < count && block.readUInt8(from + 24 * i + 12) !== 0; i++)
+  const add = (block: Uint8Array, count: number, from: number): void => {
+    for (let i = 0; i < count && byteAt(block, from + 24 * i + 12) !== 0; i++)
       map.push(amount(block, from + 24 * i, 12, "map"), amount(block, from + 24 * i + 12, 12, "map"));
   };
   add(raw.header, 4, 386);
   const size = amount(raw.header, 483, 12, "size");
   let at = raw.data;
-  for (let more = raw.header.readUInt8(482) !== 0; more; at += BLOCK) {
+  for (let more = byteAt(raw.header, 482) !== 0; more; at += BLOCK) {
     const block = await window.at(at, BLOCK);
     add(block, 21, 0);
-    more = block.readUInt8(504) !== 0;
+    more = byteAt(block, 504) !== 0;
     if (map.length > 2 * SPARSE_PIECES_MAX) throw tooManyPieces();
   }
   return { size, pieces: pieces(map, at, raw.size, size), next: at + padded(raw.size) };
@@ -238,22 +246,22 @@ async function fileOf(window: Window, raw: Raw, said: Said): Promise<{ size: num
   return { size, pieces: pieces(map, raw.data + bytes, raw.size - bytes, size), next };
 }
 
-const isOctal = (header: Buffer, from: number): boolean => /^[0-7 ]*$/.test(text(header, from, 12));
+const isOctal = (header: Uint8Array, from: number): boolean => /^[0-7 ]*$/.test(text(header, from, 12));
 
 /**
  * What stands before the name: POSIX's prefix; star's is shorter. GNU has times there, which Go's archive/tar overwrote with a prefix until
  * 2016, and reads as one where they are no times.
  */
-function prefixIn(header: Buffer): string {
-  const magic = header.toString("latin1", 257, 263);
-  if (magic === "ustar\0") return text(header, 345, header.toString("latin1", 508, 512) === "tar\0" ? 131 : 155);
-  if (magic !== "ustar " || header.readUInt8(345) >= 0x80 || (isOctal(header, 345) && isOctal(header, 357))) return "";
+function prefixIn(header: Uint8Array): string {
+  const magic = latin1(header, 257, 263);
+  if (magic === "ustar\0") return text(header, 345, latin1(header, 508, 512) === "tar\0" ? 131 : 155);
+  if (magic !== "ustar " || byteAt(header, 345) >= 0x80 || (isOctal(header, 345) && isOctal(header, 357))) return "";
   const prefix = text(header, 345, 155);
   return /^\p{ASCII}*$/u.test(prefix) ? prefix : "";
 }
 
 /** The name as far as it stands in the header itself. */
-function nameIn(header: Buffer): string {
+function nameIn(header: Uint8Array): string {
   const prefix = prefixIn(header);
   return prefix === "" ? text(header, 0, 100) : `${prefix}/${text(header, 0, 100)}`;
 }
@@ -289,18 +297,18 @@ async function entryOf(window: Window, raw: Raw, said: Said): Promise<{ entry: T
 
 /** Two blocks of zeros end an archive, or one where nothing follows: what hides behind one alone would be there for some programs only. */
 async function endsAt(window: Window, at: number): Promise<void> {
-  if (at < window.size && !(await window.at(at, BLOCK)).equals(ZEROS)) throw damaged("a lone block of zeros stands amid its entries");
+  if (at < window.size && !isZeros(await window.at(at, BLOCK))) throw damaged("a lone block of zeros stands amid its entries");
 }
 
 /** Every entry, in the archive's order. Throws TarDamage where the archive is none. */
-export async function* readTar(file: FileHandle, size: number): AsyncGenerator<TarEntry> {
+export async function* readTar(file: ArchiveBytes, size: number): AsyncGenerator<TarEntry> {
   const window = new Window(file, size);
   let said = nothingSaid();
   for (let at = 0; at < size;) {
-    const header = Buffer.from(await window.at(at, BLOCK));
-    if (header.equals(ZEROS)) return endsAt(window, at + BLOCK);
+    const header = (await window.at(at, BLOCK)).slice();
+    if (isZeros(header)) return endsAt(window, at + BLOCK);
     if (!sumIsRight(header)) throw damaged("an entry's checksum is wrong");
-    const type = header.toString("latin1", 156, 157);
+    const type = latin1(header, 156, 157);
     const isSpecial = SPECIALS.includes(type);
     // a size that was said is the entry's: who takes it for another header's loses its place, and sees files that nobody else does
     const stored = isSpecial ? undefined : said.pax.get("size");
@@ -310,7 +318,7 @@ export async function* readTar(file: FileHandle, size: number): AsyncGenerator<T
       said.headers += 1;
       if (said.bytes > SPECIAL_BYTES_MAX) throw damaged(`the headers before an entry are larger than ${SPECIAL_BYTES_MAX} bytes together`);
       if (said.headers > SPECIAL_COUNT_MAX) throw damaged(`more than ${SPECIAL_COUNT_MAX} headers stand before an entry`);
-      const bytes = Buffer.from(await window.at(raw.data, raw.size));
+      const bytes = (await window.at(raw.data, raw.size)).slice();
       if (type === "L") said.path = text(bytes, 0, bytes.length);
       else if (type === "K") said.link = text(bytes, 0, bytes.length);
       // what is said of the whole archive (g) or is its label (V) says nothing of files

@@ -5,6 +5,7 @@
 import type { ChildProcessByStdio } from "node:child_process";
 import { Duplex, type Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { ProgramPacking } from "./packing.ts";
 
 /** As `xz -9` makes it is 64 MiB, and little comes with it; a larger dictionary is for nothing that a layer holds. */
 const XZ_MEMORY_MIB = 96;
@@ -13,7 +14,6 @@ export const PROGRAMS = {
   bzip2: ["bzip2", "--decompress", "--stdout"],
   xz: ["xz", "--decompress", "--stdout", "--threads=1", `--memlimit-decompress=${XZ_MEMORY_MIB}MiB`],
 } as const;
-export type ProgramPacking = keyof typeof PROGRAMS;
 
 const SAID_CHARS = 200;
 

@@ -24,6 +24,7 @@ const COUNT: Kind = [isWhole, "a whole number"];
 const TEXTS: Kind = [(value) => Array.isArray(value) && value.every(isText), "a list of texts"];
 const NAMED: Kind = [(value) => isPlain(value) && Object.values(value as object).every(isText), "texts by name"];
 const BYTES: Kind = [(value) => isText(value) || value instanceof Uint8Array, "a text or bytes"];
+const FILE: Kind = [(value) => isText(value) || isObject(value), "a file or bytes"];
 const INPUT: Kind = [(value) => typeof value === "string" || value instanceof Uint8Array, "a text or bytes"];
 const AMOUNT: Kind = [(value) => isText(value) || (typeof value === "bigint" && value >= 0n), 'an amount: "0.50", or nanos as bigint'];
 const TIME: Kind = [(value) => isText(value) || isWhole(value), 'a duration: "10m", or milliseconds'];
@@ -34,10 +35,10 @@ const hasText = (value: unknown, key: string): boolean => isObject(value) && isT
 const KINDS: { readonly [K in keyof Required<ReplicasInput>]: Kind } = {
   python: [(value) => isText(value) || (isObject(value) && typeof Reflect.get(value, "source") === "string"), "a file, or { source }"],
   module: BYTES,
-  image: TEXT,
-  vm: TEXT,
-  iso: TEXT,
-  kernel: TEXT,
+  image: FILE,
+  vm: FILE,
+  iso: FILE,
+  kernel: FILE,
   args: TEXTS,
   env: NAMED,
   files: [
@@ -82,7 +83,7 @@ const KINDS: { readonly [K in keyof Required<ReplicasInput>]: Kind } = {
   entrypoint: TEXT,
   format: oneOf("qcow2", "raw"),
   digest: TEXT,
-  initrd: TEXT,
+  initrd: FILE,
   append: TEXT,
   machine: oneOf("pc", "q35", "microvm"),
   uefi: FLAG,
@@ -91,8 +92,8 @@ const KINDS: { readonly [K in keyof Required<ReplicasInput>]: Kind } = {
   screen: FLAG,
   hostname: TEXT,
   user: TEXT,
-  sshKey: TEXT,
-  userData: TEXT,
+  sshKey: FILE,
+  userData: FILE,
   network: FLAG,
   egress: TEXT,
   egressMax: TEXT,

@@ -5,6 +5,7 @@
 import type { Assurance, MachineDriver, PaymentTerms } from "@xenoservers/market";
 import type { ImageFormat } from "@xenoservers/protocol";
 import type { ByteSource } from "@xenoservers/protocol/channel";
+import type { Given } from "../given-bytes.ts";
 import type { ImageWatch } from "../oci/image-watch.ts";
 import type { UploadProgress } from "../session/upload.ts";
 
@@ -24,14 +25,17 @@ interface Program {
   python?: string | Source;
   /** A WebAssembly module: a file that ends in .wasm, or its bytes. */
   module?: string | Uint8Array;
-  /** An OCI image: NAME:TAG, oci:DIR[:NAME] or archive:FILE[:NAME]; `args` are the program in it and its arguments. */
-  image?: string;
-  /** A disk image to boot: a file, or an address with `digest`. */
-  vm?: string;
+  /**
+   * An OCI image: NAME:TAG, oci:DIR[:NAME] or archive:FILE[:NAME], or an archive's bytes as `docker save` writes it; `args` are the program
+   * in it and its arguments.
+   */
+  image?: Given;
+  /** A disk image to boot: a file, its bytes (a Blob is read piece by piece), or an address with `digest`. */
+  vm?: Given;
   /** An installer's medium. */
-  iso?: string;
+  iso?: Given;
   /** A Linux kernel to boot. */
-  kernel?: string;
+  kernel?: Given;
 }
 
 /** What goes in, what comes back. */
@@ -106,7 +110,7 @@ interface Machine {
   format?: ImageFormat;
   /** Of an image that the server fetches by address. */
   digest?: string;
-  initrd?: string;
+  initrd?: Given;
   append?: string;
   machine?: "pc" | "q35" | "microvm";
   uefi?: boolean;
@@ -115,10 +119,10 @@ interface Machine {
   screen?: boolean;
   hostname?: string;
   user?: string;
-  /** A file with a public key that may log in (cloud-init). */
-  sshKey?: string;
-  /** A file for cloud-init. */
-  userData?: string;
+  /** A file with a public key that may log in (cloud-init), or its bytes. */
+  sshKey?: Given;
+  /** A file for cloud-init, or its bytes. */
+  userData?: Given;
   network?: boolean;
   /** Names that the guest may reach, or "public"; absent: none. */
   egress?: string;

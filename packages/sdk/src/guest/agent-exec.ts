@@ -1,4 +1,5 @@
 /** A program in a guest that has nothing but its agent: no input, and its output when it has ended. */
+import { fromBase64 } from "@xenoservers/protocol";
 import * as z from "zod/mini";
 import type { MarketClient } from "../client.ts";
 import { askAgent, type AgentSession } from "./ask-agent.ts";
@@ -15,12 +16,12 @@ const zStatus = z.object({
   "out-truncated": z.optional(z.boolean()),
 });
 
-const decoded = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64");
+const decoded = (text: string | undefined): Uint8Array => fromBase64(text ?? "") ?? new Uint8Array();
 
 interface AgentRan {
   exitCode: number;
-  stdout: Buffer;
-  stderr: Buffer;
+  stdout: Uint8Array;
+  stderr: Uint8Array;
   /** At what the guest agent keeps. */
   isCut: boolean;
 }

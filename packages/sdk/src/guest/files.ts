@@ -2,9 +2,9 @@
  * Files of a running guest, by requests to its own shell: answers come in the order of the requests, so many may be under way. Who controls
  * the inputs: the guest, every byte of an answer.
  */
-import { isUtf8 } from "node:buffer";
+import { concatBytes, parseUtf8, utf8 } from "@xenoservers/protocol";
 import type { MachineLink } from "../session/machine-link.ts";
-import { GuestProgram } from "./program.ts";
+import { ProgramWire } from "./program-wire.ts";
 
 type GuestKind = "file" | "folder" | "link" | "other";
 
@@ -45,6 +45,15 @@ const LENGTH_BYTES = 4;
 const RUN_HEAD_BYTES = 12;
 /** So much of requests goes in one message: many are less than what one costs. */
 const GATHERED_BYTES = 48 * 1024;
+/** Of answers that nobody has read yet. */
+const WAITING_BYTES_MAX = 64 * 1024;
+
+const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
+const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView => new DataView(buffer, byteOffset, byteLength);
+const latin1 = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+
+/** After what is ready now; a page has no `setImmediate`. */
+const soon = (work: () => void): void => void ("setImmediate" in globalThis ? setImmediate(work) : setTimeout(work, 0));
 
 const nonsense = (): GuestFileError => new GuestFileError("what the guest's shell answers makes no sense");
 
@@ -91,15 +100,15 @@ export interface FileSink {
 }
 
 function runHead(at: number, length: number): Uint8Array {
-  const head = Buffer.alloc(RUN_HEAD_BYTES);
-  head.writeBigUInt64BE(BigInt(at));
-  head.writeUInt32BE(length, 8);
+  const head = new Uint8Array(RUN_HEAD_BYTES);
+  viewOf(head).setBigUint64(0, BigInt(at));
+  viewOf(head).setUint32(8, length);
   return head;
 }
 
 /** The last of them says the size. */
 async function* framedRuns(runs: AsyncIterable<Run>, size: number): AsyncGenerator<Uint8Array> {
-  for await (const { at, bytes } of runs) yield Buffer.concat([runHead(at, bytes.length), bytes]);
+  for await (const { at, bytes } of runs) yield concatBytes(runHead(at, bytes.length), bytes);
   yield runHead(size, 0);
 }
 
@@ -112,10 +121,12 @@ export interface SparseSink extends FileSink {
 const ownerWords = (owner: Owner): string[] => (owner === null ? ["-", "-"] : [String(owner.uid), String(owner.gid)]);
 
 export class GuestFiles {
-  readonly #program: GuestProgram;
-  #parts: Buffer[] = [];
+  #program!: ProgramWire;
+  #parts: Uint8Array[] = [];
   #size = 0;
   #news: () => void = () => {};
+  /** Lets more come. */
+  #room: (() => void) | null = null;
   #turn: Promise<unknown> = Promise.resolve();
   #sending: Promise<unknown> = Promise.resolve();
   /** Of requests, and not handed over yet. */
@@ -123,15 +134,16 @@ export class GuestFiles {
   #gatheredBytes = 0;
   #isSoonSent = false;
 
-  private constructor(program: GuestProgram) {
-    this.#program = program;
-    program.stderr.resume();
-    const news = (): void => this.#news();
-    program.stdout.on("readable", news).on("end", news).on("close", news);
-  }
+  private constructor() {}
 
-  static async open(link: MachineLink): Promise<GuestFiles> {
-    return new GuestFiles(await GuestProgram.start(link, { args: [], files: true }));
+  static async open(link: Pick<MachineLink, "shell">): Promise<GuestFiles> {
+    const files = new GuestFiles();
+    files.#program = await ProgramWire.start(
+      link,
+      { args: [], files: true },
+      { stdout: (bytes) => files.#take(bytes), stderr: () => {}, over: () => files.#isOver() },
+    );
+    return files;
   }
 
   /** Ends what is under way. */
@@ -139,19 +151,34 @@ export class GuestFiles {
     this.#program.kill();
   }
 
-  async #need(bytes: number): Promise<Buffer> {
-    const { stdout } = this.#program;
+  #take(bytes: Uint8Array): void | Promise<void> {
+    this.#parts.push(bytes);
+    this.#size += bytes.length;
+    this.#news();
+    if (this.#size > WAITING_BYTES_MAX) return new Promise((resolve) => (this.#room = resolve));
+  }
+
+  #isOver(): void {
+    this.#news();
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    const room = this.#room;
+    this.#room = null;
+    room?.();
+  }
+
+  async #need(bytes: number): Promise<Uint8Array> {
     while (this.#size < bytes) {
-      const part: unknown = stdout.read();
-      if (part instanceof Uint8Array) {
-        this.#parts.push(Buffer.from(part.buffer, part.byteOffset, part.length));
-        this.#size += part.length;
-      } else if (stdout.readableEnded || stdout.destroyed) await this.#gone();
-      else await new Promise<void>((resolve) => (this.#news = resolve));
+      this.#goOn();
+      if (this.#program.isOver) await this.#gone();
+      await new Promise<void>((resolve) => (this.#news = resolve));
     }
-    const all = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
+    const all = this.#parts.length === 1 ? this.#parts[0]! : concatBytes(...this.#parts);
     this.#parts = all.length === bytes ? [] : [all.subarray(bytes)];
     this.#size -= bytes;
+    if (this.#size <= WAITING_BYTES_MAX) this.#goOn();
     return all.subarray(0, bytes);
   }
 
@@ -160,16 +187,21 @@ export class GuestFiles {
     throw new GuestFileError(why ?? "the guest's shell ended");
   }
 
-  async #bytes(): Promise<Buffer> {
-    const length = (await this.#need(LENGTH_BYTES)).readUInt32BE();
+  async #length(): Promise<number> {
+    return viewOf(await this.#need(LENGTH_BYTES)).getUint32(0);
+  }
+
+  async #bytes(): Promise<Uint8Array> {
+    const length = await this.#length();
     if (length > ANSWER_BYTES_MAX) throw nonsense();
     return this.#need(length);
   }
 
   async #answer(): Promise<string[]> {
     const bytes = await this.#bytes();
-    if (!isUtf8(bytes)) throw new GuestFileError(`a name in the guest is not UTF-8: ${bytes.toString("latin1").split("\0").at(-1)}`);
-    return bytes.toString("utf8").split("\0");
+    const text = parseUtf8(bytes);
+    if (text === null) throw new GuestFileError(`a name in the guest is not UTF-8: ${latin1(bytes).split("\0").at(-1)}`);
+    return text.split("\0");
   }
 
   /** What is said beside `ok`. */
@@ -188,32 +220,30 @@ export class GuestFiles {
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.length;
     if (this.#gatheredBytes >= GATHERED_BYTES) return this.#handOver();
-    if (!this.#isSoonSent) setImmediate(() => void this.#handOver().catch(() => this.close()));
+    if (!this.#isSoonSent) soon(() => void this.#handOver().catch(() => this.close()));
     this.#isSoonSent = true;
     return Promise.resolve();
   }
 
-  #handOver(): Promise<void> {
+  async #handOver(): Promise<void> {
     const parts = this.#gathered;
     this.#gathered = [];
     this.#gatheredBytes = 0;
     this.#isSoonSent = false;
-    if (parts.length === 0) return Promise.resolve();
-    const { stdin } = this.#program;
+    if (parts.length === 0) return;
+    await this.#program.write(concatBytes(...parts));
     // where nothing is taken any more the program's own end says why
-    return new Promise((resolve, reject) =>
-      stdin.write(Buffer.concat(parts), (error) => (error ? void this.#gone().catch(reject) : resolve())),
-    );
+    if (this.#program.isOver) await this.#gone();
   }
 
   /** One request after another; each reads its own answer when those before it have read theirs. */
   #ask<T>(words: readonly (string | number)[], read: () => Promise<T>, body?: AsyncIterable<Uint8Array>): Promise<T> {
     if (words.some((word) => String(word).includes("\0"))) return Promise.reject(new GuestFileError("a path holds no zero byte"));
-    const text = Buffer.from(words.join("\0"));
-    const length = Buffer.alloc(LENGTH_BYTES);
-    length.writeUInt32BE(text.length);
+    const text = utf8(words.join("\0"));
+    const length = new Uint8Array(LENGTH_BYTES);
+    viewOf(length).setUint32(0, text.length);
     const sent = this.#sending.then(async () => {
-      await this.#say(Buffer.concat([length, text]));
+      await this.#say(concatBytes(length, text));
       for await (const part of body ?? []) await this.#say(part);
     });
     this.#sending = sent;
@@ -248,9 +278,10 @@ export class GuestFiles {
     return this.#ask(["list", path], async () => {
       for (;;) {
         const bytes = await this.#bytes();
-        const answer = bytes.toString("utf8").split("\0");
+        const text = parseUtf8(bytes);
+        const answer = (text ?? lossy.decode(bytes)).split("\0");
         if (answer[0] === "ok") break;
-        if (answer[0] === "there") each({ ...entryIn(answer), isText: isUtf8(bytes) });
+        if (answer[0] === "there") each({ ...entryIn(answer), isText: text !== null });
         else if (answer[0] === "lost") without(answer[1] ?? "", answer[2] ?? "");
         else throw new GuestRefusal(answer[1] ?? "the guest refused");
       }
@@ -291,7 +322,7 @@ export class GuestFiles {
   get(path: string, offset: number, sink: FileSink): Promise<void> {
     let at = offset;
     return this.#get(["get", path, offset], sink, async () => {
-      const length = (await this.#need(LENGTH_BYTES)).readUInt32BE();
+      const length = await this.#length();
       const run = { at, length };
       at += length;
       return run;
@@ -301,10 +332,10 @@ export class GuestFiles {
   /** The same, without what is a hole. */
   runs(path: string, offset: number, sink: SparseSink): Promise<void> {
     const head = async (): Promise<{ at: number; length: number }> => {
-      const bytes = await this.#need(RUN_HEAD_BYTES);
-      const at = bytes.readBigUInt64BE();
+      const bytes = viewOf(await this.#need(RUN_HEAD_BYTES));
+      const at = bytes.getBigUint64(0);
       if (at > SIZE_MAX) throw nonsense();
-      return { at: Number(at), length: bytes.readUInt32BE(8) };
+      return { at: Number(at), length: bytes.getUint32(8) };
     };
     return this.#get(["runs", path, offset], sink, head, (size) => sink.fill(size));
   }

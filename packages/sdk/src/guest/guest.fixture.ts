@@ -4,6 +4,7 @@ import path from "node:path";
 import type { Duplex } from "node:stream";
 import type { MachineLink } from "../session/machine-link.ts";
 import { GuestFiles } from "./files.ts";
+import type { Wire } from "./wire.ts";
 import { GuestProgram, type ProgramWanted } from "./program.ts";
 
 const SHELL = path.resolve(import.meta.dirname, "../../../guests/src/qemu/init/shell.pl");
@@ -13,10 +14,22 @@ if (!hasPerl) console.warn("SKIPPED: a guest's shell needs perl, which is not in
 
 const linkTo = (socket: Duplex, passed: (bytes: Uint8Array) => void): MachineLink =>
   ({
-    async shell(wire: Duplex) {
-      for (const each of [wire, socket]) each.on("data", passed);
-      wire.pipe(socket).on("error", () => {});
-      socket.pipe(wire, { end: false });
+    async shell(wire: Wire) {
+      wire.on("data", (bytes: Uint8Array) => {
+        passed(bytes);
+        if (!socket.write(bytes)) wire.pause();
+      });
+      const goOn = (): void => void wire.resume();
+      socket
+        .on("error", () => {})
+        .on("drain", goOn)
+        .on("close", goOn);
+      socket.on("data", (bytes: Buffer) => {
+        passed(bytes);
+        socket.pause();
+        wire.write(bytes, () => socket.resume());
+      });
+      wire.once("end", () => socket.end());
       wire.once("close", () => socket.destroy());
     },
   }) as unknown as MachineLink;
@@ -35,12 +48,17 @@ export class ShellHere {
     return child.stdio[3] as unknown as Duplex;
   }
 
+  /** To a shell of its own. */
+  link(): MachineLink {
+    return linkTo(this.port(), this.#passed);
+  }
+
   start(wanted: ProgramWanted): Promise<GuestProgram> {
-    return GuestProgram.start(linkTo(this.port(), this.#passed), wanted);
+    return GuestProgram.start(this.link(), wanted);
   }
 
   open(): Promise<GuestFiles> {
-    return GuestFiles.open(linkTo(this.port(), this.#passed));
+    return GuestFiles.open(this.link());
   }
 
   async withFiles<T>(use: (files: GuestFiles) => Promise<T>): Promise<T> {

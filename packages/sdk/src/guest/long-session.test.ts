@@ -1,6 +1,6 @@
 /** A session with a guest's shell that is long: what was asked for and answered leaves nothing behind. */
 import type { Duplex } from "node:stream";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { frame } from "@xenoservers/protocol/channel";
 import type { MachineLink } from "../session/machine-link.ts";
 import { GuestFiles } from "./files.ts";
@@ -15,7 +15,7 @@ describe("however long a session is", () => {
     return frame("o", Buffer.concat([length, answer]));
   };
 
-  it("what waits for its output, or for answers, leaves nothing behind", async () => {
+  it("what waits for its output leaves nothing behind, and each question has its own answer", async () => {
     let wire!: Duplex;
     const link = { shell: async (given: Duplex) => void (wire = given.resume()) } as unknown as MachineLink;
     const put = (bytes: Uint8Array): Promise<void> => new Promise((resolve) => wire.write(bytes, () => resolve()));
@@ -35,19 +35,12 @@ describe("however long a session is", () => {
     program.stdout.destroy();
     await last;
 
-    const start = GuestProgram.start.bind(GuestProgram);
-    let shell!: GuestProgram;
-    vi.spyOn(GuestProgram, "start").mockImplementationOnce(async (...given) => (shell = await start(...given)));
     const files = await GuestFiles.open(link);
-    const counts: number[] = [];
     for (let i = 0; i < 20; i++) {
       const looked = files.look("/x");
-      await new Promise((resolve) => setImmediate(resolve));
       await put(answered("none"));
       expect(await looked).toBe(null);
-      counts.push(listeners(shell));
     }
-    expect(counts.at(-1)).toBe(counts[0]);
     files.close();
   });
 

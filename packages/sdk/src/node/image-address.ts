@@ -5,6 +5,7 @@
 import { stat } from "node:fs/promises";
 import { lookAtAddress } from "../oci/address.ts";
 import type { ImageWatch } from "../oci/image-watch.ts";
+import { inWords } from "../oci/in-words.ts";
 import { isOnThisMachine } from "../oci/on-this-machine.ts";
 import { OciError } from "../oci/source.ts";
 import { shellWord } from "./shell-word.ts";
@@ -12,11 +13,6 @@ import { InputError } from "../errors.ts";
 import { mib } from "../words.ts";
 
 const MIB = 1024 * 1024;
-
-/** For `catch`: what is wrong with an image is the customer's to know. */
-export const inWords = (error: unknown): never => {
-  throw error instanceof OciError ? new InputError(error.message) : error;
-};
 
 /** As `inWords`, for what is asked of a registry; a file or folder of that name here may have been meant. */
 export const inWordsOf =

@@ -8,7 +8,7 @@ import type { MarketClient } from "../client.ts";
 import { InputError } from "../errors.ts";
 import { checkedReceipts, type CheckedReceipt } from "./archive/checked.ts";
 import { appeal, type Appeal, type AppealOptions } from "./appeal.ts";
-import { NO_OUTPUT, machineProblem } from "./machine/hold.ts";
+import { holdMachine } from "../machine/hold.ts";
 import { Machine } from "./machine/machine.ts";
 import { clientOf, currentContext } from "./contexts.ts";
 import { hereWith } from "./here.ts";
@@ -108,9 +108,8 @@ export class Market extends OpenMarket {
   /** The hands on a machine or image that runs: programs, files, ports, snapshots. Let go of it with `close`. */
   async machine(lease: string, { signal }: Callable = {}): Promise<Machine> {
     const bound = await this.bound(lease, signal);
-    const problem = machineProblem(await this.lease(bound.po.id, signal ? { signal } : {}), bound);
-    if (problem !== null) throw new InputError(problem);
-    const { session, close } = this.open(bound, null, {}, NO_OUTPUT);
-    return new Machine({ client: this.client, bound, session }, close);
+    const view = await this.lease(bound.po.id, signal ? { signal } : {});
+    const { held, close } = holdMachine(this.client, view, bound, (handlers, from) => this.open(bound, null, handlers, from));
+    return new Machine(held, close);
   }
 }

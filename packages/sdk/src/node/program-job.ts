@@ -13,7 +13,8 @@ import { PROGRAM_FILE } from "../runtimes.ts";
 import type { SourceEntry } from "../blob.ts";
 import { fileBlob, readTree } from "../tree.ts";
 import { WINDOWS, sentTarget } from "../tree-plan.ts";
-import { envPair } from "./environment.ts";
+import { envPair } from "../environment.ts";
+import type { SharedFolder } from "../machine/machine-place.ts";
 import { inputsOf } from "./input-files.ts";
 import { scriptPlace } from "./python.ts";
 
@@ -36,13 +37,6 @@ export interface JobArgs {
   fuelMax: bigint;
   /** Looks at modules before they are sent. */
   check: ModuleCheck;
-}
-
-/** A folder that is copied in and whose changes are copied back. */
-export interface SharedFolder {
-  host: string;
-  guest: string;
-  before: SourceEntry[];
 }
 
 export interface ParsedJob extends ProgramJob {

@@ -3,7 +3,7 @@ import type { InputEntry } from "@xenoservers/protocol/channel";
 import type { TreeFile } from "../session/result.ts";
 import { sentTarget } from "../tree-plan.ts";
 import { writeTree } from "../write-tree.ts";
-import type { SharedFolder } from "./program-job.ts";
+import type { SharedFolder } from "../machine/machine-place.ts";
 
 const below = (tree: readonly InputEntry[], mount: string): InputEntry[] =>
   tree.filter((entry) => entry.path.startsWith(`${mount.slice(1)}/`)).map((entry) => ({ ...entry, path: entry.path.slice(mount.length) }));

@@ -14,10 +14,13 @@ import { wantedOf } from "../wanted-of.ts";
 import { parseSizeMib } from "../words.ts";
 import type { WorkOptions } from "../work-options.ts";
 import type { Looking } from "./image-address.ts";
-import { asksForVm, parseVm, type VmOptions } from "./machine-job.ts";
+import type { SharedFolder } from "../machine/machine-place.ts";
+import { parseVm } from "../machine/machine-job.ts";
+import { refuseForImages } from "../machine/process-held.ts";
+import { asksForVm, vmOptionsOf, type VmOptions } from "../machine/vm-options.ts";
 import type { ModuleCheck } from "../module-check.ts";
-import { refuseForImages } from "./process-held.ts";
-import { finishJob, parseJob, type ParsedJob, type SharedFolder } from "./program-job.ts";
+import { machineHere } from "./machine-here.ts";
+import { finishJob, parseJob, type ParsedJob } from "./program-job.ts";
 
 /** What a program of this machine has beside the words. */
 interface WorkMeans {
@@ -46,37 +49,6 @@ export interface Work {
   isFed: boolean;
   /** Null for a machine. */
   module: ParsedJob | null;
-}
-
-function vmOptionsOf(input: WorkOptions, feedsImage: boolean): VmOptions {
-  const {
-    vm,
-    format,
-    digest,
-    iso,
-    kernel,
-    initrd,
-    append,
-    image,
-    entrypoint,
-    machine,
-    uefi,
-    windows,
-    tpm,
-    screen,
-    hostname,
-    user,
-    sshKey,
-    userData,
-    workdir,
-    tty,
-    stopSignal,
-    stopGrace,
-  } = input;
-  const { network, egress, egressMax, accel, driver } = input;
-  const boots = { vm, format, digest, iso, kernel, initrd, append, image, entrypoint, machine, uefi, windows, tpm, screen };
-  const held = { workdir, stdin: feedsImage, tty, stopSignal, stopGrace };
-  return given({ ...boots, ...held, hostname, user, sshKey, userData, network, egress, egressMax, accel, driver });
 }
 
 async function moduleOf(input: WorkOptions, wanted: Wanted, { program, interpreter, files, stdin, check }: WorkMeans): Promise<ParsedJob> {
@@ -134,16 +106,10 @@ export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work
   const wished = <T extends BuiltWork>(work: T): T => (input.forgetInputs ? forgetting(work) : work);
   const options = vmOptionsOf(input, means.feedsImage);
   if (means.program === undefined && asksForVm(file ?? undefined, options)) {
-    const machine = await parseVm(file ?? undefined, args, options, {
-      dir,
-      env,
-      cpu,
-      maxOutput,
-      deterministic,
-      looking: means.looking,
-      ...(means.files ? { files: means.files } : {}),
-      ...given({ in: input.in, mem, disk }),
-    });
+    const inputs = { in: input.in ?? undefined, files: means.files };
+    const hasInputs = input.in !== null || (means.files?.length ?? 0) > 0;
+    const shared = { hasInputs, dir, env, cpu, maxOutput, deterministic, ...given({ mem, disk }) };
+    const machine = await parseVm(file ?? undefined, args, options, shared, machineHere(inputs, means.looking));
     const wanted = wantedOf(input, machine);
     return {
       wanted,

@@ -8,7 +8,8 @@ import type { Answer } from "./answer.ts";
 import { isPage } from "./answer-words.ts";
 import { isCalledPacked, unpacked } from "./packed-answer.ts";
 import { Mishap } from "./patience.ts";
-import { OciError, digestOfFile, type Descriptor, type OnBytes } from "./source.ts";
+import { digestOfFile } from "./file-digest.ts";
+import { OciError, type Descriptor, type OnBytes } from "./source.ts";
 
 /** So often it goes on after a piece, at most: a registry that gives a byte at a time is never done. */
 const PIECES_MAX = 1_000;

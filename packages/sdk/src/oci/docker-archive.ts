@@ -3,16 +3,12 @@
  * bottom first (moby, image/spec/v1.2). Nothing in it has a digest but what the configuration says of unpacked layers: the image's own is
  * that of the manifest which a registry would be given. Who controls the inputs: whoever made it, every byte.
  */
-import { createHash, type Hash } from "node:crypto";
-import { Transform, Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { jsonIn } from "@xenoservers/protocol";
-import { isDamage, packingOf, type Packing } from "@xenoservers/protocol/unpack";
+import { jsonIn, utf8 } from "@xenoservers/protocol";
+import type { Packing } from "@xenoservers/protocol/packing";
 import * as z from "zod/mini";
-import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
-import { unpackersHere } from "./unpackers-here.ts";
+import { bytesIn, type ImageParts } from "./image-parts.ts";
 import { fitting, severalIn } from "./named-images.ts";
-import { OciError, checkDigest, hashOf, type Descriptor, type OciSource } from "./source.ts";
+import { OciError, checkDigest, hashOf, type Descriptor, type Manifests } from "./source.ts";
 
 const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 const LAYERS_MAX = 1_000;
@@ -42,18 +38,21 @@ interface Layer extends Descriptor {
   mediaType: string;
 }
 
-/** Bytes on their way are counted into it. */
-const hashedInto = (hash: Hash): Transform =>
-  new Transform({
-    transform(chunk: Buffer, _, done) {
-      hash.update(chunk);
-      done(null, chunk);
-    },
-  });
+/** What a layer that lies there is: its own digest, and that of what it unpacks to; null: it is not known here. */
+export interface Measured {
+  packing: Packing;
+  stored: string;
+  plain: string | null;
+}
 
-export class DockerArchive implements OciSource {
+/** Throws OciError. */
+type Measure = (layer: string) => Promise<Measured>;
+
+/** The manifest that a registry would be given. */
+export class DockerManifests implements Manifests {
   readonly name: string;
-  readonly #files: ImageFiles;
+  readonly #files: ImageParts;
+  readonly #measure: Measure;
   readonly #wanted: string | null;
   readonly #manifest: string;
   /** Under which name each blob lies there, once it was looked at. */
@@ -61,7 +60,8 @@ export class DockerArchive implements OciSource {
   #made: Promise<Uint8Array> | null = null;
 
   /** `manifest`: the text of manifest.json. */
-  constructor(files: ImageFiles, manifest: string, wanted: string | null) {
+  constructor(files: ImageParts, manifest: string, wanted: string | null, measure: Measure) {
+    this.#measure = measure;
     this.#files = files;
     this.#manifest = manifest;
     this.#wanted = wanted;
@@ -74,13 +74,13 @@ export class DockerArchive implements OciSource {
     return { mediaType: MANIFEST_TYPE, bytes };
   }
 
-  #damaged(what: string): OciError {
+  protected damaged(what: string): OciError {
     return new OciError(`${this.name} is no archive of an image: ${what}`);
   }
 
   #chosen(): { config: string; layers: readonly string[] } {
     const listed = zImages.safeParse(jsonIn(this.#manifest));
-    if (!listed.success) throw this.#damaged("its manifest.json is damaged");
+    if (!listed.success) throw this.damaged("its manifest.json is damaged");
     const all = listed.data.map(({ Config: config, RepoTags: tags, Layers: layers }) => ({
       config,
       names: tags ?? [],
@@ -88,18 +88,18 @@ export class DockerArchive implements OciSource {
     }));
     const images = fitting(all, this.#wanted, this.name);
     const [first] = images;
-    if (!first || images.length > 1) throw severalIn(this.name, images);
+    if (!first || images.length > 1) throw severalIn(this.#files, images);
     return first;
   }
 
   async #make(): Promise<Uint8Array> {
     const { config, layers } = this.#chosen();
     const configBytes = await bytesIn(this.#files, config, CONFIG_BYTES_MAX);
-    if (configBytes === null) throw this.#damaged("it lacks the configuration that it names");
-    const about = zConfig.safeParse(jsonIn(configBytes.toString("utf8")));
+    if (configBytes === null) throw this.damaged("it lacks the configuration that it names");
+    const about = zConfig.safeParse(jsonIn(new TextDecoder().decode(configBytes)));
     const unpacked = about.data?.rootfs?.diff_ids ?? [];
     if (unpacked.length !== layers.length)
-      throw this.#damaged(`it lists ${layers.length} layers, and its configuration states ${unpacked.length}`);
+      throw this.damaged(`it lists ${layers.length} layers, and its configuration states ${unpacked.length}`);
     const digest = hashOf(configBytes);
     this.#named.set(digest, config);
     const described: Layer[] = [];
@@ -109,7 +109,7 @@ export class DockerArchive implements OciSource {
       config: { mediaType: CONFIG_TYPE, size: configBytes.length, digest },
       layers: described,
     };
-    return Buffer.from(JSON.stringify(manifest));
+    return utf8(JSON.stringify(manifest));
   }
 
   /**
@@ -118,31 +118,18 @@ export class DockerArchive implements OciSource {
    */
   async #describe(name: string, unpacked: string | undefined): Promise<Layer> {
     const size = await this.#files.size(name);
-    if (size === null) throw this.#damaged("it lacks a layer that it names");
-    const start = await this.#files.stream(name).take(1).toArray();
-    const found = packingOf(Buffer.concat(start));
-    if (!found.ok) throw new OciError(`${this.name}: ${found.why}`);
-    const through = await unpackersHere(found.packing);
-    if (!through) throw new OciError(`${this.name}: its layers are packed with ${found.packing}, which this machine does not unpack`);
-    const [stored, plain] = [createHash("sha256"), createHash("sha256")];
-    await pipeline([
-      this.#files.stream(name),
-      hashedInto(stored),
-      ...through,
-      hashedInto(plain),
-      new Writable({ write: (_, __, done) => done() }),
-    ]).catch((cause: unknown) => {
-      throw isDamage(cause) ? new OciError(`a layer of ${this.name} is damaged: ${cause.message}`, { cause }) : cause;
-    });
-    if (`sha256:${plain.digest("hex")}` !== unpacked)
+    if (size === null) throw this.damaged("it lacks a layer that it names");
+    const { packing, stored: digest, plain } = await this.#measure(name);
+    if (plain !== null && plain !== unpacked)
       throw new OciError(`a layer of ${this.name} does not have the digest that its configuration states`);
-    const digest = `sha256:${stored.digest("hex")}`;
     this.#named.set(digest, name);
-    return { mediaType: LAYER_TYPES[found.packing], size, digest };
+    return { mediaType: LAYER_TYPES[packing], size, digest };
   }
 
-  async save({ digest }: Descriptor, file: string): Promise<void> {
+  /** Under which name a blob lies there. Throws OciError. */
+  protected nameOf({ digest }: Descriptor): string {
     const name = this.#named.get(digest);
-    if (name === undefined || !(await copyIn(this.#files, name, file))) throw this.#damaged("it lacks what it names");
+    if (name === undefined) throw this.damaged("it lacks what it names");
+    return name;
   }
 }

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { parseImageConfig, resolveImage } from "./image.ts";
+import { resolveImage } from "./image.ts";
+import { parseImageConfig } from "./image-config.ts";
 import { readManifest } from "./manifest.ts";
 import { OciError, type Descriptor, type OciSource } from "./source.ts";
 

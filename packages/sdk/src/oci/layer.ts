@@ -11,21 +11,17 @@ import { pipeline } from "node:stream/promises";
 import { visible } from "@xenoservers/protocol";
 import { beginsArchive } from "@xenoservers/protocol/archive";
 import { ifThere, makeFolder, moveTo, nameBeside, readIfThere } from "@xenoservers/protocol/files";
-import { PACKING_BYTES, isDamage, packingOf, type Packing, type ProgramPacking } from "@xenoservers/protocol/unpack";
+import { PACKING_BYTES, isDamage, packingOf } from "@xenoservers/protocol/unpack";
 import { dropLock, takeLock } from "../node/own-lock.ts";
 import { roomIn } from "../room.ts";
 import type { Blob } from "../blob.ts";
 import { fileBlob, readAt } from "../tree.ts";
-import { OciError, digestOfFile, partsOf, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
+import { digestOfFile } from "./file-digest.ts";
+import type { ImageLayer, TypedPacking } from "./oci-image.ts";
+import { OciError, partsOf, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
 import { unpackersHere } from "./unpackers-here.ts";
 
-/** What a type can name. */
-type TypedPacking = Exclude<Packing, ProgramPacking>;
-
-export interface OciLayer {
-  blob: Blob;
-  /** As its type says; its bytes decide. */
-  compression: TypedPacking;
+export interface OciLayer extends ImageLayer {
   /** Whether it is on this machine. */
   isHere(): Promise<boolean>;
   /** Throws OciError where it cannot be had. */

@@ -2,11 +2,11 @@
  * An OCI image layout (image-spec, image-layout.md), in a folder or an archive: `podman save --format oci-archive`, `skopeo copy`, and what
  * `docker save` has written since its version 25. Who controls the inputs: whoever made it, every byte.
  */
-import { jsonIn } from "@xenoservers/protocol";
+import { jsonIn, utf8 } from "@xenoservers/protocol";
 import * as z from "zod/mini";
-import { copyIn, bytesIn, type ImageFiles } from "./image-files.ts";
+import { bytesIn, type ImageParts } from "./image-parts.ts";
 import { fitting, severalIn, type Named } from "./named-images.ts";
-import { OciError, checkDigest, type Descriptor, type OciSource } from "./source.ts";
+import { OciError, checkDigest, type Manifests } from "./source.ts";
 
 export const INDEX = "index.json";
 export const INDEX_BYTES_MAX = 8 * 1024 * 1024;
@@ -59,14 +59,18 @@ export function parseLayoutIndex(text: string, name: string): InLayout[] {
   return real;
 }
 
-const fileOf = (digest: string): string => `blobs/${digest.replace(":", "/")}`;
+/** Under which name a blob lies there. */
+export const fileOf = (digest: string): string => `blobs/${digest.replace(":", "/")}`;
 
-export class Layout implements OciSource {
+export const lacks = (name: string, digest: string): OciError => new OciError(`${name} lacks the blob ${digest.slice(0, 19)}`);
+
+/** Its manifests. */
+export class LayoutManifests implements Manifests {
   readonly name: string;
-  readonly #files: ImageFiles;
+  readonly #files: ImageParts;
   readonly #wanted: string | null;
 
-  constructor(files: ImageFiles, wanted: string | null) {
+  constructor(files: ImageParts, wanted: string | null) {
     this.#files = files;
     this.#wanted = wanted;
     this.name = files.name;
@@ -76,26 +80,18 @@ export class Layout implements OciSource {
     if (version !== null) return { mediaType: "", bytes: await this.#read(version) };
     const text = await bytesIn(this.#files, INDEX, INDEX_BYTES_MAX);
     if (text === null) throw new OciError(`${this.name} is no OCI image layout: it has no ${INDEX}`);
-    const images = fitting(parseLayoutIndex(text.toString("utf8"), this.name), this.#wanted, this.name);
+    const images = fitting(parseLayoutIndex(new TextDecoder().decode(text), this.name), this.#wanted, this.name);
     const [first] = images;
     if (first && images.length === 1) return { mediaType: first.mediaType, bytes: await this.#read(first.digest) };
     // one image for several platforms may stand there without an index of its own
     const isOne = images.every(({ platform }) => typeof platform === "object" && platform !== null);
-    if (!isOne || new Set(images.flatMap(({ names }) => names)).size > 1) throw severalIn(this.name, images);
-    return { mediaType: "", bytes: Buffer.from(JSON.stringify({ manifests: images })) };
+    if (!isOne || new Set(images.flatMap(({ names }) => names)).size > 1) throw severalIn(this.#files, images);
+    return { mediaType: "", bytes: utf8(JSON.stringify({ manifests: images })) };
   }
 
   async #read(digest: string): Promise<Uint8Array> {
     const bytes = await bytesIn(this.#files, fileOf(digest), INDEX_BYTES_MAX);
-    if (bytes === null) throw this.#lacks(digest);
+    if (bytes === null) throw lacks(this.name, digest);
     return checkDigest(bytes, digest, this.name);
-  }
-
-  #lacks(digest: string): OciError {
-    return new OciError(`${this.name} lacks the blob ${digest.slice(0, 19)}`);
-  }
-
-  async save({ digest }: Descriptor, file: string): Promise<void> {
-    if (!(await copyIn(this.#files, fileOf(digest), file))) throw this.#lacks(digest);
   }
 }

@@ -6,7 +6,7 @@ import { jsonIn, visible } from "@xenoservers/protocol";
 import * as z from "zod/mini";
 import { PLATFORM, isOurs } from "./platform.ts";
 import { WASM_PLATFORM, WASM_TYPE, asModule } from "./wasm-in-registries.ts";
-import { OciError, hashOf, type OciSource } from "./source.ts";
+import { OciError, hashOf, type Manifests } from "./source.ts";
 
 /** By other hashes nothing is fetched; an index may name images for others so. */
 const zDigest = z.string().check(z.maxLength(300));
@@ -36,7 +36,7 @@ const CONFIG_TYPES: ReadonlySet<string> = new Set([
   ...["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"],
   ...["application/octet-stream", "application/json", ""],
 ]);
-const jsonOf = (bytes: Uint8Array): unknown => jsonIn(Buffer.from(bytes).toString("utf8"));
+const jsonOf = (bytes: Uint8Array): unknown => jsonIn(new TextDecoder().decode(bytes));
 
 /** Of layers alone engines take the other hash that images may have. */
 const LAYER_DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
@@ -69,11 +69,11 @@ const platformsOf = ({ manifests }: Index): string[] =>
 
 /** Finds the manifest for this platform in an index, or in indexes of an index. */
 class Search {
-  readonly #source: OciSource;
+  readonly #source: Manifests;
   readonly #platforms = new Set<string>();
   #looked = 0;
 
-  constructor(source: OciSource) {
+  constructor(source: Manifests) {
     this.#source = source;
   }
 
@@ -117,7 +117,7 @@ class Search {
 }
 
 /** The manifest for this platform, of what can be started. */
-export async function readManifest(source: OciSource): Promise<FoundManifest> {
+export async function readManifest(source: Manifests): Promise<FoundManifest> {
   const found = await new Search(source).found();
   const { config, layers } = found.manifest;
   if ([config, ...layers].some(({ mediaType }) => WASM_TYPE.test(mediaType))) throw new OciError(asModule(source.name));

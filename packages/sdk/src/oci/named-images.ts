@@ -40,7 +40,11 @@ export function fitting<T extends Named>(images: readonly T[], wanted: string | 
   throw new OciError(`${place} holds no image named ${wanted}${names === "" ? "" : `; it holds ${names}`}`);
 }
 
-export const severalIn = (place: string, images: readonly Named[]): OciError =>
-  new OciError(
-    `${place} holds ${images.length} images: say which, as ${place}:NAME; it holds ${namesOf(images) || "no names, so as @0, @1, …"}`,
+/** `isHeld`: it has no place behind which a name could stand. */
+export function severalIn({ name: place, isHeld }: { name: string; isHeld?: true }, images: readonly Named[]): OciError {
+  const names = namesOf(images);
+  const how = isHeld ? "save the one that is meant by itself" : `say which, as ${place}:NAME`;
+  return new OciError(
+    `${place} holds ${images.length} images: ${how}; it holds ${names || `no names${isHeld ? "" : ", so as @0, @1, …"}`}`,
   );
+}

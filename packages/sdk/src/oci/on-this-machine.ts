@@ -4,13 +4,13 @@
  */
 import { stat } from "node:fs/promises";
 import { ifThere } from "@xenoservers/protocol/files";
-import { DockerArchive } from "./docker-archive.ts";
+import { DockerArchive } from "./docker-source.ts";
 import { ImageFolder } from "./image-folder.ts";
-import { openFiles, bytesIn, type ImageFiles } from "./image-files.ts";
-import { INDEX, INDEX_BYTES_MAX, Layout } from "./layout.ts";
+import { openFiles, type ImageFiles } from "./image-files.ts";
+import { kindOf } from "./image-kind.ts";
+import { Layout } from "./layout-source.ts";
 import { OciError, type OciSource } from "./source.ts";
 
-const MANIFEST = "manifest.json";
 const TRANSPORT = /^(oci|oci-archive|docker-archive|archive|dir):(.*)$/s;
 
 export const isOnThisMachine = (text: string): boolean => TRANSPORT.test(text);
@@ -26,15 +26,9 @@ async function placeIn(words: string): Promise<{ at: string; wanted: string | nu
 }
 
 async function sourceIn(files: ImageFiles, wanted: string | null): Promise<OciSource> {
-  const manifest = await bytesIn(files, MANIFEST, INDEX_BYTES_MAX);
-  // what lists images by their files is `docker save`'s; where both stand, both are of the same images, but it alone is always whole
-  const isList = manifest?.toString("utf8").trimStart().startsWith("[") === true;
-  if (manifest && isList) return new DockerArchive(files, manifest.toString("utf8"), wanted);
-  if ((await files.size(INDEX)) !== null) return new Layout(files, wanted);
-  if (manifest) return new ImageFolder(files, manifest);
-  if ((await files.size("repositories")) !== null)
-    throw new OciError(`${files.name} is an archive of Docker's first format: save the image anew`);
-  throw new OciError(`${files.name} is no OCI image layout: it has no ${INDEX}, nor a ${MANIFEST} of \`docker save\` or \`podman save\``);
+  const { is, manifest } = await kindOf(files);
+  if (is === "docker") return new DockerArchive(files, new TextDecoder().decode(manifest), wanted);
+  return is === "layout" ? new Layout(files, wanted) : new ImageFolder(files, manifest);
 }
 
 /** `done` leaves nothing of it behind. Throws OciError. */

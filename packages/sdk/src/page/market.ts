@@ -11,7 +11,7 @@ import { NOTHING_BEYOND } from "./beyond.ts";
 import { hereOf } from "./here.ts";
 
 /** What the page has loaded besides. */
-interface PageOptions {
+export interface PageOptions {
   /** `import { beyond } from "@xenoservers/sdk/beyond"`: maps, replicas, audits and disputes. Absent: one lease at a time. */
   beyond?: Beyond;
 }
@@ -29,12 +29,12 @@ function clientOf({ url, pins, seed, key: { account, ...key } }: CiToken): Marke
 /** The market: `const market = await Market.connect({ token })`. */
 export class Market extends OpenMarket {
   /** Reads that the market shows the keys that its token pins. Throws ContextError without a token. */
-  static async connect({ token, beyond, signal }: ConnectOptions): Promise<Market> {
-    if (typeof token !== "string")
+  static async connect(options: ConnectOptions): Promise<Market> {
+    if (typeof options.token !== "string")
       throw new ContextError("a page has no contexts: give a token, or Market.of a client with a key of your own");
-    const client = clientOf(parseCiToken(token));
-    await unlessOff(signal, client.market());
-    return Market.of(client, beyond ? { beyond } : {});
+    const client = clientOf(parseCiToken(options.token));
+    await unlessOff(options.signal, client.market());
+    return this.of(client, options);
   }
 
   /** The same by a client that is there already, with a key that the page holds. */

@@ -2,8 +2,8 @@
 import { InputError } from "../errors.ts";
 
 export const notHere = (what: string): InputError =>
-  new InputError(`${what} is for a program on Node, or the xeno command: a page runs modules and scripts, with files that it holds itself`);
+  new InputError(`${what} is for a program on Node, or the xeno command; machines: @xenoservers/sdk/machines`);
 
 /** What a page can do whose author has it loaded. */
 export const notLoaded = (what: string): InputError =>
-  new InputError(`${what} is beyond what this page has loaded: hand its market { beyond } of @xenoservers/sdk/beyond`);
+  new InputError(`${what} is beyond what this page has loaded: hand Market { beyond } of @xenoservers/sdk/beyond`);

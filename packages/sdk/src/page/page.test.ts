@@ -13,10 +13,16 @@ import { plainCheck } from "../module-check.ts";
 import { hereWith } from "../node/here.ts";
 import { Market } from "./market.ts";
 import { hereOf } from "./here.ts";
+import { planWithMachines } from "./machine-plan.ts";
 import { planInPage } from "./plan.ts";
+import type { BuiltVm } from "../vm.ts";
 
 const module = new Uint8Array(await readFile("examples/count.wasm"));
 const python = { source: "print(1)" };
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+/** As far as its head says what it is (Linux/x86 boot protocol). */
+const kernel = new Uint8Array(64 * 1024);
+kernel.set(bytes("HdrS"), 0x202);
 
 /** That may do everything, and is asked nothing. */
 const clientOf = (): MarketClient =>
@@ -47,6 +53,50 @@ describe("a run", () => {
     expect(plannedDigest(nodeCrypto, here)).toBe(plannedDigest(nodeCrypto, there));
     expect([here.files, there.files]).toEqual(["held", "held"]);
     expect((await planInPage({ ...input, leaveFiles: true }, false)).files).toBe("left");
+  });
+
+  it.each<[string, RunInput]>([
+    ["a kernel", { kernel: new Blob([kernel]), initrd: new Uint8Array([1]), append: "quiet", mem: "192M", accel: "any" }],
+    ["a disk", { vm: new Blob([new Uint8Array(1024 * 1024)]), format: "raw", cpu: 2, network: true, hostname: "h", user: "u" }],
+    ["an address", { vm: "http://127.0.0.1:9/disk", digest: `sha256:${"a".repeat(64)}`, disk: "1G", iso: new Blob(["iso"]) }],
+    [
+      "a disk with a key and a file for cloud-init",
+      { vm: new Blob([new Uint8Array(4096)]), format: "raw", sshKey: bytes("ssh-ed25519 A"), userData: bytes("#x") },
+    ],
+    [
+      "several disks' sizes",
+      { vm: new Blob([new Uint8Array(4096)]), format: "raw", disk: "64M", screen: true, uefi: true, egress: "a.example" },
+    ],
+  ])("of %s is what it is on Node", async (_, input) => {
+    const [here, there] = [await planWithMachines(input, false), await hereWith(plainCheck).plan(input)];
+    const offer = { engine: "e", vmEngine: "v" };
+    const specOf = ({ build }: typeof here) => {
+      const { spec, sizes } = build(offer) as BuiltVm;
+      const random = { seed: "", clockBaseMs: 0 };
+      return { ...spec, ...random, vm: { ...spec.vm, seed: [] }, sizes: sizes.map(({ size }) => size) };
+    };
+    expect(here.wanted).toEqual(there.wanted);
+    expect(specOf(here)).toEqual(specOf(there));
+    expect(here.files).toBe("held");
+  });
+
+  it.each<[RunInput, RegExp]>([
+    [{ image: "alpine" }, /a page cannot ask a registry for alpine/],
+    [{ image: "archive:box.tar" }, /a page cannot ask a registry for archive:box/],
+    [{ image: new Blob(["x"]) }, /no archive of an OCI image/],
+    [{ kernel: "vmlinuz" }, /a page has no file vmlinuz: give its bytes/],
+    [{ kernel: new Blob(["x"]) }, /kernel/],
+    [{ kernel: new Blob([kernel]), initrd: "initrd" }, /initrd: a page has no file initrd/],
+    [{ vm: "https://a.example/disk", disk: "1G" }, /vm by address needs digest/],
+    [{ vm: "https://", digest: "a".repeat(64), disk: "1G" }, /is no address/],
+    [{ vm: new Blob(["x"]), format: "raw", out: "folder" }, /^out is for a program on Node/],
+    [{ vm: new Blob(["x"]), format: "raw", onInput: () => null }, /^onInput is for/],
+    [{ vm: new Blob(["x"]), format: "raw", files: { a: "b" } }, /a machine of your own takes its inputs from its disks/],
+    [{ vm: new Blob(["x"]), sshKey: bytes("-----BEGIN PRIVATE KEY-----") }, /private key/],
+    [{ image: new Blob(["x"]), replicas: 2 } as RunInput, /^replicas is beyond what this page has loaded/],
+    [{ module, vm: undefined, egress: "public" } as unknown as RunInput, /^egress is for/],
+  ])("with machines, of %o is refused in words", async (input, says) => {
+    await expect(planWithMachines(input, false)).rejects.toMatchObject({ code: "bad_input", message: expect.stringMatching(says) });
   });
 
   it.each<[RunInput, RegExp]>([

@@ -46,7 +46,8 @@ const PLACE: ScriptPlace = {
   zones: async () => [],
 };
 
-const fileAt = (path: string): Promise<never> =>
+/** A page has none. */
+export const fileAt = (path: string): Promise<never> =>
   Promise.reject(new InputError(`files: a page has no file ${path}: give its text or its bytes`));
 
 async function planOf(input: RunInput, isLoaded: boolean): Promise<Planned> {

@@ -1,5 +1,5 @@
 /** Environment variables as people write them. */
-import { InputError } from "../errors.ts";
+import { InputError } from "./errors.ts";
 
 export function envPair(text: string): [string, string] {
   const at = text.indexOf("=");

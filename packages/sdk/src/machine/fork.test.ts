@@ -2,8 +2,8 @@ import { MACHINE_DRIVERS } from "@xenoservers/market";
 import { systemCrypto } from "@xenoservers/protocol/system";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { expect, it } from "vitest";
-import { bytesBlob } from "../../blob.ts";
-import { buildVm } from "../../vm.ts";
+import { bytesBlob } from "../blob.ts";
+import { buildVm } from "../vm.ts";
 import { forkOf } from "./fork.ts";
 
 const START = 1_800_000_000_000;

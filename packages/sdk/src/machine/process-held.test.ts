@@ -1,7 +1,22 @@
-import { describe, expect, it } from "vitest";
+import os from "node:os";
+import { describe, expect, it, vi } from "vitest";
 import { entrypointFrom, processFrom, signalIn } from "./process-held.ts";
 
+// as macOS has them
+vi.mock("node:os", async (original) => {
+  const { default: real } = await original<{ default: typeof os }>();
+  const constants = { ...real.constants, signals: { ...real.constants.signals, SIGUSR1: 30 } };
+  return { default: { ...real, constants, linux: real.constants.signals }, constants };
+});
+
 describe("how an image's program is held", () => {
+  it("has the signals of Linux, whatever the system of this side calls by their names", () => {
+    const { linux } = os as unknown as { linux: Record<string, number> };
+    expect(os.constants.signals.SIGUSR1).toBe(30);
+    expect([signalIn("SIGUSR1"), signalIn("usr2")]).toEqual([10, 12]);
+    expect(Object.entries(linux).filter(([name, number]) => signalIn(name) !== number)).toEqual([]);
+  });
+
   it.each([
     ["SIGTERM", 15],
     ["cld", 17],

@@ -5,14 +5,14 @@
 import { invariant, isMachineDriver } from "@xenoservers/market";
 import { canonicalBytes, toHex, vmJobHashOf, zVmSpec, type Payload, type VmSpec } from "@xenoservers/protocol";
 import * as z from "zod/mini";
-import type { MarketClient } from "../../client.ts";
-import type { Wanted } from "../../order.ts";
-import { placeOrder } from "../../placing.ts";
-import type { BoundOrder } from "../../purchase-order.ts";
-import { begun } from "../../session/begun.ts";
-import type { LeaseSession } from "../../session/lease-session.ts";
-import { openSession } from "../../session/open-session.ts";
-import { builtVm, type BuiltVm } from "../../vm.ts";
+import type { MarketClient } from "../client.ts";
+import type { Wanted } from "../order.ts";
+import { placeOrder } from "../placing.ts";
+import type { BoundOrder } from "../purchase-order.ts";
+import { begun } from "../session/begun.ts";
+import type { LeaseSession } from "../session/lease-session.ts";
+import { openSession } from "../session/open-session.ts";
+import { builtVm, type BuiltVm } from "../vm.ts";
 
 const zSnapshot = z.object({ snapshot: z.string().check(z.regex(/^[0-9a-f]{64}$/)), spec: zVmSpec, until: z.number() });
 type Snapshot = z.infer<typeof zSnapshot>;

@@ -1,6 +1,4 @@
 /** How an image's program is held: its input, its terminal, how it is asked to end; as container engines read the same words. */
-import { constants } from "node:os";
-import path from "node:path";
 import { STOP_GRACE_MS_MAX, USUAL_PROCESS, WINDOW_SIDE_MAX, type VmProcess } from "@xenoservers/protocol";
 import * as z from "zod/mini";
 import { InputError } from "../errors.ts";
@@ -9,6 +7,28 @@ import { InputError } from "../errors.ts";
 const [RTMIN, RTMAX] = [34, 64];
 /** systemd halts at this one (systemd(1), SIGRTMIN+3). */
 const HALT = RTMIN + 3;
+/** Of Linux, which guests run, whatever the system of this side calls by these names (signal(7); x86). */
+const SIGNALS: Readonly<Record<string, number>> = {
+  ...{
+    HUP: 1,
+    INT: 2,
+    QUIT: 3,
+    ILL: 4,
+    TRAP: 5,
+    ABRT: 6,
+    IOT: 6,
+    BUS: 7,
+    FPE: 8,
+    KILL: 9,
+    USR1: 10,
+    SEGV: 11,
+    USR2: 12,
+    PIPE: 13,
+    ALRM: 14,
+  },
+  ...{ TERM: 15, STKFLT: 16, CHLD: 17, CLD: 17, CONT: 18, STOP: 19, TSTP: 20, TTIN: 21, TTOU: 22, URG: 23, XCPU: 24, XFSZ: 25, VTALRM: 26 },
+  ...{ PROF: 27, WINCH: 28, IO: 29, POLL: 29, PWR: 30, SYS: 31 },
+};
 const SYSTEMD = ["/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init"];
 const UNSIZED = { rows: 24, columns: 80 };
 
@@ -16,8 +36,7 @@ const UNSIZED = { rows: 24, columns: 80 };
 export function signalIn(text: string): number | null {
   const [, name, shift] = /^(?:SIG)?([A-Z0-9]+?)(?:([+-]\d{1,2}))?$/.exec(text.toUpperCase()) ?? [];
   if (name === undefined) return null;
-  const known: Readonly<Record<string, number>> = { ...constants.signals, SIGCLD: constants.signals.SIGCHLD };
-  const base = /^\d+$/.test(name) ? Number(name) : name === "RTMIN" ? RTMIN : name === "RTMAX" ? RTMAX : known[`SIG${name}`];
+  const base = /^\d+$/.test(name) ? Number(name) : name === "RTMIN" ? RTMIN : name === "RTMAX" ? RTMAX : SIGNALS[name];
   if (base === undefined || (shift !== undefined && !name.startsWith("RTM"))) return null;
   const signal = base + Number(shift ?? 0);
   return signal >= 1 && signal <= RTMAX && (shift === undefined || signal >= RTMIN) ? signal : null;
@@ -25,7 +44,7 @@ export function signalIn(text: string): number | null {
 
 function stopSignalOf(asked: string | undefined, ofImage: string, program: string): number {
   const text = asked ?? ofImage;
-  if (text === "") return SYSTEMD.includes(program) || path.posix.basename(program) === "systemd" ? HALT : USUAL_PROCESS.stopSignal;
+  if (text === "") return SYSTEMD.includes(program) || /(^|\/)systemd\/*$/.test(program) ? HALT : USUAL_PROCESS.stopSignal;
   const signal = signalIn(text);
   if (signal !== null) return signal;
   throw new InputError(
@@ -74,7 +93,7 @@ export function refuseForImages({ tty, workdir, stopSignal, stopGrace }: Process
 export function processFrom(
   { stdin, tty, stopSignal, stopGrace }: ProcessOptions,
   image: { stopSignal: string; program: string },
-  { rows, columns }: { rows?: number; columns?: number } = process.stdout,
+  { rows, columns }: { rows?: number; columns?: number } = {},
 ): VmProcess | undefined {
   const grace = stopGrace ?? USUAL_PROCESS.stopGraceMs;
   if (grace > STOP_GRACE_MS_MAX) throw new InputError(`--stop-grace is at most ${STOP_GRACE_MS_MAX / 1_000}s`);

@@ -1,7 +1,7 @@
 /** How much memory a machine's lease orders. Pure. */
 import { DRIVERS, type MachineDriver } from "@xenoservers/market";
 import { DEVICE_MODEL_MIB, domainOverheadMib, screenMibOf, type VmSpec } from "@xenoservers/protocol";
-import { VM_OVERHEAD_MIB } from "../../vm.ts";
+import { VM_OVERHEAD_MIB } from "../vm.ts";
 
 type Machine = Pick<VmSpec, "vm" | "vcpu" | "memoryMib" | "screen">;
 

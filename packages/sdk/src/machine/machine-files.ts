@@ -1,0 +1,113 @@
+/** Files of a running machine, as both a page and Node have them. Who controls the inputs: the guest (names, sizes, bytes). */
+import { concatBytes } from "@xenoservers/protocol";
+import { unlessOff } from "../facade/calling-off.ts";
+import type { HeldBytes } from "../given-bytes.ts";
+import { GuestFileError, GuestFiles, type GuestEntry } from "../guest/files.ts";
+import type { MachineLink } from "../session/machine-link.ts";
+
+/** Of a file that is read into memory. */
+const READ_BYTES_MAX = 64 * 1024 * 1024;
+/** Of a larger one, what is gathered before it becomes a part of a Blob, which lies where the platform keeps them. */
+const PART_BYTES = 8 * 1024 * 1024;
+const PIECE_BYTES = 64 * 1024;
+const LISTED_MAX = 100_000;
+const FILE_MODE = 0o644;
+const SECOND_MS = 1_000;
+
+export interface Asking {
+  signal?: AbortSignal;
+}
+
+async function* piecesOf(content: Uint8Array | HeldBytes): AsyncGenerator<Uint8Array> {
+  if (content instanceof Uint8Array) for (let at = 0; at < content.length; at += PIECE_BYTES) yield content.subarray(at, at + PIECE_BYTES);
+  else
+    for (let at = 0; at < content.size; at += PART_BYTES)
+      yield new Uint8Array(await content.slice(at, Math.min(at + PART_BYTES, content.size)).arrayBuffer());
+}
+
+/** Beside it, until it is whole. */
+function partOf(file: string): string {
+  const named = file.replace(/\/+$/, "");
+  const at = named.lastIndexOf("/") + 1;
+  return `${named.slice(0, at)}.xeno-part-${named.slice(at)}`;
+}
+
+/** Files and folders of a running machine, each whole or not there. */
+export class AnyMachineFiles {
+  readonly #link: MachineLink;
+
+  constructor(link: MachineLink) {
+    this.#link = link;
+  }
+
+  /** Null where nothing is there. */
+  look(at: string, asking: Asking = {}): Promise<GuestEntry | null> {
+    return this.with(asking, (files) => files.look(at));
+  }
+
+  /** All that lies below a folder, folders first. */
+  list(folder: string, asking: Asking = {}): Promise<GuestEntry[]> {
+    return this.with(asking, async (files) => {
+      const found: GuestEntry[] = [];
+      await files.list(folder, (entry) => {
+        if (found.length >= LISTED_MAX) throw new GuestFileError(`${folder} holds more than ${LISTED_MAX} files`);
+        found.push(entry);
+      });
+      return found;
+    });
+  }
+
+  /** A file's bytes; larger ones than 64 MiB are for `readBlob`, or `copyOut` on Node. */
+  async read(file: string, asking: Asking = {}): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    await this.#get(file, asking, (bytes) => {
+      if ((size += bytes.length) > READ_BYTES_MAX) throw new GuestFileError(`${file} is larger than ${READ_BYTES_MAX} bytes: readBlob`);
+      parts.push(bytes);
+    });
+    return concatBytes(...parts);
+  }
+
+  /** A file as a Blob, however large it is: it lies where the platform keeps its Blobs. */
+  async readBlob(file: string, asking: Asking = {}): Promise<Blob> {
+    const blobs: Blob[] = [];
+    let parts: Uint8Array<ArrayBuffer>[] = [];
+    let size = 0;
+    const gather = (): void => {
+      blobs.push(new Blob(parts));
+      [parts, size] = [[], 0];
+    };
+    await this.#get(file, asking, (bytes) => {
+      parts.push(bytes);
+      if ((size += bytes.length) >= PART_BYTES) gather();
+    });
+    gather();
+    return new Blob(blobs);
+  }
+
+  #get(file: string, asking: Asking, each: (bytes: Uint8Array<ArrayBuffer>) => void): Promise<void> {
+    return this.with(asking, (files) =>
+      files.get(file, 0, { take: async (bytes) => each(Uint8Array.from(bytes)), whole: async () => {}, end: async () => {} }),
+    );
+  }
+
+  /** A file with these bytes, whole or not there; a Blob is read piece by piece. */
+  write(file: string, content: string | Uint8Array | HeldBytes, asking: Asking = {}): Promise<void> {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
+    const size = bytes instanceof Uint8Array ? bytes.length : bytes.size;
+    const mtime = Math.floor(Date.now() / SECOND_MS);
+    return this.with(asking, (files) =>
+      files.put({ path: file, part: partOf(file), offset: 0, size, mode: FILE_MODE, owner: null, mtime }, piecesOf(bytes)),
+    );
+  }
+
+  /** A shell of its own for each call: one that is called off ends nothing else. */
+  protected async with<T>({ signal }: Asking, use: (files: GuestFiles) => Promise<T>): Promise<T> {
+    const files = await unlessOff(signal, GuestFiles.open(this.#link));
+    try {
+      return await unlessOff(signal, use(files));
+    } finally {
+      files.close();
+    }
+  }
+}
