@@ -7,6 +7,7 @@ import { refuse, type Receipt } from "@xenoservers/protocol";
 import { nodeCrypto as crypto } from "@xenoservers/protocol/node";
 import { verifyReceipt, type ReceiptVerification } from "@xenoservers/verify";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { Ordering } from "../../packages/sdk/src/facade/ordering.ts";
 import { keepParts } from "../../packages/sdk/src/node/receipts/receipt-parts.ts";
 import { LongLease } from "./long-lease.ts";
 
@@ -168,7 +169,7 @@ describe("a fetch that broke off", () => {
 
   it.each([
     ["a killed program's", DEAD, true],
-    ["a program's that goes on", process.pid, false],
+    ["a program's that goes on", process.ppid, false],
   ])("is %s", async (_, pid, goesOn) => {
     await brokenOff(long);
     const lines = await ending(".part");
@@ -265,4 +266,14 @@ it("what nobody went on with for a week goes", async () => {
   const other = path.join(path.dirname(await ending(".part")), `${"ab".repeat(32)}.jsonl`);
   await keepParts(long.client, long.lease, other, { now });
   expect((await receipts()).map((file) => path.basename(file))).toEqual([path.basename(other)]);
+});
+
+it("of a job's receipt tells whoever waits for the job how far it is", async () => {
+  const told: ReceiptProgress[] = [];
+  const beyond = { replicas: async ({ check }: { check: (lease: string) => Promise<unknown> }) => check(long.lease) };
+  const means = { client: long.client, here: { keepReceipt }, link: {}, beyond, verify: async () => ({}) };
+  const ordering = new Ordering(means as unknown as ConstructorParameters<typeof Ordering>[0]);
+  const onReceipt = (progress: ReceiptProgress): void => void told.push(progress);
+  await ordering.replicas({} as Parameters<Ordering["replicas"]>[0], { receiptWaitMs: 0, onReceipt });
+  expect(told.at(-1)?.documents).toBe(whole.documents.length);
 });

@@ -59,6 +59,12 @@ it("lets a lease run longer, ends it, and objects to nothing that is as it shoul
   expect(durationMsMax).toBe(before.durationMsMax + 600_000);
   expect(holdNanos).toBeGreaterThan(BigInt(before.holdNanos));
   await expect(sdk.extend(job.lease, 0)).rejects.toMatchObject({ code: "bad_input" });
+  // refused in words, with nothing signed
+  const calls: string[] = [];
+  Object.assign(sdk.client, { onCall: ({ method }: { method: string }) => void calls.push(method) });
+  const words = expect.stringMatching(/^by must be at least \d+ ms for this lease$/);
+  await expect(sdk.extend(job.lease, 1)).rejects.toMatchObject({ code: "bad_input", message: words });
+  expect(calls).not.toContain("POST");
   const asked: string[] = [];
   const ended = await sdk.stop(job.lease, { onAsked: () => void asked.push("asked") });
   expect([isLive(ended.state), asked]).toEqual([false, ["asked"]]);

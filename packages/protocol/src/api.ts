@@ -74,6 +74,8 @@ export const zLeaseView = z.object({
   resources: zResources,
   price: zPrice,
   durationMsMax: z.int(),
+  /** The shortest such time to which it is extended; earlier brokers do not say. */
+  leastExtendedMs: z.optional(z.int()),
   fuelMax: zFuel,
   holdNanos: zComputedNanos,
   /** How often such a result is audited by its owner's record, in parts per million; 0: never. */

@@ -59,7 +59,7 @@ interface DrawnOrder {
   order: Payload<"order">;
   /** What was ordered; throws KeptError where it is not kept. */
   job(): Promise<BuiltWork>;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** The same for the budget of its order. */

@@ -101,7 +101,7 @@ export async function fetchMarket(url: string): Promise<MarketInfo> {
   });
   if (!response.ok) throw new RefusedError(await refusalIn(response));
   const parsed = zMarketInfo.safeParse(await response.json().catch(() => null));
-  if (!parsed.success) throw unavailable(`what answers at ${url} is not a Xenoservers broker`, parsed.error);
+  if (!parsed.success) throw unavailable(`what answers at ${url} is no broker`, parsed.error);
   return parsed.data;
 }
 

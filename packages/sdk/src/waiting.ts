@@ -21,9 +21,9 @@ export interface WhileWaiting {
   /** Awaited before the order is sent, with its id: whoever keeps it can ask after a crash what became of it. */
   onSigned?(order: string): Promise<void>;
   /** Called with the order's place whenever it is read: how many orders come before it, until when it waits in broker time. */
-  onPlace?(ahead: number, until: number): void;
+  onPlace?: ((ahead: number, until: number) => void) | undefined;
   /** Aborted: the order is withdrawn. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Of a link that is open anyway: has `ring` called at each event and whenever it is up, until what it returns is called. */
   hears?(ring: () => void): () => void;
 }

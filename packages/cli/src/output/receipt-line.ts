@@ -35,11 +35,12 @@ export class ReceiptLine {
     this.#line?.tell((ms) => receiptText(progress, ms));
   }
 
-  /** All of it is here, or will not be. */
+  /** All of it is here, or will not be; said once. */
   end(isHere: boolean): void {
     if (this.#line === null || this.#last === null || this.#began === null) return;
     this.#line.end();
     const { documents, bytes, before } = this.#last;
+    this.#last = null;
     const came = bytes - (before?.bytes ?? 0);
     if (!isHere) say(dim(`${countOf(documents, "document")} of the receipt came: where it can, the same command goes on from there`));
     else if (bytes >= SAID_FROM_BYTES)

@@ -1,5 +1,6 @@
 /** What `run` says of an order and its job while they are under way. Who controls the inputs: the broker and the server (states). */
 import type { BuiltWork, Watching } from "@xenoservers/sdk";
+import { ReceiptLine } from "./receipt-line.ts";
 import { Sending } from "./sending.ts";
 import { Starting } from "./starting.ts";
 import { say, yellow } from "./terminal.ts";
@@ -10,15 +11,18 @@ const TOLD = ["reconnecting", "matched again"];
 
 export class RunLines {
   /** For the call that orders. */
-  readonly watching: Pick<Watching, "onState" | "onSent">;
+  readonly watching: Pick<Watching, "onState" | "onSent" | "onReceipt">;
   readonly #starting: Starting;
+  readonly #receipt: ReceiptLine;
 
   constructor({ spec }: BuiltWork, quiet: boolean) {
     const sending = new Sending(quiet);
     const starting = Starting.here("vm" in spec ? "making its disk ready and booting" : "making it ready to run", quiet);
     this.#starting = starting;
+    this.#receipt = new ReceiptLine(quiet);
     this.watching = {
       onSent: (progress) => sending.sent(progress),
+      onReceipt: (progress) => this.#receipt.show(progress),
       onState(state) {
         if (state !== "waiting") sending.end(BEGUN.includes(state));
         starting.state(state);
@@ -30,6 +34,11 @@ export class RunLines {
   /** It prints: what stood there makes room. */
   prints(): void {
     this.#starting.state("running");
+  }
+
+  /** Its receipt is here, or will not be. */
+  received(isHere: boolean): void {
+    this.#receipt.end(isHere);
   }
 
   close(): void {

@@ -130,6 +130,10 @@ async function runOnMarket(prepared: Prepared, work: Work, input: RunInput, agai
   const joined = joinedHere(quiet);
   const held = "vm" in run.work.spec ? processOf(run.work.spec.vm) : USUAL_PROCESS;
   const job = await ordering.until((watching) => run.run({ ...watching, onInput: () => joined.input(held) }));
+  job.result.then(
+    () => ordering.lines.received(true),
+    () => ordering.lines.received(false),
+  );
   if (held.terminal) joined.followSize(job);
   const output = printed(job, ordering.lines, input);
   const left = await untilLeft(job, ordering, { joined, stops: stopsOnExit(input) }).finally(async () => {

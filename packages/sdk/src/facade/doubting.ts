@@ -15,6 +15,7 @@ import { fetchBound } from "../purchase-order.ts";
 import { parseAmount } from "../words.ts";
 import { assertWanted, unlessOff } from "./calling-off.ts";
 import type { Here } from "./here.ts";
+import { leaseAsItIs } from "./lease-acts.ts";
 
 /** What every call that has a referee judge takes. */
 export interface JudgingOptions<Terms> {
@@ -81,7 +82,7 @@ export async function disputeLease(
   assertJudging(id, { budget, onTerms, signal });
   const given = typeof budget === "string" ? parseAmount(budget, "budget") : budget;
   assertWanted(signal);
-  const lease = await unlessOff(signal, client.read("lease", { params: { id }, signal }));
+  const lease = await leaseAsItIs(client, id, signal);
   const { payload: order } = (await unlessOff(signal, fetchBound(client, lease.id))).order;
   const budgetNanos = given ?? BigInt(order.budgetNanos);
   const job = await unlessOff(signal, here.keptJob(order.jobHash));
@@ -95,7 +96,7 @@ export async function disputeLease(
 /** Has the referee run what was drawn; where that cannot be done, the audit says why. Throws InputError where none is due. */
 export async function auditDue({ client, here }: Doubting, lease: string | LeaseView, signal: AbortSignal | undefined): Promise<Audited> {
   assertWanted(signal);
-  const view = typeof lease === "string" ? await unlessOff(signal, client.read("lease", { params: { id: lease }, signal })) : lease;
+  const view = typeof lease === "string" ? await leaseAsItIs(client, lease, signal) : lease;
   assertAuditDue(view, client.identity.party);
   const audit = await auditLease(client, view, (jobHash) => here.keptJob(jobHash), signal);
   if (audit && audit.undone === null) await keepReceipt({ client, here }, view.id);

@@ -36,7 +36,7 @@ export interface Here {
   /** As it was sent. Throws KeptError where it is not kept here. */
   keptJob(jobHash: string): Promise<BuiltWork>;
   /** Fetched, once all of it is in the log or `withinMs` are over, and kept; gives what can be verified. */
-  keepReceipt(client: MarketClient, lease: string, withinMs?: number): Promise<unknown>;
+  keepReceipt(client: MarketClient, lease: string, withinMs?: number, watching?: ReceiptWatching): Promise<unknown>;
   /** What work came to, to be taken again. */
   runs: KeptRuns;
   /** Says where the purchase order lies. */

@@ -85,8 +85,7 @@ export class Job {
         onState?.(state);
       },
       onShown: () => this.#shown.resolve(),
-      ...(onSent ? { onSent } : {}),
-      ...(onInput ? { onInput } : {}),
+      ...{ onSent, onInput },
     });
     const giveUp = (): void => void (this.#givingUp ??= this.#giveUp(signal?.reason)).catch(() => {});
     const undo = signal && onAbort(signal, giveUp);

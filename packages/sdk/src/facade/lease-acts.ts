@@ -50,17 +50,21 @@ export interface ObjectionOptions extends Signalled {
 const ENDED_WITHIN_MS = 120_000;
 const POLL_MS = 200;
 
+/** As the broker shows it now. */
+export const leaseAsItIs = (client: MarketClient, id: string, signal?: AbortSignal): Promise<LeaseView> =>
+  unlessOff(signal, client.read("lease", { params: { id }, signal }));
+
 /** Asks for the lease's end and waits for it, for two minutes at most; gives how it stands then. */
 export async function stopLease(client: MarketClient, id: string, options: StopOptions): Promise<LeaseView> {
   const { reason = "stopped by its customer", onAsked, signal } = options;
   assertWanted(signal);
-  const lease = await unlessOff(signal, client.read("lease", { params: { id }, signal }));
+  const lease = await leaseAsItIs(client, id, signal);
   if (!isLive(lease.state)) return lease;
   await client.act("stop", { lease: lease.id, party: client.identity.party, reason });
   onAsked?.();
   const deadline = client.timers.now() + ENDED_WITHIN_MS;
   for (;;) {
-    const after = await unlessOff(signal, client.read("lease", { params: { id: lease.id }, signal }));
+    const after = await leaseAsItIs(client, lease.id, signal);
     if (!isLive(after.state) || client.timers.now() >= deadline) return after;
     await unlessOff(signal, client.sleep(POLL_MS));
   }
@@ -71,8 +75,11 @@ export async function extendLease(client: MarketClient, id: string, by: string |
   const ms = typeof by === "string" ? parseDurationMs(by, "by") : by;
   if (!(Number.isInteger(ms) && ms > 0)) throw new InputError('by must be a duration: "1h", or milliseconds');
   assertWanted(signal);
-  const lease = await unlessOff(signal, client.read("lease", { params: { id }, signal }));
+  const lease = await leaseAsItIs(client, id, signal);
   const durationMsMax = lease.durationMsMax + ms;
+  const { leastExtendedMs = 0 } = lease;
+  if (durationMsMax < leastExtendedMs)
+    throw new InputError(`by must be at least ${leastExtendedMs - lease.durationMsMax} ms for this lease`);
   const previous = lease.lastAmendment ?? lease.id;
   const answer = await client.act("extension", { lease: lease.id, party: client.identity.party, durationMsMax, previous });
   const held = zNanos.safeParse(answer["holdNanos"]);
@@ -101,7 +108,7 @@ export async function objectTo(client: MarketClient, id: string, options: Object
   const expectedNanos = typeof expected === "string" ? parseAmount(expected, "expected") : expected;
   assertWanted(signal);
   await unlessOff(signal, client.market());
-  const lease = await unlessOff(signal, client.read("lease", { params: { id }, signal }));
+  const lease = await leaseAsItIs(client, id, signal);
   const problem = objectionProblem(lease, expectedNanos, client.brokerNow());
   if (problem !== null) throw new InputError(problem);
   await onTerms?.({ lease, depositNanos: objectionDepositNanos(lease.end?.dueNanos ?? "0", expectedNanos.toString()) });

@@ -24,7 +24,16 @@ import type { Audited, Dispute, DisputeOptions, TracerOf } from "./doubting.ts";
 import type { Here, Planned } from "./here.ts";
 import type { Job } from "./job.ts";
 import type { JobResult } from "./job-result.ts";
-import { extendLease, objectTo, stopLease, type Answer, type Extended, type ObjectionOptions, type StopOptions } from "./lease-acts.ts";
+import {
+  extendLease,
+  leaseAsItIs,
+  objectTo,
+  stopLease,
+  type Answer,
+  type Extended,
+  type ObjectionOptions,
+  type StopOptions,
+} from "./lease-acts.ts";
 import type { MapMeans } from "./map/market-orders.ts";
 import type { MapRun } from "./map/map-run.ts";
 import type { MapOptions } from "./map/options.ts";
@@ -192,7 +201,7 @@ export class OpenMarket {
 
   /** One lease, by the first letters of its id. */
   lease(id: string, { signal }: Callable = {}): Promise<LeaseView> {
-    return unlessOff(signal, this.client.read("lease", { params: { id }, signal }));
+    return leaseAsItIs(this.client, id, signal);
   }
 
   /** Ends a lease: what it wrote until then is its result. Waits for its end, for two minutes at most; gives how it stands then. */

@@ -40,10 +40,10 @@ export interface Read {
 /** How a run that was read is ordered. */
 export interface PlannedOptions {
   /** By its id, or its name; absent: the usual one. */
-  account?: string;
+  account?: string | undefined;
   /** Where the market is full, the order waits for room for so long; absent: refused as `busy`. */
-  waitMs?: number;
-  signal?: AbortSignal;
+  waitMs?: number | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 /** Whose market it is. */
@@ -82,8 +82,7 @@ export class Ordering {
     const waitMs = waitMsOf(input);
     assertWanted(signal);
     const planned = await unlessOff(signal, this.here.plan(input));
-    const how = { ...(account === undefined ? {} : { account }), ...(waitMs === null ? {} : { waitMs }), ...(signal ? { signal } : {}) };
-    return this.settled(planned, how).catch(toldHere);
+    return this.settled(planned, { account, waitMs: waitMs ?? undefined, signal }).catch(toldHere);
   }
 
   /** With the label and the account that it is ordered under. */
@@ -108,7 +107,7 @@ export class Ordering {
   /** The order, and the job that it comes to. */
   async order(prepared: Prepared, watching: Watching): Promise<Job> {
     const { signal, onPlace, onLease } = watching;
-    const bound = await this.place(prepared, { ...(signal ? { signal } : {}), ...(onPlace ? { onPlace } : {}) });
+    const bound = await this.place(prepared, { signal, onPlace });
     if (signal?.aborted) {
       // the order was sent before, so that it is known now what to withdraw
       const left = await withdrawOrder(this.client, { order: bound.order.id, lease: bound.po.id }, "its customer has called it off");
@@ -135,10 +134,10 @@ export class Ordering {
       write: writeOf(place),
       keep: (lease, came) => (taken ? this.#keepRuns(lease, work, taken, came) : this.#keep(lease, work, came)),
       printedTimes: taken?.count ?? 1,
-      check: (lease: string) => this.#check(lease, watching.receiptWaitMs),
+      check: (lease: string) => this.#check(lease, watching),
       audit: (drawn, lease, order, signal) => {
         const kept = async (): Promise<BuiltWork> => work ?? this.here.keptJob(order.jobHash);
-        return this.#beyond.followUp(this.client, drawn, lease, { order, job: kept, ...(signal ? { signal } : {}) });
+        return this.#beyond.followUp(this.client, drawn, lease, { order, job: kept, signal });
       },
       over: () => void this.jobs.delete(job),
     } satisfies ConstructorParameters<typeof Job>[0];
@@ -150,7 +149,7 @@ export class Ordering {
   replicas(prepared: Prepared, watching: ReplicasWatching): Promise<ReplicatedJob> {
     const { client, here, jobs } = this;
     const placed = (place: () => Promise<BoundOrder[]>): Promise<BoundOrder[]> => this.#placed(prepared.work, watching.signal, place);
-    const check = (lease: string): Promise<ReceiptVerification> => this.#check(lease, watching.receiptWaitMs);
+    const check = (lease: string): Promise<ReceiptVerification> => this.#check(lease, watching);
     return this.#beyond.replicas({ client, here, jobs, placed, check }, prepared, watching);
   }
 
@@ -189,8 +188,8 @@ export class Ordering {
     for (const { digest, text } of texts) await this.here.runs.keep(digest, text);
   }
 
-  async #check(lease: string, withinMs = RECEIPT_WITHIN_MS): Promise<ReceiptVerification> {
-    return this.#verify(await this.here.keepReceipt(this.client, lease, withinMs));
+  async #check(lease: string, { receiptWaitMs = RECEIPT_WITHIN_MS, onReceipt }: Watching): Promise<ReceiptVerification> {
+    return this.#verify(await this.here.keepReceipt(this.client, lease, receiptWaitMs, { onProgress: onReceipt }));
   }
 }
 

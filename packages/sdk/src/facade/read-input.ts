@@ -42,11 +42,7 @@ const KINDS: { readonly [K in keyof Required<ReplicasInput>]: Kind } = {
   args: TEXTS,
   env: NAMED,
   files: [
-    (value) =>
-      isPlain(value) &&
-      Object.values(value as object).every(
-        (each) => typeof each === "string" || each instanceof Uint8Array || (isPlain(each) && hasText(each, "path")),
-      ),
+    (value) => isPlain(value) && Object.values(value as object).every((each) => INPUT[0](each) || (isPlain(each) && hasText(each, "path"))),
     "contents by name: a text, bytes, or { path }",
   ],
   in: TEXT,
@@ -106,6 +102,7 @@ const KINDS: { readonly [K in keyof Required<ReplicasInput>]: Kind } = {
   onPlace: CALL,
   onInput: CALL,
   receiptWaitMs: COUNT,
+  onReceipt: CALL,
   onNote: CALL,
   onImage: [isObject, "an object with onLayer, onWait and onNext"],
   onWarning: CALL,

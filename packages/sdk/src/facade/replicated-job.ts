@@ -23,7 +23,8 @@ export interface ReplicasInput extends RunInput {
 }
 
 /** What is told of replicas while they run, and how they are called off. */
-export interface ReplicasWatching extends Pick<Watching, "signal" | "onState" | "receiptWaitMs">, Pick<ReplicasInput, "noAudit"> {
+export interface ReplicasWatching
+  extends Pick<Watching, "signal" | "onState" | "receiptWaitMs" | "onReceipt">, Pick<ReplicasInput, "noAudit"> {
   /** Told of each by its number, and of what their results say of each other. */
   watch?: ReplicasWatch;
 }

@@ -2,6 +2,7 @@
  * What `market.run` and `market.quote` take: names and words are those of `xeno run`. Who controls the inputs: the program that calls, or
  * whoever it has them from.
  */
+import type { ReceiptProgress } from "./long-receipt.ts";
 import type { Assurance, MachineDriver, PaymentTerms } from "@xenoservers/market";
 import type { ImageFormat } from "@xenoservers/protocol";
 import type { ByteSource } from "@xenoservers/protocol/channel";
@@ -152,6 +153,8 @@ export interface Watching {
   onInput?(isTerminal: boolean): ByteSource | null;
   /** How long its receipt waits for the log to take what was signed last: 5,000; what it has not taken is one party's word. */
   receiptWaitMs?: number;
+  /** How far the fetch of its receipt is, where that is long; what came stays for the next, should it break off. */
+  onReceipt?(progress: ReceiptProgress): void;
 }
 
 /** How a lease is followed that was ordered before. */

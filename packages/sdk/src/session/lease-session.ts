@@ -33,13 +33,13 @@ export interface SessionHandlers {
   /** No more comes than a window ahead of what this has taken. */
   onOutput?(stream: Stream, bytes: Uint8Array): void | Promise<void>;
   /** The program reads what this side sends it: from where, or null for nothing of this side's. Asked once, when it runs. */
-  onInput?(isTerminal: boolean): ByteSource | null;
+  onInput?: ((isTerminal: boolean) => ByteSource | null) | undefined;
   /** Its order was placed on another server, which begins anew: what came before is not its output. */
   onMoved?(): void;
   /** What was written so far, from where this side began to follow, has all come. */
   onShown?(): void;
   /** So much of the job has gone to its server by now. */
-  onSent?(progress: UploadProgress): void;
+  onSent?: ((progress: UploadProgress) => void) | undefined;
   /** Progress for people: waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
   onState?(state: string): void;
   /**

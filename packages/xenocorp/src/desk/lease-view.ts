@@ -1,5 +1,5 @@
 /** A lease as its parties see it through the API. */
-import { costPerHourNanos, judgeBy, owesTrace, priceVectorOf } from "@xenoservers/market";
+import { costPerHourNanos, judgeBy, leastExtendedMs, owesTrace, priceVectorOf } from "@xenoservers/market";
 import type { LeaseView } from "@xenoservers/protocol";
 import type { LeaseRow } from "../store/store.ts";
 
@@ -9,6 +9,7 @@ export function leaseView(lease: LeaseRow): LeaseView {
   const result = lease.result && { id: lease.result.id, reason: lease.result.reason, exitCode: lease.result.exitCode, at: lease.result.at };
   return {
     ...{ id, orderId, attempt, state, customer, owner, server, label, terms, resources, price, durationMsMax, fuelMax, holdNanos },
+    leastExtendedMs: leastExtendedMs(lease),
     ...{ issuedAt, openedAt, lastAmendment, result, delivery, deadlineAt, auditPpm: lease.auditPpm, stakeNanos: lease.stakeNanos },
     objection: objection && { by: objection.by, depositNanos: objection.depositNanos, at: objection.at },
     trace: trace && { depositNanos: trace.depositNanos, answered: !owesTrace(lease), deadlineAt },
