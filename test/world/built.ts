@@ -25,8 +25,10 @@ export interface BuiltProgram {
 
 const CLANG = "/usr/bin/clang";
 const [RUSTC, LDC, NIM, F2C] = ["/usr/bin/rustc", "/usr/bin/ldc2", "/usr/bin/nim", "/usr/bin/f2c"];
+const EMCC = "/usr/bin/emcc";
 const SYSROOT = "/usr/lib/wasm32-wasi/libc.a";
-const ASSEMBLYSCRIPT = ["assemblyscript@0.28.20", "@assemblyscript/wasi-shim@0.1.0", "binaryen@131.0.0-nightly.20260721", "long@5.3.2"];
+const BINARYEN = "binaryen@131.0.0-nightly.20260721";
+const ASSEMBLYSCRIPT = ["assemblyscript@0.28.20", "@assemblyscript/wasi-shim@0.1.0", BINARYEN, "long@5.3.2"];
 const EMULATED = ["signal", "mman", "process-clocks"];
 /** As its own manual has it for systems that Nim does not know, through clang. */
 const NIM_WORDS = [
@@ -50,6 +52,21 @@ function assemblyScript(work: string, kept: string): string {
   const config = "node_modules/@assemblyscript/wasi-shim/asconfig.json";
   ran(work, process.execPath, asc, "words.ts", "--config", config, "-O", "-o", "words.wasm");
   return "words.wasm";
+}
+
+/** Standing alone, as its manual has it for hosts that are no browser, with what it says of a heap that grows. */
+function emscripten(work: string): string {
+  const words = ["-std=c++17", "-sSTANDALONE_WASM", "-sALLOW_MEMORY_GROWTH", "-fwasm-exceptions"];
+  ran(work, EMCC, "-O2", ...words, "thrown.cpp", "-o", "thrown.wasm");
+  return "thrown.wasm";
+}
+
+/** Emscripten's, into the exceptions that WebAssembly has since 2023. */
+function translated(work: string, kept: string): string {
+  const features = ["exception-handling", "reference-types", "multivalue", "bulk-memory"].map((name) => `--enable-${name}`);
+  const optimise = path.join(packed(BINARYEN, kept), "bin/wasm-opt");
+  ran(work, process.execPath, optimise, emscripten(work), ...features, "--translate-to-exnref", "-O3", "-o", "translated.wasm");
+  return "translated.wasm";
 }
 
 /** It lies in its package as text, packed. */
@@ -119,6 +136,15 @@ export const BUILT: readonly BuiltProgram[] = [
     asked: [FEW, MANY],
     says: /"😀€é" 3402\d+\nErr\(NotPresent\) true\n\["below", "g.txt"\] kept true\nNotFound/,
   },
+  ...(
+    [
+      ["C++ (Emscripten; exceptions, one that nobody catches, a heap that grows)", emscripten],
+      ["C++ (Emscripten, then Binaryen; exceptions as references)", translated],
+    ] as const
+  ).map(([made, build]) => ({
+    ...{ made, build, needs: [EMCC], asked: [FEW.slice(1), FEW] },
+    says: /let go of 0\nlet go of 1\nlet go of 2\ncaught at the bottom\nout of range\nand again\n40 l a=1 b=1/,
+  })),
   {
     made: "ripgrep (Rust; folders walked, patterns, exit codes)",
     needs: [],

@@ -36,7 +36,7 @@ export const PYTHON_MODULES: ReadonlySet<string> = new Set(
   nntplib ntpath nturl2path numbers opcode operator optparse os pathlib pdb pickle pickletools pipes pkgutil platform plistlib poplib
   posix posixpath pprint profile pstats py_compile pyclbr pydoc pyexpat queue quopri random re reprlib runpy sched secrets select
   selectors shelve shlex shutil signal site smtplib sndhdr socket socketserver sqlite3 sre_compile sre_constants sre_parse stat
-  statistics string stringprep struct subprocess sunau symtable sys sysconfig tabnanny tarfile telnetlib tempfile textwrap threading
+  statistics string stringprep struct subprocess sunau symtable sys sysconfig tabnanny tarfile telnetlib tempfile textwrap this threading
   time timeit token tokenize tomllib trace traceback tracemalloc types typing unicodedata unittest urllib uuid warnings wave weakref
   wsgiref xml xmlrpc zipapp zipfile zipimport zlib zoneinfo`.split(/\s+/),
 );
@@ -100,7 +100,7 @@ function wayOut(missing: readonly string[], file: string | null): string {
   if (missing.every((name) => IN_IMAGES.has(name)))
     return file === null ? "run it in an image that has (python:3.12)" : `run it in an image that has (xeno run python:3.12 ${file})`;
   const folder = `pip install --target packages, then --dir packages --env PYTHONPATH=/packages`;
-  return `bring in what is of Python alone (${folder}), or run it in an image that has it`;
+  return `bring in pure Python (${folder}), or run it in an image that has it`;
 }
 
 /** Throws InputError where the script imports what neither the runtime has, nor a folder brings in, nor itself could make. */
