@@ -132,7 +132,7 @@ async function unpackedBytes(input: Uint8Array): Promise<number> {
 
 const packed: Target = {
   name: "packed-layer",
-  covers: ["protocol/src/unpack/unpack.ts#unpackers", "protocol/src/unpack/unpack.ts#packingOf", "protocol/src/unpack/unpack.ts#isDamage"],
+  covers: ["protocol/src/unpack/unpack.ts#unpackers", "protocol/src/unpack/packing.ts#packingOf", "protocol/src/unpack/unpack.ts#isDamage"],
   async corpus() {
     const whole = (await archives()).map((bytes) => bytes.subarray(0, 4_096));
     const frames = whole.map((bytes) => Buffer.concat([zstdCompressSync(bytes), zstdCompressSync("more")]));

@@ -17,6 +17,8 @@ import { resolveImage } from "../../../packages/sdk/src/oci/image.ts";
 import { readManifest } from "../../../packages/sdk/src/oci/manifest.ts";
 import { DockerArchive } from "../../../packages/sdk/src/oci/docker-source.ts";
 import { heldIn } from "../../../packages/sdk/src/oci/archive-index.ts";
+import { openGiven } from "../../../packages/sdk/src/given-bytes.ts";
+import { heldImage } from "../../../packages/sdk/src/oci/held-image.ts";
 import { openFiles } from "../../../packages/sdk/src/oci/image-files.ts";
 import type { lazyBlob } from "../../../packages/sdk/src/oci/layer.ts";
 import { parseLayoutIndex } from "../../../packages/sdk/src/oci/layout.ts";
@@ -159,7 +161,7 @@ class Bent implements OciSource {
 /** What stands in it is played as the manifest and as the configuration of an image. */
 const oci: Target = {
   name: "oci-manifest",
-  covers: ["sdk/src/oci/manifest.ts#readManifest", "sdk/src/oci/image.ts#parseImageConfig"],
+  covers: ["sdk/src/oci/manifest.ts#readManifest", "sdk/src/oci/image-config.ts#parseImageConfig"],
   corpus: async () => [manifestBytes, bytesOf(JSON.stringify(INDEX)), configBytes],
   mutate: bentJson,
   async play(input) {
@@ -187,7 +189,7 @@ const inMemory =
 /** As it is fetched and put together. */
 const image: Target = {
   name: "oci-image",
-  covers: ["sdk/src/oci/image.ts#resolveImage"],
+  covers: ["sdk/src/oci/image.ts#resolveImage", "sdk/src/oci/image-config.ts#readImage", "sdk/src/oci/image-config.ts#unpackedBytesOf"],
   corpus: async () => [manifestBytes, bytesOf(JSON.stringify(INDEX)), configBytes],
   mutate: bentJson,
   async play(input) {
@@ -234,7 +236,10 @@ function layoutFolder(folder: string): void {
 
 const archive: Target = {
   name: "oci-archive",
-  covers: ["sdk/src/oci/on-this-machine.ts#openHere", "sdk/src/oci/image-files.ts#openFiles", "sdk/src/oci/image-files.ts#heldIn"],
+  covers: [
+    ...["sdk/src/oci/on-this-machine.ts#openHere", "sdk/src/oci/image-files.ts#openFiles", "sdk/src/oci/archive-index.ts#heldIn"],
+    ...["sdk/src/oci/held-image.ts#heldImage", "sdk/src/oci/unpacked-stream.ts#unpackedOf", "sdk/src/oci/unpacked-stream.ts#unpackerFor"],
+  ],
   async corpus() {
     const layouts = await archives(layoutFolder);
     return [...layouts, ...(await archives()), ...layouts.slice(0, 2).map((bytes) => new Uint8Array(gzipSync(bytes)))];
@@ -248,6 +253,10 @@ const archive: Target = {
           "a file lies outside its archive",
         );
     }, TarDamage);
+    await byRejecting(async () => {
+      for (const { blob } of (await heldImage(await openGiven(input, "archive"))).layers)
+        demand(hashOf(await blob.read(0, blob.size)) === `sha256:${blob.digest}`, "a layer is sent as another one");
+    }, OciError);
     if (!isForFiles(input)) return outcome;
     const file = path.join(playFolder(), "archive.tar");
     await writeFile(file, input);
@@ -272,7 +281,7 @@ const SAVED = [
 /** The list of an archive as `docker save` writes it, of which the files are as they should be. */
 const saved: Target = {
   name: "saved-images",
-  covers: ["sdk/src/oci/docker-archive.ts#DockerArchive"],
+  covers: ["sdk/src/oci/docker-source.ts#DockerArchive"],
   corpus: async () => [bytesOf(JSON.stringify(SAVED)), bytesOf(JSON.stringify(SAVED.slice(1)))],
   mutate: bentJson,
   async play(input) {
