@@ -103,7 +103,7 @@ onXen("disk images of domains", () => {
   });
 
   it("end their lease as their server's failure where its disk took no more of what they wrote while no server watched it", async () => {
-    await dom0.sh(`truncate -s 1G /srv/small && mke2fs -q -F -t ext4 /srv/small
+    await dom0.sh(`truncate -s 1G /srv/small && mke2fs -q -F -t ext4 -m 0 /srv/small
       rm -rf ${DATA}/xen && mkdir ${DATA}/xen && mount /srv/small ${DATA}/xen`);
     await dom0.serve();
     const going = await dom0.rent(
