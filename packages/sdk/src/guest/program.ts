@@ -83,6 +83,9 @@ export class GuestProgram {
   readonly stderr = new Printed();
   /** Rejects where the link went down: the program is ended then. */
   readonly ended: Promise<ProgramEnd>;
+  /** Resolves when the guest has said something of it: what it was given from then on is used up. Never where it is refused. */
+  readonly begun: Promise<void>;
+  readonly #begin = Promise.withResolvers<void>();
   readonly #frames = new Frames();
   readonly #wire: Duplex;
   readonly #end = Promise.withResolvers<ProgramEnd>();
@@ -92,6 +95,7 @@ export class GuestProgram {
 
   private constructor() {
     this.ended = this.#end.promise;
+    this.begun = this.#begin.promise;
     this.ended.catch(() => {});
     this.#wire = new Duplex({
       read: () => {},
@@ -158,6 +162,7 @@ export class GuestProgram {
   async #receive(bytes: Uint8Array): Promise<void> {
     const frames = this.#frames.take(bytes);
     if (frames === null) throw new Error("what the guest's shell says makes no sense");
+    if (frames.length > 0) this.#begin.resolve();
     for (const each of frames) await this.#take(each);
   }
 
