@@ -138,8 +138,9 @@ machines("a machine's shell", () => {
           new Promise<void>((resolve) => child.stderr.on("data", (bytes: Buffer) => void (`${bytes}`.includes("at most 4") && resolve()))),
       ),
     );
-    // what was typed into a program that does not begin is gone: that one says so
-    expect((await fed("x", lease, "--", "cat")).stderr).toContain("at most 4");
+    // with what is piped in, too: none of it is gone
+    const piped = fed("x", lease, "--", "cat");
+    const archived = typed(spawnSync("tar", ["-c", "-C", "/etc", "hostname"]).stdout, "cp", "-", `${lease}:/tmp`);
     await Promise.all(
       children.map((child) => {
         child.stdin.end();
@@ -150,6 +151,9 @@ machines("a machine's shell", () => {
       { stdout: "fifth\n", code: 0 },
       { stdout: "", code: 0 },
     ]);
+    expect(await piped).toMatchObject({ code: 0, stdout: Buffer.from("x"), stderr: expect.stringContaining("at most 4") as string });
+    expect(await archived).toMatchObject({ code: 0, stderr: expect.stringContaining("at most 4") as string });
+    expect((await exec("cat /tmp/hostname")).stdout).toBe(await readFile("/etc/hostname", "utf8"));
     expect((await exec("echo free")).stdout).toBe("free\n");
   });
 

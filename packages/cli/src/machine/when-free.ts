@@ -4,13 +4,13 @@ import { say } from "../output/terminal.ts";
 
 const EVERY_MS = 500;
 
-/** `mayBeginAgain`: whether nothing of what is begun is gone when it was refused, as an input that was piped into it. */
-export async function whenFree<T>({ client }: Pick<HeldMachine, "client">, begin: () => Promise<T>, mayBeginAgain: boolean): Promise<T> {
+/** `begin`: uses nothing up where it is refused. */
+export async function whenFree<T>({ client }: Pick<HeldMachine, "client">, begin: () => Promise<T>): Promise<T> {
   for (let tries = 0; ; tries++) {
     try {
       return await begin();
     } catch (error) {
-      if (!isShellFull(error) || !mayBeginAgain) throw error;
+      if (!isShellFull(error)) throw error;
       if (tries === 0) say(`waiting: ${(error as Error).message}`);
       await client.sleep(EVERY_MS);
     }

@@ -103,6 +103,8 @@ async function withShell(held: Held, { what, byShell }: Copy, owners: boolean): 
   // a signal that ends this side leaves what came, for the next time
   const options: CopyOptions = { owners, onProgress: ({ bytes, bytesInAll }) => line.show(bytes, bytesInAll) };
   try {
+    // who is refused has used up nothing of what is piped in
+    await files.look("/");
     return await byShell(files, options);
   } finally {
     line.end();
@@ -114,7 +116,7 @@ export async function copy({ from, to, archive }: CopyInput): Promise<void> {
   const wanted = await wantedOf(from, to);
   const held = await hold(wanted.lease, null);
   try {
-    const leftOut = await whenFree(held, () => withShell(held, wanted, archive), from !== STREAM).catch(async (error: unknown) => {
+    const leftOut = await whenFree(held, () => withShell(held, wanted, archive)).catch(async (error: unknown) => {
       if (!isWithoutShell(error)) throw error;
       await wanted.byAgent(held);
       return [];

@@ -4,7 +4,7 @@ import { GuestProgram, agentExec, isShellFull, isWithoutShell, type ProgramEnd }
 import { environmentOf } from "../input/environment.ts";
 import { isPiped, ownInput } from "../input/standard-input.ts";
 import type { ExecInput } from "../input/verbs/machine.ts";
-import { feed } from "../machine/feed.ts";
+import { Feed } from "../machine/feed.ts";
 import { hold, type Held } from "../machine/hold.ts";
 import { passSignals } from "../machine/pass-signals.ts";
 import { joinTerminal, windowOf } from "../machine/typing.ts";
@@ -41,12 +41,11 @@ async function collect(from: Readable): Promise<Buffer[]> {
 
 const isTyped = (input: ExecInput): boolean => input.terminal || (programIn(input).isShell && process.stdin.isTTY);
 
-/** What was handed over of an input is gone, and is not there for another try. */
 const isFed = (input: ExecInput): boolean => !input.noStdin && (input.stdin || isTyped(input) || isPiped());
 
 /** Rejects where it cannot be read. */
-function fed(program: GuestProgram, input: ExecInput): Promise<never>[] {
-  if (isFed(input)) return [feed(ownInput(), program.stdin)];
+function fed(program: GuestProgram, from: Feed | null): Promise<never>[] {
+  if (from !== null) return [from.to(program)];
   program.stdin.end();
   return [];
 }
@@ -61,7 +60,8 @@ async function shown(program: GuestProgram, json: boolean): Promise<void> {
   printJson({ exitCode, ...encodedStreams({ stdout, stderr }), ...(why === null ? {} : { problem: why }) });
 }
 
-async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
+/** `from`: of what was refused the next gets all of it. */
+async function follow(held: Held, input: ExecInput, from: Feed | null): Promise<ProgramEnd> {
   const { args } = programIn(input);
   const { user, workdir } = input;
   const env = environmentOf({ env: [...(isTyped(input) ? ["TERM"] : []), ...input.env], envFile: input.envFile });
@@ -75,7 +75,7 @@ async function follow(held: Held, input: ExecInput): Promise<ProgramEnd> {
   const undo = isTyped(input) ? joinTerminal(program) : () => {};
   const passing = passSignals(program);
   try {
-    await Promise.race([shown(program, input.json), ...fed(program, input)]);
+    await Promise.race([shown(program, input.json), ...fed(program, from)]);
     return await program.ended;
   } catch (error) {
     program.kill();
@@ -107,7 +107,8 @@ async function byAgent(held: Held, input: ExecInput): Promise<ProgramEnd> {
 export async function execIn(input: ExecInput): Promise<void> {
   const held = await hold(input.lease, null);
   try {
-    const { exitCode, why } = await whenFree(held, () => follow(held, input), !isFed(input)).catch((error: unknown) => {
+    const from = isFed(input) ? new Feed(ownInput()) : null;
+    const { exitCode, why } = await whenFree(held, () => follow(held, input, from)).catch((error: unknown) => {
       if (isWithoutShell(error)) return byAgent(held, input);
       throw error;
     });

@@ -63,6 +63,9 @@ function settingsOf({ args, env, user, workdir, terminal, files }: ProgramWanted
 export class ProgramWire {
   /** Rejects where the link went down: the program is ended then. */
   readonly ended: Promise<ProgramEnd>;
+  /** Resolves when the guest has said something of it. Never where it is refused. */
+  readonly begun: Promise<void>;
+  readonly #begin = Promise.withResolvers<void>();
   readonly #printing: Printing;
   readonly #frames = new Frames();
   readonly #wire: Wire;
@@ -75,6 +78,7 @@ export class ProgramWire {
   private constructor(printing: Printing) {
     this.#printing = printing;
     this.ended = this.#end.promise;
+    this.begun = this.#begin.promise;
     this.ended.catch(() => {});
     this.#wire = new Wire({
       take: (bytes) => this.#receive(bytes),
@@ -129,6 +133,7 @@ export class ProgramWire {
   async #receive(bytes: Uint8Array): Promise<void> {
     const frames = this.#frames.take(bytes);
     if (frames === null) throw new Error("what the guest's shell says makes no sense");
+    if (frames.length > 0) this.#begin.resolve();
     for (const each of frames) await this.#take(each);
   }
 

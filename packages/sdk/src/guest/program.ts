@@ -38,11 +38,15 @@ export class GuestProgram {
   readonly stderr = new Printed();
   /** Rejects where the link went down: the program is ended then. */
   readonly ended: Promise<ProgramEnd>;
+  /** Resolves when the guest has said something of it: what it was given from then on is used up. Never where it is refused. */
+  readonly begun: Promise<void>;
+  readonly #begin = Promise.withResolvers<void>();
   readonly #end = Promise.withResolvers<ProgramEnd>();
   #wire: ProgramWire | null = null;
 
   private constructor() {
     this.ended = this.#end.promise;
+    this.begun = this.#begin.promise;
     this.ended.catch(() => {});
     this.stdin = new Writable({
       write: (bytes: Uint8Array, _, done) => void this.#wire?.write(bytes).then(() => done()),
@@ -65,6 +69,7 @@ export class GuestProgram {
         program.stdin.destroy();
       },
     });
+    program.#begin.resolve(program.#wire.begun);
     program.#end.resolve(program.#wire.ended);
     return program;
   }

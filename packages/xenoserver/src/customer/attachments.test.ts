@@ -1,7 +1,7 @@
 /** What a channel is shown of a lease that has ended: all of the output before how it ended. */
 import { PassThrough } from "node:stream";
 import { toHex, utf8 } from "@xenoservers/protocol";
-import { initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
+import { SHELL_FULL, initiateChannel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { bytesBlob, buildJob } from "@xenoservers/sdk";
 import { Network, PaperMarket, Random, SimClock } from "@xenoservers/testkit";
@@ -80,25 +80,19 @@ it("counts no channel that closed while it was answered", async () => {
   expect(attachments.count).toBe(0);
 });
 
-it("cuts nobody's program for another: who only looks on makes room, and where all have one whoever comes waits", async () => {
+/** Channels of one lease, whose guest's shell is as given. */
+function channels(shell: () => Promise<PassThrough>, sleep: (ms: number) => Promise<void>) {
   const random = new Random(10);
   const clock = new SimClock(1_800_000_000_000, random);
   const market = new PaperMarket(random, clock.now());
   const [customer, server] = [market.server(market.party("carl")), market.server(market.party("olga"))];
   const network = new Network(clock, random);
   const lease = "ab".repeat(32);
-  const programs: PassThrough[] = [];
-  const shell = async (): Promise<PassThrough> => {
-    const program = new PassThrough();
-    programs.push(program);
-    return program;
-  };
   const host = {
     ...{ lease, channelKey: server.channelKey, customerKey: toHex(customer.channelKey.publicKey) },
     ...{ state: () => ({ state: "running", usedMs: 0 }), standsStill: () => null, isShown: () => false, progress() {} },
     requests: {
-      ...{ capabilities: { console: true }, guest: () => ({ controls: { shell } }), begun: () => null, isPaused: () => false },
-      sleep: async () => {},
+      ...{ capabilities: { console: true }, guest: () => ({ controls: { shell } }), begun: () => null, isPaused: () => false, sleep },
     },
   } as unknown as AttachmentsHost;
   const attachments = new Attachments(host);
@@ -114,6 +108,17 @@ it("cuts nobody's program for another: who only looks on makes room, and where a
     (await opened).onClose(() => void closed.add(number));
     return opened;
   };
+  return { attachments, attach, closed, until };
+}
+
+it("cuts nobody's program for another: who only looks on makes room, and where all have one whoever comes waits", async () => {
+  const programs: PassThrough[] = [];
+  const shell = async (): Promise<PassThrough> => {
+    const program = new PassThrough();
+    programs.push(program);
+    return program;
+  };
+  const { attachments, attach, closed, until } = channels(shell, async () => {});
   const busy: Channel[] = [];
   for (let number = 1; number < CHANNELS_MAX; number++) {
     busy.push(await attach(number));
@@ -135,5 +140,31 @@ it("cuts nobody's program for another: who only looks on makes room, and where a
   await attach(103);
   await until(() => closed.has(5));
   expect([...closed]).toEqual([100, 102, 5]);
+  attachments.close();
+});
+
+it("takes no channel from who is about to ask again for a place in the guest, but from who was just told that there is none", async () => {
+  const sleeping: { ms: number; wake(): void }[] = [];
+  const sleep = (ms: number): Promise<void> => new Promise((wake) => void sleeping.push({ ms, wake }));
+  const { attachments, attach, closed, until } = channels(() => Promise.reject(new Error(`at most 4: ${SHELL_FULL}`)), sleep);
+  for (let number = 1; number <= CHANNELS_MAX; number++) {
+    const channel = await attach(number);
+    void channel.send({ t: "shell", id: 1 });
+    await until(() => sleeping.length === number);
+  }
+  // who asks again does so later than that
+  await attach(100);
+  await until(() => closed.size > 0);
+  expect([...closed]).toEqual([CHANNELS_MAX]);
+  for (const each of sleeping.splice(0)) each.wake();
+  await until(() => sleeping.length === CHANNELS_MAX);
+  // the newest has not asked: it goes as who only looks on
+  await attach(101);
+  await until(() => closed.has(100));
+  // long after, they are as any that look on
+  for (const each of sleeping.splice(0)) each.wake();
+  await until(() => attachments.count === CHANNELS_MAX);
+  await attach(102);
+  await until(() => closed.has(1));
   attachments.close();
 });

@@ -121,11 +121,12 @@ export class Attachments {
     respondChannel(pipe, channelKey, customerKey, lease, ready, memory);
   }
 
-  /** The oldest goes that only looks on: it comes again and misses nothing. False: each has something under way. */
+  /** The oldest goes that only looks on: it comes again and misses nothing. False: each has something under way, or is about to ask. */
   #makeRoom(): boolean {
-    const idle = [...this.#attached].find(({ requests, isBringing }) => !isBringing && !requests.isInUse);
-    idle?.channel.close();
-    return idle !== undefined;
+    const idle = [...this.#attached].filter(({ requests, isBringing }) => !isBringing && !requests.isInUse);
+    const one = idle.find(({ requests }) => !requests.asksAgain) ?? idle.findLast(({ requests }) => requests.isJustRefused);
+    one?.channel.close();
+    return one !== undefined;
   }
 
   /** What its customer should know of the guest, whoever is attached. */

@@ -3,7 +3,7 @@
  * its agent, pause, reboot, snapshot. Who controls the inputs: the customer, every message.
  */
 import type { Duplex } from "node:stream";
-import { Tunnel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
+import { SHELL_FULL, Tunnel, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import { z } from "zod";
 import type { Capabilities, GuestControls, RunningGuest } from "../drivers/driver.ts";
 import { Gathering } from "./gathering.ts";
@@ -11,6 +11,8 @@ import { TUNNELS_MAX, type TunnelRoom } from "./tunnel-room.ts";
 
 const REPLY_BYTES_MAX = 8 * 1024 * 1024;
 const ASKS_UNDER_WAY_MAX = 16;
+/** Whoever had no place among a guest's programs asks again, not before the first and mostly before the second. */
+const [AGAIN_MS_MIN, AGAIN_MS_MAX] = [250, 5_000];
 const PAUSED = "the machine stands still since its customer paused it, and nothing in it answers: resume it first (xeno lease resume)";
 const zAgentRequest = z.strictObject({ command: z.string().regex(/^guest-[a-z-]{1,60}$/), arguments: z.record(z.string(), z.unknown()) });
 
@@ -51,6 +53,9 @@ export class VmRequests {
   #opening = 0;
   /** What has come before the guest begins. */
   #waiting = 0;
+  /** Who had no place in the guest: who asks again in a moment, and of them who does not yet. */
+  #asksAgain = 0;
+  #isJustRefused = 0;
   /** What was taken is being said, and may have changed since. */
   #isSaying = false;
   #hasMore = false;
@@ -66,6 +71,26 @@ export class VmRequests {
   /** Whether something of its customer's would be cut with its channel. */
   get isInUse(): boolean {
     return this.#tunnels.size + this.#opening + this.#asks + this.#waiting > 0;
+  }
+
+  /** Whether it is about to ask for a place in the guest again: where its channel went just then, it could not know whether it had one. */
+  get asksAgain(): boolean {
+    return this.#asksAgain > 0;
+  }
+
+  /** Whether it was told just now that there is none: what it asks next comes by another channel as well. */
+  get isJustRefused(): boolean {
+    return this.#isJustRefused > 0;
+  }
+
+  async #refused(why: string): Promise<void> {
+    if (!why.endsWith(SHELL_FULL)) return;
+    this.#asksAgain++;
+    this.#isJustRefused++;
+    await this.#host.sleep(AGAIN_MS_MIN);
+    this.#isJustRefused--;
+    await this.#host.sleep(AGAIN_MS_MAX - AGAIN_MS_MIN);
+    this.#asksAgain--;
   }
 
   /** What comes while the guest begins waits in the channel, whose window bounds it. */
@@ -171,6 +196,7 @@ export class VmRequests {
       isHeld = true;
     } catch (error) {
       refuse(whyOf(error));
+      void this.#refused(whyOf(error));
     } finally {
       this.#opening--;
       if (!isHeld) this.#room.give();

@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import { GuestAgent } from "./agent.ts";
 import { ConnectionTable } from "../network/connection-table.ts";
-import { guestConnection, soonToldAll, type GuestConnection } from "../network/guest-connection.ts";
+import { guestConnection, soonToldAll, type CutReason, type GuestConnection } from "../network/guest-connection.ts";
 import { NetNamespace } from "../network/namespace.ts";
 import { StdinPort } from "../oci/stdin-port.ts";
 import { SHELL_PORTS, VM_FILES, shellDevice, shellPortName, shellSocket } from "./plan.ts";
@@ -18,11 +18,10 @@ const INPUT_BYTES_MAX = 64 * 1024;
 /** How often, and how long after one another, it is looked whether its network has told it of resets. */
 const [TOLD_LOOKS_MAX, TOLD_EVERY_MS] = [50, 20];
 /** What its connections are broken off for. */
-const WHY_CUT = {
+const WHY_CUT: Readonly<Record<CutReason, string>> = {
   moves: "the machine is being moved to another server of its owner: connect again in a moment",
   "server-leaves": "the machine's server goes away, and the machine runs on: connect again when it is back",
-} as const;
-type CutReason = keyof typeof WHY_CUT;
+};
 
 /** Whoever has it hears why: a reset of one's own is no error of it, and looks like an end. */
 function reset(connection: GuestConnection, reason: CutReason): void {
@@ -104,7 +103,10 @@ export class Control {
   async cut(reason: CutReason): Promise<void> {
     this.#cutFor = reason;
     const joined = [...this.#joined];
-    await soonToldAll(joined.map((each) => each.breakOff().then(() => reset(each, reason))));
+    await soonToldAll(
+      joined.map((each) => each.breakOff().then(() => reset(each, reason))),
+      reason,
+    );
     for (const each of joined) if (!each.destroyed) reset(each, reason);
   }
 

@@ -212,7 +212,7 @@ it("is cut: what is open is reset on both sides, nothing begins, and it lets out
   await sent(1);
   await until(() => far.length === 1);
   const [near, other] = [codeOf(one), codeOf(far[0]!)];
-  const cut = gate.cut();
+  const cut = gate.cut("moves");
   expect([await near, await other]).toEqual(["ECONNRESET", "ECONNRESET"]);
   expect(await codeOf(connect(portOf(inside), "127.0.0.1"))).toBe("ECONNRESET");
   expect(far).toHaveLength(1);

@@ -10,7 +10,7 @@ import { Transform } from "node:stream";
 import type { Egress } from "@xenoservers/protocol";
 import type { AddressRule } from "./addresses.ts";
 import type { ConnectionTable } from "./connection-table.ts";
-import { directConnection, guestConnection, soonToldAll } from "./guest-connection.ts";
+import { directConnection, guestConnection, soonToldAll, type CutReason } from "./guest-connection.ts";
 import { LookUps, type LookUpRoom } from "./look-ups.ts";
 import type { NetNamespace } from "./namespace.ts";
 import { Passage } from "./passage.ts";
@@ -222,11 +222,14 @@ export class Gate {
     return this.#allowance >= 0 ? 0 : Math.ceil((-this.#allowance * 1_000) / bytesPerSecondMax);
   }
 
-  /** The guest goes on elsewhere in a moment: its connections are broken off, and none begin, until `letOut`. */
-  async cut(): Promise<void> {
+  /** The guest goes on elsewhere in a moment, or without this program: its connections are broken off, and none begin, until `letOut`. */
+  async cut(reason: CutReason): Promise<void> {
     this.#isCut = true;
     const open = [...this.#open];
-    await soonToldAll(open.map((each) => each.breakOff()));
+    await soonToldAll(
+      open.map((each) => each.breakOff()),
+      reason,
+    );
     for (const each of open) each.drop();
   }
 
@@ -248,7 +251,7 @@ export class Gate {
     this.#datagrams?.close();
     this.#datagrams = null;
     this.#lookUps.close();
-    if (goesOn) await this.cut();
+    if (goesOn) await this.cut("server-leaves");
     for (const each of this.#open) each.drop();
     await Promise.all(this.#serving);
   }

@@ -23,8 +23,10 @@ export const directConnection = (socket: Socket): GuestConnection =>
     wasBrokenOff: async () => false,
   });
 
-/** How long a guest that takes nothing is waited for where it is to go on elsewhere in a moment. */
-const TOLD_MS = 1_000;
+/** Why all of a machine's connections are broken off: it goes on elsewhere, or this program goes and it stays. */
+export type CutReason = "moves" | "server-leaves";
+/** How long a guest is waited for that takes nothing, or little: of what it has not taken then it takes a part for all of it. */
+const TOLD_MS: Readonly<Record<CutReason, number>> = { moves: 1_000, "server-leaves": 10_000 };
 
 export function guestConnection(socket: Socket, table: ConnectionTable): GuestConnection {
   const { localAddress = "", localPort = 0, remoteAddress = "", remotePort = 0 } = socket;
@@ -54,9 +56,9 @@ export function guestConnection(socket: Socket, table: ConnectionTable): GuestCo
 }
 
 /** Resolves when all of them were, or a guest that takes nothing is waited for no longer. */
-export async function soonToldAll(breaking: readonly Promise<void>[]): Promise<void> {
+export async function soonToldAll(breaking: readonly Promise<void>[], reason: CutReason): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, TOLD_MS)));
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, TOLD_MS[reason])));
   await Promise.race([Promise.all(breaking), late]);
   clearTimeout(timer);
 }

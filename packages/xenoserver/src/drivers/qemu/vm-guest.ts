@@ -90,7 +90,7 @@ function handlesOf(
 /** What leads to the guest and from it, as one. */
 const connectionsOf = (control: Control | null, gate: Gate | null) => ({
   async cut() {
-    await Promise.all([control?.cut("moves"), gate?.cut()]);
+    await Promise.all([control?.cut("moves"), gate?.cut("moves")]);
     await control?.isTold();
   },
   areOpen: () => Boolean(control?.hasConnections || gate?.hasConnections),
