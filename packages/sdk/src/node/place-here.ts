@@ -28,7 +28,7 @@ const wordsFor = (error: unknown): string =>
 type Problem = string | null;
 
 /** The folder itself, or the first above it that is there. */
-async function nearest(folder: string, paths: path.PlatformPath): Promise<{ at: string; problem: Problem }> {
+async function nearest(folder: string, paths: typeof path.posix): Promise<{ at: string; problem: Problem }> {
   for (let at = paths.resolve(folder); ; at = paths.dirname(at)) {
     const found = await stat(at).catch((error: NodeJS.ErrnoException) => error);
     if ("isDirectory" in found) return { at, problem: found.isDirectory() ? null : "it is no folder" };
@@ -41,7 +41,7 @@ async function nearest(folder: string, paths: path.PlatformPath): Promise<{ at: 
 }
 
 /** Why nothing can be written to a folder, or the folder not be made; null: it can. Leaves nothing behind. */
-export async function placeProblem(wanted: string, paths: path.PlatformPath = path): Promise<Problem> {
+export async function placeProblem(wanted: string, paths: typeof path.posix = path): Promise<Problem> {
   if (wanted === "" || wanted.includes("\0")) return "it is no name of a folder";
   const { at, problem } = await nearest(wanted, paths);
   if (problem !== null) return `${at}: ${problem}`;
