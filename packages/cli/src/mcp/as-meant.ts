@@ -1,6 +1,6 @@
 /**
- * Inputs as agents write them, where what they mean is beyond doubt: 5 for "5", "2" for 2, null for what is left out, a list or an object as
- * the text of its JSON. Who controls the input: the agent, every field.
+ * Inputs as agents write them, where what they mean is beyond doubt: 5 for "5", "2" for 2, null for what is left out, a list or an object
+ * as the text of its JSON. Who controls the input: the agent, every field.
  */
 import type { z } from "zod";
 

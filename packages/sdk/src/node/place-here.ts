@@ -6,11 +6,10 @@
 import { lstat, mkdtemp, rmdir, stat, statfs } from "node:fs/promises";
 import path from "node:path";
 import { InputError } from "../errors.ts";
+import { systemCode } from "@xenoservers/protocol/files";
 
 /** With less free, not even a file with nothing in it comes to be on some file systems. */
 const ROOM_BYTES_MIN = 1024 * 1024;
-
-const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
 
 const WORDS: Readonly<Record<string, string>> = {
   EACCES: "it may not be written by this user",
@@ -22,7 +21,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "its name is longer than any may be",
 };
 const wordsFor = (error: unknown): string =>
-  WORDS[codeOf(error)] ?? (codeOf(error) === "ENOENT" ? "nothing can be made there" : codeOf(error) || String(error));
+  WORDS[systemCode(error)] ?? (systemCode(error) === "ENOENT" ? "nothing can be made there" : systemCode(error) || String(error));
 
 /** Of a path, in words; null: nothing is wrong. */
 type Problem = string | null;
