@@ -165,7 +165,8 @@ thoroughly("says in its own words what is wrong with a call, whose doing it is, 
   const python = "print(1)";
   const wrong: [Record<string, unknown>, RegExp][] = [
     [{ python }, /^run needs 'budget'$/],
-    [{ python, budget: 5 }, /^'budget' of run must be of the type string$/],
+    [{ python, budget: true }, /^'budget' of run must be of the type string$/],
+    [{ python, budget: -5 }, /^budget '-5' is not an amount; write 0.50$/],
     [{ python, budget: "1,5" }, /^budget '1,5' is not an amount; write 0.50$/],
     [{ python, budget: "0.05", maxTime: "soon" }, /^maxTime 'soon' is not a duration/],
     [{ python, budget: "0.05", shell: true }, /^run takes nothing called 'shell'$/],

@@ -1,10 +1,11 @@
+import { runInNewContext } from "node:vm";
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { makeFolder, moveTo, namesIn, readIfThere, writeNew, writeWhole } from "./files.ts";
+import { ifThere, makeFolder, moveTo, namesIn, readIfThere, writeNew, writeWhole } from "./files.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -28,7 +29,7 @@ it("what is not there is not there, and what cannot be read is no beginning", as
 
 it("what cannot be made or written says why, and where", async () => {
   const script = `
-    import { makeFolder, writeWhole } from ${JSON.stringify(path.join(import.meta.dirname, "files.ts"))};
+    import { ifThere, makeFolder, writeWhole } from ${JSON.stringify(path.join(import.meta.dirname, "files.ts"))};
     const [full] = process.argv.slice(-1);
     const says = (error) => console.log(error.code, error.path, error.message.includes(error.path));
     await makeFolder("/proc/self/of/mine").catch(says);
@@ -96,4 +97,10 @@ it("a name that somebody on Windows has open is asked for again, any other refus
   });
   await expect(moveTo("file", "part", { windows: true, waits, move: refusing(["ENOENT"]) })).rejects.toMatchObject({ code: "ENOENT" });
   await expect(moveTo("file", "part", { windows: false, waits, move: refusing(["EPERM"]) })).rejects.toMatchObject({ code: "EPERM" });
+});
+
+it("know an error of the system's in a world of its own, as in Jest, where that is no Error of its", async () => {
+  const foreign: unknown = runInNewContext(`Object.assign(new Error("gone"), { code: "ENOENT" })`);
+  expect(foreign instanceof Error).toBe(false);
+  expect(await ifThere(Promise.reject(foreign as Error))).toBeNull();
 });

@@ -7,8 +7,14 @@ import { link, mkdir, open, readFile, readdir, rename, rm, stat, type FileHandle
 import path from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 
-const isAbsent = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+/**
+ * What the system calls an error; "": it is none of the system's. By its property alone: to a program in a world of its own (Jest, node:vm)
+ * such an error is no Error.
+ */
+export const systemCode = (error: unknown): string =>
+  typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+
+const isAbsent = (error: unknown): boolean => ["ENOENT", "ENOTDIR"].includes(systemCode(error));
 
 function orAbsent<T>(absent: T): (error: unknown) => T {
   return (error) => {
@@ -102,7 +108,7 @@ export async function moveTo(
     try {
       return await move(part, file);
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && HELD.includes(String(error.code)))) throw error;
+      if (!HELD.includes(systemCode(error))) throw error;
       await after(ms);
     }
   }
@@ -140,7 +146,7 @@ export async function writeNew(file: string, text: string, linkTo = link): Promi
   try {
     await linkTo(part, file);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && NO_LINKS.includes(String(error.code)))) throw error;
+    if (!NO_LINKS.includes(systemCode(error))) throw error;
     await putNew(file, text);
   } finally {
     await rm(part, { force: true });

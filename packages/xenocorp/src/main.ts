@@ -115,7 +115,7 @@ const RETENTION_PAUSE_MS = 60_000;
 /** Longer than the pause, so that one broker goes on with it. */
 const RETENTION_DUTY_MS = 150_000;
 
-/** A start that takes so long says what it waits for. */
+/** A start that says nothing for so long says what it waits for. */
 const TOLD_EVERY_MS = 10_000;
 
 interface OpenedStore {
@@ -234,13 +234,23 @@ const outboxTo = (
   },
 });
 
-export async function startBroker(options: BrokerOptions): Promise<Broker> {
+export async function startBroker({ progress = () => {}, ...asked }: BrokerOptions): Promise<Broker> {
+  let saidAt = performance.now();
+  const options: BrokerOptions = {
+    ...asked,
+    progress(what) {
+      saidAt = performance.now();
+      progress(what);
+    },
+  };
   // else it would be heard of when the first lease is to go there
   if (options.archive)
     await mkdir(options.archive.folder, { recursive: true }).catch((cause: unknown) => {
       throw new Error(`the archive's folder cannot be made: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     });
-  const waits = setInterval(() => options.progress?.("waiting for the database"), TOLD_EVERY_MS);
+  const waits = setInterval(() => {
+    if (performance.now() - saidAt >= TOLD_EVERY_MS) options.progress?.("waiting for the database");
+  }, TOLD_EVERY_MS);
   try {
     const opened = await openStore(options);
     const started: Started = [opened.close];

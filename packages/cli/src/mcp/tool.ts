@@ -1,6 +1,7 @@
 /** What an agent may call, as data: a name, words for the agent, a schema of what it takes, and what it does. */
 import type { z } from "zod";
 import { UserError } from "../output/ui.ts";
+import { asMeant } from "./as-meant.ts";
 import type { AgentSession } from "./agent-session.ts";
 
 /** One call. */
@@ -44,11 +45,23 @@ function inputProblem(name: string, { issues: [first] }: z.ZodError): string {
   return `'${at}' of ${name} is not right: ${isOurs ? first.message : "its tool list says what it takes"}`;
 }
 
+/** Text within text at most: a list in a text, of which one is a number. */
+const MEANT_TIMES = 2;
+
+function parsedAsMeant<S extends z.ZodType>(schema: S, input: unknown): z.ZodSafeParseResult<z.output<S>> {
+  let parsed = schema.safeParse(input, { reportInput: true });
+  for (let times = 0; times < MEANT_TIMES && !parsed.success; times++) {
+    input = asMeant(input, parsed.error.issues);
+    parsed = schema.safeParse(input, { reportInput: true });
+  }
+  return parsed;
+}
+
 export const tool = <S extends z.ZodType>({ run, schema, ...named }: Wanted<S>): Tool => ({
   ...named,
   schema,
   async call(input, call) {
-    const parsed = schema.safeParse(input ?? {}, { reportInput: true });
+    const parsed = parsedAsMeant(schema, input ?? {});
     if (!parsed.success) throw new UserError(inputProblem(named.name, parsed.error));
     return run(parsed.data, call);
   },

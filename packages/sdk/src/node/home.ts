@@ -34,7 +34,7 @@ const PLACES: Readonly<Record<string, Record<Part, { variable?: string; below: r
 };
 
 /** Throws where the user has none, as in a container whose user nobody wrote down: keys never fall into the folder at hand. */
-function homeFolder(machine: Machine, paths: path.PlatformPath): string {
+function homeFolder(machine: Machine, paths: typeof path.posix): string {
   let found = "";
   try {
     found = machine.homedir();

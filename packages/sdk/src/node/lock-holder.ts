@@ -9,7 +9,7 @@ import type { Server } from "node:net";
 import { hostname } from "node:os";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
-import { ifThere } from "@xenoservers/protocol/files";
+import { ifThere, systemCode } from "@xenoservers/protocol/files";
 
 /** What a lock's file says. Earlier versions wrote the process alone. */
 interface Holder {
@@ -126,7 +126,7 @@ async function answers(folder: string, token: string): Promise<boolean> {
       resolve(true);
     });
     // another one's that may not be asked, or one that too many ask, is there
-    socket.on("error", (error) => resolve(!("code" in error && NOBODY.includes(error.code))));
+    socket.on("error", (error) => resolve(!NOBODY.includes(systemCode(error))));
   });
   await reached.folder?.close();
   return isThere;
@@ -140,7 +140,7 @@ function isRunning(pid: number): boolean {
     return true;
   } catch (error) {
     // another user's cannot be asked, and is there
-    return error instanceof Error && "code" in error && error.code === "EPERM";
+    return systemCode(error) === "EPERM";
   }
 }
 

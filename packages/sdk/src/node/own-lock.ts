@@ -5,7 +5,7 @@
 import { rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as after } from "node:timers/promises";
-import { ifThere, makeFolder, readIfThere, writeNew } from "@xenoservers/protocol/files";
+import { ifThere, makeFolder, readIfThere, systemCode, writeNew } from "@xenoservers/protocol/files";
 import { InUseError } from "../errors.ts";
 import { Presence, clearLeft, whoIsThere } from "./lock-holder.ts";
 
@@ -31,7 +31,7 @@ async function put(lock: string): Promise<boolean> {
     await writeNew(lock, presence.text);
   } catch (error) {
     await presence.end();
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    if (systemCode(error) === "EEXIST") return false;
     throw error;
   }
   // whose file somebody has removed

@@ -6,11 +6,10 @@
 import { lstat, mkdtemp, rmdir, stat, statfs } from "node:fs/promises";
 import path from "node:path";
 import { InputError } from "../errors.ts";
+import { systemCode } from "@xenoservers/protocol/files";
 
 /** With less free, not even a file with nothing in it comes to be on some file systems. */
 const ROOM_BYTES_MIN = 1024 * 1024;
-
-const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
 
 const WORDS: Readonly<Record<string, string>> = {
   EACCES: "it may not be written by this user",
@@ -22,13 +21,13 @@ const WORDS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "its name is longer than any may be",
 };
 const wordsFor = (error: unknown): string =>
-  WORDS[codeOf(error)] ?? (codeOf(error) === "ENOENT" ? "nothing can be made there" : codeOf(error) || String(error));
+  WORDS[systemCode(error)] ?? (systemCode(error) === "ENOENT" ? "nothing can be made there" : systemCode(error) || String(error));
 
 /** Of a path, in words; null: nothing is wrong. */
 type Problem = string | null;
 
 /** The folder itself, or the first above it that is there. */
-async function nearest(folder: string, paths: path.PlatformPath): Promise<{ at: string; problem: Problem }> {
+async function nearest(folder: string, paths: typeof path.posix): Promise<{ at: string; problem: Problem }> {
   for (let at = paths.resolve(folder); ; at = paths.dirname(at)) {
     const found = await stat(at).catch((error: NodeJS.ErrnoException) => error);
     if ("isDirectory" in found) return { at, problem: found.isDirectory() ? null : "it is no folder" };
@@ -41,7 +40,7 @@ async function nearest(folder: string, paths: path.PlatformPath): Promise<{ at: 
 }
 
 /** Why nothing can be written to a folder, or the folder not be made; null: it can. Leaves nothing behind. */
-export async function placeProblem(wanted: string, paths: path.PlatformPath = path): Promise<Problem> {
+export async function placeProblem(wanted: string, paths: typeof path.posix = path): Promise<Problem> {
   if (wanted === "" || wanted.includes("\0")) return "it is no name of a folder";
   const { at, problem } = await nearest(wanted, paths);
   if (problem !== null) return `${at}: ${problem}`;

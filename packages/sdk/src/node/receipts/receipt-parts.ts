@@ -5,6 +5,7 @@
  */
 import path from "node:path";
 import type { Receipt } from "@xenoservers/protocol";
+import { systemCode } from "@xenoservers/protocol/files";
 import type { MarketClient } from "../../client.ts";
 import { BrokenWordError, KeptError, RefusedError } from "../../errors.ts";
 import type { ReceiptWatching } from "../../facade/long-receipt.ts";
@@ -29,8 +30,7 @@ interface PartsOptions extends ReceiptWatching {
 const noRoom = (lease: string, cause?: unknown): KeptError =>
   new KeptError(`the disk has no room for the receipt of lease ${shortId(lease)}`, { cause });
 
-const isFull = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+const isFull = (error: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(systemCode(error));
 
 /** Of a lease: what it has that is no claim, and two documents for each claim. */
 const countIn = (now: Receipt | undefined): number | null => (now?.claims === undefined ? null : now.documents.length + 2 * now.claims);
