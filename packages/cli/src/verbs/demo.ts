@@ -2,6 +2,7 @@
 import path from "node:path";
 import { ROLE_SCOPES } from "@xenoservers/market";
 import { Market, home, mib, saveContext, shellWord, shortId } from "@xenoservers/sdk";
+import { endJobs } from "../demo/end-jobs.ts";
 import type { Person, Stage } from "../demo/stage.ts";
 import { HELLO, disputeAndVerify, rentAndVerify, type Rental } from "../demo/story.ts";
 import type { DemoInput } from "../input/verbs/about.ts";
@@ -71,6 +72,7 @@ async function play(stage: Stage, folder: string, cheat: Cheats[string] | null, 
   sayNext(stage, folder, judged === null ? null : lease);
   await untilTold();
   say("closing");
+  await endJobs(market);
 }
 
 /** Whoever reads on is Carl. */
