@@ -133,6 +133,8 @@ export class GuestFiles {
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
   #isSoonSent = false;
+  /** What was handed over last, until the guest has room for it: one after the other, and no more is gathered meanwhile. */
+  #handedOver: Promise<void> = Promise.resolve();
 
   private constructor() {}
 
@@ -216,13 +218,13 @@ export class GuestFiles {
   }
 
   /** Resolves when more may be said. */
-  #say(bytes: Uint8Array): Promise<void> {
+  async #say(bytes: Uint8Array): Promise<void> {
+    await this.#handedOver;
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.length;
     if (this.#gatheredBytes >= GATHERED_BYTES) return this.#handOver();
     if (!this.#isSoonSent) soon(() => void this.#handOver().catch(() => this.close()));
     this.#isSoonSent = true;
-    return Promise.resolve();
   }
 
   async #handOver(): Promise<void> {
@@ -231,7 +233,8 @@ export class GuestFiles {
     this.#gatheredBytes = 0;
     this.#isSoonSent = false;
     if (parts.length === 0) return;
-    await this.#program.write(concatBytes(...parts));
+    this.#handedOver = this.#program.write(concatBytes(...parts));
+    await this.#handedOver;
     // where nothing is taken any more the program's own end says why
     if (this.#program.isOver) await this.#gone();
   }
