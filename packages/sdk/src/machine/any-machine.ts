@@ -2,7 +2,6 @@
  * A running machine in the hands of its customer's program, as both a page and Node hold it. Who controls the inputs: the guest, every byte
  * that comes; the server (answers).
  */
-import { concatBytes } from "@xenoservers/protocol";
 import { InputError } from "../errors.ts";
 import { assertWanted, unlessOff } from "../facade/calling-off.ts";
 import { onAbort } from "../facade/on-abort.ts";
@@ -15,6 +14,7 @@ import { isWithoutShell } from "../guest/without-shell.ts";
 import type { MachineLink } from "../session/machine-link.ts";
 import { parseAmount, parseDurationMs } from "../words.ts";
 import { WORK_DEFAULTS } from "../work-options.ts";
+import { Gathered } from "./gathered.ts";
 import { forkMachine, takeSnapshot, type HeldMachine } from "./fork.ts";
 
 /** Of each stream of a program whose output is held. */
@@ -58,17 +58,16 @@ interface ForkOptions {
 }
 
 class HeldText {
-  readonly #parts: Uint8Array[] = [];
-  #size = 0;
+  readonly #held = new Gathered();
 
   add(bytes: Uint8Array): void {
-    if ((this.#size += bytes.length) > HELD_BYTES_MAX)
+    if (this.#held.size + bytes.length > HELD_BYTES_MAX)
       throw new GuestFileError(`the program prints more than ${HELD_BYTES_MAX} bytes: read it from machine.start as it comes`);
-    this.#parts.push(bytes);
+    this.#held.add(bytes);
   }
 
   get text(): string {
-    return textOf(concatBytes(...this.#parts));
+    return textOf(this.#held.bytes);
   }
 }
 

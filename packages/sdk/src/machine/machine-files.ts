@@ -1,9 +1,9 @@
 /** Files of a running machine, as both a page and Node have them. Who controls the inputs: the guest (names, sizes, bytes). */
-import { concatBytes } from "@xenoservers/protocol";
 import { unlessOff } from "../facade/calling-off.ts";
 import type { HeldBytes } from "../given-bytes.ts";
 import { GuestFileError, GuestFiles, type GuestEntry } from "../guest/files.ts";
 import type { MachineLink } from "../session/machine-link.ts";
+import { Gathered } from "./gathered.ts";
 
 /** Of a file that is read into memory. */
 const READ_BYTES_MAX = 64 * 1024 * 1024;
@@ -59,35 +59,33 @@ export class AnyMachineFiles {
 
   /** A file's bytes; larger ones than 64 MiB are for `readBlob`, or `copyOut` on Node. */
   async read(file: string, asking: Asking = {}): Promise<Uint8Array> {
-    const parts: Uint8Array[] = [];
-    let size = 0;
+    const held = new Gathered();
     await this.#get(file, asking, (bytes) => {
-      if ((size += bytes.length) > READ_BYTES_MAX) throw new GuestFileError(`${file} is larger than ${READ_BYTES_MAX} bytes: readBlob`);
-      parts.push(bytes);
+      if (held.size + bytes.length > READ_BYTES_MAX) throw new GuestFileError(`${file} is larger than ${READ_BYTES_MAX} bytes: readBlob`);
+      held.add(bytes);
     });
-    return concatBytes(...parts);
+    return held.bytes.slice();
   }
 
   /** A file as a Blob, however large it is: it lies where the platform keeps its Blobs. */
   async readBlob(file: string, asking: Asking = {}): Promise<Blob> {
     const blobs: Blob[] = [];
-    let parts: Uint8Array<ArrayBuffer>[] = [];
-    let size = 0;
+    let held = new Gathered();
     const gather = (): void => {
-      blobs.push(new Blob(parts));
-      [parts, size] = [[], 0];
+      blobs.push(new Blob([held.bytes]));
+      held = new Gathered();
     };
     await this.#get(file, asking, (bytes) => {
-      parts.push(bytes);
-      if ((size += bytes.length) >= PART_BYTES) gather();
+      held.add(bytes);
+      if (held.size >= PART_BYTES) gather();
     });
     gather();
     return new Blob(blobs);
   }
 
-  #get(file: string, asking: Asking, each: (bytes: Uint8Array<ArrayBuffer>) => void): Promise<void> {
+  #get(file: string, asking: Asking, each: (bytes: Uint8Array) => void): Promise<void> {
     return this.with(asking, (files) =>
-      files.get(file, 0, { take: async (bytes) => each(Uint8Array.from(bytes)), whole: async () => {}, end: async () => {} }),
+      files.get(file, 0, { take: async (bytes) => each(bytes), whole: async () => {}, end: async () => {} }),
     );
   }
 
