@@ -273,22 +273,22 @@ export class GuestFiles {
 
   /**
    * All that lies below a folder, parents first. Whoever calls bounds how many it takes, and may be told of what cannot be looked at or
-   * into, in place of an error at the end.
+   * into, which ends it otherwise.
    */
   list(path: string, each: (entry: GuestEntry) => void, lost?: (path: string, why: string) => void): Promise<void> {
-    let problem: string | null = null;
-    const without = lost ?? ((below, why) => (problem ??= `${path}/${below}: ${why}`));
+    const refuse = (below: string, why: string): never => {
+      throw new GuestRefusal(`${path}/${below}: ${why}`);
+    };
     return this.#ask(["list", path], async () => {
       for (;;) {
         const bytes = await this.#bytes();
         const text = parseUtf8(bytes);
         const answer = (text ?? lossy.decode(bytes)).split("\0");
-        if (answer[0] === "ok") break;
+        if (answer[0] === "ok") return;
         if (answer[0] === "there") each({ ...entryIn(answer), isText: text !== null });
-        else if (answer[0] === "lost") without(answer[1] ?? "", answer[2] ?? "");
+        else if (answer[0] === "lost") (lost ?? refuse)(answer[1] ?? "", answer[2] ?? "");
         else throw new GuestRefusal(answer[1] ?? "the guest refused");
       }
-      if (problem !== null) throw new GuestRefusal(problem);
     });
   }
 

@@ -2,6 +2,7 @@
 import { unlessOff } from "../facade/calling-off.ts";
 import type { HeldBytes } from "../given-bytes.ts";
 import { GuestFileError, GuestFiles, type GuestEntry } from "../guest/files.ts";
+import { listed } from "../guest/listed.ts";
 import type { MachineLink } from "../session/machine-link.ts";
 import { Gathered } from "./gathered.ts";
 
@@ -47,14 +48,7 @@ export class AnyMachineFiles {
 
   /** All that lies below a folder, folders first. */
   list(folder: string, asking: Asking = {}): Promise<GuestEntry[]> {
-    return this.with(asking, async (files) => {
-      const found: GuestEntry[] = [];
-      await files.list(folder, (entry) => {
-        if (found.length >= LISTED_MAX) throw new GuestFileError(`${folder} holds more than ${LISTED_MAX} files`);
-        found.push(entry);
-      });
-      return found;
-    });
+    return this.with(asking, (files) => listed(files, folder, undefined, LISTED_MAX));
   }
 
   /** A file's bytes; larger ones than 64 MiB are for `readBlob`, or `copyOut` on Node. */
