@@ -18,10 +18,12 @@ export class WebProgram {
     this.#wire = wire;
     [this.stdout, this.stderr] = [streams.stdout.readable, streams.stderr.readable];
     this.stdin = new WritableStream<Uint8Array>({
-      async write(bytes, controller) {
-        await wire.write(bytes.slice()); // whoever gave it may change it while it is sent
-        if (wire.isOver) controller.error(new Error("the program has ended"));
+      start(controller) {
+        // whoever pipes into it is not left waiting for what it has no reader for
+        const over = (): void => controller.error(new Error("the program has ended"));
+        wire.ended.then(over, over);
       },
+      write: (bytes) => wire.write(bytes.slice()), // whoever gave it may change it while it is sent
       close: () => wire.end(),
       abort: () => wire.end(),
     });
