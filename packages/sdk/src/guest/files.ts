@@ -138,12 +138,13 @@ export class GuestFiles {
 
   private constructor() {}
 
-  static async open(link: Pick<MachineLink, "shell">): Promise<GuestFiles> {
+  static async open(link: Pick<MachineLink, "shell">, signal?: AbortSignal): Promise<GuestFiles> {
     const files = new GuestFiles();
     files.#program = await ProgramWire.start(
       link,
       { args: [], files: true },
       { stdout: (bytes) => files.#take(bytes), stderr: () => {}, over: () => files.#isOver() },
+      signal,
     );
     return files;
   }

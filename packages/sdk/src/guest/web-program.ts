@@ -1,6 +1,6 @@
 /** A program in a running guest by the web's own streams. Who controls the inputs: the guest, every byte that comes. */
 import type { MachineLink } from "../session/machine-link.ts";
-import { ProgramWire, type ProgramEnd, type ProgramWanted } from "./program-wire.ts";
+import { ProgramWire, type Printing, type ProgramEnd, type ProgramWanted } from "./program-wire.ts";
 import { Incoming } from "./web-streams.ts";
 import type { WindowSize } from "./window-size.ts";
 
@@ -30,16 +30,17 @@ export class WebProgram {
   }
 
   /** Starts it through the channel of its machine. */
-  static async start(link: Pick<MachineLink, "shell">, wanted: ProgramWanted): Promise<WebProgram> {
+  static async start(link: Pick<MachineLink, "shell">, wanted: ProgramWanted, signal?: AbortSignal): Promise<WebProgram> {
     const [stdout, stderr] = [new Incoming(), new Incoming()];
-    const wire = await ProgramWire.start(link, wanted, {
+    const printing: Printing = {
       stdout: (bytes) => stdout.add(bytes),
       stderr: (bytes) => stderr.add(bytes),
       over() {
         stdout.end();
         stderr.end();
       },
-    });
+    };
+    const wire = await ProgramWire.start(link, wanted, printing, signal);
     return new WebProgram(wire, { stdout, stderr });
   }
 

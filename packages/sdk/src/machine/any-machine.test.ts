@@ -1,11 +1,13 @@
-/** Bytes of a guest that come in the smallest of pieces. */
+/** Bytes of a guest that come in the smallest of pieces, and what is called off before it is asked for. */
 import { utf8 } from "@xenoservers/protocol";
 import { frame } from "@xenoservers/protocol/channel";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Wire } from "../guest/wire.ts";
 import { AnyMachine } from "./any-machine.ts";
 import type { HeldMachine } from "./fork.ts";
 import { AnyMachineFiles } from "./machine-files.ts";
+import { Machine as NodeMachine } from "../node/machine/machine.ts";
+import { Machine as PageMachine } from "../page/machine.ts";
 
 /** More than a function is called with (about 500,000 with the stack that tests have). */
 const PIECES = 1_000_000;
@@ -36,4 +38,26 @@ it("and a file that comes so, to the last byte", async () => {
   wire.write(frame("o", Buffer.from("\0\0\0\0\0\0\0\x02ok", "latin1")));
   const bytes = await read;
   expect([bytes.length, bytes.buffer.byteLength, bytes.every((byte) => byte === 120)]).toEqual([PIECES, PIECES, true]);
+});
+
+describe("called off while its server is not reached", () => {
+  const callOff = new Error("enough");
+  it.each<[string, (to: HeldMachine, signal: AbortSignal) => Promise<unknown>]>([
+    ["a program that is run", (to, signal) => new AnyMachine(to, () => {}).exec(["x"], { signal })],
+    ["a program that is started in a page", (to, signal) => new PageMachine(to, () => {}).start(["x"], { signal })],
+    ["a program that is started on Node", (to, signal) => new NodeMachine(to, () => {}).start(["x"], { signal })],
+    ["a look at a file", (to, signal) => new AnyMachineFiles(to.session.machine).look("/", { signal })],
+  ])("%s is not asked for when it is reached", async (_, ask) => {
+    const reached = Promise.withResolvers<void>();
+    const wires: Wire[] = [];
+    const to = { session: { machine: { shell: (wire: Wire) => (wires.push(wire), reached.promise) } } } as unknown as HeldMachine;
+    const [before, meanwhile] = [AbortSignal.abort(callOff), new AbortController()];
+    await expect(ask(to, before)).rejects.toMatchObject({ name: "AbortError" });
+    expect(wires).toEqual([]);
+    const asked = ask(to, meanwhile.signal);
+    meanwhile.abort(callOff);
+    await expect(asked).rejects.toMatchObject({ name: "AbortError" });
+    reached.resolve();
+    expect(wires.map(({ isDestroyed }) => isDestroyed)).toEqual([true]);
+  });
 });

@@ -112,7 +112,7 @@ export class AnyMachine {
     const { input = "", signal } = options;
     const [stdout, stderr] = [new HeldText(), new HeldText()];
     const printing = { stdout: (bytes: Uint8Array) => stdout.add(bytes), stderr: (bytes: Uint8Array) => stderr.add(bytes), over: () => {} };
-    const program = await unlessOff(signal, ProgramWire.start(this.link, wantedOf(args, options), printing));
+    const program = await unlessOff(signal, ProgramWire.start(this.link, wantedOf(args, options), printing, signal));
     try {
       void program.write(typeof input === "string" ? new TextEncoder().encode(input) : input.slice()).then(() => program.end());
       const { exitCode, why } = await unlessOff(signal, program.ended);

@@ -95,7 +95,7 @@ export class AnyMachineFiles {
 
   /** A shell of its own for each call: one that is called off ends nothing else. */
   protected async with<T>({ signal }: Asking, use: (files: GuestFiles) => Promise<T>): Promise<T> {
-    const files = await unlessOff(signal, GuestFiles.open(this.#link));
+    const files = await unlessOff(signal, GuestFiles.open(this.#link, signal));
     try {
       return await unlessOff(signal, use(files));
     } finally {
