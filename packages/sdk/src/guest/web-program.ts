@@ -23,7 +23,7 @@ export class WebProgram {
         const over = (): void => controller.error(new Error("the program has ended"));
         wire.ended.then(over, over);
       },
-      write: (bytes) => wire.write(bytes.slice()), // whoever gave it may change it while it is sent
+      write: (bytes) => wire.write(Uint8Array.from(bytes)), // whoever gave it may change it while it is sent
       close: () => wire.end(),
       abort: () => wire.end(),
     });

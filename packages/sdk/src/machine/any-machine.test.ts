@@ -2,6 +2,7 @@
 import { utf8 } from "@xenoservers/protocol";
 import { frame } from "@xenoservers/protocol/channel";
 import { describe, expect, it } from "vitest";
+import { until } from "../../../../test/until.ts";
 import type { Wire } from "../guest/wire.ts";
 import { AnyMachine } from "./any-machine.ts";
 import type { HeldMachine } from "./fork.ts";
@@ -38,6 +39,24 @@ it("and a file that comes so, to the last byte", async () => {
   wire.write(frame("o", Buffer.from("\0\0\0\0\0\0\0\x02ok", "latin1")));
   const bytes = await read;
   expect([bytes.length, bytes.buffer.byteLength, bytes.every((byte) => byte === 120)]).toEqual([PIECES, PIECES, true]);
+});
+
+it.each<[string, (to: HeldMachine, bytes: Uint8Array) => Promise<unknown>]>([
+  ["a program reads", (to, input) => new AnyMachine(to, () => {}).exec(["x"], { input })],
+  ["a file is to hold", (to, bytes) => new AnyMachineFiles(to.session.machine).write("/f", bytes)],
+])("what %s is what it was when it was handed over, in a Buffer, too", async (_, hand) => {
+  const wire = Promise.withResolvers<Wire>();
+  const machine = { shell: async (given: Wire) => wire.resolve(given) };
+  const own = Buffer.from("as it was");
+  hand({ session: { machine } } as unknown as HeldMachine, own).catch(() => {}); // it is left
+  own.fill(".");
+  const said: Uint8Array[] = [];
+  const given = await wire.promise;
+  given.on("data", (bytes: Uint8Array) => void said.push(bytes.slice()));
+  const all = (): string => String(Buffer.concat(said));
+  await until(() => /as it was|\.{9}/.test(all()));
+  expect(all()).toContain("as it was");
+  given.destroy();
 });
 
 describe("called off while its server is not reached", () => {

@@ -110,11 +110,12 @@ export class AnyMachine {
   /** Runs a program to its end; `exitCode` is its own. In a guest that has only its agent it reads nothing, as root. */
   async exec(args: readonly string[], options: ProgramOptions = {}): Promise<ExecResult> {
     const { input = "", signal } = options;
+    const reads = typeof input === "string" ? new TextEncoder().encode(input) : Uint8Array.from(input);
     const [stdout, stderr] = [new HeldText(), new HeldText()];
     const printing = { stdout: (bytes: Uint8Array) => stdout.add(bytes), stderr: (bytes: Uint8Array) => stderr.add(bytes), over: () => {} };
     const program = await unlessOff(signal, ProgramWire.start(this.link, wantedOf(args, options), printing, signal));
     try {
-      void program.write(typeof input === "string" ? new TextEncoder().encode(input) : input.slice()).then(() => program.end());
+      void program.write(reads).then(() => program.end());
       const { exitCode, why } = await unlessOff(signal, program.ended);
       return { exitCode, stdout: stdout.text, stderr: stderr.text, why };
     } catch (error) {

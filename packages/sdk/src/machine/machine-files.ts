@@ -1,4 +1,5 @@
 /** Files of a running machine, as both a page and Node have them. Who controls the inputs: the guest (names, sizes, bytes). */
+import { utf8 } from "@xenoservers/protocol";
 import { unlessOff } from "../facade/calling-off.ts";
 import type { HeldBytes } from "../given-bytes.ts";
 import { GuestFileError, GuestFiles, type GuestEntry } from "../guest/files.ts";
@@ -85,7 +86,7 @@ export class AnyMachineFiles {
 
   /** A file with these bytes, whole or not there; a Blob is read piece by piece. */
   write(file: string, content: string | Uint8Array | HeldBytes, asking: Asking = {}): Promise<void> {
-    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
+    const bytes = typeof content === "string" ? utf8(content) : content instanceof Uint8Array ? Uint8Array.from(content) : content.slice();
     const size = bytes instanceof Uint8Array ? bytes.length : bytes.size;
     const mtime = Math.floor(Date.now() / SECOND_MS);
     return this.with(asking, (files) =>
