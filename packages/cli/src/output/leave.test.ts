@@ -77,6 +77,23 @@ describe("output", () => {
     expect([await text(child.stderr!), await ended(child)]).toEqual(["ended its own\n", 141]);
   });
 
+  it.each([
+    [
+      "is left to who listens for the signal that says so",
+      'process.on("SIGHUP", () => (console.error("told"), process.exit(129)));',
+      "told\n",
+      129,
+    ],
+    ["ends it where nobody does", "", "error: the output could not be written: write EIO\n", 125],
+  ])("on a terminal that has gone %s", async (_, listens, says, code) => {
+    const child = program(`import { watchOver } from ${LEAVE};
+      watchOver(async (error) => (console.error("error:", error.message), 125)); process.stdout.isTTY = true; ${listens}
+      process.stdout.emit("error", Object.assign(new Error("write EIO"), { code: "EIO" }));
+      process.on("message", () => process.kill(process.pid, "SIGHUP")); setImmediate(() => process.send("written"));`);
+    if (code === 129) void once(child, "message").then(() => child.send("hang up"));
+    expect([await text(child.stderr!), await ended(child)]).toEqual([says, code]);
+  });
+
   it("goes on where only the errors' reader went", async () => {
     const child =
       program(`import { watchOver, leave } from ${LEAVE}; watchOver(async (error) => (console.error("error:", error.message), 125)); process.on("message", () => {

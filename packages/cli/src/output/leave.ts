@@ -46,6 +46,10 @@ export async function leave(): Promise<never> {
   process.exit(code ?? process.exitCode);
 }
 
+/** A terminal that goes is told by a signal, too: whoever listens for that ends first what it holds of others. */
+const isHangup = ({ code }: NodeJS.ErrnoException): boolean =>
+  code === "EIO" && process.stdout.isTTY && process.listenerCount("SIGHUP") > 0;
+
 /**
  * What fails outside of every verb ends the program in words too: `report` says it, and with which exit code. A reader of the output that
  * has had enough is no error; who reads the errors may go at any time.
@@ -62,7 +66,7 @@ export function watchOver(report: (error: unknown) => Promise<number>): void {
   };
   process.stderr.on("error", () => {});
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (failed) return;
+    if (failed || isHangup(error)) return;
     if (error.code === "EPIPE") readerGone();
     else end(report(new UnwrittenOutput(error)));
   });

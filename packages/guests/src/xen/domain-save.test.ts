@@ -160,12 +160,23 @@ describe("a domain that is saved", () => {
     await domain.snapshot(snapshot());
   });
 
+  it("is not asked to restart while it is sent elsewhere: that would be said to be done, and not done there", async () => {
+    const state = domain.carrying.still();
+    const next = state.next().catch(() => {}); // of what is run for it there is nothing here
+    await expect(domain.reboot()).rejects.toThrow("ask again in a moment");
+    await next;
+    await state.return(undefined);
+    expect(toolstack.calls.filter((call) => call.includes("reboot"))).toEqual([]);
+  });
+
   it("is sent elsewhere once a snapshot of it is there, and none is taken after that", async () => {
     const saving = savingOf({ disk: null });
     const came: string[] = [];
-    let sent: Promise<unknown> = Promise.resolve();
+    let [sent, free]: Promise<unknown>[] = [];
     toolstack.whileSaving = async () => {
       toolstack.whileSaving = async () => {};
+      free = saving.free();
+      free.catch(() => {}); // waited for below
       sent = saving
         .still(() => came.push("had"))
         .next()
@@ -173,10 +184,12 @@ describe("a domain that is saved", () => {
       sent.catch(() => {}); // waited for below
       await expect(saving.take(`${snapshot()}-2`)).rejects.toThrow("ask again in a moment");
       await expect(saving.still(() => {}).next()).rejects.toThrow("is being moved");
+      await expect(saving.free()).rejects.toThrow("ask again in a moment");
       came.push("saved");
     };
     await saving.take(snapshot());
     expect(saving.isUnderWay).toBe(true);
+    await expect(free).rejects.toThrow("ask again in a moment");
     await sent;
     expect(came[0]).toBe("saved");
     expect(await readdir(path.join(folder, "kept"))).toEqual(["snapshot"]);

@@ -91,6 +91,14 @@ export class DomainSaving {
     while (this.#underWay) await this.#underWay; // a move waits for a snapshot, and is the next
   }
 
+  /** Once a snapshot that is being taken is there. Throws, in words, where it is sent elsewhere: what is asked of it then is in vain. */
+  async free(): Promise<void> {
+    while (this.#underWay) {
+      if (this.#what === MOVING) throw new Error(MOVING);
+      await this.#underWay;
+    }
+  }
+
   /** Leaves the snapshot in the folder `to`, or nothing. The domain goes on. */
   take(to: string): Promise<void> {
     return this.#alone(() => this.#take(to));

@@ -381,9 +381,9 @@ export class Domain {
     if (this.#settling) await this.ended;
   }
 
-  /** Asks its kernel to start again; the domain follows. */
+  /** Asks its kernel to start again; the domain follows. Throws, in words, where it is being sent elsewhere. */
   async reboot(): Promise<void> {
-    await this.#saving.over();
+    await this.#saving.free();
     await this.#parts.xl.askToRestart(await this.#making.id());
   }
 

@@ -7,10 +7,9 @@ import { visible } from "@xenoservers/protocol";
 import { TAR_END, padding, tarHeader, type TarHeader } from "@xenoservers/protocol/archive/write";
 import type { CopyOptions } from "./copy-in.ts";
 import { GuestFileError, type FileSink, type GuestEntry, type GuestFiles } from "./files.ts";
+import { listed } from "./listed.ts";
 import { UnderWay } from "./under-way.ts";
 
-/** So many names are held at once. */
-const ENTRIES_MAX = 1_000_000;
 const TYPES = { file: "0", link: "2", folder: "5" } as const;
 const ZEROS = Buffer.alloc(64 * 1024);
 
@@ -97,18 +96,6 @@ class ArchiveOut {
   }
 }
 
-async function listed(files: GuestFiles, source: string, leftOut: string[]): Promise<GuestEntry[]> {
-  const entries: GuestEntry[] = [];
-  const take = (entry: GuestEntry): void => {
-    if (entries.length >= ENTRIES_MAX) throw new GuestFileError(`${source} holds more than ${ENTRIES_MAX} files: copy it in parts`);
-    entries.push(entry);
-  };
-  await files.list(source, take, (at, why) => {
-    if (leftOut.length < ENTRIES_MAX) leftOut.push(`${visible(at)}: the guest cannot look at all of it: ${visible(why)}`);
-  });
-  return entries;
-}
-
 /** Returns what was left out, in words. Throws GuestFileError with what the guest says. */
 export async function archiveOut(files: GuestFiles, source: string, write: Write, options: CopyOptions): Promise<string[]> {
   const behind = await files.lookBehind(source);
@@ -119,7 +106,7 @@ export async function archiveOut(files: GuestFiles, source: string, write: Write
   const why = reasonToLeaveOut(top);
   if (why !== null) throw new GuestFileError(`${source}: ${why}`);
   const leftOut: string[] = [];
-  const entries = top.kind === "folder" ? await listed(files, source, leftOut) : [];
+  const entries = top.kind === "folder" ? await listed(files, source, (at, lost) => leftOut.push(`${visible(at)}: ${lost}`)) : [];
   const bytes = [top, ...entries].reduce((all, { kind, size }) => all + (kind === "file" ? size : 0), 0);
   const archive = new ArchiveOut(files, write, options, leftOut, bytes);
   if (top.kind === "file") await archive.file(source, own, top);

@@ -179,6 +179,8 @@ class CopyIn {
   #knowsHoles: Promise<boolean> | null = null;
   /** Folders that were not there before. */
   readonly #made = new Set<string>();
+  /** Files that could not be read: what has their name there is another. */
+  readonly #unread = new Set<string>();
   readonly #leftOut: string[];
 
   constructor(files: GuestFiles, options: CopyOptions, leftOut: string[], bytesInAll: number) {
@@ -259,7 +261,11 @@ class CopyIn {
   }
 
   async #file(local: Local, target: string): Promise<void> {
-    const noted = (work: Promise<void>): Promise<void> => unlessUnread(local.at, this.#leftOut, work);
+    const unread = (error: unknown): never => {
+      this.#unread.add(target);
+      throw error;
+    };
+    const noted = (work: Promise<void>): Promise<void> => unlessUnread(local.at, this.#leftOut, work.catch(unread));
     if (local.stats.size <= PIECE_BYTES) await this.#underWay.add(noted(this.#small(local, target)));
     else await noted(this.#large(local, target));
   }
@@ -279,10 +285,10 @@ class CopyIn {
     else await this.#file(local, target);
   }
 
-  /** More names of files that are there; where the guest makes none (another file system), each is a file. */
+  /** More names of files that have come; where the first did not, or the guest makes none (another file system), each is a file. */
   async #names(more: readonly OtherName[]): Promise<void> {
-    const refused: OtherName[] = [];
-    for (const each of more) {
+    const refused = more.filter(({ first }) => this.#unread.has(first));
+    for (const each of more.filter(({ first }) => !this.#unread.has(first))) {
       const named = this.#files.name(each.target, each.first).then(
         () => this.#told(each.local.stats.size, 1),
         (error: unknown) => {

@@ -24,11 +24,9 @@ import type { CopyOptions, CopyProgress } from "./copy-in.ts";
 import { GuestFileError, GuestRefusal, type GuestEntry, type GuestFiles, type SparseSink } from "./files.ts";
 import { BEHIND_HOLE_BYTES, keepsHoles } from "./holes-here.ts";
 import { folderThere, giveName, named } from "./in-place.ts";
+import { listed } from "./listed.ts";
 import { UnderWay } from "./under-way.ts";
 
-/** What a folder may hold: more is copied in parts. */
-const ENTRIES_MAX = 1_000_000;
-const TEXT_BYTES_MAX = 256 * 1024 * 1024;
 /** Never a stranger's set-user-id bits. */
 const MODE_MAX = 0o777;
 /** Of its owner while a folder is filled. */
@@ -274,28 +272,6 @@ class CopyOut {
   }
 }
 
-/** What lies below a folder of the guest, its paths such as they can be here. */
-async function listed(files: GuestFiles, source: string, leftOut: LeftOut[]): Promise<GuestEntry[]> {
-  const entries: GuestEntry[] = [];
-  let text = 0;
-  const counted = (...words: string[]): void => {
-    text += words.join("").length;
-    if (entries.length + leftOut.length >= ENTRIES_MAX || text > TEXT_BYTES_MAX)
-      throw new GuestFileError(`${source} holds more than ${ENTRIES_MAX} files: copy it in parts`);
-  };
-  const take = (entry: GuestEntry): void => {
-    counted(entry.path, entry.target);
-    if (entry.path.split("/").some((name) => name === "" || name === "." || name === ".."))
-      throw new GuestFileError(`the guest names a path that is none: ${visible(entry.path)}`);
-    entries.push(entry);
-  };
-  await files.list(source, take, (at, why) => {
-    counted(at, why);
-    leftOut.push({ path: at, why: `the guest cannot look at all of it: ${visible(why)}` });
-  });
-  return entries;
-}
-
 function reasonToLeaveOut(folder: string, { kind, path: at, isText }: GuestEntry): string | null {
   if (!isText) return "its name, or what it leads to, is not UTF-8";
   return kind === "other" ? "it is no file, folder or link" : pathProblem(folder, at);
@@ -309,7 +285,7 @@ const isFolder = (file: string): Promise<boolean> =>
 
 async function copyFolder(files: GuestFiles, source: string, folder: string, top: GuestEntry, options: CopyOptions): Promise<string[]> {
   const leftOut: LeftOut[] = [];
-  const entries = await listed(files, source, leftOut);
+  const entries = await listed(files, source, (at, why) => leftOut.push({ path: at, why }));
   const sound = entries.filter((entry) => {
     const why = reasonToLeaveOut(folder, entry);
     if (why !== null) leftOut.push({ path: entry.path, why });

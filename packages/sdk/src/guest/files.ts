@@ -133,15 +133,18 @@ export class GuestFiles {
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
   #isSoonSent = false;
+  /** What was handed over last, until the guest has room for it: one after the other, and no more is gathered meanwhile. */
+  #handedOver: Promise<void> = Promise.resolve();
 
   private constructor() {}
 
-  static async open(link: Pick<MachineLink, "shell">): Promise<GuestFiles> {
+  static async open(link: Pick<MachineLink, "shell">, signal?: AbortSignal): Promise<GuestFiles> {
     const files = new GuestFiles();
     files.#program = await ProgramWire.start(
       link,
       { args: [], files: true },
       { stdout: (bytes) => files.#take(bytes), stderr: () => {}, over: () => files.#isOver() },
+      signal,
     );
     return files;
   }
@@ -216,13 +219,13 @@ export class GuestFiles {
   }
 
   /** Resolves when more may be said. */
-  #say(bytes: Uint8Array): Promise<void> {
+  async #say(bytes: Uint8Array): Promise<void> {
+    await this.#handedOver;
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.length;
     if (this.#gatheredBytes >= GATHERED_BYTES) return this.#handOver();
     if (!this.#isSoonSent) soon(() => void this.#handOver().catch(() => this.close()));
     this.#isSoonSent = true;
-    return Promise.resolve();
   }
 
   async #handOver(): Promise<void> {
@@ -231,7 +234,8 @@ export class GuestFiles {
     this.#gatheredBytes = 0;
     this.#isSoonSent = false;
     if (parts.length === 0) return;
-    await this.#program.write(concatBytes(...parts));
+    this.#handedOver = this.#program.write(concatBytes(...parts));
+    await this.#handedOver;
     // where nothing is taken any more the program's own end says why
     if (this.#program.isOver) await this.#gone();
   }
@@ -270,22 +274,22 @@ export class GuestFiles {
 
   /**
    * All that lies below a folder, parents first. Whoever calls bounds how many it takes, and may be told of what cannot be looked at or
-   * into, in place of an error at the end.
+   * into, which ends it otherwise.
    */
   list(path: string, each: (entry: GuestEntry) => void, lost?: (path: string, why: string) => void): Promise<void> {
-    let problem: string | null = null;
-    const without = lost ?? ((below, why) => (problem ??= `${path}/${below}: ${why}`));
+    const refuse = (below: string, why: string): never => {
+      throw new GuestRefusal(`${path}/${below}: ${why}`);
+    };
     return this.#ask(["list", path], async () => {
       for (;;) {
         const bytes = await this.#bytes();
         const text = parseUtf8(bytes);
         const answer = (text ?? lossy.decode(bytes)).split("\0");
-        if (answer[0] === "ok") break;
+        if (answer[0] === "ok") return;
         if (answer[0] === "there") each({ ...entryIn(answer), isText: text !== null });
-        else if (answer[0] === "lost") without(answer[1] ?? "", answer[2] ?? "");
+        else if (answer[0] === "lost") (lost ?? refuse)(answer[1] ?? "", answer[2] ?? "");
         else throw new GuestRefusal(answer[1] ?? "the guest refused");
       }
-      if (problem !== null) throw new GuestRefusal(problem);
     });
   }
 

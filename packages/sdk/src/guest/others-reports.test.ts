@@ -383,6 +383,13 @@ describe.skipIf(!hasPerl)("others' reports", () => {
       expect(await modeOf(at("to/tool"))).toBe(copy === into ? 0o6755 : 0o755);
     });
 
+    it("into a guest a folder in which nothing can be made is no folder that is not there", async () => {
+      await writeFile(at("one"), "1");
+      await expect(into(at("one"), "/sys/one")).rejects.toThrow(
+        /^\/sys\/one: (Permission denied|Read-only file system|Operation not permitted)$/,
+      );
+    });
+
     it.each(ways)("%s a target that cannot be written is named with the reason", async (_, copy) => {
       await writeFile(at("one"), "1");
       await expect(copy(at("one"), "/proc/no-such-file")).rejects.toThrow(/\/proc.*(No such file|ENOENT|not permitted)|ENOENT|EPERM/);

@@ -4,6 +4,8 @@
  */
 import { utf8 } from "@xenoservers/protocol";
 import { FRAME_BYTES_MAX, Frames, frame, type Frame } from "@xenoservers/protocol/channel";
+import { assertWanted } from "../facade/calling-off.ts";
+import { onAbort } from "../facade/on-abort.ts";
 import type { MachineLink } from "../session/machine-link.ts";
 import type { WindowSize } from "./window-size.ts";
 import { Wire } from "./wire.ts";
@@ -88,10 +90,18 @@ export class ProgramWire {
     });
   }
 
-  static async start(link: Pick<MachineLink, "shell">, wanted: ProgramWanted, printing: Printing): Promise<ProgramWire> {
+  /** `signal`: given before it could be asked for, it is not asked for any more. */
+  static async start(
+    link: Pick<MachineLink, "shell">,
+    wanted: ProgramWanted,
+    printing: Printing,
+    signal?: AbortSignal,
+  ): Promise<ProgramWire> {
+    assertWanted(signal);
     const settings = settingsOf(wanted);
     const program = new ProgramWire(printing);
-    await link.shell(program.#wire);
+    const undo = signal && onAbort(signal, () => program.kill());
+    await link.shell(program.#wire).finally(() => undo?.());
     program.#send("R", settings);
     return program;
   }

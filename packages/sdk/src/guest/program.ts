@@ -1,7 +1,7 @@
 /** A program in a running guest by Node's streams. Who controls the inputs: the guest, every byte that comes. */
 import { Readable, Writable } from "node:stream";
 import type { MachineLink } from "../session/machine-link.ts";
-import { ProgramWire, type ProgramEnd, type ProgramWanted } from "./program-wire.ts";
+import { ProgramWire, type Printing, type ProgramEnd, type ProgramWanted } from "./program-wire.ts";
 import type { WindowSize } from "./window-size.ts";
 
 export type { ProgramEnd, ProgramWanted } from "./program-wire.ts";
@@ -58,9 +58,9 @@ export class GuestProgram {
     this.stdin.on("error", () => {});
   }
 
-  static async start(link: Pick<MachineLink, "shell">, wanted: ProgramWanted): Promise<GuestProgram> {
+  static async start(link: Pick<MachineLink, "shell">, wanted: ProgramWanted, signal?: AbortSignal): Promise<GuestProgram> {
     const program = new GuestProgram();
-    program.#wire = await ProgramWire.start(link, wanted, {
+    const printing: Printing = {
       stdout: (bytes) => program.stdout.add(bytes),
       stderr: (bytes) => program.stderr.add(bytes),
       over() {
@@ -68,7 +68,8 @@ export class GuestProgram {
         program.stderr.push(null);
         program.stdin.destroy();
       },
-    });
+    };
+    program.#wire = await ProgramWire.start(link, wanted, printing, signal);
     program.#begin.resolve(program.#wire.begun);
     program.#end.resolve(program.#wire.ended);
     return program;

@@ -1,6 +1,6 @@
 /** A program in a running guest by the web's own streams. Who controls the inputs: the guest, every byte that comes. */
 import type { MachineLink } from "../session/machine-link.ts";
-import { ProgramWire, type ProgramEnd, type ProgramWanted } from "./program-wire.ts";
+import { ProgramWire, type Printing, type ProgramEnd, type ProgramWanted } from "./program-wire.ts";
 import { Incoming } from "./web-streams.ts";
 import type { WindowSize } from "./window-size.ts";
 
@@ -18,26 +18,29 @@ export class WebProgram {
     this.#wire = wire;
     [this.stdout, this.stderr] = [streams.stdout.readable, streams.stderr.readable];
     this.stdin = new WritableStream<Uint8Array>({
-      async write(bytes, controller) {
-        await wire.write(bytes.slice()); // whoever gave it may change it while it is sent
-        if (wire.isOver) controller.error(new Error("the program has ended"));
+      start(controller) {
+        // whoever pipes into it is not left waiting for what it has no reader for
+        const over = (): void => controller.error(new Error("the program has ended"));
+        wire.ended.then(over, over);
       },
+      write: (bytes) => wire.write(Uint8Array.from(bytes)), // whoever gave it may change it while it is sent
       close: () => wire.end(),
       abort: () => wire.end(),
     });
   }
 
   /** Starts it through the channel of its machine. */
-  static async start(link: Pick<MachineLink, "shell">, wanted: ProgramWanted): Promise<WebProgram> {
+  static async start(link: Pick<MachineLink, "shell">, wanted: ProgramWanted, signal?: AbortSignal): Promise<WebProgram> {
     const [stdout, stderr] = [new Incoming(), new Incoming()];
-    const wire = await ProgramWire.start(link, wanted, {
+    const printing: Printing = {
       stdout: (bytes) => stdout.add(bytes),
       stderr: (bytes) => stderr.add(bytes),
       over() {
         stdout.end();
         stderr.end();
       },
-    });
+    };
+    const wire = await ProgramWire.start(link, wanted, printing, signal);
     return new WebProgram(wire, { stdout, stderr });
   }
 

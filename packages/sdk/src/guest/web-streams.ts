@@ -77,7 +77,7 @@ export async function byteStreams(join: (stream: ByteDuplex) => Promise<void>): 
   });
   const writable = new WritableStream<Uint8Array>({
     start: (controller) => void (outgoing = controller),
-    write: (bytes) => wire.say(bytes.slice()),
+    write: (bytes) => wire.say(Uint8Array.from(bytes)),
     close: () => wire.sayEnd(),
     abort: () => void wire.destroy(new Error("the connection was reset")),
   });

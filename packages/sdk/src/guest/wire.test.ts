@@ -153,6 +153,18 @@ describe.skipIf(!hasPerl)("a program by the web's streams", () => {
   });
 });
 
+it("what is piped into a program ends with it, also where nothing more comes of it", async () => {
+  let wire!: Wire;
+  const link = { shell: async (given: Wire) => void (wire = given.resume()) } as unknown as MachineLink;
+  const program = await WebProgram.start(link, { args: ["x"] });
+  let isLetGo = false;
+  const silent = new ReadableStream<Uint8Array>({ cancel: () => void (isLetGo = true) });
+  const piped = silent.pipeTo(program.stdin);
+  wire.write(frame("x", utf8("0")));
+  await expect(piped).rejects.toThrow("the program has ended");
+  expect([isLetGo, await program.ended]).toEqual([true, { exitCode: 0, why: null }]);
+});
+
 it("a program whose output nobody reads holds back its guest", async () => {
   let wire!: Wire;
   const link = { shell: async (given: Wire) => void (wire = given.resume()) } as unknown as MachineLink;

@@ -2,7 +2,6 @@
  * A running machine in the hands of its customer's program, as both a page and Node hold it. Who controls the inputs: the guest, every byte
  * that comes; the server (answers).
  */
-import { concatBytes } from "@xenoservers/protocol";
 import { InputError } from "../errors.ts";
 import { assertWanted, unlessOff } from "../facade/calling-off.ts";
 import { onAbort } from "../facade/on-abort.ts";
@@ -15,6 +14,7 @@ import { isWithoutShell } from "../guest/without-shell.ts";
 import type { MachineLink } from "../session/machine-link.ts";
 import { parseAmount, parseDurationMs } from "../words.ts";
 import { WORK_DEFAULTS } from "../work-options.ts";
+import { Gathered } from "./gathered.ts";
 import { forkMachine, takeSnapshot, type HeldMachine } from "./fork.ts";
 
 /** Of each stream of a program whose output is held. */
@@ -58,17 +58,16 @@ interface ForkOptions {
 }
 
 class HeldText {
-  readonly #parts: Uint8Array[] = [];
-  #size = 0;
+  readonly #held = new Gathered();
 
   add(bytes: Uint8Array): void {
-    if ((this.#size += bytes.length) > HELD_BYTES_MAX)
+    if (this.#held.size + bytes.length > HELD_BYTES_MAX)
       throw new GuestFileError(`the program prints more than ${HELD_BYTES_MAX} bytes: read it from machine.start as it comes`);
-    this.#parts.push(bytes);
+    this.#held.add(bytes);
   }
 
   get text(): string {
-    return textOf(concatBytes(...this.#parts));
+    return textOf(this.#held.bytes);
   }
 }
 
@@ -111,11 +110,12 @@ export class AnyMachine {
   /** Runs a program to its end; `exitCode` is its own. In a guest that has only its agent it reads nothing, as root. */
   async exec(args: readonly string[], options: ProgramOptions = {}): Promise<ExecResult> {
     const { input = "", signal } = options;
+    const reads = typeof input === "string" ? new TextEncoder().encode(input) : Uint8Array.from(input);
     const [stdout, stderr] = [new HeldText(), new HeldText()];
     const printing = { stdout: (bytes: Uint8Array) => stdout.add(bytes), stderr: (bytes: Uint8Array) => stderr.add(bytes), over: () => {} };
-    const program = await unlessOff(signal, ProgramWire.start(this.link, wantedOf(args, options), printing));
+    const program = await unlessOff(signal, ProgramWire.start(this.link, wantedOf(args, options), printing, signal));
     try {
-      void program.write(typeof input === "string" ? new TextEncoder().encode(input) : input.slice()).then(() => program.end());
+      void program.write(reads).then(() => program.end());
       const { exitCode, why } = await unlessOff(signal, program.ended);
       return { exitCode, stdout: stdout.text, stderr: stderr.text, why };
     } catch (error) {

@@ -1,9 +1,11 @@
 /** Files of a running machine, as both a page and Node have them. Who controls the inputs: the guest (names, sizes, bytes). */
-import { concatBytes } from "@xenoservers/protocol";
+import { utf8 } from "@xenoservers/protocol";
 import { unlessOff } from "../facade/calling-off.ts";
 import type { HeldBytes } from "../given-bytes.ts";
 import { GuestFileError, GuestFiles, type GuestEntry } from "../guest/files.ts";
+import { listed } from "../guest/listed.ts";
 import type { MachineLink } from "../session/machine-link.ts";
+import { Gathered } from "./gathered.ts";
 
 /** Of a file that is read into memory. */
 const READ_BYTES_MAX = 64 * 1024 * 1024;
@@ -47,53 +49,44 @@ export class AnyMachineFiles {
 
   /** All that lies below a folder, folders first. */
   list(folder: string, asking: Asking = {}): Promise<GuestEntry[]> {
-    return this.with(asking, async (files) => {
-      const found: GuestEntry[] = [];
-      await files.list(folder, (entry) => {
-        if (found.length >= LISTED_MAX) throw new GuestFileError(`${folder} holds more than ${LISTED_MAX} files`);
-        found.push(entry);
-      });
-      return found;
-    });
+    return this.with(asking, (files) => listed(files, folder, undefined, LISTED_MAX));
   }
 
   /** A file's bytes; larger ones than 64 MiB are for `readBlob`, or `copyOut` on Node. */
   async read(file: string, asking: Asking = {}): Promise<Uint8Array> {
-    const parts: Uint8Array[] = [];
-    let size = 0;
+    const held = new Gathered();
     await this.#get(file, asking, (bytes) => {
-      if ((size += bytes.length) > READ_BYTES_MAX) throw new GuestFileError(`${file} is larger than ${READ_BYTES_MAX} bytes: readBlob`);
-      parts.push(bytes);
+      if (held.size + bytes.length > READ_BYTES_MAX) throw new GuestFileError(`${file} is larger than ${READ_BYTES_MAX} bytes: readBlob`);
+      held.add(bytes);
     });
-    return concatBytes(...parts);
+    return held.bytes.slice();
   }
 
   /** A file as a Blob, however large it is: it lies where the platform keeps its Blobs. */
   async readBlob(file: string, asking: Asking = {}): Promise<Blob> {
     const blobs: Blob[] = [];
-    let parts: Uint8Array<ArrayBuffer>[] = [];
-    let size = 0;
+    let held = new Gathered();
     const gather = (): void => {
-      blobs.push(new Blob(parts));
-      [parts, size] = [[], 0];
+      blobs.push(new Blob([held.bytes]));
+      held = new Gathered();
     };
     await this.#get(file, asking, (bytes) => {
-      parts.push(bytes);
-      if ((size += bytes.length) >= PART_BYTES) gather();
+      held.add(bytes);
+      if (held.size >= PART_BYTES) gather();
     });
     gather();
     return new Blob(blobs);
   }
 
-  #get(file: string, asking: Asking, each: (bytes: Uint8Array<ArrayBuffer>) => void): Promise<void> {
+  #get(file: string, asking: Asking, each: (bytes: Uint8Array) => void): Promise<void> {
     return this.with(asking, (files) =>
-      files.get(file, 0, { take: async (bytes) => each(Uint8Array.from(bytes)), whole: async () => {}, end: async () => {} }),
+      files.get(file, 0, { take: async (bytes) => each(bytes), whole: async () => {}, end: async () => {} }),
     );
   }
 
   /** A file with these bytes, whole or not there; a Blob is read piece by piece. */
   write(file: string, content: string | Uint8Array | HeldBytes, asking: Asking = {}): Promise<void> {
-    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
+    const bytes = typeof content === "string" ? utf8(content) : content instanceof Uint8Array ? Uint8Array.from(content) : content.slice();
     const size = bytes instanceof Uint8Array ? bytes.length : bytes.size;
     const mtime = Math.floor(Date.now() / SECOND_MS);
     return this.with(asking, (files) =>
@@ -103,7 +96,7 @@ export class AnyMachineFiles {
 
   /** A shell of its own for each call: one that is called off ends nothing else. */
   protected async with<T>({ signal }: Asking, use: (files: GuestFiles) => Promise<T>): Promise<T> {
-    const files = await unlessOff(signal, GuestFiles.open(this.#link));
+    const files = await unlessOff(signal, GuestFiles.open(this.#link, signal));
     try {
       return await unlessOff(signal, use(files));
     } finally {

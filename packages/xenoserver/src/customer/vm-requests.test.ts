@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { Duplex, type DuplexOptions } from "node:stream";
-import type { Channel, ChannelHeader } from "@xenoservers/protocol/channel";
+import { SHELL_FULL, type Channel, type ChannelHeader } from "@xenoservers/protocol/channel";
 import { describe, expect, it } from "vitest";
 import type { GuestControls, GuestInput, RunningGuest } from "../drivers/driver.ts";
 import { TUNNELS_MAX, TunnelRoom } from "./tunnel-room.ts";
@@ -155,6 +155,17 @@ describe("a machine that is to go on at another server", () => {
     expect(sent).toEqual([1, 2, 3, 4].map((id) => ({ t: "answer", id, ok: id === 3 })));
     requests.close();
   });
+});
+
+it("who asks for a place in a guest again and again has no more remembered of it than who waits", async () => {
+  let sleeping = 0;
+  const sleep = (): Promise<void> => new Promise(() => void sleeping++);
+  const { channel, sent } = channelOf();
+  const requests = requestsOf(channel, { shell: () => Promise.reject(new Error(`at most 4: ${SHELL_FULL}`)) }, { sleep });
+  for (let id = 1; id <= 3_000; id++) await requests.receive({ t: "shell", id }, BYTES);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([sent.length, sleeping, requests.asksAgain]).toEqual([3_000, 1_000, true]);
+  requests.close();
 });
 
 describe("a connection into a guest", () => {

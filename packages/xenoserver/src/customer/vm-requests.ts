@@ -13,6 +13,8 @@ const REPLY_BYTES_MAX = 8 * 1024 * 1024;
 const ASKS_UNDER_WAY_MAX = 16;
 /** Whoever had no place among a guest's programs asks again, not before the first and mostly before the second. */
 const [AGAIN_MS_MIN, AGAIN_MS_MAX] = [250, 5_000];
+/** Each of these is remembered for so long: a hundred programs that wait ask no oftener. */
+const ASK_AGAIN_MAX = 1_000;
 const PAUSED = "the machine stands still since its customer paused it, and nothing in it answers: resume it first (xeno lease resume)";
 const zAgentRequest = z.strictObject({ command: z.string().regex(/^guest-[a-z-]{1,60}$/), arguments: z.record(z.string(), z.unknown()) });
 
@@ -84,7 +86,7 @@ export class VmRequests {
   }
 
   async #refused(why: string): Promise<void> {
-    if (!why.endsWith(SHELL_FULL)) return;
+    if (!why.endsWith(SHELL_FULL) || this.#asksAgain >= ASK_AGAIN_MAX) return;
     this.#asksAgain++;
     this.#isJustRefused++;
     await this.#host.sleep(AGAIN_MS_MIN);

@@ -193,8 +193,8 @@ sub put {
   my $why = -l $path || !-e _ || -f _ ? '' : -d _ ? "$path is a folder" : "$path is a device or the like, and no file";
   my $flags = 01 | 0400000 | ($offset == 0 ? 0100 | 0200 : 0);    # O_WRONLY, O_NOFOLLOW, O_CREAT, O_EXCL
   if ($why eq '') {
-    # nobody else's link is written through: what stands there is ours or in the way
-    sysopen($file, $part, $flags, 0600) or $offset == 0 && unlink($part) && sysopen($file, $part, $flags, 0600) or $why = "$path: $!";
+    # nobody else's link is written through: what stands there (EEXIST) is ours or in the way
+    sysopen($file, $part, $flags, 0600) or $offset == 0 && $! == 17 && unlink($part) && sysopen($file, $part, $flags, 0600) or $why = "$path: $!";
     $why eq '' && $offset > 0 && !sysseek($file, $offset, 0) and $why = "$path: $!";
   }
   $why = laid($file, $path, $part, $bytes, $why) unless $has_runs;

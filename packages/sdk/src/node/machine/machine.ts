@@ -22,7 +22,7 @@ export class Machine extends AnyMachine {
 
   /** A program with its streams, which are read and written as they come. Whoever calls the signal ends it. */
   async start(args: readonly string[], { signal, ...options }: StartOptions = {}): Promise<GuestProgram> {
-    const program = await unlessOff(signal, GuestProgram.start(this.link, wantedOf(args, options)));
+    const program = await unlessOff(signal, GuestProgram.start(this.link, wantedOf(args, options), signal));
     const undo = signal && onAbort(signal, () => program.kill());
     void program.ended.catch(() => null).then(() => undo?.());
     return program;
