@@ -47,8 +47,10 @@ describe("bytes in place of a file", () => {
     expect(most).toBeLessThanOrEqual(2);
   });
 
-  it("that were changed by who handed them in are what they were", async () => {
-    const own = new Uint8Array([1, 2, 3]);
+  it.each([
+    ["bytes", new Uint8Array([1, 2, 3])],
+    ["a Buffer", Buffer.from([1, 2, 3])],
+  ])("that were changed by who handed them in are what they were: %s", async (_, own) => {
     const blob = await (await openGiven(own, "--kernel")).blob();
     own.fill(9);
     expect([...(await blob.read(0, 3))]).toEqual([1, 2, 3]);

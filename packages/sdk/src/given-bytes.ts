@@ -55,7 +55,8 @@ function isHeld(given: object): given is HeldBytes {
 export async function openGiven(given: Exclude<Given, string>, option: string): Promise<OpenedBytes> {
   const name = option.replace(/^--/, "");
   if (given instanceof Uint8Array) {
-    const blob = bytesBlob(given.slice()); // whoever gave it may change it while it is sent
+    // whoever gave it may change it while it is sent; `slice` of a Buffer copies nothing
+    const blob = bytesBlob(new Uint8Array(given));
     return { name, size: blob.size, read: blob.read, blob: async () => blob };
   }
   const held = given instanceof ReadableStream ? await new Response(given as ReadableStream<Uint8Array<ArrayBuffer>>).blob() : given;
