@@ -1,5 +1,5 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -7,15 +7,25 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { dropLock, takeLock } from "./own-lock.ts";
 
-/** Called as a holder is asked, before its answer counts. */
-const holders = vi.hoisted(() => ({ asks: async (_text: string): Promise<void> => {} }));
+/** Called as a holder is asked, before its answer counts; and as somebody waits for one who is just writing. */
+const seen = vi.hoisted(() => ({ asks: async (_text: string): Promise<void> => {}, waits: (): void => {} }));
+vi.mock("node:timers/promises", async (original) => {
+  const own = await original<typeof import("node:timers/promises")>();
+  return {
+    ...own,
+    setTimeout(ms: number) {
+      seen.waits();
+      return own.setTimeout(ms);
+    },
+  };
+});
 vi.mock("./lock-holder.ts", async (original) => {
   const own = await original<typeof import("./lock-holder.ts")>();
   return {
     ...own,
     async whoIsThere(text: string, folder: string) {
       const who = await own.whoIsThere(text, folder);
-      await holders.asks(text);
+      await seen.asks(text);
       return who;
     },
   };
@@ -33,7 +43,7 @@ beforeEach(async () => {
   lock = path.join(folder, "lock");
 });
 afterEach(async () => {
-  holders.asks = async () => {};
+  Object.assign(seen, { asks: async () => {}, waits: () => {} });
   for (const child of started.splice(0)) child.kill("SIGKILL");
   await rm(folder, { recursive: true, force: true });
 });
@@ -70,15 +80,11 @@ it("of an earlier version is its process's, and nobody's where it has this one's
 
 it("is taken from nobody who is just writing who it is, where a file is there before its bytes", async () => {
   await writeFile(lock, "");
-  let isTaken = false;
-  const taken = takeLock(lock).finally(() => (isTaken = true));
-  // who took it for nobody's would have it by then
-  for (let turn = 0; turn < 20 && !isTaken; turn++) {
-    const now = new Date();
-    await utimes(lock, now, now);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  expect([isTaken, await readFile(lock, "utf8")]).toEqual([false, ""]);
+  const clock = vi.spyOn(Date, "now").mockReturnValue((await stat(lock)).mtimeMs);
+  const waits = new Promise<string>((resolve) => (seen.waits = () => resolve("it waits")));
+  const taken = takeLock(lock).finally(() => clock.mockRestore());
+  expect(await Promise.race([waits, taken])).toBe("it waits");
+  expect(await readFile(lock, "utf8")).toBe("");
   await writeFile(lock, String(process.ppid));
   expect(await taken).toBe(`process ${process.ppid}`);
 });
@@ -105,7 +111,7 @@ it("that its holder let go of while it was asked is the next one's, and stays it
   const [dead, next] = [`12 ${NOBODYS} socket - ${hostname()}`, String(process.ppid)];
   await writeFile(lock, dead);
   let asked = 0;
-  holders.asks = async (text) => {
+  seen.asks = async (text) => {
     if (text === dead && ++asked === 2) await writeFile(lock, next);
   };
   expect(await takeLock(lock)).toBe(`process ${process.ppid}`);
