@@ -7,18 +7,8 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { dropLock, takeLock } from "./own-lock.ts";
 
-/** Called as a holder is asked, before its answer counts; and as somebody waits for one who is just writing. */
-const seen = vi.hoisted(() => ({ asks: async (_text: string): Promise<void> => {}, waits: (): void => {} }));
-vi.mock("node:timers/promises", async (original) => {
-  const own = await original<typeof import("node:timers/promises")>();
-  return {
-    ...own,
-    setTimeout(ms: number) {
-      seen.waits();
-      return own.setTimeout(ms);
-    },
-  };
-});
+/** Called as a holder is asked, before its answer counts. */
+const seen = vi.hoisted(() => ({ asks: async (_text: string): Promise<void> => {} }));
 vi.mock("./lock-holder.ts", async (original) => {
   const own = await original<typeof import("./lock-holder.ts")>();
   return {
@@ -43,7 +33,7 @@ beforeEach(async () => {
   lock = path.join(folder, "lock");
 });
 afterEach(async () => {
-  Object.assign(seen, { asks: async () => {}, waits: () => {} });
+  seen.asks = async () => {};
   for (const child of started.splice(0)) child.kill("SIGKILL");
   await rm(folder, { recursive: true, force: true });
 });
@@ -80,10 +70,15 @@ it("of an earlier version is its process's, and nobody's where it has this one's
 
 it("is taken from nobody who is just writing who it is, where a file is there before its bytes", async () => {
   await writeFile(lock, "");
-  const clock = vi.spyOn(Date, "now").mockReturnValue((await stat(lock)).mtimeMs);
-  const waits = new Promise<string>((resolve) => (seen.waits = () => resolve("it waits")));
+  const { mtimeMs } = await stat(lock);
+  let looks = 0;
+  const looksAgain = Promise.withResolvers<string>();
+  const clock = vi.spyOn(Date, "now").mockImplementation(() => {
+    if (++looks === 2) looksAgain.resolve("it looks again");
+    return mtimeMs;
+  });
   const taken = takeLock(lock).finally(() => clock.mockRestore());
-  expect(await Promise.race([waits, taken])).toBe("it waits");
+  expect(await Promise.race([looksAgain.promise, taken])).toBe("it looks again");
   expect(await readFile(lock, "utf8")).toBe("");
   await writeFile(lock, String(process.ppid));
   expect(await taken).toBe(`process ${process.ppid}`);
