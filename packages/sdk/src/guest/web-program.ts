@@ -19,7 +19,7 @@ export class WebProgram {
     [this.stdout, this.stderr] = [streams.stdout.readable, streams.stderr.readable];
     this.stdin = new WritableStream<Uint8Array>({
       async write(bytes, controller) {
-        await wire.write(bytes.slice()); // whoever gave it may change it while it is sent
+        await wire.write(new Uint8Array(bytes)); // whoever gave it may change it while it is sent
         if (wire.isOver) controller.error(new Error("the program has ended"));
       },
       close: () => wire.end(),

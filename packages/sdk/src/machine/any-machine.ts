@@ -5,6 +5,7 @@
 import { concatBytes } from "@xenoservers/protocol";
 import { InputError } from "../errors.ts";
 import { assertWanted, unlessOff } from "../facade/calling-off.ts";
+import { bytesOf } from "../facade/given-program.ts";
 import { onAbort } from "../facade/on-abort.ts";
 import { agentExec } from "../guest/agent-exec.ts";
 import { GuestFileError } from "../guest/files.ts";
@@ -115,7 +116,7 @@ export class AnyMachine {
     const printing = { stdout: (bytes: Uint8Array) => stdout.add(bytes), stderr: (bytes: Uint8Array) => stderr.add(bytes), over: () => {} };
     const program = await unlessOff(signal, ProgramWire.start(this.link, wantedOf(args, options), printing));
     try {
-      void program.write(typeof input === "string" ? new TextEncoder().encode(input) : input.slice()).then(() => program.end());
+      void program.write(bytesOf(input)).then(() => program.end());
       const { exitCode, why } = await unlessOff(signal, program.ended);
       return { exitCode, stdout: stdout.text, stderr: stderr.text, why };
     } catch (error) {
