@@ -77,6 +77,7 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
     importing("env", "getTempRet0"),
     /longjmp.*-sSUPPORT_LONGJMP=wasm, of an Emscripten of 2023/,
   ],
+  ["what is done at the end by an older Emscripten's host", importing("env", "__cxa_atexit"), /a host of its own.*-sSTANDALONE_WASM/],
   [
     "a notice of another type",
     module(`(import "env" "emscripten_notify_memory_growth" (func (param i64))) ${START}`),

@@ -1,5 +1,5 @@
 /** A broker whose database goes away as it starts says so, whatever it was just at. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -47,4 +47,15 @@ it.each(["startup", "transaction_read_only", "pg_advisory_lock", "market-keys", 
   await expect(startBroker({ dataFolder: path.join(folder, "data"), databaseUrl })).rejects.toThrow(
     /^the database cannot be used: it .*is DATABASE_URL right\?|^the database cannot be used: nothing answers there/,
   );
+});
+
+it("is not blamed for a place at which the broker cannot listen, nor for its own files", async () => {
+  const pool = await createTestDatabase();
+  const { host, user } = pool.options;
+  const { rows } = await pool.query<{ name: string }>("select current_database() as name");
+  const databaseUrl = `postgres://${user}@localhost/${rows[0]!.name}?host=${host}`;
+  const [dataFolder, dangling, odd] = [path.join(folder, "data"), path.join(folder, "link"), "no-such-host.invalid"];
+  await symlink(path.join(folder, "nowhere"), dangling);
+  for (const options of [{ host: odd }, { metrics: { host: odd, port: 0 } }, { dataFolder: dangling }])
+    await expect(startBroker({ dataFolder, databaseUrl, ...options })).rejects.toThrow(/^(?!the database).*(?:no-such-host|link)/);
 });

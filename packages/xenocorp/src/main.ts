@@ -39,7 +39,7 @@ import { openLog, sequence } from "./log/sequencer.ts";
 import { keysAtStart } from "./market-start.ts";
 import { migrate } from "./migrations/migrate.ts";
 import { startEmbeddedPostgres } from "./store/embedded.ts";
-import { assertDatabaseUrl, unreached } from "./store/database-url.ts";
+import { Elsewhere, assertDatabaseUrl, elsewhere, unreached } from "./store/database-url.ts";
 import { hostsIn } from "./store/hosts.ts";
 import { isLost } from "./store/lost.ts";
 import { openPool } from "./store/pool.ts";
@@ -262,6 +262,7 @@ export async function startBroker({ progress = () => {}, ...asked }: BrokerOptio
       throw error;
     }
   } catch (error) {
+    if (error instanceof Elsewhere) throw error.cause;
     throw options.databaseUrl === undefined ? error : unreached(error);
   } finally {
     clearInterval(waits);
@@ -385,8 +386,8 @@ async function startOn(opened: OpenedStore, options: BrokerOptions, started: Sta
   // before anyone is heard: what ran while no broker was there is not late
   await desk.hear();
   if (loaded.operator) await publishKeys(services, desk, loaded.operator);
-  const served = options.metrics ? await serveMetrics(metrics.registry, options.metrics) : null;
+  const served = options.metrics ? await serveMetrics(metrics.registry, options.metrics).catch(elsewhere) : null;
   if (served) started.push(served.close);
-  const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 });
+  const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 }).catch(elsewhere);
   return { url, origin: loaded.origin, metricsUrl: served?.url ?? null, loaded, desk, store, keep, close: () => ended(started) };
 }

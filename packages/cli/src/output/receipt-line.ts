@@ -35,14 +35,14 @@ export class ReceiptLine {
     this.#line?.tell((ms) => receiptText(progress, ms));
   }
 
-  /** All of it is here, or will not be; said once. */
-  end(isHere: boolean): void {
+  /** All of it is here, or will not be; said once. `next`: what goes on with it. */
+  end(isHere: boolean, next = "the same command"): void {
     if (this.#line === null || this.#last === null || this.#began === null) return;
     this.#line.end();
     const { documents, bytes, before } = this.#last;
     this.#last = null;
     const came = bytes - (before?.bytes ?? 0);
-    if (!isHere) say(dim(`${countOf(documents, "document")} of the receipt came: where it can, the same command goes on from there`));
+    if (!isHere) say(dim(`${countOf(documents, "document")} of the receipt came: where it can, ${next} goes on from there`));
     else if (bytes >= SAID_FROM_BYTES)
       say(dim(`receipt  ${countOf(documents, "document")}, ${amountText(came)}, ${rateText(came, performance.now() - this.#began)}`));
   }

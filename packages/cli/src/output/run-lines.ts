@@ -1,5 +1,5 @@
 /** What `run` says of an order and its job while they are under way. Who controls the inputs: the broker and the server (states). */
-import type { BuiltWork, Watching } from "@xenoservers/sdk";
+import { shortId, type BuiltWork, type Watching } from "@xenoservers/sdk";
 import { ReceiptLine } from "./receipt-line.ts";
 import { Sending } from "./sending.ts";
 import { Starting } from "./starting.ts";
@@ -36,9 +36,9 @@ export class RunLines {
     this.#starting.state("running");
   }
 
-  /** Its receipt is here, or will not be. */
-  received(isHere: boolean): void {
-    this.#receipt.end(isHere);
+  /** The receipt of that lease is here, or will not be: the same command would order, and pay, once more. */
+  received(isHere: boolean, lease: string): void {
+    this.#receipt.end(isHere, `xeno verify ${shortId(lease)}`);
   }
 
   close(): void {

@@ -131,8 +131,8 @@ async function runOnMarket(prepared: Prepared, work: Work, input: RunInput, agai
   const held = "vm" in run.work.spec ? processOf(run.work.spec.vm) : USUAL_PROCESS;
   const job = await ordering.until((watching) => run.run({ ...watching, onInput: () => joined.input(held) }));
   job.result.then(
-    () => ordering.lines.received(true),
-    () => ordering.lines.received(false),
+    () => ordering.lines.received(true, job.lease),
+    () => ordering.lines.received(false, job.lease),
   );
   if (held.terminal) joined.followSize(job);
   const output = printed(job, ordering.lines, input);

@@ -31,6 +31,8 @@ export function otherKindOf(bytes: Uint8Array): string | null {
 const THROWN_IN_JAVASCRIPT =
   "it has exceptions or longjmp by way of Emscripten's JavaScript: build with emcc -fwasm-exceptions -sSUPPORT_LONGJMP=wasm";
 
+const A_HOST = "it needs a host of its own, such as Emscripten's: build with wasi-sdk, or emcc -sSTANDALONE_WASM";
+
 /** What to do where a module imports from here; what is not listed is a host's own. */
 const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
   ["gojs.", "it is Go's build for a browser: build with GOOS=wasip1 GOARCH=wasm"],
@@ -43,6 +45,9 @@ const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
   ["webcil.", `it is a library of .NET in a wrapping for browsers: ${BUILD}, as a command`],
   ["a.", "it is Emscripten's build for a browser: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
   ["env.invoke_", THROWN_IN_JAVASCRIPT],
+  // what is done as it ends, which throws nothing
+  ["env.__cxa_atexit", A_HOST],
+  ["env.__cxa_thread_atexit", A_HOST],
   ["env.__cxa_", THROWN_IN_JAVASCRIPT],
   ["env.__resumeException", THROWN_IN_JAVASCRIPT],
   ["env.llvm_eh_typeid_for", THROWN_IN_JAVASCRIPT],
@@ -50,7 +55,7 @@ const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
   ["env.emscripten_longjmp", THROWN_IN_JAVASCRIPT],
   ["env.getTempRet0", `${THROWN_IN_JAVASCRIPT}, of an Emscripten of 2023 or later`],
   ["env.setTempRet0", `${THROWN_IN_JAVASCRIPT}, of an Emscripten of 2023 or later`],
-  ["env.", "it needs a host of its own, such as Emscripten's: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
+  ["env.", A_HOST],
 ];
 
 /** Its functions, whose module is one of its own or, since it writes such, a file beside it. */

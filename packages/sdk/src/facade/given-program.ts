@@ -9,9 +9,9 @@ export interface GivenProgram {
   blob: Blob;
 }
 
-/** A text as bytes, or bytes that nobody changes any more. */
+/** A text as bytes, or bytes that nobody changes any more; `slice` of a Buffer would copy nothing. */
 export const bytesOf = (content: string | Uint8Array): Uint8Array =>
-  typeof content === "string" ? new TextEncoder().encode(content) : content.slice();
+  typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
 
 /** Undefined where it is a file, or neither a module nor a script. Throws InputError. */
 export function programOf({ python, module }: RunInput): GivenProgram | undefined {

@@ -1,6 +1,7 @@
 /** Files that a program hands in for /in, by name. Who controls the inputs: the program that calls. */
 import { bytesBlob, type Blob, type SourceEntry } from "../blob.ts";
 import { InputError } from "../errors.ts";
+import { bytesOf } from "./given-program.ts";
 import type { FileContent } from "./run-input.ts";
 
 /** A file of this machine. */
@@ -19,9 +20,7 @@ function nameOf(typed: string): string {
 const foldersAbove = (name: string): string[] => name.split("/").flatMap((_, i, parts) => (i === 0 ? [] : parts.slice(0, i).join("/")));
 
 async function blobOf(content: FileContent, fileAt: FileAt): Promise<Blob> {
-  if (typeof content === "string") return bytesBlob(new TextEncoder().encode(content));
-  if (content instanceof Uint8Array) return bytesBlob(content.slice()); // whoever gave it may change it while it is sent
-  return fileAt(content.path);
+  return typeof content === "string" || content instanceof Uint8Array ? bytesBlob(bytesOf(content)) : fileAt(content.path);
 }
 
 /** As a tree, folders first. Throws InputError. */

@@ -22,6 +22,7 @@ it.each<[Partial<RunInput>, RegExp]>([
   [{ after: ["abcdef012345"] }, /after is for market\.run/],
   [{ wait: "1h" }, /wait is for market\.run/],
   [{ onState: () => {} }, /onState is told of one run/],
+  [{ onReceipt: () => {} }, /onReceipt is told of one run/],
   [{ signal }, /signal calls one run off/],
   [{ replicas: 3 } as Partial<RunInput>, /replicas is for market\.run/],
 ])("a map does not take %o", async (options, says) => {

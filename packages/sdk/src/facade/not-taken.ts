@@ -21,11 +21,11 @@ const NOT_TAKEN: Readonly<Record<"one" | "replicas" | "map" | "start", NotTaken>
   map: {
     ...{ replicas: "is for market.run: a map runs each job once", noAudit: "is for replicas, and a map runs each job once" },
     after: "is for market.run: order the map once those are over",
-    wait: "is for market.run: each job of a map waits for room by itself",
-    onInput: "feeds one program, and a map runs jobs again and goes on with them later: give each its bytes by stdin, in or files",
-    ...{ onLease: OF_EACH, onState: OF_EACH, onSent: OF_EACH, onPlace: OF_EACH },
+    wait: "is for market.run: each job of a map waits by itself",
+    onInput: "feeds one program, and a map runs jobs again and later: give each its bytes by stdin, in or files",
+    ...{ onLease: OF_EACH, onState: OF_EACH, onSent: OF_EACH, onPlace: OF_EACH, onReceipt: OF_EACH },
     signal: "calls one run off: give it to the map",
-    receiptWaitMs: "is of one run: a map waits as is usual",
+    receiptWaitMs: "is of one run: a map waits as usual",
   },
   start: { onInput: "feeds nobody once the run is let go of: prepare with it, start without it, and feed the lease by `xeno attach -i`" },
 };

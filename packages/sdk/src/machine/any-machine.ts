@@ -4,6 +4,7 @@
  */
 import { InputError } from "../errors.ts";
 import { assertWanted, unlessOff } from "../facade/calling-off.ts";
+import { bytesOf } from "../facade/given-program.ts";
 import { onAbort } from "../facade/on-abort.ts";
 import { agentExec } from "../guest/agent-exec.ts";
 import { GuestFileError } from "../guest/files.ts";
@@ -110,7 +111,7 @@ export class AnyMachine {
   /** Runs a program to its end; `exitCode` is its own. In a guest that has only its agent it reads nothing, as root. */
   async exec(args: readonly string[], options: ProgramOptions = {}): Promise<ExecResult> {
     const { input = "", signal } = options;
-    const reads = typeof input === "string" ? new TextEncoder().encode(input) : Uint8Array.from(input);
+    const reads = bytesOf(input);
     const [stdout, stderr] = [new HeldText(), new HeldText()];
     const printing = { stdout: (bytes: Uint8Array) => stdout.add(bytes), stderr: (bytes: Uint8Array) => stderr.add(bytes), over: () => {} };
     const program = await unlessOff(signal, ProgramWire.start(this.link, wantedOf(args, options), printing, signal));

@@ -1,6 +1,6 @@
 /** Files of a running machine, as both a page and Node have them. Who controls the inputs: the guest (names, sizes, bytes). */
-import { utf8 } from "@xenoservers/protocol";
 import { unlessOff } from "../facade/calling-off.ts";
+import { bytesOf } from "../facade/given-program.ts";
 import type { HeldBytes } from "../given-bytes.ts";
 import { GuestFileError, GuestFiles, type GuestEntry } from "../guest/files.ts";
 import { listed } from "../guest/listed.ts";
@@ -86,7 +86,7 @@ export class AnyMachineFiles {
 
   /** A file with these bytes, whole or not there; a Blob is read piece by piece. */
   write(file: string, content: string | Uint8Array | HeldBytes, asking: Asking = {}): Promise<void> {
-    const bytes = typeof content === "string" ? utf8(content) : content instanceof Uint8Array ? Uint8Array.from(content) : content.slice();
+    const bytes = typeof content === "string" || content instanceof Uint8Array ? bytesOf(content) : content;
     const size = bytes instanceof Uint8Array ? bytes.length : bytes.size;
     const mtime = Math.floor(Date.now() / SECOND_MS);
     return this.with(asking, (files) =>

@@ -115,9 +115,10 @@ async function listening(name: string): Promise<Server | null> {
 /** What a kernel answers that has nobody at that name. */
 const NOBODY: readonly unknown[] = ["ECONNREFUSED", "ENOENT"];
 
-async function answers(folder: string, token: string): Promise<boolean> {
+/** Null where it cannot be asked. */
+async function answers(folder: string, token: string): Promise<boolean | null> {
   const reached = await ifThere(reach(folder, token));
-  if (!reached) return false;
+  if (!reached) return null;
   const { connect } = await import("node:net");
   const isThere = await new Promise<boolean>((resolve) => {
     const socket = connect(reached.name);
@@ -155,12 +156,12 @@ export async function whoIsThere(text: string, folder: string): Promise<string |
   const { pid, token, by, boot, host } = holderIn(text);
   const isOther = host !== null && host !== hostHere();
   const who = isOther ? `process ${pid} of ${visible(host)}` : `process ${pid}`;
-  if (token !== null && by === "socket" && (await answers(folder, token))) return who;
-  const here = await bootHere();
-  const isSameBoot = boot === here;
+  const isThere = token !== null && by === "socket" ? await answers(folder, token) : null;
+  if (isThere === true) return who;
+  const isSameBoot = boot === (await bootHere());
   // of another machine that shares this disk, or of a container that cannot be asked, nobody knows here
-  if (isOther && boot !== null && here !== null && (by === "pid" || !isSameBoot)) return who;
-  if (by === "socket" || (boot !== null && !isSameBoot)) return null;
+  if (isOther && (!isSameBoot || (by === "pid" && boot !== null))) return who;
+  if (isThere === false || (boot !== null && !isSameBoot)) return null;
   // its own id in what it did not write is that of one that was killed
   const runs = pid === process.pid ? own.has(text.trim()) : isRunning(pid);
   return runs ? who : null;

@@ -1,11 +1,25 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { dropLock, takeLock } from "./own-lock.ts";
+
+/** Called as a holder is asked, before its answer counts. */
+const seen = vi.hoisted(() => ({ asks: async (_text: string): Promise<void> => {} }));
+vi.mock("./lock-holder.ts", async (original) => {
+  const own = await original<typeof import("./lock-holder.ts")>();
+  return {
+    ...own,
+    async whoIsThere(text: string, folder: string) {
+      const who = await own.whoIsThere(text, folder);
+      await seen.asks(text);
+      return who;
+    },
+  };
+});
 
 /** Of no process: above what any kernel gives. */
 const DEAD = "4194304999";
@@ -19,6 +33,7 @@ beforeEach(async () => {
   lock = path.join(folder, "lock");
 });
 afterEach(async () => {
+  seen.asks = async () => {};
   for (const child of started.splice(0)) child.kill("SIGKILL");
   await rm(folder, { recursive: true, force: true });
 });
@@ -55,15 +70,16 @@ it("of an earlier version is its process's, and nobody's where it has this one's
 
 it("is taken from nobody who is just writing who it is, where a file is there before its bytes", async () => {
   await writeFile(lock, "");
-  let isTaken = false;
-  const taken = takeLock(lock).finally(() => (isTaken = true));
-  // who took it for nobody's would have it by then
-  for (let turn = 0; turn < 20 && !isTaken; turn++) {
-    const now = new Date();
-    await utimes(lock, now, now);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  expect([isTaken, await readFile(lock, "utf8")]).toEqual([false, ""]);
+  const { mtimeMs } = await stat(lock);
+  let looks = 0;
+  const looksAgain = Promise.withResolvers<string>();
+  const clock = vi.spyOn(Date, "now").mockImplementation(() => {
+    if (++looks === 2) looksAgain.resolve("it looks again");
+    return mtimeMs;
+  });
+  const taken = takeLock(lock).finally(() => clock.mockRestore());
+  expect(await Promise.race([looksAgain.promise, taken])).toBe("it looks again");
+  expect(await readFile(lock, "utf8")).toBe("");
   await writeFile(lock, String(process.ppid));
   expect(await taken).toBe(`process ${process.ppid}`);
 });
@@ -80,8 +96,21 @@ it("of a host before it was started again is nobody's, though its process's id i
 });
 
 it.runIf(process.platform === "linux")("of another machine on the same disk stays its own: nobody knows here", async () => {
-  await writeFile(lock, `12 ${NOBODYS} socket its-boot other-host`);
-  expect(await takeLock(lock)).toBe("process 12 of other-host");
+  for (const its of ["its-boot", "-"]) {
+    await writeFile(lock, `12 ${NOBODYS} socket ${its} other-host`);
+    expect(await takeLock(lock)).toBe("process 12 of other-host");
+  }
+});
+
+it("that its holder let go of while it was asked is the next one's, and stays it", async () => {
+  const [dead, next] = [`12 ${NOBODYS} socket - ${hostname()}`, String(process.ppid)];
+  await writeFile(lock, dead);
+  let asked = 0;
+  seen.asks = async (text) => {
+    if (text === dead && ++asked === 2) await writeFile(lock, next);
+  };
+  expect(await takeLock(lock)).toBe(`process ${process.ppid}`);
+  expect([asked, await readFile(lock, "utf8")]).toEqual([2, next]);
 });
 
 it.runIf(process.platform === "linux")("holds in a folder whose name is longer than a socket's may be", async () => {
@@ -92,6 +121,19 @@ it.runIf(process.platform === "linux")("holds in a folder whose name is longer t
   expect(await takeLock(deep)).toBe(us);
   await dropLock(deep);
   expect(await readdir(path.dirname(deep))).toEqual([]);
+});
+
+it.runIf(process.platform === "linux")("is asked for by its process's id where this system takes no socket's name so long", async () => {
+  const deep = path.join(folder, "d".repeat(120), "lock");
+  await mkdir(path.dirname(deep));
+  await writeFile(deep, `${process.ppid} ${NOBODYS} socket - ${hostname()}`);
+  const platform = Object.getOwnPropertyDescriptor(process, "platform")!;
+  Object.defineProperty(process, "platform", { ...platform, value: "darwin" });
+  try {
+    expect(await takeLock(deep)).toBe(`process ${process.ppid}`);
+  } finally {
+    Object.defineProperty(process, "platform", platform);
+  }
 });
 
 const HOLDS = `

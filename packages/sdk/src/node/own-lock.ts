@@ -64,8 +64,9 @@ async function clearDead(lock: string): Promise<string | null> {
   if (clearer !== null) return clearer;
   try {
     const text = await readIfThere(lock);
-    // nobody else removes what nobody holds, so it is still this one
     if (text === null || (await whoHolds(lock, text)) !== null || (await isBeingWritten(lock))) return null;
+    // who let go of it while it was asked left it to the next; nobody else removes what nobody holds, so what is there still is this one
+    if ((await readIfThere(lock)) !== text) return null;
     await clearLeft(text, path.dirname(lock));
     await rm(lock, { force: true });
   } finally {

@@ -21,14 +21,14 @@ import { wantedOf } from "../wanted-of.ts";
 import { fileAt, planInPage } from "./plan.ts";
 import { notLoaded } from "./not-here.ts";
 
-/** What is read of, or written to, a machine that has files and folders, or is fed by Node's streams. */
-const ELSEWHERE = ["in", "dir", "out", "onInput", "onImage"] as const satisfies readonly (keyof RunInput)[];
+/** What is read of, or written to, a machine that has files and folders, or is fed by Node's streams; a page tells nothing of receipts. */
+const ELSEWHERE = ["in", "dir", "out", "onInput", "onImage", "onReceipt"] as const satisfies readonly (keyof RunInput)[];
 const SEVERAL = ["replicas", "noAudit"] as const satisfies readonly (keyof ReplicasInput)[];
 
 /** Throws InputError. */
 function assertHere(input: RunInput, isLoaded: boolean): void {
   const elsewhere = ELSEWHERE.find((key) => input[key] !== undefined);
-  if (elsewhere !== undefined) throw new InputError(`${elsewhere} is for a program on Node, or the xeno command: a page has no folders`);
+  if (elsewhere !== undefined) throw new InputError(`${elsewhere} is for a program on Node, or the xeno command`);
   const several = SEVERAL.find((key) => (input as ReplicasInput)[key] !== undefined);
   if (several !== undefined && !isLoaded) throw notLoaded(several);
 }

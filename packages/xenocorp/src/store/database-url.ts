@@ -38,9 +38,19 @@ function firstOf(error: unknown): unknown {
   return error instanceof Error && isLost(error.cause) ? error.cause : error;
 }
 
+/** Its cause failed elsewhere than at the database, with a code that what a database is not reached by has, too. */
+export class Elsewhere extends Error {}
+
+/** For `catch`. */
+export const elsewhere = (cause: unknown): never => {
+  throw new Elsewhere("it is not the database", { cause });
+};
+
 /** In the operator's words, where the reason is known. */
 export function unreached(error: unknown): unknown {
   const first = firstOf(error);
+  // a file's
+  if (first instanceof Error && "path" in first) return error;
   const why = WHY[codeOf(first)] ?? (isLost(first) ? LOST : undefined);
   return why === undefined || !(first instanceof Error) ? error : new Error(`the database cannot be used: ${why} (${first.message})`);
 }
