@@ -26,11 +26,14 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** Documents, rules and what is built of them: no process, database or file is shared, so that one worker can take one file after another. */
+/**
+ * Documents, rules and what is built of them: no process, database or file is shared, so that one worker can take one file after another. But
+ * not one that puts something in a module's place: the worker may have loaded what imports that.
+ */
 const UNITS = [
-  "packages/{market,protocol,verify,sdk,dashboard,testkit,cli}/**/*.test.ts",
-  "packages/xenocorp/src/{desk,http,log}/**/*.test.ts",
-  "test/desk/**/*.test.ts",
+  "packages/{market,protocol,verify,sdk,dashboard,testkit,cli}/**/!(*.mocked).test.ts",
+  "packages/xenocorp/src/{desk,http,log}/**/!(*.mocked).test.ts",
+  "test/desk/**/!(*.mocked).test.ts",
 ];
 /** Files whose every test is one that a person does not wait for (test/thorough.ts). */
 const THOROUGH = process.env["XENO_THOROUGH"] === "1" ? [] : ["**/*.thorough.test.ts"];

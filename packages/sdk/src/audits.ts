@@ -9,7 +9,7 @@ import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
 import { disputeResults } from "./dispute.ts";
 import { KeptError, RefusedError } from "./errors.ts";
-import { unlessOff } from "./facade/calling-off.ts";
+import { unlessOff } from "./calling-off.ts";
 import { fetchBound } from "./purchase-order.ts";
 
 /** What became of the draw whether a result is audited. */

@@ -7,7 +7,7 @@ import { refuse, segmentHashOf, type LeaseView, type Payload } from "@xenoserver
 import type { BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
 import { AbortedError, BrokenWordError, GivenUpError, RefusedError } from "./errors.ts";
-import { unlessOff } from "./facade/calling-off.ts";
+import { unlessOff } from "./calling-off.ts";
 import { refereeAssurances, refereeOrder } from "./dispute-terms.ts";
 import { placeOrder } from "./placing.ts";
 import type { BoundOrder } from "./purchase-order.ts";

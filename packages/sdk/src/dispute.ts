@@ -7,7 +7,7 @@ import type { Payload } from "@xenoservers/protocol";
 import { hasBreakpoints, type BuiltWork } from "./built.ts";
 import type { MarketClient } from "./client.ts";
 import { AbortedError, GivenUpError, LeftOpenError, RefusedError, StalledError } from "./errors.ts";
-import { assertWanted, unlessOff } from "./facade/calling-off.ts";
+import { assertWanted, unlessOff } from "./calling-off.ts";
 import { refereeRun, type RefereeRun } from "./dispute-run.ts";
 import { disputeTerms, type DisputedLease, type DisputeTerms } from "./dispute-terms.ts";
 import type { BuiltJob } from "./job.ts";

@@ -6,7 +6,7 @@ import { isTakenLater, type LeaseView } from "@xenoservers/protocol";
 import type { MarketClient } from "../client.ts";
 import { EarlierFailedError, InputError, RefusedError } from "../errors.ts";
 import { shortId } from "../words.ts";
-import { unlessOff } from "./calling-off.ts";
+import { unlessOff } from "../calling-off.ts";
 
 interface WhileAfter {
   signal?: AbortSignal;

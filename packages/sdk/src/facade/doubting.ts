@@ -13,7 +13,7 @@ import type { RefereeRun } from "../dispute-run.ts";
 import { InputError } from "../errors.ts";
 import { fetchBound } from "../purchase-order.ts";
 import { parseAmount } from "../words.ts";
-import { assertWanted, unlessOff } from "./calling-off.ts";
+import { assertWanted, unlessOff } from "../calling-off.ts";
 import type { Here } from "./here.ts";
 import { leaseAsItIs } from "./lease-acts.ts";
 

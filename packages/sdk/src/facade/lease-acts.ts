@@ -7,7 +7,7 @@ import { dateText, zNanos, type LeaseView } from "@xenoservers/protocol";
 import type { MarketClient } from "../client.ts";
 import { BrokenWordError, InputError } from "../errors.ts";
 import { parseAmount, parseDurationMs, shortId } from "../words.ts";
-import { assertWanted, unlessOff } from "./calling-off.ts";
+import { assertWanted, unlessOff } from "../calling-off.ts";
 
 /** What the market answered to a document that it took: its id, when, and what became of it. */
 export type Answer = Readonly<Record<string, unknown>>;

@@ -19,7 +19,7 @@ import type { SessionHandlers } from "../session/lease-session.ts";
 import { conditionsIn, shortId } from "../words.ts";
 import { untilEndedWell } from "./after.ts";
 import type { Beyond } from "./beyond.ts";
-import { assertWanted, unlessOff } from "./calling-off.ts";
+import { assertWanted, unlessOff } from "../calling-off.ts";
 import type { Audited, Dispute, DisputeOptions, TracerOf } from "./doubting.ts";
 import type { Here, Planned } from "./here.ts";
 import type { Job } from "./job.ts";

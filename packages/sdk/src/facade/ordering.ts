@@ -16,7 +16,7 @@ import type { SessionHandlers } from "../session/lease-session.ts";
 import type { WhileWaiting } from "../waiting.ts";
 import { withdrawOrder } from "../withdrawing.ts";
 import type { Beyond } from "./beyond.ts";
-import { assertWanted, unlessOff } from "./calling-off.ts";
+import { assertWanted, unlessOff } from "../calling-off.ts";
 import type { FilesPlace, Here, Planned } from "./here.ts";
 import { Job, type Came } from "./job.ts";
 import type { JobResult } from "./job-result.ts";

@@ -10,7 +10,7 @@ import type { Withdrawn } from "../withdrawn.ts";
 import type { Planned } from "./here.ts";
 import { collected, listed } from "./job-files.ts";
 import { resultOf, type JobResult } from "./job-result.ts";
-import { onAbort } from "./on-abort.ts";
+import { onAbort } from "../on-abort.ts";
 import { Output } from "./output.ts";
 import type { RunInput, Watching } from "./run-input.ts";
 

@@ -9,7 +9,7 @@ import { formatCiToken, type CiToken } from "../ci-token.ts";
 import { InputError } from "../errors.ts";
 import { identityOf } from "../identity.ts";
 import { parseAmount, parseDurationMs, shortId } from "../words.ts";
-import { assertWanted, unlessOff } from "./calling-off.ts";
+import { assertWanted, unlessOff } from "../calling-off.ts";
 import type { Means } from "./means.ts";
 import { toldHere } from "./read-input.ts";
 

@@ -7,7 +7,7 @@ import { accountOf, type AccountView } from "../account.ts";
 import { BrokenWordError } from "../errors.ts";
 import { listOf } from "../lists.ts";
 import { parseAmount, parseDurationMs } from "../words.ts";
-import { assertWanted, unlessOff } from "./calling-off.ts";
+import { assertWanted, unlessOff } from "../calling-off.ts";
 import type { Answer } from "./lease-acts.ts";
 import type { Means } from "./means.ts";
 import { cancellableReading } from "./reading.ts";

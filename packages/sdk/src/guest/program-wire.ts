@@ -4,8 +4,8 @@
  */
 import { utf8 } from "@xenoservers/protocol";
 import { FRAME_BYTES_MAX, Frames, frame, type Frame } from "@xenoservers/protocol/channel";
-import { assertWanted } from "../facade/calling-off.ts";
-import { onAbort } from "../facade/on-abort.ts";
+import { assertWanted } from "../calling-off.ts";
+import { onAbort } from "../on-abort.ts";
 import type { MachineLink } from "../session/machine-link.ts";
 import type { WindowSize } from "./window-size.ts";
 import { Wire } from "./wire.ts";

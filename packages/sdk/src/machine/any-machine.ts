@@ -3,9 +3,9 @@
  * that comes; the server (answers).
  */
 import { InputError } from "../errors.ts";
-import { assertWanted, unlessOff } from "../facade/calling-off.ts";
+import { assertWanted, unlessOff } from "../calling-off.ts";
 import { bytesOf } from "../facade/given-program.ts";
-import { onAbort } from "../facade/on-abort.ts";
+import { onAbort } from "../on-abort.ts";
 import { agentExec } from "../guest/agent-exec.ts";
 import { GuestFileError } from "../guest/files.ts";
 import { ProgramWire, type ProgramWanted } from "../guest/program-wire.ts";

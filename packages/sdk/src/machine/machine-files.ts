@@ -1,5 +1,5 @@
 /** Files of a running machine, as both a page and Node have them. Who controls the inputs: the guest (names, sizes, bytes). */
-import { unlessOff } from "../facade/calling-off.ts";
+import { unlessOff } from "../calling-off.ts";
 import { bytesOf } from "../facade/given-program.ts";
 import type { HeldBytes } from "../given-bytes.ts";
 import { GuestFileError, GuestFiles, type GuestEntry } from "../guest/files.ts";

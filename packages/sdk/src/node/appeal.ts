@@ -10,7 +10,7 @@ import type { MarketClient } from "../client.ts";
 import { appealVerdict, convictionOf, type Conviction } from "../dispute-appeal.ts";
 import type { RefereeRun } from "../dispute-run.ts";
 import { InputError, KeptError } from "../errors.ts";
-import { assertWanted, unlessOff } from "../facade/calling-off.ts";
+import { assertWanted, unlessOff } from "../calling-off.ts";
 import { assertJudging, type JudgingOptions } from "../facade/doubting.ts";
 import { segmentJob } from "../segment.ts";
 import { parseAmount, shortId } from "../words.ts";

@@ -1,6 +1,6 @@
 /** A market as this machine's customer knows it: by a context of `xeno login`, or by a token. */
 import { beyond as all, type Beyond } from "../facade/all-beyond.ts";
-import { unlessOff } from "../facade/calling-off.ts";
+import { unlessOff } from "../calling-off.ts";
 import { OpenMarket, type Callable, type Found, type SearchOptions } from "../facade/market.ts";
 import type { Dispute, DisputeOptions } from "../facade/doubting.ts";
 import type { ReceiptProgress } from "../facade/long-receipt.ts";

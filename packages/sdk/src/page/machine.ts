@@ -1,6 +1,6 @@
 /** A running machine in the hands of a page. Who controls the inputs: the guest, every byte that comes; the server (answers). */
-import { unlessOff } from "../facade/calling-off.ts";
-import { onAbort } from "../facade/on-abort.ts";
+import { unlessOff } from "../calling-off.ts";
+import { onAbort } from "../on-abort.ts";
 import { WebProgram } from "../guest/web-program.ts";
 import { AnyMachine, wantedOf, type StartOptions } from "../machine/any-machine.ts";
 import type { HeldMachine } from "../machine/fork.ts";

@@ -4,7 +4,7 @@ import { parseCiToken, type CiToken } from "../ci-token.ts";
 import { MarketClient } from "../client.ts";
 import { ContextError } from "../errors.ts";
 import type { Beyond } from "../facade/beyond.ts";
-import { unlessOff } from "../facade/calling-off.ts";
+import { unlessOff } from "../calling-off.ts";
 import { OpenMarket, type Callable } from "../facade/market.ts";
 import { identityOf } from "../identity.ts";
 import { NOTHING_BEYOND } from "./beyond.ts";

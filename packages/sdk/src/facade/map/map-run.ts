@@ -4,10 +4,10 @@
  * inputs: the program that calls.
  */
 import { InputError, JobFailedError, LeftUndoneError, MarketError } from "../../errors.ts";
-import { assertWanted } from "../calling-off.ts";
+import { assertWanted } from "../../calling-off.ts";
 import type { JobResult } from "../job-result.ts";
 import { assertTaken } from "../not-taken.ts";
-import { onAbort } from "../on-abort.ts";
+import { onAbort } from "../../on-abort.ts";
 import type { RunInput } from "../run-input.ts";
 import { Away } from "./away.ts";
 import { MapBudget } from "./budget.ts";

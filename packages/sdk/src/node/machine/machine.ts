@@ -2,8 +2,8 @@
  * A running machine in the hands of its customer's program on Node: programs by its streams, files and folders, ports of this machine. Who
  * controls the inputs: the guest, every byte that comes; the server (answers).
  */
-import { assertWanted, unlessOff } from "../../facade/calling-off.ts";
-import { onAbort } from "../../facade/on-abort.ts";
+import { assertWanted, unlessOff } from "../../calling-off.ts";
+import { onAbort } from "../../on-abort.ts";
 import { GuestProgram } from "../../guest/program.ts";
 import { AnyMachine, assertPort, wantedOf, type StartOptions } from "../../machine/any-machine.ts";
 import type { HeldMachine } from "../../machine/fork.ts";

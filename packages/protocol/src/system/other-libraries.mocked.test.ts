@@ -5,7 +5,7 @@ import { toHex } from "../bytes.ts";
 import { nodeChannelCrypto as own } from "./node-channel-crypto.ts";
 import { webChannelCrypto as web } from "./web-channel-crypto.ts";
 
-const LACKING = /^(chacha20-poly1305|blake2b512)$/;
+const LACKING = vi.hoisted(() => /^(chacha20-poly1305|blake2b512)$/);
 
 vi.mock("node:crypto", async (original) => {
   const all = await original<typeof NodeCrypto>();

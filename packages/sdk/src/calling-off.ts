@@ -1,5 +1,5 @@
 /** A caller's signal: before anything is ordered it ends the call, and nothing was held. */
-import { AbortedError } from "../errors.ts";
+import { AbortedError } from "./errors.ts";
 import { onAbort } from "./on-abort.ts";
 
 export function assertWanted(signal: AbortSignal | undefined): void {
