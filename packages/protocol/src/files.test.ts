@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { ifThere, makeFolder, moveTo, namesIn, readIfThere, writeNew, writeWhole } from "./files.ts";
+import { ifThere, inPlace, makeFolder, moveTo, namesIn, readIfThere, writeNew, writeWhole } from "./files.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -103,4 +103,5 @@ it("know an error of the system's in a world of its own, as in Jest, where that 
   const foreign: unknown = runInNewContext(`Object.assign(new Error("gone"), { code: "ENOENT" })`);
   expect(foreign instanceof Error).toBe(false);
   expect(await ifThere(Promise.reject(foreign as Error))).toBeNull();
+  expect(inPlace(foreign, "/a/file")).toMatchObject({ path: "/a/file", message: "gone '/a/file'" });
 });

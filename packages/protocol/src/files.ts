@@ -56,8 +56,9 @@ export async function makeFolder(folder: string): Promise<void> {
 
 /** Of a write that failed: the system says of which file only where it opened it by name. */
 export function inPlace(error: unknown, file: string): unknown {
-  if (error instanceof Error && "code" in error && !("path" in error))
-    Object.assign(error, { path: file, message: `${error.message} '${file}'` });
+  if (systemCode(error) === "") return error;
+  const of = error as NodeJS.ErrnoException;
+  if (of.path === undefined) Object.assign(of, { path: file, message: `${of.message} '${file}'` });
   return error;
 }
 

@@ -6,6 +6,7 @@
 import path from "node:path";
 import { CONTROL, JOB_LIMITS } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
+import { systemCode } from "@xenoservers/protocol/files";
 
 /** A path as the kernel takes it, its end included (Linux: PATH_MAX). */
 const PATH_BYTES_MAX = 4_096;
@@ -29,8 +30,7 @@ export const sentTarget = (target: string, windows = WINDOWS): string => (window
  * A drive of another system's (FAT, exFAT, some shares) has no links, and Windows lets few make one: in words; null where it is not that.
  */
 export function noLinksHere(error: unknown, windows = WINDOWS): string | null {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(code)) return null;
+  if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(systemCode(error))) return null;
   return windows ? "a link, which Windows lets this user not make (its Developer Mode does)" : "a link, of which this file system has none";
 }
 

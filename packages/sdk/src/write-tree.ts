@@ -7,7 +7,7 @@ import { createReadStream, type Stats } from "node:fs";
 import { constants, link as linkTo, lstat, mkdir, open, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
 import { visible } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
-import { nameBeside } from "@xenoservers/protocol/files";
+import { nameBeside, systemCode } from "@xenoservers/protocol/files";
 import { RealFolders } from "./real-folders.ts";
 import { roomIn } from "./room.ts";
 import { NotDelivered } from "./session/fetches.ts";
@@ -41,11 +41,10 @@ interface WriteTreeOptions {
 const NAMED_MAX = 3;
 const SHOWN_CHARS = 60;
 const shown = (at: string): string => visible(at.length > SHOWN_CHARS ? `${at.slice(0, SHOWN_CHARS)}...` : at);
-const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
 
 /** Nothing there; throws what is wrong otherwise. */
 function absent(error: unknown): null {
-  if (codeOf(error) === "ENOENT") return null;
+  if (systemCode(error) === "ENOENT") return null;
   throw error;
 }
 
@@ -198,7 +197,7 @@ async function named(part: string, target: string): Promise<void> {
   try {
     await linkTo(part, target);
   } catch (error) {
-    if (!NO_LINKS.includes(codeOf(error))) throw error;
+    if (!NO_LINKS.includes(systemCode(error))) throw error;
     if (await lstat(target).catch(absent)) throw new Error(`${target} came to be meanwhile`, { cause: error });
     await rename(part, target);
   }
@@ -286,7 +285,7 @@ async function carryOut(
   try {
     // what another that came has made here by the same name, as this file system takes names
     const unlessTwin = (at: string) => async (error: unknown) => {
-      if (codeOf(error) !== "EEXIST" || !(await writer.isTwin(at))) throw error;
+      if (systemCode(error) !== "EEXIST" || !(await writer.isTwin(at))) throw error;
       return false;
     };
     for (const at of folders) await writer.folder(at).catch(unlessTwin(at));

@@ -1,15 +1,6 @@
 /** Tools that reach into one lease: its output, its files, and programs in its machine. */
 import { holdsCapacity } from "@xenoservers/market";
-import {
-  Market,
-  shortId,
-  GuestFiles,
-  GuestProgram,
-  isWithoutShell,
-  type Delivered,
-  type GuestEntry,
-  type TreeFile,
-} from "@xenoservers/sdk";
+import { Market, shortId, GuestFiles, GuestProgram, isWithoutShell, type Delivered, type TreeFile } from "@xenoservers/sdk";
 import { z } from "zod";
 import { hold, type Held } from "../machine/hold.ts";
 import { cameTo } from "../output/came.ts";
@@ -17,6 +8,7 @@ import { exitCodeWith } from "../output/deliver.ts";
 import { follow, type Followed } from "../output/follow.ts";
 import { UserError } from "../output/ui.ts";
 import { zLease } from "./market-tools.ts";
+import { firstEntries } from "./first-entries.ts";
 import { endOf } from "./run-tools.ts";
 import { SLICE_BYTES_MAX, Slicer, sliceOf } from "./slice.ts";
 import { tool, type Call } from "./tool.ts";
@@ -119,8 +111,7 @@ async function machineFiles({ session }: Held, path: string, from: number): Prom
     const found = await files.look(path);
     if (!found) throw new UserError(`there is nothing at ${path} in the machine`);
     if (found.kind === "folder") {
-      const entries: GuestEntry[] = [];
-      await files.list(path, (entry) => void (entries.length <= ENTRIES_MAX && entries.push(entry)));
+      const entries = await firstEntries(files, path, ENTRIES_MAX);
       return shownEntries(entries.map(({ path: at, kind, size }) => ({ path: at, kind, size })));
     }
     if (found.kind !== "file") throw new UserError(`${path} in the machine is a ${found.kind}`);

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { chmod, constants, lchown, lstat, mkdir, open, rm, stat, symlink, utimes, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
-import { nameBeside } from "@xenoservers/protocol/files";
+import { nameBeside, systemCode } from "@xenoservers/protocol/files";
 import { RealFolders } from "../real-folders.ts";
 import { roomIn } from "../room.ts";
 import {
@@ -38,7 +38,7 @@ const COLLECTED_BYTES = 64 * 1024;
 const NAME_CHARS = 32;
 
 const absent = (error: unknown): null => {
-  if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+  if (systemCode(error) === "ENOENT") return null;
   throw error;
 };
 

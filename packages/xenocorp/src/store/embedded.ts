@@ -164,7 +164,8 @@ const isRunning = ({ pid, exitCode, signalCode }: ChildProcess): boolean => pid 
 async function untilReady(server: ChildProcess, connection: EmbeddedPostgres["connection"], log: () => string): Promise<void> {
   const deadline = Date.now() + START_WITHIN_MS;
   for (;;) {
-    if (!isRunning(server)) throw new Error(`PostgreSQL did not start: ${log().trim() || `it was ended by ${server.signalCode}`}`);
+    if (!isRunning(server))
+      throw new Error(`PostgreSQL did not start: ${log().trim() || `it ended by ${server.signalCode ?? `exit code ${server.exitCode}`}`}`);
     const client = new Client({ ...connection, connectionTimeoutMillis: Math.max(1, deadline - Date.now()) });
     client.on("error", () => {});
     try {

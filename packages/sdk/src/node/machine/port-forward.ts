@@ -3,6 +3,7 @@
  * guest.
  */
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { systemCode } from "@xenoservers/protocol/files";
 import type { MachineLink } from "../../session/machine-link.ts";
 
 /** Open until it is closed. */
@@ -24,7 +25,6 @@ function listening(host: string, port: number, taken: (socket: Socket) => void):
 
 // a server that listens at a port has an address
 const portOf = (server: Server): number => (server.address() as AddressInfo).port;
-const codeOf = (error: unknown): unknown => (error instanceof Error && "code" in error ? error.code : null);
 
 /** Where another program has one of the two, whoever says `localhost` would reach that program or this guest, by chance. */
 async function bothListening(port: number, taken: (socket: Socket) => void): Promise<Server[]> {
@@ -33,7 +33,7 @@ async function bothListening(port: number, taken: (socket: Socket) => void): Pro
     try {
       return [first, await listening("::1", portOf(first), taken)];
     } catch (error) {
-      if (codeOf(error) !== "EADDRINUSE") return [first]; // this machine has no IPv6
+      if (systemCode(error) !== "EADDRINUSE") return [first]; // this machine has no IPv6
       first.close();
       if (port !== 0 || draw >= DRAWS_MAX) throw error;
     }
@@ -55,8 +55,8 @@ export async function forwardPort(
     };
     void machine.open(guest, Object.assign(socket, { breakOff })).catch(breakOff);
   }).catch((error: unknown) => {
-    if (codeOf(error) === "EADDRINUSE") throw new Error(`port ${port} of this machine is taken: say another one`);
-    if (codeOf(error) === "EACCES") throw new Error(`port ${port} of this machine is not yours to take: say one above 1023`);
+    if (systemCode(error) === "EADDRINUSE") throw new Error(`port ${port} of this machine is taken: say another one`);
+    if (systemCode(error) === "EACCES") throw new Error(`port ${port} of this machine is not yours to take: say one above 1023`);
     throw error;
   });
   return { port: portOf(servers[0]!), close: () => servers.forEach((server) => server.close()) };
