@@ -17,6 +17,7 @@ import { FURTHER } from "./images/further.ts";
 import type { Layer } from "./images/layout.ts";
 import { PACKED } from "./images/packed.ts";
 import { LINKS, NAMES, PARENTS } from "./images/paths.ts";
+import { REPORTED } from "./images/reported.ts";
 import type { Differs, Row } from "./images/row.ts";
 import { ourTree, podmanTree, umociTree, type Tree } from "./images/trees.ts";
 import { WHITEOUTS } from "./images/whiteouts.ts";
@@ -85,6 +86,7 @@ const TABLES: readonly [name: string, rows: readonly Row[]][] = [
   ["formats", FORMATS],
   ["fields", FIELDS],
   ["further ones", FURTHER],
+  ["as people reported them", REPORTED],
   ["packings", PACKED],
   ["as programs build them", BUILT],
   ["large", LARGE],
