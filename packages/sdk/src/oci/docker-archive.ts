@@ -6,9 +6,10 @@
 import { jsonIn, utf8 } from "@xenoservers/protocol";
 import type { Packing } from "@xenoservers/protocol/packing";
 import * as z from "zod/mini";
+import { hashOf } from "./hash-like.ts";
 import { bytesIn, type ImageParts } from "./image-parts.ts";
 import { fitting, severalIn } from "./named-images.ts";
-import { OciError, checkDigest, hashOf, type Descriptor, type Manifests } from "./source.ts";
+import { OciError, checkDigest, type Descriptor, type Manifests } from "./source.ts";
 
 const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 const LAYERS_MAX = 1_000;

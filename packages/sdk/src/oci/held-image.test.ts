@@ -33,6 +33,8 @@ interface Over {
   packed?: (bytes: Buffer) => Buffer;
   /** By which the manifest names its layers. */
   by?: string;
+  /** By which it names its configuration, and the index names it. */
+  above?: string;
 }
 
 const by512 = [hashed("sha512", layer), hashed("sha512", second)];
@@ -71,7 +73,7 @@ function dockerSave({ diffs = [sha(layer), sha(second)], packed = (bytes) => byt
 }
 
 /** As `podman save --format oci-archive` does. */
-function ociArchive({ diffs = [sha(layer), sha(second)], packed = gzipSync, by = "sha256" }: Over = {}): Buffer {
+function ociArchive({ diffs = [sha(layer), sha(second)], packed = gzipSync, by = "sha256", above = "sha256" }: Over = {}): Buffer {
   const config = configOf(diffs);
   const layers = [packed(layer), packed(second)];
   const described = layers.map((bytes) => ({
@@ -80,15 +82,15 @@ function ociArchive({ diffs = [sha(layer), sha(second)], packed = gzipSync, by =
   const manifest = Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
-      config: { mediaType: "application/vnd.oci.image.config.v1+json", digest: `sha256:${sha(config)}`, size: config.length },
+      config: { mediaType: "application/vnd.oci.image.config.v1+json", digest: hashed(above, config), size: config.length },
       layers: described,
     }),
   );
   const index = {
-    manifests: [{ mediaType: "application/vnd.oci.image.manifest.v1+json", digest: `sha256:${sha(manifest)}`, size: manifest.length }],
+    manifests: [{ mediaType: "application/vnd.oci.image.manifest.v1+json", digest: hashed(above, manifest), size: manifest.length }],
   };
-  const named = layers.map((bytes) => longFileOf(`blobs/${hashed(by, bytes).replace(":", "/")}`, bytes));
-  const blobs = [...named, ...[config, manifest].map((bytes) => fileOf(`blobs/sha256/${sha(bytes)}`, bytes))];
+  const blob = (hash: string) => (bytes: Buffer) => longFileOf(`blobs/${hashed(hash, bytes).replace(":", "/")}`, bytes);
+  const blobs = [...layers.map(blob(by)), ...[config, manifest].map(blob(above))];
   return Buffer.concat([
     ...blobs,
     fileOf("oci-layout", '{"imageLayoutVersion":"1.0.0"}'),
@@ -127,6 +129,7 @@ describe("an image in an archive that is held", () => {
     ],
     ["an OCI archive of layers of zstd", ociArchive({ packed: zstdCompressSync })],
     ["an OCI archive of layers by sha512", ociArchive({ by: "sha512" })],
+    ["an OCI archive, all by sha512", ociArchive({ by: "sha512", above: "sha512", diffs: by512 })],
     ["an OCI archive of plain layers by sha512", ociArchive({ by: "sha512", packed: (bytes) => bytes })],
     ["an OCI archive that states sha384 and sha512", ociArchive({ diffs: [hashed("sha384", layer), hashed("sha512", second)] })],
     ["docker save, of packed layers that are stated by sha512", dockerSave({ diffs: by512, packed: gzipSync })],
@@ -170,6 +173,13 @@ describe("an image in an archive that is held", () => {
       /the digest that its manifest states/,
     ],
     ["a layer that unpacks to something else, by sha512", ociArchive({ diffs: [by512[0]!, by512[0]!] }), /unpacks to other bytes/],
+    ["a configuration that is another, by sha512", changed(ociArchive({ above: "sha512" }), "/bin/sh", "/bin/no"), /another digest/],
+    [
+      "a layout whose list is an image's manifest (distgo 942)",
+      Buffer.concat([fileOf("index.json", '{"schemaVersion":2,"config":{"digest":"sha256:0","size":2},"layers":[]}'), END]),
+      /its index\.json is an image's manifest, not a list of images/,
+    ],
+    ["a part by another hash", ociArchive({ by: "sha384" }), /only digests of sha256 and sha512 are known here/],
     ["a layer that is stated by what is no digest", ociArchive({ diffs: [sha(layer), "md5:abc"] }), /unpacks to other bytes/],
     ["a layer that unpacks to something else", ociArchive({ diffs: [sha(layer), sha(layer)] }), /unpacks to other bytes/],
     ["too few layers", dockerSave({ diffs: [sha(layer)] }), /lists 2 layers, and its configuration states 1/],

@@ -8,12 +8,13 @@ import type { Blob as Bytes } from "../blob.ts";
 import { openGiven, type OpenedBytes } from "../given-bytes.ts";
 import { foundIn, heldIn } from "./archive-index.ts";
 import { DockerManifests } from "./docker-archive.ts";
+import { partsOf } from "./hash-like.ts";
 import { readImage, unpackedBytesOf } from "./image-config.ts";
 import { kindOf } from "./image-kind.ts";
 import type { ImageParts } from "./image-parts.ts";
 import { LayoutManifests, fileOf, lacks } from "./layout.ts";
 import type { ImageLayer, NamedImage } from "./oci-image.ts";
-import { OciError, checkDigest, partsOf, type Descriptor, type Manifests } from "./source.ts";
+import { OciError, checkDigest, type Descriptor, type Manifests } from "./source.ts";
 import { unpackedOf, unpackedStream, unpackerFor, type Held } from "./unpacked-stream.ts";
 
 /** By its name in the archive; null where it is not there. */

@@ -17,9 +17,9 @@ import { roomIn } from "../room.ts";
 import type { Blob } from "../blob.ts";
 import { fileBlob, readAt } from "../tree.ts";
 import { digestOfFile } from "./file-digest.ts";
-import { OURS, hashLike } from "./hash-like.ts";
+import { OURS, hashLike, partsOf } from "./hash-like.ts";
 import type { ImageLayer, TypedPacking } from "./oci-image.ts";
-import { OciError, partsOf, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
+import { OciError, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
 import { unpackersHere } from "./unpackers-here.ts";
 
 export interface OciLayer extends ImageLayer {
