@@ -8,6 +8,7 @@ const base = tar(dir("a/"), file("a/a", "1"), dir("baz/"), file("top", "t"));
 const IN_ORDER = "it goes through the archive in order, and hides what the same layer brought";
 const MAKES = "it makes the folder of a whiteout that hides nothing";
 const TWICE = "no name may come twice in it";
+const FILE = "with vfs it stops where there is no folder; with its default driver it takes it, as docker does with its own";
 const KEPT = "it keeps a hidden folder that its layer has files in, with its attributes";
 const OVERLAY = "an overlay shows nothing there, whether it is a whiteout or a device of that number";
 const NO_FOLDER = "it stops where there is no folder: what kaniko wrote so nobody could pull";
@@ -204,5 +205,52 @@ export const REPORTED: readonly Row[] = [
       tar(dir("usr/"), dir("usr/etc/"), file("usr/etc/passwd", "root:x:0:0"), symlink("etc", "usr/etc")),
       tar(file("etc/hosts", "h"), whiteout("etc/passwd")),
     ),
+  },
+  {
+    what: "a folder and what was in it are hidden, each by its own name (umoci 254)",
+    podman: [MAKES, ["test: theirs alone"]],
+    layers: plain(
+      tar(dir("test/"), dir("test/d/"), file("test/test", "1")),
+      tar(dir("./"), whiteout("test"), whiteout("test/test"), whiteout("test/d")),
+    ),
+  },
+  {
+    what: "a file below what a lower layer has as a file (umoci 546)",
+    podman: [FILE, "refuses"],
+    umoci: ["later versions take it", "refuses"],
+    layers: plain(base, tar(file("top/below/file", "1"))),
+  },
+  {
+    what: "a file below what a lower layer has as a link to nothing, and to a file (umoci 546)",
+    refused: "puts l/x below something that is no folder",
+    layers: plain(tar(file("f", "1"), symlink("l", "f"), symlink("n", "none")), tar(file("l/x", "2"), file("n/y", "3"))),
+  },
+  { what: "opaque where a lower layer has a file (umoci 572)", layers: plain(base, tar(opaque("top/"))) },
+  {
+    what: "a hidden folder that comes again by what is in it alone (umoci 546)",
+    layers: plain(tar(dir("d/"), dir("d/e/", { mode: 0o700, uid: 7 }), file("d/e/old", "1")), tar(whiteout("d/e"), file("d/e/f/new", "2"))),
+  },
+  {
+    what: "names hidden in a folder that is opaque, before and after (umoci 572)",
+    layers: plain(base, tar(whiteout("a/a"), opaque("a/"), file("a/n", "n"), whiteout("a/none"))),
+  },
+  {
+    what: "an overlay's own mark of opaque beside a folder's files (umoci 538)",
+    layers: plain(base, tar(dir("a/", { xattrs: [["trusted.overlay.opaque", "y"]] }), file("a/n", "n"))),
+  },
+  {
+    what: "opaque behind the files of its own layer, two folders deep (wsl-ui 114, concourse 267)",
+    layers: plain(
+      tar(dir("a/"), dir("a/b/"), file("a/b/old", "1"), file("a/old", "2")),
+      tar(dir("a/"), dir("a/b/"), file("a/b/new", "3"), opaque("a/")),
+    ),
+  },
+  {
+    what: "a layer for nothing between others, twice (rules_oci 257, containers/image 370)",
+    layers: plain(base, tar(), tar(file("a/n", "n")), tar(), tar(), tar(whiteout("a/n"))),
+  },
+  {
+    what: "a link below whose name a folder is hidden (hypeman 456)",
+    layers: plain(tar(dir("t/"), file("t/f", "f"), symlink("l", "/t")), tar(whiteout("l"), dir("l/"), file("l/g", "g"))),
   },
 ];
