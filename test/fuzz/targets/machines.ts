@@ -240,6 +240,7 @@ const archive: Target = {
   covers: [
     ...["sdk/src/oci/on-this-machine.ts#openHere", "sdk/src/oci/image-files.ts#openFiles", "sdk/src/oci/archive-index.ts#heldIn"],
     ...["sdk/src/oci/held-image.ts#heldImage", "sdk/src/oci/unpacked-stream.ts#unpackedOf", "sdk/src/oci/unpacked-stream.ts#unpackerFor"],
+    "sdk/src/oci/unpacked-stream.ts#unpackedStream",
   ],
   async corpus() {
     const layouts = await archives(layoutFolder);
