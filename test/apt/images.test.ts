@@ -11,13 +11,15 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Refusal } from "../../packages/guests/src/qemu/refusal.ts";
 import { BUILT, LARGE } from "./images/built.ts";
+import { file, tar } from "./images/entries.ts";
 import { differences } from "./images/differences.ts";
 import { FIELDS, FORMATS } from "./images/formats.ts";
 import { FURTHER } from "./images/further.ts";
 import type { Layer } from "./images/layout.ts";
 import { PACKED } from "./images/packed.ts";
 import { LINKS, NAMES, PARENTS } from "./images/paths.ts";
-import type { Differs, Row } from "./images/row.ts";
+import { REPORTED } from "./images/reported.ts";
+import { plain, type Differs, type Row } from "./images/row.ts";
 import { ourTree, podmanTree, umociTree, type Tree } from "./images/trees.ts";
 import { WHITEOUTS } from "./images/whiteouts.ts";
 
@@ -85,6 +87,7 @@ const TABLES: readonly [name: string, rows: readonly Row[]][] = [
   ["formats", FORMATS],
   ["fields", FIELDS],
   ["further ones", FURTHER],
+  ["as people reported them", REPORTED],
   ["packings", PACKED],
   ["as programs build them", BUILT],
   ["large", LARGE],
@@ -92,4 +95,19 @@ const TABLES: readonly [name: string, rows: readonly Row[]][] = [
 
 describe.skipIf(skips).each(TABLES)("%s", (_, rows) => {
   it.each(rows)("$what", compare);
+});
+
+/** Where podman refuses with vfs, which is no overlay, what it takes with its default driver. */
+const BY_OVERLAY: readonly [what: string, layers: Layer[]][] = [
+  ["a file below what a lower layer has as a file", plain(tar(file("top", "t"), file("b", "b")), tar(file("top/below/file", "1")))],
+  ["the same, three layers deep", plain(tar(file("top", "t")), tar(file("top/x", "x")), tar(file("top/x/y", "y"), file("top/z", "z")))],
+];
+describe.skipIf(skips)("as podman's overlay has it", () => {
+  it.each(BY_OVERLAY)("%s", async (_, layers) => {
+    const at = path.join(folder, `row${++last}`);
+    const since = Math.floor(Date.now() / 1_000) - TICK_S;
+    const [ours, theirs] = [await ourTree(path.join(at, "ours"), layers), await podmanTree(path.join(at, "podman"), layers, "overlay")];
+    if (!theirs.ok) throw new Error(theirs.why);
+    expect(differences(ours, theirs.lines, since).filter((each) => each !== ITS_ROOT)).toEqual([]);
+  });
 });

@@ -15,6 +15,7 @@ const ENTRIES = [
   "market",
   "protocol",
   "protocol/channel",
+  "protocol/hashes",
   "protocol/link",
   "protocol/sealed",
   "protocol/system",

@@ -26,7 +26,8 @@ import { fitting } from "../../../packages/sdk/src/oci/named-images.ts";
 import { openHere } from "../../../packages/sdk/src/oci/on-this-machine.ts";
 import { unpacked } from "../../../packages/sdk/src/oci/packed-answer.ts";
 import { Mishap } from "../../../packages/sdk/src/oci/patience.ts";
-import { OciError, checkDigest, hashOf, type Descriptor, type OciSource } from "../../../packages/sdk/src/oci/source.ts";
+import { hashOf } from "../../../packages/sdk/src/oci/hash-like.ts";
+import { OciError, checkDigest, type Descriptor, type OciSource } from "../../../packages/sdk/src/oci/source.ts";
 import { parseServerConfig } from "../../../packages/xenoserver/src/host/config.ts";
 import { generateModule } from "../../engine/generate.ts";
 import { built, traced } from "../../engine/traced.ts";
@@ -239,6 +240,7 @@ const archive: Target = {
   covers: [
     ...["sdk/src/oci/on-this-machine.ts#openHere", "sdk/src/oci/image-files.ts#openFiles", "sdk/src/oci/archive-index.ts#heldIn"],
     ...["sdk/src/oci/held-image.ts#heldImage", "sdk/src/oci/unpacked-stream.ts#unpackedOf", "sdk/src/oci/unpacked-stream.ts#unpackerFor"],
+    "sdk/src/oci/unpacked-stream.ts#unpackedStream",
   ],
   async corpus() {
     const layouts = await archives(layoutFolder);

@@ -8,7 +8,7 @@ import type { MachinePlace } from "../machine/machine-place.ts";
 import { openImage } from "../oci/image.ts";
 import { isOnThisMachine } from "../oci/on-this-machine.ts";
 import { parseReference } from "../oci/reference.ts";
-import { heldImage } from "../oci/held-image.ts";
+import { UNPACKED_BYTES_MAX, heldImage } from "../oci/held-image.ts";
 import { inWords } from "../oci/in-words.ts";
 import { fileBlob, readTree } from "../tree.ts";
 import { home } from "./home.ts";
@@ -51,8 +51,11 @@ async function openFile(file: string, option: string): Promise<OpenedBytes> {
 const opened = (given: Given, option: string): Promise<OpenedBytes> =>
   typeof given === "string" ? openFile(given, option) : openGiven(given, option);
 
+/** Node holds what it unpacks in memory; who waits for it is not to be killed for it. */
+const unpackedMax = (): number => Math.min(UNPACKED_BYTES_MAX, Math.floor(process.availableMemory() / 2));
+
 async function imageOf(given: Given, { watch }: Looking) {
-  if (typeof given !== "string") return heldImage(await openGiven(given, "--image")).catch(inWords);
+  if (typeof given !== "string") return heldImage(await openGiven(given, "--image"), unpackedMax()).catch(inWords);
   if (!isOnThisMachine(given) && !parseReference(given))
     throw new InputError(`${given} is neither a .wasm module, a .py script, nor the name of an image`);
   const image = await openImage(given, path.join(home.data, "oci"), watch).catch(inWordsOf(given));

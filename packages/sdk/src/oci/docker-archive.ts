@@ -6,9 +6,10 @@
 import { jsonIn, utf8 } from "@xenoservers/protocol";
 import type { Packing } from "@xenoservers/protocol/packing";
 import * as z from "zod/mini";
+import { hashOf } from "./hash-like.ts";
 import { bytesIn, type ImageParts } from "./image-parts.ts";
 import { fitting, severalIn } from "./named-images.ts";
-import { OciError, checkDigest, hashOf, type Descriptor, type Manifests } from "./source.ts";
+import { OciError, checkDigest, type Descriptor, type Manifests } from "./source.ts";
 
 const CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 const LAYERS_MAX = 1_000;
@@ -38,15 +39,18 @@ interface Layer extends Descriptor {
   mediaType: string;
 }
 
-/** What a layer that lies there is: its own digest, and that of what it unpacks to; null: it is not known here. */
+/**
+ * What a layer that lies there is: its own digest, and that of what it unpacks to, by the hash by which that is stated; null: it is not
+ * known here.
+ */
 export interface Measured {
   packing: Packing;
   stored: string;
   plain: string | null;
 }
 
-/** Throws OciError. */
-type Measure = (layer: string) => Promise<Measured>;
+/** `unpacked`: what its configuration states. Throws OciError. */
+type Measure = (layer: string, unpacked: string | undefined) => Promise<Measured>;
 
 /** The manifest that a registry would be given. */
 export class DockerManifests implements Manifests {
@@ -119,7 +123,7 @@ export class DockerManifests implements Manifests {
   async #describe(name: string, unpacked: string | undefined): Promise<Layer> {
     const size = await this.#files.size(name);
     if (size === null) throw this.damaged("it lacks a layer that it names");
-    const { packing, stored: digest, plain } = await this.#measure(name);
+    const { packing, stored: digest, plain } = await this.#measure(name, unpacked);
     if (plain !== null && plain !== unpacked)
       throw new OciError(`a layer of ${this.name} does not have the digest that its configuration states`);
     this.#named.set(digest, name);

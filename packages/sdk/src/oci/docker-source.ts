@@ -4,6 +4,7 @@ import { Transform, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { isDamage, packingOf } from "@xenoservers/protocol/unpack";
 import { DockerManifests, type Measured } from "./docker-archive.ts";
+import { OURS, hashLike } from "./hash-like.ts";
 import { copyIn, type ImageFiles } from "./image-files.ts";
 import { OciError, type Descriptor, type OciSource } from "./source.ts";
 import { unpackersHere } from "./unpackers-here.ts";
@@ -17,13 +18,14 @@ const hashedInto = (hash: Hash): Transform =>
     },
   });
 
-async function measured(files: ImageFiles, layer: string): Promise<Measured> {
+async function measured(files: ImageFiles, layer: string, unpacked: string | undefined): Promise<Measured> {
+  const algorithm = hashLike(unpacked);
   const start = await files.stream(layer).take(1).toArray();
   const found = packingOf(Buffer.concat(start));
   if (!found.ok) throw new OciError(`${files.name}: ${found.why}`);
   const through = await unpackersHere(found.packing);
   if (!through) throw new OciError(`${files.name}: its layers are packed with ${found.packing}, which this machine does not unpack`);
-  const [stored, plain] = [createHash("sha256"), createHash("sha256")];
+  const [stored, plain] = [createHash(OURS), createHash(algorithm)];
   await pipeline([
     files.stream(layer),
     hashedInto(stored),
@@ -33,14 +35,14 @@ async function measured(files: ImageFiles, layer: string): Promise<Measured> {
   ]).catch((cause: unknown) => {
     throw isDamage(cause) ? new OciError(`a layer of ${files.name} is damaged: ${cause.message}`, { cause }) : cause;
   });
-  return { packing: found.packing, stored: `sha256:${stored.digest("hex")}`, plain: `sha256:${plain.digest("hex")}` };
+  return { packing: found.packing, stored: `${OURS}:${stored.digest("hex")}`, plain: `${algorithm}:${plain.digest("hex")}` };
 }
 
 export class DockerArchive extends DockerManifests implements OciSource {
   readonly #files: ImageFiles;
 
   constructor(files: ImageFiles, manifest: string, wanted: string | null) {
-    super(files, manifest, wanted, (layer) => measured(files, layer));
+    super(files, manifest, wanted, (layer, unpacked) => measured(files, layer, unpacked));
     this.#files = files;
   }
 

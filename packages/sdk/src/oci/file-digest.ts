@@ -1,7 +1,7 @@
 /** The digest of a file of this machine, by any hash that an image may name its parts by. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { partsOf } from "./source.ts";
+import { partsOf } from "./hash-like.ts";
 
 /** By the hash that `like` is of. */
 export async function digestOfFile(file: string, like: string): Promise<string> {

@@ -14,6 +14,9 @@ import { OciError } from "./source.ts";
 const sha = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 const END = Buffer.alloc(1024);
 const fileOf = (name: string, bytes: string | Uint8Array): Part => headerOf(name, "0", Buffer.byteLength(bytes), Buffer.from(bytes));
+/** GNU's way of a name that is longer than a header's field. */
+const longFileOf = (name: string, bytes: Uint8Array): Buffer =>
+  Buffer.concat([headerOf("@", "L", name.length + 1, Buffer.from(`${name}\0`)), fileOf("cut", bytes)]);
 function linkOf(name: string, target: string): Part {
   const header = Buffer.from(headerOf(name, "2", 0));
   header.write(target, 157, "latin1");
@@ -22,15 +25,28 @@ function linkOf(name: string, target: string): Part {
 const layer = Buffer.concat([fileOf("etc/greeting", "hello\n"), headerOf("bin/sh", "2", 0), END]);
 const second = Buffer.concat([fileOf("data", "x".repeat(5_000)), END]);
 
+const hashed = (hash: string, bytes: Uint8Array): string => `${hash}:${createHash(hash).update(bytes).digest("hex")}`;
+
 interface Over {
+  /** What the configuration states of each layer. */
   diffs?: string[];
   packed?: (bytes: Buffer) => Buffer;
+  /** By which the manifest names its layers. */
+  by?: string;
+  /** By which it names its configuration, and the index names it. */
+  above?: string;
 }
+
+const by512 = [hashed("sha512", layer), hashed("sha512", second)];
 
 const configOf = (diffs: string[]): Buffer =>
   Buffer.from(
     JSON.stringify({
-      ...{ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: diffs.map((each) => `sha256:${each}`) } },
+      ...{
+        architecture: "amd64",
+        os: "linux",
+        rootfs: { type: "layers", diff_ids: diffs.map((each) => (each.includes(":") ? each : `sha256:${each}`)) },
+      },
       config: {
         Entrypoint: ["/bin/sh"],
         Cmd: ["-c", "true"],
@@ -57,23 +73,24 @@ function dockerSave({ diffs = [sha(layer), sha(second)], packed = (bytes) => byt
 }
 
 /** As `podman save --format oci-archive` does. */
-function ociArchive({ diffs = [sha(layer), sha(second)], packed = gzipSync }: Over = {}): Buffer {
+function ociArchive({ diffs = [sha(layer), sha(second)], packed = gzipSync, by = "sha256", above = "sha256" }: Over = {}): Buffer {
   const config = configOf(diffs);
   const layers = [packed(layer), packed(second)];
   const described = layers.map((bytes) => ({
-    ...{ mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", digest: `sha256:${sha(bytes)}`, size: bytes.length },
+    ...{ mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", digest: hashed(by, bytes), size: bytes.length },
   }));
   const manifest = Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
-      config: { mediaType: "application/vnd.oci.image.config.v1+json", digest: `sha256:${sha(config)}`, size: config.length },
+      config: { mediaType: "application/vnd.oci.image.config.v1+json", digest: hashed(above, config), size: config.length },
       layers: described,
     }),
   );
   const index = {
-    manifests: [{ mediaType: "application/vnd.oci.image.manifest.v1+json", digest: `sha256:${sha(manifest)}`, size: manifest.length }],
+    manifests: [{ mediaType: "application/vnd.oci.image.manifest.v1+json", digest: hashed(above, manifest), size: manifest.length }],
   };
-  const blobs = [config, ...layers, manifest].map((bytes) => fileOf(`blobs/sha256/${sha(bytes)}`, bytes));
+  const blob = (hash: string) => (bytes: Buffer) => longFileOf(`blobs/${hashed(hash, bytes).replace(":", "/")}`, bytes);
+  const blobs = [...layers.map(blob(by)), ...[config, manifest].map(blob(above))];
   return Buffer.concat([
     ...blobs,
     fileOf("oci-layout", '{"imageLayoutVersion":"1.0.0"}'),
@@ -111,6 +128,12 @@ describe("an image in an archive that is held", () => {
       ociArchive({ packed: (bytes) => Buffer.concat([gzipSync(bytes.subarray(0, 512)), gzipSync(bytes.subarray(512))]) }),
     ],
     ["an OCI archive of layers of zstd", ociArchive({ packed: zstdCompressSync })],
+    ["an OCI archive of layers by sha512", ociArchive({ by: "sha512" })],
+    ["an OCI archive, all by sha512", ociArchive({ by: "sha512", above: "sha512", diffs: by512 })],
+    ["an OCI archive of plain layers by sha512", ociArchive({ by: "sha512", packed: (bytes) => bytes })],
+    ["an OCI archive that states sha384 and sha512", ociArchive({ diffs: [hashed("sha384", layer), hashed("sha512", second)] })],
+    ["docker save, of packed layers that are stated by sha512", dockerSave({ diffs: by512, packed: gzipSync })],
+    ["docker save, of layers that are stated by sha512", dockerSave({ diffs: by512 })],
   ])("of %s is what it is by its file, and every byte of it", async (what, bytes) => {
     const file = path.join(folder, `${sha(bytes)}.tar`);
     await writeFile(file, bytes);
@@ -144,6 +167,20 @@ describe("an image in an archive that is held", () => {
       changed(ociArchive({ packed: (b) => b }), "hello\n", "HELLO\n"),
       /the digest that its manifest states/,
     ],
+    [
+      "a layer that is another, by its manifest's sha512",
+      changed(ociArchive({ by: "sha512", packed: (b) => b }), "hello\n", "HELLO\n"),
+      /the digest that its manifest states/,
+    ],
+    ["a layer that unpacks to something else, by sha512", ociArchive({ diffs: [by512[0]!, by512[0]!] }), /unpacks to other bytes/],
+    ["a configuration that is another, by sha512", changed(ociArchive({ above: "sha512" }), "/bin/sh", "/bin/no"), /another digest/],
+    [
+      "a layout whose list is an image's manifest (distgo 942)",
+      Buffer.concat([fileOf("index.json", '{"schemaVersion":2,"config":{"digest":"sha256:0","size":2},"layers":[]}'), END]),
+      /its index\.json is an image's manifest, not a list of images/,
+    ],
+    ["a part by another hash", ociArchive({ by: "sha384" }), /only digests of sha256 and sha512 are known here/],
+    ["a layer that is stated by what is no digest", ociArchive({ diffs: [sha(layer), "md5:abc"] }), /unpacks to other bytes/],
     ["a layer that unpacks to something else", ociArchive({ diffs: [sha(layer), sha(layer)] }), /unpacks to other bytes/],
     ["too few layers", dockerSave({ diffs: [sha(layer)] }), /lists 2 layers, and its configuration states 1/],
     [
@@ -158,5 +195,24 @@ describe("an image in an archive that is held", () => {
     const asked = held(bytes);
     await expect(asked).rejects.toBeInstanceOf(OciError);
     await expect(asked).rejects.toThrow(says);
+  });
+
+  it("that is packed, and unpacks to more than is held, is refused as soon as that much came", async () => {
+    const given = await openGiven(gzipSync(Buffer.concat([dockerSave(), Buffer.alloc(16 * 1024 * 1024)]), { level: 0 }), "--image");
+    let read = 0;
+    const opened = {
+      ...given,
+      async read(offset: number, length: number) {
+        read = Math.max(read, offset + length);
+        return given.read(offset, length);
+      },
+    };
+    const bytesMax = 1024 * 1024;
+    await expect(heldImage(opened, bytesMax)).rejects.toThrow("image unpacks to more than 1 MiB, which is all that is held here");
+    expect(read).toBeLessThan(given.size / 2);
+    const small = await openGiven(gzipSync(dockerSave()), "--image");
+    await expect(heldImage(small, bytesMax)).resolves.toMatchObject({ entrypoint: ["/bin/sh"] });
+    // what is not packed is read where it lies, and is of any size
+    await expect(heldImage(await openGiven(dockerSave(), "--image"), 1)).resolves.toMatchObject({ entrypoint: ["/bin/sh"] });
   });
 });

@@ -8,13 +8,14 @@ import type { Blob as Bytes } from "../blob.ts";
 import { openGiven, type OpenedBytes } from "../given-bytes.ts";
 import { foundIn, heldIn } from "./archive-index.ts";
 import { DockerManifests } from "./docker-archive.ts";
+import { partsOf } from "./hash-like.ts";
 import { readImage, unpackedBytesOf } from "./image-config.ts";
 import { kindOf } from "./image-kind.ts";
 import type { ImageParts } from "./image-parts.ts";
 import { LayoutManifests, fileOf, lacks } from "./layout.ts";
 import type { ImageLayer, NamedImage } from "./oci-image.ts";
-import { OciError, checkDigest, partsOf, type Descriptor, type Manifests } from "./source.ts";
-import { streamOf, unpackedOf, unpackerFor, type Held } from "./unpacked-stream.ts";
+import { OciError, checkDigest, type Descriptor, type Manifests } from "./source.ts";
+import { unpackedOf, unpackedStream, unpackerFor, type Held } from "./unpacked-stream.ts";
 
 /** By its name in the archive; null where it is not there. */
 type Find = (name: string) => Held | null;
@@ -30,14 +31,34 @@ const reading = ({ size, read }: Held): ArchiveBytes => ({
   },
 });
 
-/** As the archive itself. Throws OciError where it is packed with what is not unpacked here. */
-async function unpackedArchive(archive: OpenedBytes): Promise<Held> {
+const MIB = 1024 * 1024;
+/** Of an archive that is packed as a whole: it is held unpacked, by a browser as it holds Blobs, by Node in memory. */
+export const UNPACKED_BYTES_MAX = 4096 * MIB;
+
+/** Fails where more comes than may be held. */
+function within(bytesMax: number, name: string): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+  let bytes = 0;
+  return new TransformStream({
+    transform(piece, passed) {
+      bytes += piece.length;
+      if (bytes <= bytesMax) return passed.enqueue(piece);
+      throw new OciError(
+        `${name} unpacks to more than ${Math.floor(bytesMax / MIB)} MiB, which is all that is held here: give it unpacked`,
+      );
+    },
+  });
+}
+
+/** As the archive itself. Throws OciError where it is packed with what is not unpacked here, or unpacks to more than that. */
+async function unpackedArchive(archive: OpenedBytes, bytesMax: number): Promise<Held> {
   const found = packingOf(await archive.read(0, Math.min(archive.size, PACKING_BYTES)));
   if (found.ok && found.packing === "none") return archive;
   const unpacker = found.ok ? unpackerFor(found.packing) : null;
   const wrong = `${archive.name} is packed with something that is not unpacked here: give a plain archive, or one of gzip`;
   if (!unpacker) throw new OciError(wrong);
-  const unpacked = await new Response(streamOf(archive).pipeThrough(unpacker)).blob().catch((cause: unknown) => {
+  const bounded = unpackedStream(archive, unpacker).pipeThrough(within(bytesMax, archive.name));
+  const unpacked = await new Response(bounded).blob().catch((cause: unknown) => {
+    if (cause instanceof OciError) throw cause;
     throw new OciError(
       `${archive.name} does not unpack here: it is damaged, or of several gzip members, which some browsers do not unpack`,
       {
@@ -48,8 +69,8 @@ async function unpackedArchive(archive: OpenedBytes): Promise<Held> {
   return openGiven(unpacked, archive.name);
 }
 
-async function filesIn(archive: OpenedBytes): Promise<Find> {
-  const bytes = await unpackedArchive(archive);
+async function filesIn(archive: OpenedBytes, bytesMax: number): Promise<Find> {
+  const bytes = await unpackedArchive(archive, bytesMax);
   const held = await heldIn(reading(bytes), bytes.size).catch((cause: unknown) => {
     if (!(cause instanceof TarDamage)) throw cause;
     throw new OciError(`${archive.name} is no archive of an OCI image (${cause.message})`, { cause });
@@ -71,9 +92,9 @@ class HeldDocker extends DockerManifests {
       if (!found) throw this.damaged("it lacks what it names");
       return found;
     };
-    super(files, new TextDecoder().decode(manifest), null, async (layer) => {
-      const { plain, ...measured } = await unpackedOf(named(layer), files.name);
-      return { ...measured, plain: plain?.digest ?? null };
+    super(files, new TextDecoder().decode(manifest), null, async (layer, unpacked) => {
+      const { packing, stored, plain } = await unpackedOf(named(layer), files.name, { plain: unpacked });
+      return { packing, stored, plain: plain?.digest ?? null };
     });
     this.locate = (blob) => named(this.nameOf(blob));
   }
@@ -109,22 +130,23 @@ interface StatedLayer {
 
 /** All of it is read once, and is what names it. Throws OciError. */
 async function layerIn(name: string, held: Held, { descriptor, compression, stated }: StatedLayer) {
-  const { stored, plain } = await unpackedOf(held, name);
-  const { algorithm, hex } = partsOf(stored);
-  if (descriptor.digest.startsWith(algorithm) && stored !== descriptor.digest)
-    throw new OciError(`a layer of ${name} does not have the digest that its manifest states`);
+  const { stored, storedLike, plain } = await unpackedOf(held, name, { stored: descriptor.digest, plain: stated });
+  if (storedLike !== descriptor.digest) throw new OciError(`a layer of ${name} does not have the digest that its manifest states`);
   if (held.size !== descriptor.size)
     throw new OciError(`a layer of ${name} has ${held.size} bytes, where its manifest says ${descriptor.size}: push it anew`);
-  if (plain && stated?.startsWith("sha256:") && plain.digest !== stated)
+  if (plain && stated !== null && plain.digest !== stated)
     throw new OciError(`a layer of ${name} unpacks to other bytes than its configuration states: build or push it anew`);
-  const blob: Bytes = { digest: hex, size: held.size, read: held.read, isReadAnew: true };
+  const blob: Bytes = { digest: partsOf(stored).hex, size: held.size, read: held.read, isReadAnew: true };
   return { blob, compression, unpackedBytes: async () => plain?.bytes ?? null };
 }
 
-/** Every byte that is to be sent is read once, so that what is damaged is said before anything is ordered. Throws OciError. */
-export async function heldImage(archive: OpenedBytes): Promise<NamedImage> {
+/**
+ * Every byte that is to be sent is read once, so that what is damaged is said before anything is ordered. `unpackedMax`: bytes that an
+ * archive which is packed as a whole may unpack to. Throws OciError.
+ */
+export async function heldImage(archive: OpenedBytes, unpackedMax = UNPACKED_BYTES_MAX): Promise<NamedImage> {
   const { name } = archive;
-  const { source, locate } = await sourceIn(name, await filesIn(archive));
+  const { source, locate } = await sourceIn(name, await filesIn(archive, unpackedMax));
   const { layers: stated, ...image } = await readImage(source, async (config) => {
     const { size, read } = locate(config);
     return checkDigest(await read(0, Math.min(size, config.size)), config.digest, name);

@@ -2,10 +2,11 @@
  * A folder as `skopeo copy … dir:FOLDER` and `podman save --format docker-dir` write it (containers-transports(5)): the manifest, and each
  * blob under its digest. Who controls the inputs: whoever made it, every byte.
  */
+import { partsOf } from "./hash-like.ts";
 import { copyIn, type ImageFiles } from "./image-files.ts";
 import { bytesIn } from "./image-parts.ts";
 import { INDEX_BYTES_MAX } from "./layout.ts";
-import { OciError, checkDigest, partsOf, type Descriptor, type OciSource } from "./source.ts";
+import { OciError, checkDigest, type Descriptor, type OciSource } from "./source.ts";
 
 export class ImageFolder implements OciSource {
   readonly name: string;

@@ -17,8 +17,9 @@ import { roomIn } from "../room.ts";
 import type { Blob } from "../blob.ts";
 import { fileBlob, readAt } from "../tree.ts";
 import { digestOfFile } from "./file-digest.ts";
+import { OURS, hashLike, partsOf } from "./hash-like.ts";
 import type { ImageLayer, TypedPacking } from "./oci-image.ts";
-import { OciError, partsOf, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
+import { OciError, type Descriptor, type OnBytes, type OciSource } from "./source.ts";
 import { unpackersHere } from "./unpackers-here.ts";
 
 export interface OciLayer extends ImageLayer {
@@ -46,9 +47,6 @@ async function isUsed(file: string): Promise<boolean> {
 const START_BYTES = 512;
 const MIB = 1024 * 1024;
 const nobody: OnBytes = () => {};
-/** By which servers know blobs. */
-const OURS = "sha256";
-
 /** Where a blob that its manifest names by another hash has the one by which servers know it. */
 const noteOf = (cache: string, digest: string): string => path.join(cache, digest.split(":").reverse().join("."));
 
@@ -155,13 +153,6 @@ interface Unpacked {
   digest: string;
 }
 
-/** By which configurations may state what layers unpack to; others match nothing. */
-const HASHES: ReadonlySet<string> = new Set(["sha256", "sha384", "sha512"]);
-const hashFor = (stated: string | null): string => {
-  const { algorithm } = partsOf(stated ?? "");
-  return HASHES.has(algorithm) ? algorithm : OURS;
-};
-
 /** By the hash that `stated` is of. Null where this machine cannot tell. */
 async function measured(file: string, stated: string | null, source: OciSource): Promise<Unpacked | null> {
   const found = packingOf(await startOf(file));
@@ -170,7 +161,7 @@ async function measured(file: string, stated: string | null, source: OciSource):
   if (!through) return null;
   let bytes = 0;
   let start: Buffer = Buffer.alloc(0);
-  const algorithm = hashFor(stated);
+  const algorithm = hashLike(stated);
   const hash = createHash(algorithm);
   const count = new Writable({
     write(chunk: Buffer, _, done) {
@@ -198,7 +189,7 @@ const NOTED = /^(\d+) (sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{1
 async function noted(cache: string, hex: string | null, stated: string | null): Promise<Unpacked | null> {
   const text = hex === null ? null : await readFile(path.join(cache, `${hex}${UNPACKED}`), "utf8").catch(() => null);
   const [, bytes, digest] = NOTED.exec(text ?? "") ?? [];
-  return digest !== undefined && partsOf(digest).algorithm === hashFor(stated) ? { bytes: Number(bytes), digest } : null;
+  return digest !== undefined && partsOf(digest).algorithm === hashLike(stated) ? { bytes: Number(bytes), digest } : null;
 }
 
 /** A layer as its manifest describes it. */

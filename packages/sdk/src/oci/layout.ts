@@ -4,6 +4,7 @@
  */
 import { jsonIn, utf8 } from "@xenoservers/protocol";
 import * as z from "zod/mini";
+import { isDigest } from "./hash-like.ts";
 import { bytesIn, type ImageParts } from "./image-parts.ts";
 import { fitting, severalIn, type Named } from "./named-images.ts";
 import { OciError, checkDigest, type Manifests } from "./source.ts";
@@ -28,7 +29,7 @@ const zIndex = z.object({
   ),
 });
 
-const isDigest = (text: unknown): text is string => typeof text === "string" && /^sha256:[0-9a-f]{64}$/.test(text);
+const zImage = z.object({ config: z.object({ digest: z.string() }), layers: z.array(z.unknown()) });
 
 interface InLayout extends Named {
   digest: string;
@@ -42,7 +43,11 @@ const zBesides = z.object({ os: z.literal("unknown") });
 
 /** The images that stand in a layout's index.json, each once. Throws OciError. */
 export function parseLayoutIndex(text: string, name: string): InLayout[] {
-  const index = zIndex.safeParse(jsonIn(text));
+  const value = jsonIn(text);
+  // what some builders write where there is one image for one platform
+  if (zImage.safeParse(value).success)
+    throw new OciError(`${name} is no OCI image layout: its ${INDEX} is an image's manifest, not a list of images`);
+  const index = zIndex.safeParse(value);
   if (!index.success) throw new OciError(`${name} is no OCI image layout: its ${INDEX} is damaged`);
   const images = new Map<string, InLayout>();
   for (const { digest, mediaType, size, annotations, platform } of index.data.manifests) {
@@ -55,7 +60,7 @@ export function parseLayoutIndex(text: string, name: string): InLayout[] {
     });
   }
   const real = [...images.values()].filter(({ platform }) => !zBesides.safeParse(platform).success);
-  if (real.length === 0) throw new OciError(`${name} holds no image that has a digest of sha256`);
+  if (real.length === 0) throw new OciError(`${name} holds no image that has a digest of sha256 or sha512`);
   return real;
 }
 

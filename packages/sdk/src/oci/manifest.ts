@@ -4,9 +4,10 @@
  */
 import { jsonIn, visible } from "@xenoservers/protocol";
 import * as z from "zod/mini";
+import { hashOf, isDigest } from "./hash-like.ts";
 import { PLATFORM, isOurs } from "./platform.ts";
 import { WASM_PLATFORM, WASM_TYPE, asModule } from "./wasm-in-registries.ts";
-import { OciError, hashOf, type Manifests } from "./source.ts";
+import { OciError, type Manifests } from "./source.ts";
 
 /** By other hashes nothing is fetched; an index may name images for others so. */
 const zDigest = z.string().check(z.maxLength(300));
@@ -38,13 +39,9 @@ const CONFIG_TYPES: ReadonlySet<string> = new Set([
 ]);
 const jsonOf = (bytes: Uint8Array): unknown => jsonIn(new TextDecoder().decode(bytes));
 
-/** Of layers alone engines take the other hash that images may have. */
-const LAYER_DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
-
-function checkHash({ digest }: { digest: string }, name: string, known = /^sha256:[0-9a-f]{64}$/): void {
+function checkHash({ digest }: { digest: string }, name: string): void {
   const named = `${name} names a part by ${visible(digest.slice(0, 100))}`;
-  if (!known.test(digest))
-    throw new OciError(`${named}: only digests of sha256 are known here, and of sha512 those of layers; push it anew with them`);
+  if (!isDigest(digest)) throw new OciError(`${named}: only digests of sha256 and sha512 are known here; push it anew with them`);
 }
 
 type Index = z.infer<typeof zIndex>;
@@ -123,7 +120,6 @@ export async function readManifest(source: Manifests): Promise<FoundManifest> {
   if ([config, ...layers].some(({ mediaType }) => WASM_TYPE.test(mediaType))) throw new OciError(asModule(source.name));
   if (!CONFIG_TYPES.has(config.mediaType))
     throw new OciError(`${source.name} is no image that can be started: its configuration is of the kind ${visible(config.mediaType)}`);
-  checkHash(config, source.name);
-  for (const each of layers) checkHash(each, source.name, LAYER_DIGEST);
+  for (const each of [config, ...layers]) checkHash(each, source.name);
   return found;
 }

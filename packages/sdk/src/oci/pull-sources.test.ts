@@ -28,7 +28,7 @@ async function leads(name: string, env: NodeJS.ProcessEnv = {}): Promise<string[
       found?.map(({ sources }) =>
         sources.map(
           ({ reference: { registry, repository, version }, isInsecure, isNamed }) =>
-            `${registry}/${repository}${version.startsWith("sha256:") ? "@" : ":"}${version}${isInsecure ? "!" : ""}${isNamed ? "*" : ""}`,
+            `${registry}/${repository}${version.includes(":") ? "@" : ":"}${version}${isInsecure ? "!" : ""}${isNamed ? "*" : ""}`,
         ),
       ) ?? null
     );
@@ -37,6 +37,7 @@ async function leads(name: string, env: NodeJS.ProcessEnv = {}): Promise<string[
   }
 }
 const DIGEST = `sha256:${"0".repeat(64)}`;
+const OTHER_DIGEST = `sha512:${"0".repeat(128)}`;
 
 it("goes to the registry itself, and to Docker's without one, where nothing is set", async () => {
   expect(await leads("r.example/a/b")).toEqual([["r.example/a/b:latest*"]]);
@@ -107,6 +108,7 @@ location = "two.example/x:new"
     ["wild.example/x", [["wild.example/x:latest*"]]],
     ["evil.example/a.wild.example/x", [["evil.example/a.wild.example/x:latest*"]]],
     ["by-digest.example/x:1", [["by-digest.example/x:1*"]]],
+    [`by-digest.example/x@${OTHER_DIGEST}`, [[`m.example/x@${OTHER_DIGEST}`, `by-digest.example/x@${OTHER_DIGEST}*`]]],
     [`by-digest.example/x@${DIGEST}`, [[`m.example/x@${DIGEST}`, `by-digest.example/x@${DIGEST}*`]]],
     ["one.example/x:old", [["two.example/x:new"]]],
     ["one.example/x:older", [["one.example/x:older*"]]],

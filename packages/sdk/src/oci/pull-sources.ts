@@ -2,6 +2,7 @@
  * Where an image of that name may be had on this machine, first to last: what its container engines are told (registries-conf.ts), applied
  * as podman does. Who controls the inputs: the customer (name), this machine's administrator and the customer (settings).
  */
+import { isDigest } from "./hash-like.ts";
 import { DEFAULT_HOST, fullName, isShortName, parseReference, type Reference } from "./reference.ts";
 import type { RegistriesConf, RegistryRule } from "./registries-conf.ts";
 import { OciError } from "./source.ts";
@@ -36,8 +37,7 @@ function ruleFor(name: string, { rules }: RegistriesConf): RegistryRule | null {
 }
 
 /** With its tag or digest, which a prefix may name too. */
-const wholeName = (reference: Reference): string =>
-  `${fullName(reference)}${reference.version.startsWith("sha256:") ? "@" : ":"}${reference.version}`;
+const wholeName = (reference: Reference): string => `${fullName(reference)}${isDigest(reference.version) ? "@" : ":"}${reference.version}`;
 
 /** The same image at another place. */
 function moved(reference: Reference, rule: RegistryRule, location: string): Reference {
@@ -53,10 +53,10 @@ function sourcesOf(reference: Reference, isNamed: boolean, conf: RegistriesConf)
   if (!rule) return [{ reference, isInsecure: false, isNamed }];
   const { blocked, file, location, insecure, mirror } = rule;
   if (blocked) throw new OciError(`${fullName(reference)} is blocked in ${file}: nothing is fetched from there`);
-  const isDigest = reference.version.startsWith("sha256:");
+  const isByDigest = isDigest(reference.version);
   const mirrors = mirror.filter((each) => {
     const only = rule["mirror-by-digest-only"] ? "digest-only" : each["pull-from-mirror"];
-    return only === "digest-only" ? isDigest : only === "tag-only" ? !isDigest : true;
+    return only === "digest-only" ? isByDigest : only === "tag-only" ? !isByDigest : true;
   });
   const own = moved(reference, rule, location);
   return [

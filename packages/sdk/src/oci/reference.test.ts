@@ -10,6 +10,8 @@ it.each([
   ["docker://alpine:3", "registry-1.docker.io", "library/alpine", "3"],
   ["docker://localhost:5000/x", "localhost:5000", "x", "latest"],
   ["index.docker.io/alpine", "registry-1.docker.io", "library/alpine", "latest"],
+  [`r.example/x:v1@sha256:${"0".repeat(64)}`, "r.example", "x", `sha256:${"0".repeat(64)}`],
+  [`r.example/x@sha512:${"0".repeat(128)}`, "r.example", "x", `sha512:${"0".repeat(128)}`],
   ["docker.io/a.b/c--d", "registry-1.docker.io", "a.b/c--d", "latest"],
 ])("reads %s as container engines do", (text, registry, repository, version) => {
   expect(parseReference(text)).toEqual({ registry, repository, version });
@@ -34,6 +36,8 @@ it.each([
   "[:::1]/x",
   "[g::1]/x",
   "::1/x",
+  `x@sha512:${"0".repeat(64)}`,
+  `x@sha384:${"0".repeat(96)}`,
 ])("takes no name that leads elsewhere in a registry, or to none: %s", (text) => {
   expect(parseReference(text)).toBeNull();
 });

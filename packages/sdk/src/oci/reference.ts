@@ -1,8 +1,8 @@
-/** Names of OCI images, as docker and podman read them: [HOST[:PORT]/]REPOSITORY (HOST may be [IPv6])[:TAG][@sha256:DIGEST]. */
+/** Names of OCI images, as docker and podman read them: [HOST[:PORT]/]REPOSITORY (HOST may be [IPv6])[:TAG][@DIGEST]. */
 export interface Reference {
   registry: string;
   repository: string;
-  /** A tag, or `sha256:…`. */
+  /** A tag, or a digest: `sha256:…`, `sha512:…`. */
   version: string;
 }
 
@@ -20,7 +20,7 @@ const HOST = new RegExp(`(?<host>(?:\\[[0-9a-fA-F:]{2,39}\\]|${LABEL}(?:\\.${LAB
 /** Each part begins and ends with a letter or digit: none is `.` or `..`, which would lead elsewhere in the registry. */
 const PART = /[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*/;
 const REPOSITORY = new RegExp(`(?<repository>${PART.source}(?:/${PART.source})*)`);
-const VERSION = /(?::(?<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?/;
+const VERSION = /(?::(?<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}))?/;
 const NAME = new RegExp(`^(?:${HOST.source})?${REPOSITORY.source}${VERSION.source}$`);
 const FIRST_PART = new RegExp(`^${PART.source}$`);
 

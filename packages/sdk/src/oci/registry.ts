@@ -9,6 +9,7 @@ import { TooSlow, isBusy, type Answer } from "./answer.ts";
 import { WORDS_BYTES_MAX, isPage, wordsIn } from "./answer-words.ts";
 import { NoWay, Unreachable, Untrusted, ask } from "./asking.ts";
 import { BlobDownload } from "./blob-download.ts";
+import { isDigest } from "./hash-like.ts";
 import { isPackedText, unpacked } from "./packed-answer.ts";
 import { Mishap, Patience, type OnWait } from "./patience.ts";
 import type { PullSource } from "./pull-sources.ts";
@@ -134,7 +135,7 @@ export class Registry implements OciSource {
         const answer = await this.#ask(`manifests/${wanted}`, { accept: MANIFEST_TYPES.join(", ") });
         await this.#check(answer, wanted);
         const bytes = await this.#text(answer);
-        if (wanted.startsWith("sha256:")) checkDigest(bytes, wanted, this.name);
+        if (isDigest(wanted)) checkDigest(bytes, wanted, this.name);
         return { mediaType: (answer.headers["content-type"] ?? "").replace(/;.*/s, "").trim(), bytes };
       } catch (error) {
         await patience.after(error, `the manifest of ${this.name} cannot be had`);

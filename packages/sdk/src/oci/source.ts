@@ -2,8 +2,7 @@
  * Where the parts of an OCI image come from: a registry, a layout folder, an archive. Bytes are checked against their digests whoever
  * gives them.
  */
-import { toHex } from "@xenoservers/protocol";
-import { systemCrypto } from "@xenoservers/protocol/system";
+import { hashLike, hashOf } from "./hash-like.ts";
 
 export interface Descriptor {
   digest: string;
@@ -24,17 +23,9 @@ export interface OciSource extends Manifests {
   save(blob: Descriptor, file: string, onBytes: OnBytes): Promise<void>;
 }
 
-/** The hash that a digest is of, and its value. */
-export function partsOf(digest: string): { algorithm: string; hex: string } {
-  const [algorithm = "", hex = ""] = digest.split(":");
-  return { algorithm, hex };
-}
-
-export const hashOf = (bytes: Uint8Array): string => `sha256:${toHex(systemCrypto.sha256(bytes))}`;
-
 /** Throws OciError where bytes that were asked for by digest are others. */
 export function checkDigest(bytes: Uint8Array, digest: string, name: string): Uint8Array {
-  if (hashOf(bytes) !== digest)
+  if (hashOf(bytes, hashLike(digest)) !== digest)
     throw new OciError(`what ${name} gives for ${digest.slice(0, 19)} has another digest: it is damaged or was changed`);
   return bytes;
 }

@@ -1,34 +1,66 @@
 /** A layer that is held here: its digest, and what it unpacks to. Who controls the inputs: whoever made the image, every byte. */
 import { toHex } from "@xenoservers/protocol";
+import { startHash, type HashName } from "@xenoservers/protocol/hashes";
 import { PACKING_BYTES, packingOf, type Packing } from "@xenoservers/protocol/packing";
-import { startSha256, type RunningHash } from "@xenoservers/protocol/system";
 import type { Blob } from "../blob.ts";
+import { OURS, hashLike } from "./hash-like.ts";
 import { OciError } from "./source.ts";
 
 const READ_BYTES = 1024 * 1024;
+/** A browser unpacks all of what it is given at once, which may be a thousand times as much. */
+const UNPACKED_FROM_BYTES = 64 * 1024;
 /** As browsers and Node call what they unpack. */
 const FORMATS: Partial<Record<Packing, string>> = { gzip: "gzip", zstd: "zstd" };
 
 /** Where bytes lie. */
 export type Held = Pick<Blob, "size" | "read">;
 
-export interface Unpacked {
+/** What it is stated to be, as it is and unpacked: it is hashed by the same. */
+interface Stated {
+  stored?: string;
+  plain?: string | null | undefined;
+}
+
+interface Unpacked {
   packing: Packing;
   /** Of the bytes as they are. */
   stored: string;
-  /** Null where this platform does not unpack it: the server will tell. */
+  /** The same by the hash by which that is stated. */
+  storedLike: string;
+  /** By the hash by which it is stated. Null where this platform does not unpack it: the server will tell. */
   plain: { digest: string; bytes: number } | null;
 }
 
-const digestIn = (hash: RunningHash): string => `sha256:${toHex(hash.digest())}`;
+/** Of the same bytes by several hashes, each counted once. */
+class Digests {
+  readonly #hashes = new Map<HashName, ReturnType<typeof startHash>>();
+  bytes = 0;
+
+  constructor(...names: HashName[]) {
+    for (const name of names) if (!this.#hashes.has(name)) this.#hashes.set(name, startHash(name));
+  }
+
+  update(piece: Uint8Array): void {
+    this.bytes += piece.length;
+    for (const hash of this.#hashes.values()) hash.update(piece);
+  }
+
+  by(name: HashName): string {
+    return `${name}:${toHex(this.#hashes.get(name)?.digest() ?? new Uint8Array())}`;
+  }
+}
 
 async function* piecesOf({ size, read }: Held): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   for (let at = 0; at < size; at += READ_BYTES) yield (await read(at, READ_BYTES)) as Uint8Array<ArrayBuffer>;
 }
 
+async function* smallPiecesOf(held: Held): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for await (const piece of piecesOf(held))
+    for (let at = 0; at < piece.length; at += UNPACKED_FROM_BYTES) yield piece.subarray(at, at + UNPACKED_FROM_BYTES);
+}
+
 /** Piece by piece, as whoever reads asks for it. */
-export function streamOf(held: Held): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const pieces = piecesOf(held);
+function streamOf(pieces: AsyncGenerator<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
       async pull(controller) {
@@ -52,29 +84,31 @@ export function unpackerFor(packing: Packing): DecompressionStream | null {
   }
 }
 
-async function plainOf(stream: ReadableStream<Uint8Array>): Promise<{ digest: string; bytes: number }> {
-  const hash = startSha256();
-  let bytes = 0;
+export const unpackedStream = (held: Held, unpacker: DecompressionStream): ReadableStream<Uint8Array<ArrayBuffer>> =>
+  streamOf(smallPiecesOf(held)).pipeThrough(unpacker);
+
+async function readInto(digests: Digests, stream: ReadableStream<Uint8Array>): Promise<Digests> {
   for (const reader = stream.getReader(); ;) {
     const { value, done } = await reader.read();
-    if (done) return { digest: digestIn(hash), bytes };
-    hash.update(value);
-    bytes += value.length;
+    if (done) return digests;
+    digests.update(value);
   }
 }
 
 /** `name`: of the image, for error texts. Throws OciError where it is packed with what no layer is. */
-export async function unpackedOf(held: Held, name: string): Promise<Unpacked> {
+export async function unpackedOf(held: Held, name: string, stated: Stated): Promise<Unpacked> {
   const found = packingOf(await held.read(0, Math.min(held.size, PACKING_BYTES)));
   if (!found.ok) throw new OciError(`${name}: ${found.why}`);
   const { packing } = found;
+  const [like, plainLike] = [hashLike(stated.stored), hashLike(stated.plain)];
   if (packing === "none") {
-    const plain = await plainOf(streamOf(held));
-    return { packing, stored: plain.digest, plain };
+    const all = await readInto(new Digests(OURS, like, plainLike), streamOf(piecesOf(held)));
+    return { packing, stored: all.by(OURS), storedLike: all.by(like), plain: { digest: all.by(plainLike), bytes: all.bytes } };
   }
-  const [stored, unpacker] = [startSha256(), unpackerFor(packing)];
+  const unpacker = unpackerFor(packing);
   // a layer of several members (pigz, stargz) is right, and more than some browsers unpack: what it is, the server says
-  const plain = unpacker && (await plainOf(streamOf(held).pipeThrough(unpacker)).catch(() => null));
-  for await (const piece of piecesOf(held)) stored.update(piece);
-  return { packing, stored: digestIn(stored), plain };
+  const plain = unpacker && (await readInto(new Digests(plainLike), unpackedStream(held, unpacker)).catch(() => null));
+  const as = new Digests(OURS, like);
+  for await (const piece of piecesOf(held)) as.update(piece);
+  return { packing, stored: as.by(OURS), storedLike: as.by(like), plain: plain && { digest: plain.by(plainLike), bytes: plain.bytes } };
 }

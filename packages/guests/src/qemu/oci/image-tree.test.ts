@@ -70,6 +70,13 @@ describe("layers make a tree", () => {
     expect(made(["a=1", "a=2", "d/=700", "d/x=1", "d/=711"])).toEqual(["a=2", "d/=711", "d/x=1"]);
     expect(made(["a/", "a/b=1"], ["a=2"], ["a/", "a/c=3"])).toEqual(["a/", "a/c=3"]);
   });
+  it("with a folder in place of what layers below have, where a path needs it (umoci 546, moby's overlay2)", () => {
+    expect(made(["a=1", "b=0"], ["a/b/c=2", "a/d=3"])).toEqual(["a/", "a/b/", "a/b/c=2", "a/d=3", "b=0"]);
+    expect(made(["a=1", "n=1"], ["a/b=2"], ["a/c=3", "n => a/b"])).toEqual(["a/", "a/b=2", "a/c=3", "n=2"]);
+    expect(refused(["a=1"], ["a=2", "a/b=3"])).toContain("below something that is no folder");
+    expect(refused(["a=1", "f=1"], ["a => f", "a/b=3"])).toContain("below something that is no folder");
+    expect(refused(["f=1", "l -> f"], ["l/b=3"])).toContain("below something that is no folder");
+  });
   it("with folders that nobody listed (image-spec #1221, containers/storage #1288, containerd #3017)", () => {
     expect(made(["t/=1777", "t/a=1"], ["t/b=2", "n/m/c=3"])).toEqual(["n/", "n/m/", "n/m/c=3", "t/=1777", "t/a=1", "t/b=2"]);
   });

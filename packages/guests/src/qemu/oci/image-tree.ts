@@ -121,6 +121,9 @@ export class ImageTree {
   #group = 0;
   /** What the hard links of the layer that is being applied led to before it, by their numbers. */
   #before = new Map<number, Place | undefined>();
+  /** The layer that is being applied, and what its hard links made. */
+  #layer = 0;
+  readonly #links = new Set<Place>();
   /** Files that AUFS keeps for the hard links of the layer that is being applied. */
   #linked = new Map<string, Inode>();
   /** Parts of links' targets that paths led through. */
@@ -164,8 +167,10 @@ export class ImageTree {
         if (i % STEP_COUNT === 0) yield;
       }
     }
+    this.#layer = layer;
     yield* each(entries, (parts, entry, at) => void (isWhiteout(parts) || this.#bring(parts, entry, layer, at)));
     this.#before.clear();
+    this.#links.clear();
     this.#linked.clear();
   }
 
@@ -243,6 +248,12 @@ export class ImageTree {
     // a file of a lower disk gets no more names there: where it gets another, all that it has come along
     if (inode.linkedIn !== this.#group) for (const each of inode.places) if (isThere(each)) this.#touch(each);
     this.#addName(inode, place);
+    this.#links.add(place);
+  }
+
+  /** Whether a layer below brought it. */
+  #isLower(place: Place): boolean {
+    return place.inode.layer !== this.#layer && !this.#links.has(place);
   }
 
   #addName(inode: Inode, place: Place): void {
@@ -320,8 +331,12 @@ export class ImageTree {
       if (next.children) {
         at = next;
         this.#length += part.length + 1;
-      } else if (next.inode.kind !== "symlink" || (links === 0 && own?.has(literal.join("/")))) return null;
-      else {
+      } else if (next.inode.kind !== "symlink" || (links === 0 && own?.has(literal.join("/")))) {
+        // an overlay shows the folder that a layer needs in place of what layers below have there
+        if (!make || links > 0 || !this.#isLower(next)) return null;
+        this.#length += part.length + 1;
+        at = this.#make(at, part, this.#length);
+      } else {
         if (++links > LINKS_MAX) throw wrong(`a layer holds a path that leads from link to link without end: ${shown(path.join("/"))}`);
         const { target } = next.inode;
         if (target.startsWith("/")) {
