@@ -26,6 +26,15 @@ it("a daemon that has just started is bound by the last two of the one before", 
   expect(binding()[0]).toBe(7);
 });
 
+it("is bound by them before it has signed anything itself, and knows which are its own", () => {
+  offers.follows(6);
+  expect(binding()[0]).toBe(5);
+  expect(offers.isOwn(6)).toBe(false);
+  offers.signed(7);
+  expect(binding()[0]).toBe(5);
+  expect([6, 7].map((sequence) => offers.isOwn(sequence))).toEqual([false, true]);
+});
+
 it("an answer that comes late makes nothing older bind", () => {
   offers.signed(9);
   for (const sequence of [9, 11, 10]) offers.taken(sequence);

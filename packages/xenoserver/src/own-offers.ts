@@ -8,14 +8,19 @@ import type { Payload } from "@xenoservers/protocol";
 const OF_EARLIER_DAEMON = 2;
 
 export class OwnOffers {
-  /** The first that still binds; null before anything is signed. */
+  /** The first that still binds; null while no number is known. */
   #floor: number | null = null;
   #taken: number | null = null;
   /** The first that this daemon signed. */
   #first: number | null = null;
 
+  /** What the daemon before signed last: a purchase order may come before this one has signed anything. */
+  follows(last: number): void {
+    this.#floor ??= last + 1 - OF_EARLIER_DAEMON;
+  }
+
   signed(sequence: number): void {
-    this.#floor ??= sequence - OF_EARLIER_DAEMON;
+    this.follows(sequence - 1);
     this.#first ??= sequence;
   }
 

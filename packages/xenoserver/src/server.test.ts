@@ -356,6 +356,15 @@ describe("its own offers bind it", () => {
     await until(() => test.stage(lease) === "over");
   });
 
+  it("also before the daemon that was started since has signed one, or where it cannot", async () => {
+    test.journal.nextOfferSequence = () => new Promise(() => {});
+    await test.restart();
+    await until(() => test.server.state.connected);
+    const { lease } = await ordered(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => test.stage(lease) === "over");
+    expect(test.said("a purchase order was refused")).toEqual([]);
+  });
+
   it("and one at a time waits for its answer, however often the link falls", async () => {
     market.instead = (document) => (isOffer(document) ? market.LATER : null);
     for (let i = 0; i < 20; i++) void test.server.relist();

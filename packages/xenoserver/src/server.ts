@@ -148,6 +148,9 @@ export class XenoServer {
   /** Takes up the leases of an earlier daemon, then connects. */
   async start(): Promise<void> {
     for (const record of await this.#options.journal.load()) this.#run(new LeaseRunner(this.#world, record));
+    // where it cannot be read, the first offer that is signed says so
+    const last = await this.#options.journal.lastOfferSequence().catch(() => null);
+    if (last !== null) this.#offers.follows(last);
     this.#link.start();
   }
 

@@ -50,5 +50,6 @@ export function createMemoryJournal(): Journal & { wipe(): void } {
     hasBlob: async (lease, { digest, size }) => blobs.get(`${lease}/${digest}`)?.length === size && check(lease, digest),
     blobFile: (lease, digest) => `${lease}/${digest}`,
     nextOfferSequence: async (after = 0) => (sequence = Math.max(sequence, after) + 1),
+    lastOfferSequence: async () => sequence,
   };
 }

@@ -74,9 +74,12 @@ it("says what a lease takes of the disk, its guest's folder included, and no lon
 it("gives each offer a number of its own, however many ask at once, and goes on after a restart", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-journal-"));
   const journal = await openJournal(folder, KEEPING);
+  expect(await journal.lastOfferSequence()).toBe(0);
   const numbers = await Promise.all(Array.from({ length: 20 }, () => journal.nextOfferSequence()));
   expect(numbers).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
-  expect(await (await openJournal(folder, KEEPING)).nextOfferSequence()).toBe(21);
+  const later = await openJournal(folder, KEEPING);
+  expect(await later.lastOfferSequence()).toBe(20);
+  expect(await later.nextOfferSequence()).toBe(21);
   await rm(folder, { recursive: true });
 });
 
@@ -110,6 +113,7 @@ it("forgets no lease whose record it cannot read, and counts no offers anew wher
   expect(await journal.nextOfferSequence()).toBe(1);
   await writeFile(path.join(folder, "offer-sequence"), "x");
   await expect(journal.nextOfferSequence()).rejects.toThrow(/offer-sequence is damaged: remove it/);
+  await expect(journal.lastOfferSequence()).rejects.toThrow(/offer-sequence is damaged: remove it/);
   await rm(path.join(folder, "offer-sequence"));
   await mkdir(path.join(folder, "offer-sequence"));
   await expect(journal.nextOfferSequence()).rejects.toThrow("EISDIR");

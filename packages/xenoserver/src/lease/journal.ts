@@ -124,6 +124,8 @@ export interface Journal {
   blobFile(lease: string, digest: string): string;
   /** The number of the next offer to sign, above all before it and above `after`; survives restarts. */
   nextOfferSequence(after?: number): Promise<number>;
+  /** The number that was given last; 0: none was. Rejects where it cannot be read. */
+  lastOfferSequence(): Promise<number>;
 }
 
 const DAMAGED = Symbol("what stood there cannot be read");
@@ -138,11 +140,15 @@ async function recordIn(file: string): Promise<LeaseRecord | typeof DAMAGED | nu
   return DAMAGED;
 }
 
-/** Above the last that was given, and above `after`. */
-async function numberAfter(file: string, after: number): Promise<number> {
+async function numberIn(file: string): Promise<number> {
   const last = Number((await readIfThere(file)) ?? 0);
   if (!Number.isSafeInteger(last)) throw new Error(`${file} is damaged: remove it, and the broker says which number was the last`);
-  const next = Math.max(last, after) + 1;
+  return last;
+}
+
+/** Above the last that was given, and above `after`. */
+async function numberAfter(file: string, after: number): Promise<number> {
+  const next = Math.max(await numberIn(file), after) + 1;
   await writeWhole(file, String(next));
   return next;
 }
@@ -255,5 +261,6 @@ export async function openJournal(folder: string, options: JournalOptions): Prom
       lastSequence = taken.catch(() => {});
       return taken;
     },
+    lastOfferSequence: () => lastSequence.then(() => numberIn(sequenceFile)),
   };
 }
