@@ -282,10 +282,10 @@ export class Guest {
 
 export const followTaken = (worker: TakenWorker, atEnd?: () => Promise<void>): Guest => new Guest(worker, atEnd);
 
-/** Which of a worker's jobs its folder is of; null before it had any. The daemon alone writes there. */
+/** Which of a worker's jobs its folder is of; null before it had any. The daemon alone writes there, and may be killed as it does. */
 function jobIn(folder: string): string | null {
   try {
-    return readFileSync(path.join(folder, WORKER_FILES.job), "utf8");
+    return readFileSync(path.join(folder, WORKER_FILES.job), "utf8") || null;
   } catch (error) {
     if (codeOf(error) === "ENOENT") return null;
     throw error;

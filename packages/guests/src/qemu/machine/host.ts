@@ -4,13 +4,14 @@
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { access, constants, mkdir, mkdtemp, readFile, readdir, realpath, rm, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, mkdtemp, readFile, readdir, realpath, rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { VmSpec } from "@xenoservers/protocol";
 import { OWN_BOX, SYSTEM_PATH, boxProblem, isRoot } from "./box.ts";
 import { hostLimits, type Limits } from "../../cgroup.ts";
 import { DETERMINISTIC_FLAGS, VM_OVERHEAD_MIB, planVm, type Accel } from "./plan.ts";
+import { writeOwn } from "../../write-own.ts";
 import { openStock, stockProblem, type Stock } from "../images/stock.ts";
 import { launchVm, makeVmFolder } from "./vm.ts";
 
@@ -195,10 +196,11 @@ export async function measureVmScore(host: QemuHost, cache: string, outside: num
   const { stock } = host;
   if (!stock) return 0;
   const file = path.join(cache, `score-${host.engine}-${stock.digest.slice(0, 16)}-${host.accel}`);
-  const known = await readFile(file, "utf8").catch(() => null);
-  const ratio = known === null ? await benchRatio(host, stock, cache, signal) : Number(known);
+  // nothing stands there where an earlier daemon was killed as it wrote
+  const known = Number(await readFile(file, "utf8").catch(() => "")) || null;
+  const ratio = known ?? (await benchRatio(host, stock, cache, signal));
   if (ratio === null) return null;
-  if (known === null) await writeFile(file, String(ratio));
+  if (known === null) await writeOwn(file, String(ratio));
   return Math.max(1, Math.round(outside * ratio));
 }
 

@@ -3,11 +3,12 @@
  * memory and instructions are read. Who controls the inputs: the guest, and QEMU, which is taken to be the guest's.
  */
 import { createHash } from "node:crypto";
-import { lstat, readFile, rm, writeFile } from "node:fs/promises";
+import { lstat, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import type { TerminalWindow, VmProcess } from "@xenoservers/protocol";
 import { guestFilePieces, readGuestFile, statGuestFile } from "../../guest-files.ts";
 import { messageOf } from "../../thrown.ts";
+import { writeOwn } from "../../write-own.ts";
 import { JobPort } from "../oci/job-port.ts";
 import { TooMuch } from "../oci/returned-tree.ts";
 import type { MachineEnd, MachineToken } from "./machine-end.ts";
@@ -113,7 +114,7 @@ export class Machine {
   }
 
   #came(to: Progress): Promise<void> {
-    return writeFile(path.join(this.token.folder, "progress"), to, { mode: 0o600 });
+    return writeOwn(path.join(this.token.folder, "progress"), to);
   }
 
   get #out(): string {

@@ -8,12 +8,13 @@
  */
 import { spawn } from "node:child_process";
 import { closeSync, openSync, watch, type FSWatcher } from "node:fs";
-import { copyFile, lchown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, lchown, mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { guestTextEnd, readGuestFile, statGuestFile } from "../../guest-files.ts";
 import { isRecord, parseOwn } from "../../json.ts";
 import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../../pool.ts";
 import { codeOf, messageOf } from "../../thrown.ts";
+import { writeOwn } from "../../write-own.ts";
 import { SYSTEM_PATH, boxed, uidOf, type Box } from "./box.ts";
 import { isCgroup, removeCgroup, wasOutOfMemory, type Cgroup } from "../../cgroup.ts";
 import { FullDisk } from "./full-disk.ts";
@@ -127,7 +128,7 @@ export async function launchVm({ folder, name, args, outputMibMax, fullDiskMsMax
   const pid = await spawned(child);
   child.unref();
   const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
-  await writeFile(path.join(folder, PROCESS), JSON.stringify({ id, cgroup: box.cgroup } satisfies Left), { mode: 0o600 });
+  await writeOwn(path.join(folder, PROCESS), JSON.stringify({ id, cgroup: box.cgroup } satisfies Left));
   try {
     return await followVm({ folder, id, uid, cgroup: box.cgroup, outputMibMax, ...(fullDiskMsMax === undefined ? {} : { fullDiskMsMax }) });
   } catch (cause) {

@@ -1,8 +1,9 @@
 /** How a machine ended, as it stands in a file of its folder for the daemons that come later. */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { isRecord, parseOwn } from "../../json.ts";
+import { writeOwn } from "../../write-own.ts";
 import type { OciEnd } from "../oci/job-port.ts";
 import type { MachineEnd } from "./machine-end.ts";
 
@@ -28,7 +29,7 @@ const fileOf = (folder: string): string => path.join(folder, "end.json");
 
 export async function writeEnd(folder: string, end: Job | Deterministic): Promise<void> {
   const written: Written = "instructions" in end ? { ...end, instructions: end.instructions.toString() } : end;
-  await writeFile(fileOf(folder), JSON.stringify(written), { mode: 0o600 });
+  await writeOwn(fileOf(folder), JSON.stringify(written));
 }
 
 /** Null where none was written. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import wabtInit from "wabt";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { pythonRuntime } from "@xenoservers/guests";
+import { WORKER_FILES, pythonRuntime } from "@xenoservers/guests";
 import { statePiecesOf, type JobSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { HOSTILE } from "../../../../../test/engine/hostile-modules.ts";
@@ -220,14 +220,18 @@ it("runs one key's jobs in one process, and nobody else's; a lone job, and one w
   expect(await pidOf("p_1 key")).toBe(first);
 });
 
-it("says that a job never began where the daemon was killed before its process had it, and leaves nothing of it", async () => {
+it.each([
+  ["before its process had it", false],
+  ["as it noted which job its process gets", true],
+])("says that a job never began where the daemon was killed %s, and leaves nothing of it", async (_when, isNoting) => {
   const { token } = await prepare(NOTHING);
   const at = path.dirname(String(token["folder"]));
+  const own = path.basename(String(token["folder"])).replace(/\.1$/, "");
+  if (isNoting) await writeFile(path.join(at, own, WORKER_FILES.job), "");
   const before = await readdir(at);
   // a daemon that is gone has no more to say to it
   process.kill(Number(token["pid"]), "SIGKILL");
   expect(await driver.adopt(token)).toBeNull();
-  const own = path.basename(String(token["folder"])).replace(/\.1$/, "");
   expect(before).toContain(own);
   expect(await readdir(at)).not.toContain(own);
 });
