@@ -284,6 +284,24 @@ describe("what waits is bounded and kept", () => {
     expect(await h.balance(`${server.id}/vcpu`)).toBe(0n);
   });
 
+  it.each([
+    ["listed anew", async () => void (await h.desk.submit(server.offer({ sequence: 2 }).envelope))],
+    ["taken off the list", () => h.act(server.signer, "offer-withdrawal", { owner: server.owner.party, server: server.id, sequence: 2 })],
+  ])("meets no server as it was before another broker, or the one before this, has %s", async (how, changed) => {
+    const index = new OfferIndex();
+    const next = new Desk(
+      { ...h.desk.services, index, waiting: new WaitingOrders() },
+      { toServer: () => {}, event: () => {}, keyRevoked: () => {} },
+    );
+    await index.refresh(h.store, h.now);
+    index.setOnline(server.id, true);
+    await changed();
+    const answer = await next.submit(order(customer).envelope);
+    expect(answer).toMatchObject(
+      how === "listed anew" ? { ok: true, answer: { lease: expect.any(String) } } : { ok: false, code: "no_match" },
+    );
+  });
+
   it("waits again where its server does not take it, and not for ever at the same", async () => {
     const lease = await fill();
     const other = await h.server({ sequence: 1 });

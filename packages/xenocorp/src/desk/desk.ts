@@ -203,7 +203,7 @@ export class Desk {
       // what fails with one document is nothing to the others, which are somebody else's
       if (outcome.status === "rejected") task.failed(outcome.reason);
       else if (outcome.value === null) task.done(null);
-      else if (!outcome.value.ok) task.done(outcome.value);
+      else if (!outcome.value.ok) await this.#refused(task, outcome.value);
       else plans.push({ task, planned: outcome.value });
     }
     const { fleet } = this.services;
@@ -213,6 +213,14 @@ export class Desk {
     for (const [i, result] of results.entries()) await this.#conclude(plans[i]!.task, plans[i]!.planned, result);
     // one that was replayed may have been committed by a try of just now that never answered
     if (results.every(({ status }) => status !== "replayed")) fleet?.acted(note);
+  }
+
+  /** An order that met a server which is listed otherwise by now is planned again: another broker, or the one before, has changed that. */
+  async #refused(task: Task, refusal: Refusal): Promise<void> {
+    const server = refusal.code === "capacity_taken" ? refusal.facts["server"] : null;
+    if (typeof server !== "string") return task.done(refusal);
+    await this.services.index.follow(this.services.store, { servers: [server], parties: [], referees: false });
+    this.#again(task, refusal);
   }
 
   async #conclude(task: Task, planned: Planned, result: CommitResult): Promise<void> {
