@@ -234,6 +234,17 @@ describe("a server's domains", () => {
     expect(toolstack.domains).toEqual([]);
   });
 
+  it("whose end was written down have ended so, also where the toolstack does not destroy what is left of them", async () => {
+    const { token } = await prepare();
+    await writeFile(path.join(token.folder, "end.json"), JSON.stringify({ kind: "hang" }));
+    const stuck = await open([token.folder], async (program, args) => {
+      if (args[0] === "destroy") throw Object.assign(new Error("failed"), { stderr: "libxl: error: unable to destroy the domain\n" });
+      return toolstack.run(program, args);
+    });
+    expect(await (await stuck.adopt(token, SPEC)).ended).toEqual({ kind: "hang" });
+    expect(log).toContain("a domain could not be destroyed");
+  });
+
   it("are nobody's where the mark that they are known by was lost: no server opens with an empty one", async () => {
     await writeFile(path.join(folder, "domains", "mark"), "");
     await expect(open()).rejects.toThrow("cannot be known by it");
