@@ -245,6 +245,13 @@ describe("a server's domains", () => {
     expect(log).toContain("a domain could not be destroyed");
   });
 
+  it("of no lease keep no server from opening with records that are none, as a host that lost power leaves them", async () => {
+    const { folder: left } = (await prepare()).token;
+    for (const name of ["console.json", "network.json", "device-model.json"]) await writeFile(path.join(left, name), "");
+    await open();
+    expect(await readdir(path.join(folder, "domains"))).toEqual(["mark"]);
+  });
+
   it("are nobody's where the mark that they are known by was lost: no server opens with an empty one", async () => {
     await writeFile(path.join(folder, "domains", "mark"), "");
     await expect(open()).rejects.toThrow("cannot be known by it");
