@@ -169,6 +169,19 @@ describe("a domain that is saved", () => {
     expect(toolstack.calls.filter((call) => call.includes("reboot"))).toEqual([]);
   });
 
+  it("is not made to stand still by the next daemon where its sending was never begun", async () => {
+    const none = (): Promise<never> => Promise.reject(new Error("no space left on device"));
+    const xl = new Xl(toolstack.run, toolstack.apart, { ...toolstack.streams, still: none, live: none });
+    const { folder: own, uuid } = domain.token;
+    const found = async () => ({ ...(await xl.list()).find((each) => each.uuid === uuid)! });
+    const saving = new DomainSaving({ xl, folder: own, plan: { kind: "pv", memoryMib: 64, disk: null }, found, lost: async () => {} });
+    for (const state of [saving.still(() => {}), saving.live(() => {})]) await expect(state.next()).rejects.toThrow("no space left");
+    expect(await readdir(own)).not.toContain("saving");
+    domain.release();
+    domain = await domains.adopt(domain.token, SPEC);
+    expect(toolstack.domains).toMatchObject([{ shutdown: null, paused: false }]);
+  });
+
   it("is sent elsewhere once a snapshot of it is there, and none is taken after that", async () => {
     const saving = savingOf({ disk: null });
     const came: string[] = [];

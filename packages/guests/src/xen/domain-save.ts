@@ -12,7 +12,7 @@ import { writeOwn } from "../write-own.ts";
 import type { DomainPlan } from "./domain-config.ts";
 import { held } from "./domain-disk.ts";
 import type { ListedDomain } from "./listing.ts";
-import { otherEnd, stateOf } from "./live-save.ts";
+import { otherEnd, stateOf, type SentState } from "./live-save.ts";
 import { savingLine } from "./still-save.ts";
 import type { Xl } from "./xl.ts";
 
@@ -137,13 +137,24 @@ export class DomainSaving {
     }
   }
 
+  /** Written down for the daemon that comes next; what is not begun is not: that one would have the domain stand still for good. */
+  async #begun(mark: string, begin: () => Promise<SentState>): Promise<SentState> {
+    const file = savingFile(this.#of.folder);
+    await writeOwn(file, mark);
+    try {
+      return await begin();
+    } catch (error) {
+      await rm(file, { force: true });
+      throw error;
+    }
+  }
+
   async *#live(had: () => void): AsyncGenerator<Uint8Array> {
     const { xl, folder } = this.#of;
     const { id, paused } = await this.#running();
     if (paused) throw new Error("a domain that is paused is not sent while it runs");
     const name = path.basename(folder);
-    await writeOwn(savingFile(folder), `${otherEnd(name)}\n${LIVE}`);
-    const sent = await xl.live(id, name, path.join(folder, "save.log"));
+    const sent = await this.#begun(`${otherEnd(name)}\n${LIVE}`, () => xl.live(id, name, path.join(folder, "save.log")));
     try {
       yield* stateOf(sent, "xl migrate");
       had();
@@ -188,9 +199,9 @@ export class DomainSaving {
       await this.#write(found.id, part);
       await rename(part, to);
     } finally {
-      await rm(part, { recursive: true, force: true });
       await this.#goOn();
       await rm(savingFile(this.#of.folder), { force: true });
+      await rm(part, { recursive: true, force: true });
     }
   }
 
@@ -198,8 +209,7 @@ export class DomainSaving {
     const { xl, folder } = this.#of;
     const { id, paused } = await this.#running();
     const name = path.basename(folder);
-    await writeOwn(savingFile(folder), `${savingLine(id, name)}\n${STILL}`);
-    const sent = await xl.still(id, name, path.join(folder, "save.log"));
+    const sent = await this.#begun(`${savingLine(id, name)}\n${STILL}`, () => xl.still(id, name, path.join(folder, "save.log")));
     try {
       // its kernel must run to suspend itself
       if (paused) await xl.unpause(id);
