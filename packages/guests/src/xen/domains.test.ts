@@ -1,6 +1,6 @@
 /** A server's domains beside a toolstack that only keeps state: whose they are, how they end, and what a daemon that comes later finds. */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, open as openFile, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open as openFile, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -250,6 +250,14 @@ describe("a server's domains", () => {
     for (const name of ["console.json", "network.json", "device-model.json"]) await writeFile(path.join(left, name), "");
     await open();
     expect(await readdir(path.join(folder, "domains"))).toEqual(["mark"]);
+  });
+
+  it("leave no half of an image's disk to the host where their daemon is killed as it makes that", async () => {
+    const own = path.join(folder, "cache", "customers", "one");
+    await mkdir(own, { recursive: true });
+    await writeFile(path.join(own, "disk-qcow2-ab.raw.7.123.part"), "half");
+    await open();
+    expect(await readdir(own)).toEqual([]);
   });
 
   it("are nobody's where the mark that they are known by was lost: no server opens with an empty one", async () => {
