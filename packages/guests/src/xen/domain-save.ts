@@ -19,6 +19,8 @@ import type { Xl } from "./xl.ts";
 const run = promisify(execFile);
 const COPY_MS = 30 * 60_000;
 const LOOK_MS = 200;
+/** Between two tries to let it go on. */
+const AGAIN_MS = 1_000;
 /** Of a saved domain's memory, and what else is in its state: page tables of its processors and the records around each batch of pages. */
 const EXTRA_MIB = 64;
 const EXTRA_SHARE = 1 / 32;
@@ -199,7 +201,7 @@ export class DomainSaving {
       await this.#write(found.id, part);
       await rename(part, to);
     } finally {
-      await this.#goOn();
+      await this.#surelyGoOn();
       await rm(savingFile(this.#of.folder), { force: true });
       await rm(part, { recursive: true, force: true });
     }
@@ -247,6 +249,16 @@ export class DomainSaving {
   async #goOn(): Promise<void> {
     const found = await this.#saved();
     if (found?.paused) await this.#of.xl.unpause(found.id);
+  }
+
+  /** However long the toolstack does not answer: nobody else knows that it stands still. Until it has ended. */
+  async #surelyGoOn(): Promise<void> {
+    const isDone = (): Promise<boolean> =>
+      this.#goOn().then(
+        () => true,
+        () => false,
+      );
+    while (!(await isDone())) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 
   async #standStill(): Promise<void> {
