@@ -260,6 +260,29 @@ describe("a server's domains", () => {
     expect(await readdir(own)).toEqual([]);
   });
 
+  it("go on as soon as the toolstack answers where it did not when they were resumed, and end where they are stopped meanwhile", async () => {
+    const { token } = await prepare();
+    await writeFile(path.join(token.folder, "progress"), "begun");
+    let answers = 3;
+    const deaf = await open([token.folder], async (program, args) => {
+      if (args[0] === "unpause" && --answers >= 0) throw Object.assign(new Error("failed"), { stderr: "libxl: error: lock timeout\n" });
+      return toolstack.run(program, args);
+    });
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
+    const found = await deaf.adopt(token, SPEC);
+    await found.pause();
+    await found.resume();
+    expect(toolstack.domains).toMatchObject([{ paused: false }]);
+    answers = Number.POSITIVE_INFINITY;
+    await found.pause();
+    const resuming = found.resume().catch((error: unknown) => String(error));
+    await found.stop(0);
+    expect(await found.ended).toEqual({ kind: "stopped" });
+    expect(await resuming).toMatch(/lock timeout|has ended/);
+    terminal.close();
+  });
+
   it("are nobody's where the mark that they are known by was lost: no server opens with an empty one", async () => {
     await writeFile(path.join(folder, "domains", "mark"), "");
     await expect(open()).rejects.toThrow("cannot be known by it");
