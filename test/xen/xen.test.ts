@@ -111,6 +111,12 @@ onXen("domains through the market", () => {
       await dom0.nothingIsLeft();
     });
 
+    it("ends as its guest's doing with a number that no reason has, and is seen to: xl lists it with a question mark", async () => {
+      const { lease } = await (await dom0.rent(await bareDomain(dom0.folder, "reason.S"))).end();
+      expect(lease.end).toMatchObject({ reason: "guest-panic", blame: "customer" });
+      await dom0.nothingIsLeft();
+    });
+
     it("ends when its budget does", async () => {
       const going = await dom0.rent(await domain("while :; do :; done"), { budgetNanos: BUDGET_NANOS });
       const { lease } = await going.end();

@@ -17,7 +17,7 @@ export type { MachineEnd, MachineToken } from "./qemu/machine/machine-end.ts";
 export { type MachineJob } from "./qemu/machine/layout.ts";
 export { Templates } from "./qemu/snapshots/templates.ts";
 export { type SnapshotSource } from "./qemu/snapshots/snapshot.ts";
-export { SPARE_MS, bytesBelow, prune } from "./qemu/images/cache.ts";
+export { SPARE_MS, bytesBelow, prune, removeUnfinished } from "./qemu/images/cache.ts";
 export { asPlainDisk, convertProblem } from "./qemu/images/plain-disk.ts";
 export { ImageStore } from "./qemu/images/images.ts";
 export { seedDisk } from "./qemu/images/seed-disk.ts";

@@ -84,9 +84,12 @@ export async function layOutDeviceModel(folder: string, name: string, memoryMib:
   await writeFile(path.join(folder, PROGRAM), deviceModelScript(cgroup), { mode: 0o700 });
 }
 
-/** Nothing of it is left in dom0 but files of the domain's folder: it is ended where libxl did not. */
+/**
+ * Nothing of it is left in dom0 but files of the domain's folder: it is ended where libxl did not. A record that is none (a host that lost
+ * power) names nothing, and is in nobody's way.
+ */
 export async function leaveDeviceModel(folder: string, name: string): Promise<void> {
-  const record = await recordIn(folder);
+  const record = await recordIn(folder).catch(() => null);
   if (!record) return;
   if (record.cgroup) await removeCgroup(record.cgroup);
   const roots = await readFile(path.join(folder, ROOTS), "utf8").catch(() => "");

@@ -3,7 +3,8 @@ import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { NO_ROOM, growTo, overlayMib, overlayProblem, overlayTable } from "./disk-overlay.ts";
+import { NO_ROOM, growTo, overlayMib, overlayProblem, overlayTable, sweepOverlays } from "./disk-overlay.ts";
+import { domainUuid } from "./domain-names.ts";
 
 const MIB = 1024 * 1024;
 const CHUNK = 64 * 1024;
@@ -49,4 +50,23 @@ it("an image's file is made longer for a larger disk, and never shorter", async 
     expect((await stat(file)).size).toBe(size * MIB);
   }
   await rm(folder, { recursive: true });
+});
+
+it("one that an earlier daemon left is let go of, and one that goes with its domain just then keeps no server from starting", async () => {
+  const all = ["one", "two"].map((name) => ({ name, uuid: domainUuid("mark", name) }));
+  all.push({ name: "other", uuid: domainUuid("another server's", "other") });
+  const asked: string[] = [];
+  const dm = {
+    overlays: async () => [...all],
+    letGo: async (name: string) => {
+      asked.push(name);
+      if (name === "one") all.shift();
+      throw new Error("Device does not exist.");
+    },
+  };
+  await expect(sweepOverlays("mark", dm)).rejects.toThrow("does not exist"); // of the second, which is there still
+  expect(asked).toEqual(["one", "two"]);
+  all.shift();
+  await sweepOverlays("mark", dm);
+  expect(asked).toEqual(["one", "two"]);
 });

@@ -83,13 +83,20 @@ export async function makeOverlay(overlay: Overlay, { base, own }: { base: strin
 /** At once where nobody has it open, else when nobody has it open any more. */
 export const letOverlayGo = async (name: string): Promise<void> => void (await dmsetup("remove", "--deferred", "--noudevsync", name));
 
-/** Those of this server's domains that nobody has open: a daemon was killed as it made them. The others were let go of before. */
-export async function sweepOverlays(mark: string): Promise<void> {
-  const all = await overlays().catch((error: NodeJS.ErrnoException) => {
+/**
+ * Those of this server's domains that nobody has open: a daemon was killed as it made them. The others were let go of before, and go with
+ * their domains, before this asks or after. `dm`: for tests.
+ */
+export async function sweepOverlays(mark: string, dm = { overlays, letGo: letOverlayGo }): Promise<void> {
+  const own = async (): Promise<string[]> => (await dm.overlays()).flatMap(({ name, uuid }) => (hasMark(mark, uuid) ? [name] : []));
+  const names = await own().catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return []; // without dmsetup there is none
     throw error;
   });
-  for (const { name, uuid } of all) if (hasMark(mark, uuid)) await letOverlayGo(name);
+  for (const name of names)
+    await dm.letGo(name).catch(async (error: unknown) => {
+      if ((await own()).includes(name)) throw error;
+    });
 }
 
 export const NO_ROOM = "this server's disk took no more of what the domain wrote: the domain's own disk is lost";

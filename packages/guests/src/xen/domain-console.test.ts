@@ -38,6 +38,17 @@ describe("a domain's console", () => {
     await isLogged(`${all}while nobody listens\n`);
   });
 
+  it("is kept by one alone, also where a daemon was killed before it had written down by whom", async () => {
+    await keep();
+    const record = path.join(folder, "console.json");
+    const { id } = JSON.parse(await readFile(record, "utf8")) as { id: { pid: number } };
+    await rm(record);
+    await keep();
+    expect(() => process.kill(id.pid, 0)).toThrow("ESRCH");
+    terminal.print("to the one that is left\n");
+    await isLogged("to the one that is left\n");
+  });
+
   it("is kept no further than was ordered, by the kernel", async () => {
     await keep();
     terminal.print("x".repeat(2 * 1024 * 1024));

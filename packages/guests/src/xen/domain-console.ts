@@ -5,13 +5,14 @@
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:fs";
-import { open, readFile, stat, type FileHandle } from "node:fs/promises";
+import { open, readFile, readdir, readlink, realpath, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { isRecord, parseOwn } from "../json.ts";
 import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../pool.ts";
 import { codeOf } from "../thrown.ts";
 import { writeOwnAtOnce } from "../write-own.ts";
 import { isConsoleOf, type ConsoleDaemon } from "./console-daemon.ts";
+import { isThere } from "./domain-disk.ts";
 
 export const CONSOLE_LOG = "console.log";
 const KEEPER = "console.json";
@@ -47,8 +48,19 @@ async function keeperIn(folder: string): Promise<Kept | null> {
   return (await isAlive(kept.id)) ? kept : null;
 }
 
+/** Whose output that file is. Nobody's where the daemon was not killed just after it had begun one, before it wrote down which. */
+async function writersOf(log: string): Promise<ProcessId[]> {
+  const found: ProcessId[] = [];
+  for (const each of await readdir("/proc")) {
+    if (!/^\d+$/.test(each) || (await readlink(`/proc/${each}/fd/1`).catch(() => null)) !== log) continue;
+    const startTicks = await startTicksOf(Number(each));
+    if (startTicks !== null) found.push({ pid: Number(each), startTicks });
+  }
+  return found;
+}
+
 /** Gone, so that it is not taken for one that keeps the next terminal, which may have the same name. */
-async function ended({ id }: Kept): Promise<void> {
+async function ended(id: ProcessId): Promise<void> {
   try {
     process.kill(id.pid, "SIGKILL");
   } catch (error) {
@@ -80,7 +92,9 @@ export async function keepConsole(folder: string, console: ConsoleOf, outputMibM
   const { tty } = console;
   const before = await keeperIn(folder);
   if (before?.tty === tty) return true;
-  if (before) await ended(before);
+  if (before) await ended(before.id);
+  // two would each have a part of what it prints, in whatever order
+  else if (await isThere(logOf(folder))) for (const each of await writersOf(await realpath(logOf(folder)))) await ended(each);
   const bound = boundOf(outputMibMax);
   if ((await printedBytes(folder)) >= bound) return true;
   const from = await opened(console, constants.O_RDONLY);
@@ -96,10 +110,10 @@ export async function keepConsole(folder: string, console: ConsoleOf, outputMibM
   return true;
 }
 
-/** Nothing of it is kept any more. */
+/** Nothing of it is kept any more. A record that is none (a host that lost power) names nobody, and is in nobody's way. */
 export async function leaveConsole(folder: string): Promise<void> {
-  const kept = await keeperIn(folder);
-  if (kept) await ended(kept);
+  const kept = await keeperIn(folder).catch(() => null);
+  if (kept) await ended(kept.id);
 }
 
 /** Types on the console. Throws where the guest does not read. */

@@ -126,14 +126,28 @@ async function diskIsOpen(backend: string): Promise<void> {
   throw new Error("dom0 does not open a disk of the domain's");
 }
 
-/** Lets go of devices of files below a folder that nobody has open: a daemon was killed as it made them. */
-export async function sweepDevices(folder: string): Promise<void> {
-  const { stdout } = await run("losetup", ["--list", "--json", "--output", "NAME,BACK-FILE"], BOUNDS);
-  if (stdout.trim() === "") return; // there are none
+type Losetup = (...words: string[]) => Promise<string>;
+const losetupHere: Losetup = async (...words) => (await run("losetup", words, BOUNDS)).stdout;
+
+/** Loop devices of files below a folder. */
+async function devicesBelow(folder: string, losetup: Losetup): Promise<string[]> {
+  const stdout = await losetup("--list", "--json", "--output", "NAME,BACK-FILE");
+  if (stdout.trim() === "") return []; // there are none
   const said: unknown = JSON.parse(stdout);
   const devices: unknown[] = isRecord(said) && Array.isArray(said["loopdevices"]) ? said["loopdevices"] : [];
-  for (const each of devices) {
-    if (!isRecord(each) || typeof each["name"] !== "string" || typeof each["back-file"] !== "string") continue;
-    if (each["back-file"].startsWith(`${path.resolve(folder)}/`)) await run("losetup", ["--detach", each["name"]], BOUNDS);
-  }
+  return devices.flatMap((each) => {
+    if (!isRecord(each) || typeof each["name"] !== "string" || typeof each["back-file"] !== "string") return [];
+    return each["back-file"].startsWith(`${path.resolve(folder)}/`) ? [each["name"]] : [];
+  });
+}
+
+/**
+ * Lets go of devices of files below a folder that nobody has open: a daemon was killed as it made them. Of a domain that was destroyed just
+ * now the kernel lets go by itself, before this asks or after. `losetup`: for tests.
+ */
+export async function sweepDevices(folder: string, losetup = losetupHere): Promise<void> {
+  for (const device of await devicesBelow(folder, losetup))
+    await losetup("--detach", device).catch(async (error: unknown) => {
+      if ((await devicesBelow(folder, losetup)).includes(device)) throw error;
+    });
 }

@@ -88,10 +88,11 @@ export async function domainNetwork(folder: string): Promise<number> {
   let complaint = "";
   child.stderr.on("data", (bytes) => (complaint = (complaint + String(bytes)).slice(0, COMPLAINT_CHARS)));
   child.stdin.on("error", () => {}); // it has ended, and said why
+  const late = setTimeout(() => child.kill("SIGKILL"), BOUNDS.timeout);
   const isReady = new Promise<boolean>((resolve) => {
     child.stdout.once("data", () => resolve(true));
     child.once("close", () => resolve(false));
-  });
+  }).finally(() => clearTimeout(late));
   const pid = await spawned(child);
   try {
     if (!(await isReady)) throw new Error(`no network for the domain could be made: ${complaint.trim().split("\n")[0] ?? ""}`);
@@ -114,9 +115,12 @@ export async function attachCard(holder: number, card: string): Promise<void> {
   await run("nsenter", ["--target", String(holder), "--net", "sh", "-c", ATTACH, "sh", card], BOUNDS);
 }
 
-/** Whatever is in it is gone with it, but for cards of domains that still run: those are dom0's again, and down. */
+/**
+ * Whatever is in it is gone with it, but for cards of domains that still run: those are dom0's again, and down. A record that is none (a
+ * host that lost power) names nobody, and is in nobody's way.
+ */
 export async function leaveNetwork(folder: string): Promise<void> {
-  const id = await holderIn(folder);
+  const id = await holderIn(folder).catch(() => null);
   try {
     if (id) process.kill(id.pid, "SIGKILL");
   } catch (error) {

@@ -4,7 +4,10 @@
  */
 import type { DomainMaking } from "./domain-making.ts";
 import type { DomainSaving } from "./domain-save.ts";
-import type { Xl } from "./xl.ts";
+import { XlError, type Xl } from "./xl.ts";
+
+/** Between two tries to resume it. */
+const AGAIN_MS = 1_000;
 
 interface PausingOf {
   xl: Pick<Xl, "pause" | "unpause">;
@@ -29,13 +32,20 @@ export class DomainPausing {
 
   /** What was sent of it meanwhile is its state: whoever had it sent says when it goes on. */
   async resume(): Promise<void> {
-    const { saving, making, xl } = this.#of;
+    const { saving, making, xl, isEnding } = this.#of;
     const { timesSent } = saving;
     await saving.over();
     if (saving.timesSent !== timesSent) return;
     await this.#inTurn(async () => {
-      const found = await making.running();
-      if (found.paused) await xl.unpause(found.id);
+      for (; ; await new Promise((resolve) => setTimeout(resolve, AGAIN_MS)))
+        try {
+          const found = await making.running();
+          if (found.paused) await xl.unpause(found.id);
+          return;
+        } catch (error) {
+          // it is billed from when it was to go on: however long the toolstack does not answer
+          if (!(error instanceof XlError) || isEnding()) throw error;
+        }
     });
   }
 

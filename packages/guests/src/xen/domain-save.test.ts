@@ -116,6 +116,25 @@ describe("a domain that is saved", () => {
     expect(await isOver(domain)).toBe(false);
   });
 
+  it("goes on once the toolstack answers again: nobody else knows that it stands still", async () => {
+    const failing = ["list", "unpause", "unpause"];
+    const { run } = toolstack;
+    const xl = new Xl(async (program, args) => {
+      const words = [args[0] ?? "", failing[0]];
+      if (toolstack.domains[0]?.paused === true && words[0] === words[1]) {
+        failing.shift();
+        throw new Error("it does not answer");
+      }
+      return run(program, args);
+    }, toolstack.apart);
+    const found = async () => (await xl.list()).find(({ uuid }) => uuid === domain.token.uuid) ?? null;
+    const plan = { kind: "pv", memoryMib: 64, disk: null } as const;
+    await new DomainSaving({ xl, folder: domain.token.folder, plan, found, lost: async () => {} }).take(snapshot());
+    expect(failing).toEqual([]);
+    expect(toolstack.domains).toMatchObject([{ shutdown: null, paused: false }]);
+    expect(await readdir(domain.token.folder)).not.toContain("saving");
+  });
+
   it("has ended at its host's fault where it stays suspended: its guest had been asked to", async () => {
     toolstack.unsaved = "killed";
     await expect(domain.snapshot(snapshot())).rejects.toThrow("killed");
@@ -167,6 +186,19 @@ describe("a domain that is saved", () => {
     await next;
     await state.return(undefined);
     expect(toolstack.calls.filter((call) => call.includes("reboot"))).toEqual([]);
+  });
+
+  it("is not made to stand still by the next daemon where its sending was never begun", async () => {
+    const none = (): Promise<never> => Promise.reject(new Error("no space left on device"));
+    const xl = new Xl(toolstack.run, toolstack.apart, { ...toolstack.streams, still: none, live: none });
+    const { folder: own, uuid } = domain.token;
+    const found = async () => ({ ...(await xl.list()).find((each) => each.uuid === uuid)! });
+    const saving = new DomainSaving({ xl, folder: own, plan: { kind: "pv", memoryMib: 64, disk: null }, found, lost: async () => {} });
+    for (const state of [saving.still(() => {}), saving.live(() => {})]) await expect(state.next()).rejects.toThrow("no space left");
+    expect(await readdir(own)).not.toContain("saving");
+    domain.release();
+    domain = await domains.adopt(domain.token, SPEC);
+    expect(toolstack.domains).toMatchObject([{ shutdown: null, paused: false }]);
   });
 
   it("is sent elsewhere once a snapshot of it is there, and none is taken after that", async () => {

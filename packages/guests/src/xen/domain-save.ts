@@ -12,13 +12,15 @@ import { writeOwn } from "../write-own.ts";
 import type { DomainPlan } from "./domain-config.ts";
 import { held } from "./domain-disk.ts";
 import type { ListedDomain } from "./listing.ts";
-import { otherEnd, stateOf } from "./live-save.ts";
+import { otherEnd, stateOf, type SentState } from "./live-save.ts";
 import { savingLine } from "./still-save.ts";
 import type { Xl } from "./xl.ts";
 
 const run = promisify(execFile);
 const COPY_MS = 30 * 60_000;
 const LOOK_MS = 200;
+/** Between two tries to let it go on. */
+const AGAIN_MS = 1_000;
 /** Of a saved domain's memory, and what else is in its state: page tables of its processors and the records around each batch of pages. */
 const EXTRA_MIB = 64;
 const EXTRA_SHARE = 1 / 32;
@@ -137,13 +139,24 @@ export class DomainSaving {
     }
   }
 
+  /** Written down for the daemon that comes next; what is not begun is not: that one would have the domain stand still for good. */
+  async #begun(mark: string, begin: () => Promise<SentState>): Promise<SentState> {
+    const file = savingFile(this.#of.folder);
+    await writeOwn(file, mark);
+    try {
+      return await begin();
+    } catch (error) {
+      await rm(file, { force: true });
+      throw error;
+    }
+  }
+
   async *#live(had: () => void): AsyncGenerator<Uint8Array> {
     const { xl, folder } = this.#of;
     const { id, paused } = await this.#running();
     if (paused) throw new Error("a domain that is paused is not sent while it runs");
     const name = path.basename(folder);
-    await writeOwn(savingFile(folder), `${otherEnd(name)}\n${LIVE}`);
-    const sent = await xl.live(id, name, path.join(folder, "save.log"));
+    const sent = await this.#begun(`${otherEnd(name)}\n${LIVE}`, () => xl.live(id, name, path.join(folder, "save.log")));
     try {
       yield* stateOf(sent, "xl migrate");
       had();
@@ -188,9 +201,9 @@ export class DomainSaving {
       await this.#write(found.id, part);
       await rename(part, to);
     } finally {
-      await rm(part, { recursive: true, force: true });
-      await this.#goOn();
+      await this.#surelyGoOn();
       await rm(savingFile(this.#of.folder), { force: true });
+      await rm(part, { recursive: true, force: true });
     }
   }
 
@@ -198,8 +211,7 @@ export class DomainSaving {
     const { xl, folder } = this.#of;
     const { id, paused } = await this.#running();
     const name = path.basename(folder);
-    await writeOwn(savingFile(folder), `${savingLine(id, name)}\n${STILL}`);
-    const sent = await xl.still(id, name, path.join(folder, "save.log"));
+    const sent = await this.#begun(`${savingLine(id, name)}\n${STILL}`, () => xl.still(id, name, path.join(folder, "save.log")));
     try {
       // its kernel must run to suspend itself
       if (paused) await xl.unpause(id);
@@ -237,6 +249,16 @@ export class DomainSaving {
   async #goOn(): Promise<void> {
     const found = await this.#saved();
     if (found?.paused) await this.#of.xl.unpause(found.id);
+  }
+
+  /** However long the toolstack does not answer: nobody else knows that it stands still. Until it has ended. */
+  async #surelyGoOn(): Promise<void> {
+    const isDone = (): Promise<boolean> =>
+      this.#goOn().then(
+        () => true,
+        () => false,
+      );
+    while (!(await isDone())) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 
   async #standStill(): Promise<void> {

@@ -1,5 +1,5 @@
 /** What an image's program prints comes out as it was printed, whoever it was said to and however it is cut. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
@@ -49,6 +49,23 @@ it("is read again by a daemon that comes later, and only what was said before th
     }
     await writeFile(path.join(folder, "console.log"), "boots\nxeno-init: a disk is missing\n");
     expect(await new DomainStreams(folder, 1_000).complaint()).toBe("xeno-init: a disk is missing");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+it("loses nothing where its disk takes no more of it for a while", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-streams-"));
+  try {
+    const streams = new DomainStreams(folder, 1_000);
+    expect(await streams.complaint()).toBeNull();
+    await mkdir(path.join(folder, "stdout")); // nothing can be written there
+    const all: Printed[] = ["one\n", "two\n", "three\n"].map((each, at) => ({ stream: at === 1 ? "stderr" : "stdout", text: each }));
+    await writeFile(path.join(folder, "console.log"), onConsole("boots\n", all));
+    await expect(streams.read("stdout", 0)).rejects.toThrow("EISDIR");
+    await rmdir(path.join(folder, "stdout"));
+    expect(Buffer.from(await streams.read("stdout", 0)).toString()).toBe("one\nthree\n");
+    expect(Buffer.from(await streams.read("stderr", 0)).toString()).toBe("two\n");
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -3,7 +3,8 @@
  * files of their own. They are made of the console's file, and again from its start by each daemon. Who controls the inputs: the guest,
  * every byte.
  */
-import { appendFile, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, rm } from "node:fs/promises";
 import path from "node:path";
 import { guestTextEnd, readGuestFile } from "../guest-files.ts";
 import { CONSOLE_LOG } from "./domain-console.ts";
@@ -22,13 +23,18 @@ const CHUNK_BYTES = 256 * 1024;
 const WORDS_BYTES = 2_000;
 const fileOf = (stream: Stream): string => (stream === "console" ? "boot" : stream);
 
+interface Part {
+  stream: Stream;
+  bytes: Uint8Array;
+}
+
 /** Tells apart what comes in pieces of any size. */
 export class StreamSplitter {
   #stream: Stream = "console";
   #isMarked = false;
 
-  split(bytes: Uint8Array): { stream: Stream; bytes: Uint8Array }[] {
-    const found: { stream: Stream; bytes: Uint8Array }[] = [];
+  split(bytes: Uint8Array): Part[] {
+    const found: Part[] = [];
     let from = 0;
     const take = (to: number): void => {
       if (to > from) found.push({ stream: this.#stream, bytes: bytes.subarray(from, to) });
@@ -57,6 +63,10 @@ export class DomainStreams {
   readonly #bytesMax: number;
   readonly #splitter = new StreamSplitter();
   #at = 0;
+  /** What was told apart and is in no file yet: a disk that is full takes it later. */
+  #parts: Part[] = [];
+  /** What is in each file. */
+  readonly #lengths: Record<Stream, number> = { console: 0, stdout: 0, stderr: 0 };
   #turn: Promise<void>;
 
   /** `bytesMax`: of the console. */
@@ -70,15 +80,27 @@ export class DomainStreams {
   #caughtUp(): Promise<void> {
     const turn = this.#turn.then(async () => {
       for (;;) {
+        for (; this.#parts[0]; this.#parts.shift()) await this.#put(this.#parts[0]);
         const bytes = await readGuestFile(this.#folder, CONSOLE_LOG, this.#at, Math.min(CHUNK_BYTES, this.#bytesMax - this.#at));
         if (bytes.length === 0) return;
         this.#at += bytes.length;
-        for (const part of this.#splitter.split(bytes))
-          await appendFile(path.join(this.#folder, fileOf(part.stream)), part.bytes, { mode: 0o600 });
+        this.#parts = this.#splitter.split(bytes);
       }
     });
     this.#turn = turn.catch(() => {});
     return turn;
+  }
+
+  /** At its place: what was written of it before, where that failed, is written again. */
+  async #put({ stream, bytes }: Part): Promise<void> {
+    const file = await open(path.join(this.#folder, fileOf(stream)), constants.O_WRONLY | constants.O_CREAT, 0o600);
+    try {
+      const from = this.#lengths[stream];
+      for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at, bytes.length - at, from + at)).bytesWritten;
+    } finally {
+      await file.close();
+    }
+    this.#lengths[stream] += bytes.length;
   }
 
   async read(stream: Stream, offset: number): Promise<Uint8Array> {

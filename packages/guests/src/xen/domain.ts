@@ -206,11 +206,7 @@ export class Domain {
 
   async #takeUp(): Promise<void> {
     const written = await readDomainEnd(this.token.folder);
-    if (written) {
-      this.#ending = true;
-      await this.#making.destroyForGood();
-      return this.#told(written);
-    }
+    if (written) return this.#leave(written);
     await this.#saving.takeUp();
     await this.#room?.takeUp();
     if (this.#over) return;
@@ -283,8 +279,14 @@ export class Domain {
     this.#following.end();
     this.sessions?.close();
     await writeDomainEnd(this.token.folder, end).catch((error: unknown) => this.#failed("has an end that could not be kept", error));
-    await this.#making.tellUse(end.kind);
-    await this.unmake();
+    await this.#making.tellUse(end.kind).catch((error: unknown) => this.#failed("has a use that was not read", error));
+    await this.#leave(end);
+  }
+
+  /** Whoever waits for its end is told it, whatever of it cannot be removed: it is tried again as its files go. */
+  async #leave(end: DomainEnd): Promise<void> {
+    this.#ending = true;
+    await this.unmake().catch((error: unknown) => this.#failed("is not gone", error));
     this.#told(end);
   }
 

@@ -1,6 +1,6 @@
 /** A server's domains beside a toolstack that only keeps state: whose they are, how they end, and what a daemon that comes later finds. */
 import { randomUUID } from "node:crypto";
-import { mkdtemp, open as openFile, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open as openFile, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -232,6 +232,55 @@ describe("a server's domains", () => {
       detail: "the domain could not be taken up again",
     });
     expect(toolstack.domains).toEqual([]);
+  });
+
+  it("whose end was written down have ended so, also where the toolstack does not destroy what is left of them", async () => {
+    const { token } = await prepare();
+    await writeFile(path.join(token.folder, "end.json"), JSON.stringify({ kind: "hang" }));
+    const stuck = await open([token.folder], async (program, args) => {
+      if (args[0] === "destroy") throw Object.assign(new Error("failed"), { stderr: "libxl: error: unable to destroy the domain\n" });
+      return toolstack.run(program, args);
+    });
+    expect(await (await stuck.adopt(token, SPEC)).ended).toEqual({ kind: "hang" });
+    expect(log).toContain("a domain could not be destroyed");
+  });
+
+  it("of no lease keep no server from opening with records that are none, as a host that lost power leaves them", async () => {
+    const { folder: left } = (await prepare()).token;
+    for (const name of ["console.json", "network.json", "device-model.json"]) await writeFile(path.join(left, name), "");
+    await open();
+    expect(await readdir(path.join(folder, "domains"))).toEqual(["mark"]);
+  });
+
+  it("leave no half of an image's disk to the host where their daemon is killed as it makes that", async () => {
+    const own = path.join(folder, "cache", "customers", "one");
+    await mkdir(own, { recursive: true });
+    await writeFile(path.join(own, "disk-qcow2-ab.raw.7.123.part"), "half");
+    await open();
+    expect(await readdir(own)).toEqual([]);
+  });
+
+  it("go on as soon as the toolstack answers where it did not when they were resumed, and end where they are stopped meanwhile", async () => {
+    const { token } = await prepare();
+    await writeFile(path.join(token.folder, "progress"), "begun");
+    let answers = 3;
+    const deaf = await open([token.folder], async (program, args) => {
+      if (args[0] === "unpause" && --answers >= 0) throw Object.assign(new Error("failed"), { stderr: "libxl: error: lock timeout\n" });
+      return toolstack.run(program, args);
+    });
+    const terminal = await openTerminal();
+    toolstack.tty = terminal.tty;
+    const found = await deaf.adopt(token, SPEC);
+    await found.pause();
+    await found.resume();
+    expect(toolstack.domains).toMatchObject([{ paused: false }]);
+    answers = Number.POSITIVE_INFINITY;
+    await found.pause();
+    const resuming = found.resume().catch((error: unknown) => String(error));
+    await found.stop(0);
+    expect(await found.ended).toEqual({ kind: "stopped" });
+    expect(await resuming).toMatch(/lock timeout|has ended/);
+    terminal.close();
   });
 
   it("are nobody's where the mark that they are known by was lost: no server opens with an empty one", async () => {

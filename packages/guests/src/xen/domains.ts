@@ -6,7 +6,7 @@ import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { DEVICE_MODEL_MIB, kernelProblem, kernelSizeProblem, screenMibOf, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
-import { cacheFor, type Cache } from "../qemu/images/cache.ts";
+import { cacheFor, removeUnfinished, type Cache } from "../qemu/images/cache.ts";
 import type { Stock } from "../qemu/images/stock.ts";
 import { bootOfHost } from "../qemu/machine/gone.ts";
 import { headOf } from "../qemu/machine/layout.ts";
@@ -173,9 +173,10 @@ export class Domains {
     this.#watch = new DomainWatch(options.xl, (why) => options.log("the toolstack does not say which domains there are", { error: why }));
   }
 
-  /** Lets go of domains that no lease uses: `inUse` are the folders of those that do. */
+  /** Lets go of domains that no lease uses (`inUse` are the folders of those that do), and of what an earlier daemon has not finished. */
   async open(inUse: readonly string[]): Promise<void> {
-    const { folder, xl, log } = this.#options;
+    const { folder, xl, cache, log } = this.#options;
+    await removeUnfinished(cache.folder);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     this.#mark = await markIn(folder);
     const used = new Set(inUse.map((each) => path.basename(each)));

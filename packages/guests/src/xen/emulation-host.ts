@@ -11,6 +11,8 @@ import { isThere } from "./domain-disk.ts";
 import type { XenInfo } from "./xen-info.ts";
 
 const run = promisify(execFile);
+/** Users may be kept on another machine, which may not answer, or be many. */
+const ASKS_USERS = { timeout: 60_000, killSignal: "SIGKILL", maxBuffer: 64 * 1024 * 1024 } as const;
 
 /** libxl's own name of the user whose id is the first of the range (xl.cfg(5), dm_restrict). */
 const RANGE_USER = "xen-qemuuser-range-base";
@@ -42,7 +44,7 @@ export function rangeProblem(users: string, subordinate: string): string | null 
 
 /** All that is missing; null where nothing is. */
 export async function emulationMissing({ abilities }: Pick<XenInfo, "abilities">): Promise<string | null> {
-  const users = await run("getent", ["passwd"]).catch((error: unknown) => messageOf(error));
+  const users = await run("getent", ["passwd"], ASKS_USERS).catch((error: unknown) => messageOf(error));
   const missing = [
     abilities.includes("hvm") ? null : "a processor and a hypervisor with hvm (xl info, virt_caps)",
     (await isThere(DEVICE_MODEL)) ? null : `${DEVICE_MODEL} (apt install qemu-system-xen)`,

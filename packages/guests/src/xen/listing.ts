@@ -1,6 +1,7 @@
 /**
  * What `xl list -v` prints. Pure. Its columns have no fixed widths and no quotes, so a line is read from its end: a name may hold anything
- * that whoever administers the host put there. Who controls the inputs: the toolstack; names, whoever made a domain.
+ * that whoever administers the host put there. Who controls the inputs: the toolstack; names, whoever made a domain; the number that a
+ * domain ended with, its guest: any of one byte, of which xl has a letter for six and a question mark for the others.
  */
 
 /** Why a domain ended, by Xen's numbers (public/sched.h, SHUTDOWN_*). */
@@ -24,7 +25,7 @@ export interface ListedDomain {
 const LINE = new RegExp(
   [
     /^(?<name>.*?) +(?<id>\d{1,15}) +(?<memory>\d{1,15}) +(?<vcpus>\d{1,15}) +/,
-    /(?<state>[r-][b-][p-][s-][-rscwS][d-]) +(?<time>\d{1,15}\.\d) +/,
+    /(?<state>[r-][b-][p-][s-][-rscwS?][d-]) +(?<time>\d{1,15}\.\d) +/,
     /(?<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) +(?<reason>-|[0-9a-f]+) +\S+$/,
   ]
     .map(({ source }) => source)
@@ -39,7 +40,7 @@ function parseLine(line: string): ListedDomain | null {
   return {
     ...{ name, id: Number(id), memoryMib: Number(memory), vcpus: Number(vcpus), uuid, cpuSeconds: Number(time) },
     ...{ paused: state[2] === "p", dying: state[5] === "d" },
-    // a reason that this version does not know is still an end
+    // a number that Xen knows no reason by is still an end
     shutdown: reason === "-" ? null : (SHUTDOWN_REASONS[Number.parseInt(reason, 16)] ?? "crash"),
   };
 }

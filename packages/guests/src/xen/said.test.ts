@@ -43,6 +43,17 @@ describe("xl list -v", () => {
     expect(parseListing(LISTED)[1]).toMatchObject({ memoryMib: 128, vcpus: 1, cpuSeconds: 28, dying: false });
   });
 
+  it("is read whatever number a guest's kernel ended it with: one that no reason has blinds no server to the other domains", () => {
+    const ended = LISTED.replace("---sc-      28.0", "---s?-      28.0").replace("525400123456        3 ", "525400123456       c8 ");
+    expect(parseListing(ended).map(({ id, shutdown }) => [id, shutdown])).toEqual([
+      [0, null],
+      [1, "crash"],
+      [2, "poweroff"],
+      [3, "reboot"],
+      [4, null],
+    ]);
+  });
+
   it("reads a name that looks like columns by its line's end", () => {
     const line =
       "a 9 64 1 r----- 1.0 00000000-0000-0000-0000-000000000000 - -   7   128     1     ------       4.4 2fdc2492-eb2c-11f1-8556-525400123456        -                -";

@@ -24,3 +24,28 @@ it("says of a guest where what is done with it now is of no consequence: standin
   expect(problem(standing("moving"))).toContain("ask again in a moment");
   expect(problem({ handover: ENVELOPE } as Partial<LeaseRecord>)).toContain("ask again in a moment");
 });
+
+it("pauses at its customer's word so that it can always be told to go on: by the next daemon, and where the guest did not do it", async () => {
+  const did: string[] = [];
+  let fails = false;
+  const told = (what: string) => async (): Promise<void> => {
+    did.push(what);
+    if (fails) throw new Error("the toolstack does not answer");
+  };
+  const guest = { pause: told("pause"), resume: told("resume") };
+  const record = { guest: { stands: null }, handover: null, pausedByCustomer: false };
+  const save = async (): Promise<void> => void did.push(`saved as ${record.pausedByCustomer ? "paused" : "running"}`);
+  const clock = new LeaseClock({ record, save, stage: () => ({ is: "running", guest }) } as unknown as LeaseContext, () => {});
+  await clock.hold(true);
+  await clock.hold(true); // once is enough
+  expect(did.splice(0)).toEqual(["saved as paused", "pause", "saved as paused"]);
+  fails = true;
+  await expect(clock.hold(false)).rejects.toThrow("does not answer");
+  expect(did.splice(0)).toEqual(["resume", "saved as paused"]);
+  fails = false;
+  await clock.hold(false);
+  expect(did.splice(0)).toEqual(["resume", "saved as running"]);
+  fails = true;
+  await expect(clock.hold(true)).rejects.toThrow("does not answer");
+  expect(did.splice(0)).toEqual(["saved as paused", "pause", "saved as running"]);
+});

@@ -75,7 +75,10 @@ export class LeaseClock {
     this.limit();
   }
 
-  /** The customer's own pause: the machine stays reserved and is paid for. */
+  /**
+   * The customer's own pause: the machine stays reserved and is paid for. A daemon that is killed in between, and a guest that does not do
+   * it, leave one that the customer can tell the same again: never one that stands still and is said to run.
+   */
   async hold(paused: boolean): Promise<void> {
     const stage = this.#ctx.stage();
     const { record } = this.#ctx;
@@ -83,9 +86,15 @@ export class LeaseClock {
     // what is said here now is not heard there
     if (record.handover) throw new Error(MOVING);
     record.pausedByCustomer = paused;
-    await this.#ctx.save();
-    if (record.guest?.stands) return;
-    await (paused ? stage.guest.pause() : stage.guest.resume());
+    try {
+      if (paused) await this.#ctx.save();
+      if (!record.guest?.stands) await (paused ? stage.guest.pause() : stage.guest.resume());
+    } catch (error) {
+      record.pausedByCustomer = !paused;
+      throw error;
+    } finally {
+      await this.#ctx.save();
+    }
   }
 
   /** Says when the time that was bought is over; anew after every change of it. */

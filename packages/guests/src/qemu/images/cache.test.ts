@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
-import { bytesBelow, cacheFor, cached, prune } from "./cache.ts";
+import { bytesBelow, cacheFor, cached, madeIn, prune, removeUnfinished } from "./cache.ts";
 
 it("keeps what was just made, whatever the bound, and lets go of what was used long ago", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-cache-"));
@@ -50,6 +50,21 @@ it("keeps what was made for a customer within a share, found by nobody else, who
     await expect(cached({ folder, bytesMax }, "b3", () => Promise.reject(new Error("nor for everybody")))).rejects.toThrow("nor for");
     await prune(folder, 0);
     expect(await files()).toEqual([]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+it("is rid of what a daemon that was killed has left unfinished, for everybody and for each customer", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-unfinished-"));
+  try {
+    const own = madeIn({ folder, bytesMax: 0, customer: "p_a" });
+    await mkdir(own, { recursive: true });
+    for (const name of ["ext4-4k-16.raw.7.123.part", "ext4-4k-16.raw"]) await writeFile(path.join(folder, name), "");
+    for (const name of ["disk-qcow2-ab.raw.7.123.part", "disk-qcow2-ab.raw"]) await writeFile(path.join(own, name), "");
+    await removeUnfinished(folder);
+    expect([await readdir(own), (await readdir(folder)).toSorted()]).toEqual([["disk-qcow2-ab.raw"], ["customers", "ext4-4k-16.raw"]]);
+    await removeUnfinished(path.join(folder, "which is not there"));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

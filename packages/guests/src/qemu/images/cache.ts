@@ -57,6 +57,12 @@ export async function prune(folder: string, bytesMax: number, spareMs = 0): Prom
   }
 }
 
+/** To be called before anything is made below a folder: what is unfinished there a killed daemon has left, and no bound counts it. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []))
+    if (entry.name.endsWith(UNFINISHED)) await rm(path.join(entry.parentPath, entry.name), { recursive: true, force: true });
+}
+
 export interface Cache {
   folder: string;
   /** Of the disk; the least used goes first. */

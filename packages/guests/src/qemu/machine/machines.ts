@@ -7,7 +7,7 @@ import { copyFile, link, mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { processOf, type VmSpec } from "@xenoservers/protocol";
 import { uidOf, type BoundFile } from "./box.ts";
-import { SPARE_MS, prune } from "../images/cache.ts";
+import { SPARE_MS, prune, removeUnfinished } from "../images/cache.ts";
 import { PERIOD_US, removeCgroup, type Cgroup, type Share } from "../../cgroup.ts";
 import { newToken } from "../oci/job-port.ts";
 import { startOci } from "../oci/start.ts";
@@ -163,9 +163,10 @@ export class Machines {
     return fullDiskMsMax === undefined ? {} : { fullDiskMsMax };
   }
 
-  /** Lets go of machines that no lease uses. */
+  /** Lets go of machines that no lease uses, and of what an earlier daemon has not finished. */
   async open(inUse: readonly string[]): Promise<void> {
-    const { folder } = this.options;
+    const { folder, cache } = this.options;
+    await removeUnfinished(cache.folder);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     for (const name of await readdir(folder)) {
       const each = path.join(folder, name);

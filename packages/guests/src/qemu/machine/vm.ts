@@ -153,7 +153,8 @@ const isLeft = (value: unknown): value is Left =>
 /** Ends and removes a machine that no lease knows: its daemon was killed before it had written down what it made. */
 export async function removeVm(folder: string): Promise<void> {
   const text = await readFile(path.join(folder, PROCESS), "utf8").catch(() => null);
-  if (text !== null) {
+  // a host that lost power may leave an empty one
+  if (text !== null && text !== "") {
     const { id, cgroup } = parseOwn(path.join(folder, PROCESS), text, isLeft);
     await killGroup(id);
     if (cgroup) await removeCgroup(cgroup);

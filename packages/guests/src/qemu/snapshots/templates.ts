@@ -14,6 +14,7 @@ import type { Cgroup } from "../../cgroup.ts";
 import { isRecord, parseOwn } from "../../json.ts";
 import { customerFolder } from "../images/cache.ts";
 import { isAlive, isProcessId, startTicksOf, type ProcessId } from "../../pool.ts";
+import { writeOwn } from "../../write-own.ts";
 import { OWN_BOX, uidOf, type BoundFile } from "../machine/box.ts";
 import { flatten, type Base } from "../images/disks.ts";
 import { JobPort } from "../oci/job-port.ts";
@@ -21,10 +22,14 @@ import { inOwnGroup } from "../machine/own-box.ts";
 import { VM_FILES, VM_OVERHEAD_MIB, planVm, type PlanInput } from "../machine/plan.ts";
 import { ignoreSharedMemory, loadState, saveState } from "../machine/state.ts";
 import { templatesToDrop, type KeptTemplate } from "./template-room.ts";
-import { boxFolder, boxPath, giveToBox, launchVm, makeVmFolder, type Vm } from "../machine/vm.ts";
+import { boxFolder, boxPath, giveToBox, launchVm, makeVmFolder, removeVm, type Vm } from "../machine/vm.ts";
 
 const run = promisify(execFile);
 const READY_MS = 60_000;
+/** Of a kept one's folder: who holds its memory. */
+const RECORD = "kept.json";
+/** Before the name of one that is being made. */
+const BUILDING = "building-";
 /** What the guest still does by itself once it is ready, its agent's start above all, every guest from the snapshot is spared. */
 const SETTLE_MS = 1_500;
 
@@ -61,13 +66,15 @@ interface TemplateSource {
 /** A user id's worth of hex for boxes that belong to no lease. */
 const BUILDER = "00000003";
 
-async function keep(memory: string): Promise<Pick<Kept, "keeper" | "descriptor">> {
+/** Ends by itself unless it is told to stay, once it is written down where it is found: `stay` tells it. */
+export async function keep(memory: string): Promise<{ by: Pick<Kept, "keeper" | "descriptor">; stay(): void; end(): void }> {
   const child = spawn("perl", [path.join(import.meta.dirname, "../init/keeper.pl"), memory], {
     detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     cwd: "/",
   });
   let said = "";
+  child.stdin.on("error", () => {}); // it has ended, and said why
   child.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
   const descriptor = await new Promise<number>((resolve, reject) => {
     child.stdout.once("data", (bytes: Buffer) => resolve(Number(bytes.toString().trim())));
@@ -75,7 +82,8 @@ async function keep(memory: string): Promise<Pick<Kept, "keeper" | "descriptor">
   });
   child.unref();
   if (child.pid === undefined) throw new Error("the snapshot's keeper did not start");
-  return { keeper: { pid: child.pid, startTicks: (await startTicksOf(child.pid)) ?? "gone" }, descriptor };
+  const keeper = { pid: child.pid, startTicks: (await startTicksOf(child.pid)) ?? "gone" };
+  return { by: { keeper, descriptor }, stay: () => void child.stdin.end("kept\n"), end: () => void child.stdin.end() };
 }
 
 /** What lies under the guest's disk. */
@@ -124,13 +132,13 @@ export class Templates {
   async open(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     for (const name of await readdir(this.#folder))
-      if ((await this.#kept(name)) === null) await rm(path.join(this.#folder, name), { recursive: true, force: true });
+      if (name.startsWith(BUILDING) || (await this.#kept(name)) === null) await this.#remove(name);
   }
 
   async #kept(key: string): Promise<Kept | null> {
-    const file = path.join(this.#folder, key, "kept.json");
+    const file = path.join(this.#folder, key, RECORD);
     const text = await readFile(file, "utf8").catch(() => null);
-    if (text === null) return null;
+    if (text === null || text === "") return null; // a host that lost power may leave an empty one
     const kept = parseOwn(file, text, isKept);
     return (await isAlive(kept.keeper)) ? kept : null;
   }
@@ -140,7 +148,7 @@ export class Templates {
     if (!kept) return null;
     const folder = path.join(this.#folder, key);
     const now = new Date();
-    await utimes(path.join(folder, "kept.json"), now, now);
+    await utimes(path.join(folder, RECORD), now, now);
     return {
       memoryFile: `/proc/${kept.keeper.pid}/fd/${kept.descriptor}`,
       disk: path.join(folder, "disk.qcow2"),
@@ -164,7 +172,7 @@ export class Templates {
 
   async #build(key: string, source: TemplateSource): Promise<void> {
     if ((await this.#kept(key)) !== null) return;
-    const folder = path.join(this.#folder, `building-${key.slice(0, 16)}`);
+    const folder = path.join(this.#folder, `${BUILDING}${key.slice(0, 16)}`);
     await rm(folder, { recursive: true, force: true });
     await makeVmFolder(folder);
     const { customer, plan, files } = source;
@@ -178,14 +186,19 @@ export class Templates {
       });
       if (statGuestFile(boxFolder(folder), VM_FILES.memory) === null) throw new Error("the guest's memory is not where it was");
       const maker = customer === "" ? "" : customerFolder(customer);
-      const kept: Kept = { ...(await keep(boxPath(folder, VM_FILES.memory))), maker };
-      await rm(boxFolder(folder), { recursive: true, force: true });
-      await writeFile(path.join(folder, "kept.json"), JSON.stringify(kept), { mode: 0o600 });
+      const kept = await keep(boxPath(folder, VM_FILES.memory));
+      try {
+        await rm(boxFolder(folder), { recursive: true, force: true });
+        await writeOwn(path.join(folder, RECORD), JSON.stringify({ ...kept.by, maker } satisfies Kept));
+        kept.stay();
+      } finally {
+        kept.end();
+      }
       await rm(path.join(this.#folder, key), { recursive: true, force: true });
       await rename(folder, path.join(this.#folder, key));
       await this.#prune();
     } catch (error) {
-      await rm(folder, { recursive: true, force: true });
+      await this.#remove(path.basename(folder));
       throw error;
     }
   }
@@ -193,9 +206,9 @@ export class Templates {
   async #prune(): Promise<void> {
     const kept: KeptTemplate[] = [];
     for (const name of await readdir(this.#folder)) {
-      const about = name.startsWith("building-") ? null : await this.#kept(name);
+      const about = name.startsWith(BUILDING) ? null : await this.#kept(name);
       if (about === null) continue;
-      kept.push({ name, maker: about.maker ?? "", at: (await stat(path.join(this.#folder, name, "kept.json"))).mtimeMs });
+      kept.push({ name, maker: about.maker ?? "", at: (await stat(path.join(this.#folder, name, RECORD))).mtimeMs });
     }
     for (const name of templatesToDrop(kept, this.#most)) await this.#remove(name);
   }
@@ -204,7 +217,7 @@ export class Templates {
   async #remove(key: string): Promise<void> {
     const kept = await this.#kept(key);
     if (kept) process.kill(kept.keeper.pid, "SIGKILL");
-    await rm(path.join(this.#folder, key), { recursive: true, force: true });
+    await removeVm(path.join(this.#folder, key));
   }
 
   /** Gives up every snapshot. */

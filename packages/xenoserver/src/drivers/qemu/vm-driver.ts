@@ -11,6 +11,7 @@ import {
   parseRanges,
   overheadMib,
   publicAddresses,
+  removeUnfinished,
   type Machine,
   type MachineToken,
   type QemuHost,
@@ -99,6 +100,7 @@ async function openParts({ host, folder, egress, log, ...options }: VmDriverOpti
   });
   await machines.open(options.inUse);
   const isPublic = publicAddresses(parseRanges(egress.allow));
+  await removeUnfinished(path.join(folder, "images"));
   const images = new ImageStore({
     folder: path.join(folder, "images"),
     bytesMax: options.imageCacheGib * GIB,
