@@ -206,6 +206,24 @@ const running = async (ask: Awaited<ReturnType<typeof agent>>["ask"]): Promise<s
   return id;
 };
 
+it("tells an agent that asks for it how a call goes on, and no other", async () => {
+  const { client } = await agent();
+  const heard: { progress: number; message?: string | undefined }[] = [];
+  const cancel = new AbortController();
+  const run = { name: "run", arguments: { module: await wasm(endless()), budget: "0.05" } };
+  const how = { timeout: AS_LONG_AS_IT_TAKES, signal: cancel.signal };
+  const gone = client.callTool(run, { ...how, onprogress: (notice) => void heard.push(notice) }).catch((error: Error) => error);
+  const says = (words: RegExp): boolean => heard.some(({ message = "" }) => words.test(message));
+  await until(() => says(/^lease [0-9a-f]{12}: ordered, \d/) && says(/^lease [0-9a-f]{12}: running, \d/));
+  // also while nothing changes: whoever hears nothing for long gives a call up
+  const before = heard.length;
+  await until(() => heard.length > before);
+  cancel.abort();
+  expect(await gone).toBeInstanceOf(Error);
+  const numbers = heard.map(({ progress }) => progress);
+  expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+});
+
 it("stops a lease when its call is cancelled", async () => {
   const { ask, call } = await agent();
   const cancel = new AbortController();
@@ -236,8 +254,9 @@ thoroughly("puts nothing but the protocol on stdout, and ends with its input", a
   const answers = new Map<number, unknown>();
   const lines = createInterface(child.stdout);
   lines.on("line", (line) => {
-    const { jsonrpc, id, result } = JSON.parse(line) as { jsonrpc: string; id: number; result: unknown };
-    expect(jsonrpc).toBe("2.0");
+    const { jsonrpc, id, result, method } = JSON.parse(line) as { jsonrpc: string; id: number; result: unknown; method?: string };
+    // nothing that was not asked for
+    expect([jsonrpc, method]).toEqual(["2.0", undefined]);
     answers.set(id, result);
   });
   const opening = { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "raw", version: "1" } };
