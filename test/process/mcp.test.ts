@@ -122,6 +122,8 @@ it("searches, quotes, runs a script with files in and out, reads what it left, a
   const { tools } = await client.listTools({}, { timeout: AS_LONG_AS_IT_TAKES });
   expect(tools.map(({ name }) => name)).toEqual(["search", "quote", "run", "result", "files", "exec", "stop", "leases", "receipts"]);
   for (const { description, inputSchema } of tools) expect([description, inputSchema.type]).toEqual([expect.any(String), "object"]);
+  // services of models refuse a whole list for these
+  expect(JSON.stringify(tools)).not.toMatch(/"(propertyNames|patternProperties|anyOf|oneOf|allOf|const|\$ref)":/);
   expect((await ask<{ offers: unknown[] }>("search", { conditions: "mem>=256M" })).offers).toHaveLength(1);
   const job = {
     python: "import sys\nprint(open('/in/a/b.txt').read(), sys.argv[1])\nopen('/out/made.bin', 'wb').write(b'\\xff' * 40000)",

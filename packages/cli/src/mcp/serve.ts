@@ -29,9 +29,12 @@ const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** So much that nobody has read yet, and no further call is read. */
 const UNREAD_BYTES_MAX = 8 * 1024 * 1024;
 
+/** That names are texts says nothing, and some models' services refuse the whole list for it. */
+const withoutNames = ({ jsonSchema }: { jsonSchema: { propertyNames?: unknown } }): void => void delete jsonSchema.propertyNames;
+
 /** Anything is let through to the tool, which refuses it in our words. */
 function schemaOf({ schema }: Tool): StandardSchemaWithJSON<unknown> {
-  const shape = (): Record<string, unknown> => z.toJSONSchema(schema, { io: "input" });
+  const shape = (): Record<string, unknown> => z.toJSONSchema(schema, { io: "input", override: withoutNames });
   return {
     "~standard": { version: 1, vendor: "xenoservers", validate: (value) => ({ value }), jsonSchema: { input: shape, output: shape } },
   };
