@@ -22,7 +22,7 @@ it("runs", async () => {
   const console = { log: (text: string): void => void (said = text) };
 ${BODY(": readonly string[]", "")}
   expect(JSON.parse(said)).toEqual({ ok: true, says: "hello from over there\\n", verified: true, holds: true });
-}, 900_000);
+});
 `;
 
 const TSCONFIG = {
@@ -32,7 +32,7 @@ const TSCONFIG = {
   },
 };
 const JEST = {
-  ...{ testMatch: ["**/jest.test.ts"], extensionsToTreatAsEsm: [".ts"] },
+  ...{ testMatch: ["**/jest.test.ts"], testTimeout: 900_000, extensionsToTreatAsEsm: [".ts"] },
   transform: { "\\.ts$": ["ts-jest", { useESM: true }] },
 };
 /** As its users write it: what others' packages ask for by \`require\` is taken in, too. */
