@@ -2,7 +2,7 @@
  * The command as few files: main.js, and what some verbs alone need beside it. A verb loads what it uses of the libraries, not all of
  * them. A broker and a server stay outside: they read files of their own folders, and start programs there.
  */
-import { cp, readFile, readdir, writeFile } from "node:fs/promises";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { rolldown } from "rolldown";
 import { LIBRARIES } from "./packages.ts";
@@ -20,8 +20,6 @@ const STARTED: Programs = {
   "compile-runtime": "packages/guests/src/compile-runtime.ts",
 };
 const FOLDERS = ["cli", "engine", "guests", "xenoserver", ...LIBRARIES];
-/** Files that the code reads beside itself. */
-const READ = ["_xeno.py", "sitecustomize.py"].map((name) => `packages/sdk/src/node/${name}`);
 
 /** What the version alone takes; what all verbs begin with; and what so many parts of the command need that one file of it is read sooner than many. */
 const SHARED_BY_MIN = 40;
@@ -114,9 +112,8 @@ export async function bundleCommand(root: string, out: string): Promise<string[]
   const inputs = await bundle(root, out, { main: MAIN }, GROUPS);
   for (const [name, file] of Object.entries(STARTED)) inputs.push(...(await bundle(root, out, { [name]: file }, [])));
   for (const file of await readdir(out, { recursive: true })) if (file.endsWith(".map")) await nameRoot(path.join(out, file));
-  for (const file of READ) await cp(path.join(root, file), path.join(out, path.basename(file)));
   const manifests = FOLDERS.map((folder) => `packages/${folder}/package.json`);
-  return [...new Set([...inputs, ...[...READ, ...manifests, "package-lock.json"].map((file) => path.join(root, file))])];
+  return [...new Set([...inputs, ...[...manifests, "package-lock.json"].map((file) => path.join(root, file))])];
 }
 
 async function nameRoot(map: string): Promise<void> {

@@ -11,6 +11,8 @@ export interface DemoMarket {
   lease: string;
   /** Gives a party one credit. */
   credit(party: string): Promise<void>;
+  /** One of its customer's, which may spend a credit a day. */
+  token(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -33,7 +35,12 @@ export async function demoMarket(node: string, xeno: string, data: string, ...wo
       const said = await ended(node, [xeno, "broker", "credit", party, "1", "--data", path.join(data, "broker")], { XENO_HOME: data });
       expect(said.code, said.stderr).toBe(0);
     };
-    return { url, lease, credit, close };
+    const token = async (): Promise<string> => {
+      const said = await ended(node, [xeno, "token", "create", "--max-per-day", "1"], { XENO_HOME: data });
+      expect(said.code, said.stderr).toBe(0);
+      return said.stdout.trim();
+    };
+    return { url, lease, credit, token, close };
   }
   throw new Error("the demo ended without a word");
 }

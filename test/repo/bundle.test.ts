@@ -83,7 +83,7 @@ it("imports nothing of Node that loads what nobody asked for", async () => {
 
 it("holds what it starts, and of what looks beside itself what finds there what it looks for", async () => {
   const files = await filesBelow();
-  const started = ["worker/main.js", "prepare-runtime.js", "compile-runtime.js", "_xeno.py", "sitecustomize.py"];
+  const started = ["worker/main.js", "prepare-runtime.js", "compile-runtime.js"];
   for (const file of started) expect(files).toContain(file);
   const sources = new Set((await Promise.all(files.filter((name) => name.endsWith(".js")).map(sourcesOf))).flat());
   expect([...sources].filter((source) => source.startsWith("xenocorp/"))).toEqual([]);
@@ -95,19 +95,12 @@ it("holds what it starts, and of what looks beside itself what finds there what 
   expect(looking.sort()).toEqual([
     "cli/src/own-place.ts",
     ...["own-program", "runtimes", "sandbox", "script", "worker/hold"].map((name) => `guests/src/${name}.ts`),
-    "sdk/src/node/python.ts",
   ]);
 });
 
 it("knows all that it was made of", () => {
   const own = inputs.map((file) => path.relative(root, file));
-  for (const file of [
-    "sdk/src/index.ts",
-    "sdk/src/node/_xeno.py",
-    "sdk/src/node/sitecustomize.py",
-    "guests/src/worker/main.ts",
-    "guests/package.json",
-  ])
+  for (const file of ["sdk/src/index.ts", "sdk/src/node/python-support.ts", "guests/src/worker/main.ts", "guests/package.json"])
     expect(own).toContain(`packages/${file}`);
   expect(own).toContain("package-lock.json");
   expect(new Set(own).size).toBe(own.length);

@@ -52,7 +52,10 @@ export const resultTool = tool({
     const { state, ...lease } = await market.lease(id);
     const slicers = () => ({ stdout: new Slicer(stdoutFrom), stderr: new Slicer(stderrFrom) });
     let output = slicers();
-    const onState = (now: string): void => void (now === "matched again" && (output = slicers()));
+    const onState = (now: string): void => {
+      call.progress.says(`lease ${shortId(lease.id)}: ${now}`);
+      if (now === "matched again") output = slicers();
+    };
     const job = await market.attach(lease.id, { leaveFiles: true, receiptWaitMs: 0, onState });
     const sliced = (async () => {
       for await (const { stream, bytes } of job.output) output[stream].add(bytes);

@@ -58,12 +58,16 @@ async function sliced({ job: { output }, output: slices }: Running): Promise<voi
 async function order({ run }: Prepared, call: Call): Promise<Running> {
   call.signal.throwIfAborted();
   call.money.effect = "an order may stand: see the tool leases; it costs at most its budget";
+  let id = "";
   const job = await run.run({
     receiptWaitMs: 0,
     onLease(lease) {
+      id = lease;
       call.money.effect = `lease ${shortId(lease)} was ordered: the tool leases says what it costs, at most its budget`;
       call.session.leases.add(lease);
+      call.progress.says(`lease ${shortId(lease)}: ordered`);
     },
+    onState: (state) => call.progress.says(`lease ${shortId(id)}: ${state}`),
   });
   return { job, output: { stdout: new Slicer(), stderr: new Slicer() } };
 }

@@ -3,7 +3,7 @@
  * bounded; when the agent goes, however it goes, what it started is stopped. Who controls the inputs: the agent, every message.
  */
 import { Writable } from "node:stream";
-import { McpServer, type CallToolResult, type StandardSchemaWithJSON } from "@modelcontextprotocol/server";
+import { McpServer, type BaseContext, type CallToolResult, type StandardSchemaWithJSON } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { z } from "zod";
 import { beforeLeaving } from "../output/leave.ts";
@@ -15,6 +15,7 @@ import { AgentTransport } from "./agent-transport.ts";
 import { execTool, filesTool, resultTool } from "./lease-tools.ts";
 import { leasesTool, receiptsTool, searchTool, stopTool } from "./market-tools.ts";
 import { quoteTool, runTool } from "./run-tools.ts";
+import { CLOCK, Progress, type Notices } from "./progress.ts";
 import { startMoney, type Call, type Tool } from "./tool.ts";
 import { toldError } from "./told-error.ts";
 
@@ -28,9 +29,12 @@ const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** So much that nobody has read yet, and no further call is read. */
 const UNREAD_BYTES_MAX = 8 * 1024 * 1024;
 
+/** That names are texts says nothing, and some models' services refuse the whole list for it. */
+const withoutNames = ({ jsonSchema }: { jsonSchema: { propertyNames?: unknown } }): void => void delete jsonSchema.propertyNames;
+
 /** Anything is let through to the tool, which refuses it in our words. */
 function schemaOf({ schema }: Tool): StandardSchemaWithJSON<unknown> {
-  const shape = (): Record<string, unknown> => z.toJSONSchema(schema, { io: "input" });
+  const shape = (): Record<string, unknown> => z.toJSONSchema(schema, { io: "input", override: withoutNames });
   return {
     "~standard": { version: 1, vendor: "xenoservers", validate: (value) => ({ value }), jsonSchema: { input: shape, output: shape } },
   };
@@ -42,12 +46,32 @@ const answer = (value: object, isError = false): CallToolResult => ({
   ...(isError ? { isError } : {}),
 });
 
+type Asked = BaseContext["mcpReq"];
+
+/** Null: the agent has not asked for any. */
+function noticesTo({ _meta, notify }: Asked): Notices | null {
+  const progressToken = _meta?.progressToken;
+  if (progressToken === undefined) return null;
+  const send: Notices["send"] = (progress, message) =>
+    notify({ method: "notifications/progress", params: { progressToken, progress, message } });
+  return { ...CLOCK, send };
+}
+
 /** Calls that are under way. */
 class Calls {
   readonly #running = new Set<Promise<unknown>>();
 
-  async answer(tool: Tool, input: unknown, session: AgentSession, signal: AbortSignal): Promise<CallToolResult> {
-    const call: Call = { session, signal, money: startMoney() };
+  async answer(tool: Tool, input: unknown, session: AgentSession, asked: Asked): Promise<CallToolResult> {
+    const progress = new Progress(noticesTo(asked));
+    const call: Call = { session, signal: asked.signal, money: startMoney(), progress };
+    try {
+      return await this.#answer(tool, input, call);
+    } finally {
+      progress.end();
+    }
+  }
+
+  async #answer(tool: Tool, input: unknown, call: Call): Promise<CallToolResult> {
     if (this.#running.size >= CALLS_MAX) {
       const error = toldError(new UserError(`${CALLS_MAX} calls are under way already: wait for one of them`), call.money);
       return answer({ error: { ...error, code: "rate_limited", next: "call again when another has answered", retryable: true } }, true);
@@ -81,7 +105,7 @@ function serverFor(session: AgentSession, calls: Calls): McpServer {
     const { name, title, says: description, looks } = tool;
     const annotations = { title, readOnlyHint: looks, destructiveHint: !looks, openWorldHint: true };
     server.registerTool(name, { title, description, inputSchema: schemaOf(tool), annotations }, (input, { mcpReq }) =>
-      calls.answer(tool, input, session, mcpReq.signal),
+      calls.answer(tool, input, session, mcpReq),
     );
   }
   return server;

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { UserError } from "../output/ui.ts";
 import { asMeant } from "./as-meant.ts";
 import type { AgentSession } from "./agent-session.ts";
+import type { Progress } from "./progress.ts";
 
 /** One call. */
 export interface Call {
@@ -11,6 +12,8 @@ export interface Call {
   signal: AbortSignal;
   /** What is known of money so far: said with an error that comes after it. */
   money: { effect: string };
+  /** Tells the agent what the call is at. */
+  progress: Pick<Progress, "says">;
 }
 
 export interface Tool {

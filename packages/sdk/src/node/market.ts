@@ -14,6 +14,7 @@ import { clientOf, currentContext } from "./contexts.ts";
 import { hereWith } from "./here.ts";
 import { readKeptJob } from "./kept-job.ts";
 import { plainCheck, type ModuleCheck } from "../module-check.ts";
+import { assertRuntime } from "./runtime.ts";
 import { rerun as runAgain, type JobTracer, type Rerun } from "./rerun.ts";
 import type { ReceiptVerification } from "@xenoservers/verify";
 
@@ -48,8 +49,9 @@ export interface TracedDispute extends DisputeOptions {
 
 /** The market: `const market = await Market.connect()`. */
 export class Market extends OpenMarket {
-  /** Reads who the customer is, and that the market shows the keys that were pinned; throws ContextError. */
+  /** Reads who the customer is, and that the market shows the keys that were pinned; throws ContextError, and InputError before Node 22. */
   static async connect({ context, token, onWarning, signal, ...means }: ConnectOptions = {}): Promise<Market> {
+    assertRuntime();
     const asked = { ...(context === undefined ? {} : { context }), ...(token === undefined ? {} : { token }) };
     const known = await unlessOff(signal, currentContext(asked));
     const client = clientOf(known.context, onWarning ?? ((text) => process.emitWarning(text, "XenoWarning")));
@@ -58,8 +60,9 @@ export class Market extends OpenMarket {
     return new Market(client, hereWith(moduleCheck), beyond, known.context.witnesses);
   }
 
-  /** The same by a client that is there already. */
+  /** The same by a client that is there already; throws InputError before Node 22. */
   static of(client: MarketClient, { moduleCheck = plainCheck, beyond = all }: Pick<ConnectOptions, "moduleCheck" | "beyond"> = {}): Market {
+    assertRuntime();
     return new Market(client, hereWith(moduleCheck), beyond);
   }
 

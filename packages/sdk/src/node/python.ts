@@ -1,16 +1,14 @@
 /** What of this machine a Python script brings along, and what lies beside it. Who controls the script: whoever runs it. */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { ifThere } from "@xenoservers/protocol/files";
+import { bytesBlob } from "../blob.ts";
 import type { ScriptPlace } from "../python-script.ts";
-import { fileBlob } from "../tree.ts";
 import { assertBrought } from "./python-header.ts";
 import { shellWord } from "./shell-word.ts";
 import { zonesOf } from "./zones.ts";
 
-const ownFile = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-const SUPPORT = "_xeno.py";
+const SUPPORT_NAME = "_xeno.py";
 /** Whatever WASI lacks a script comes by so; one that imports nothing is the same job from a page. */
 const IMPORTS = /\b(?:import|__import__)\b/;
 
@@ -34,10 +32,8 @@ export const scriptPlace = (file: string, isHere: boolean): ScriptPlace => ({
   beside: isHere ? { found: (names) => besideIt(file, names), folder: folderOf(file) } : null,
   support: async (isWanted, source) => {
     if (!isWanted && !IMPORTS.test(source)) return { before: "", beside: [] };
-    return {
-      before: await readFile(ownFile("./sitecustomize.py"), "utf8"),
-      beside: [{ path: SUPPORT, kind: "file", blob: await fileBlob(ownFile(`./${SUPPORT}`)) }],
-    };
+    const { BEFORE, SUPPORT } = await import("./python-support.ts");
+    return { before: BEFORE, beside: [{ path: SUPPORT_NAME, kind: "file", blob: bytesBlob(new TextEncoder().encode(SUPPORT)) }] };
   },
   assertBrought,
   zones: zonesOf,

@@ -339,6 +339,59 @@ describe("a map with a name", () => {
     expect([...ways.leases.values()].map(({ batch }) => batch !== null)).toEqual([true, true, true, false, true]);
   });
 
+  /** Its second call has 8 nanos in the map's hold and 9 in the account when `d` is ordered, which may cost 10. */
+  async function divided(ways: PaperWays, whenOrdered = (): void => {}): Promise<Mapped<string | number>[]> {
+    ways.accountNanos = 25n;
+    ways.comesTo = () => null;
+    const off = new AbortController();
+    const { all } = run(ways, ["a", "b"], { ...named, budget: 25n, signal: off.signal });
+    await quiet();
+    off.abort();
+    await expect(all).rejects.toMatchObject({ code: "left_undone" });
+    const [a, b] = [...ways.leases.keys()];
+    ways.end(a!, {});
+    ways.comesTo = (work) => (work === "c" ? null : {});
+    const later = run(ways, ["a", "c", "b", "d"], { ...named, parallel: 1, budget: 25n, retries: 0 }).all;
+    await quiet();
+    ways.end(b!, {});
+    whenOrdered();
+    ways.end([...ways.leases.keys()].at(-1)!, { dueNanos: 6n });
+    return later;
+  }
+
+  it("puts its hold and what the account was given back together, where neither pays for an input alone", async () => {
+    const ways = new PaperWays();
+    expect(words(await divided(ways))).toEqual(["a", "c", "b", "d"]);
+    expect(ways.batches).toEqual(["open 25", "close", "open 14", "close", "open 17", "close"]);
+    expect(ways.accountNanos).toBe(25n - 9n);
+    expect([...ways.leases.values()].at(-1)?.batch).not.toBe(null);
+  });
+
+  it("has a hold for each where the account was spent from meanwhile", async () => {
+    const ways = new PaperWays();
+    const all = await divided(ways, () => (ways.accountNanos! -= 5n));
+    expect(words(all)).toEqual(["a", "c", "b", "d"]);
+    expect(ways.batches).toEqual(["open 25", "close", "open 14", "close"]);
+    expect([...ways.leases.values()].at(-1)?.batch).toBe(null);
+    const poor = new PaperWays();
+    const none = await divided(poor, () => (poor.accountNanos = 1n));
+    expect(none.map((each) => (each.ok ? "" : (each.error as RefusedError).code))).toEqual(["", "", "", "insufficient_funds"]);
+  });
+
+  it("leaves an input undone, and no hold behind, where its hold cannot be closed then", async () => {
+    const ways = new PaperWays();
+    const close = ways.closeBatch;
+    let refused = 0;
+    const all = await divided(ways, () => {
+      ways.closeBatch = async (batch) => {
+        if (refused++ > 0) return close(batch);
+        throw new RefusedError(refuse("rate_limited"));
+      };
+    });
+    expect(all.map((each) => (each.ok ? "" : (each.error as RefusedError).code))).toEqual(["", "", "", "insufficient_funds"]);
+    expect([refused, ways.batches.at(-1), ways.accountNanos]).toEqual([2, "close", 25n - 8n]);
+  });
+
   it("that is called off while it waits for money ends, though the lease that holds it runs on", async () => {
     const ways = new PaperWays();
     ways.comesTo = () => null;

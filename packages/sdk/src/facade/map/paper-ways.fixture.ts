@@ -82,7 +82,10 @@ export class PaperWays implements MapWays {
   leaseOf = async (order: string): Promise<string | null> => (this.leases.has(order) ? order : null);
   dueOf = async (lease: string): Promise<bigint | null> => this.#dues.get(lease) ?? null;
   readonly #dues = new Map<string, bigint>();
+  /** What nothing holds; null: more than anybody asks for. */
+  accountNanos: bigint | null = null;
   openBatch = async (budgetNanos: bigint): Promise<string> => {
+    this.#draw(null, budgetNanos);
     this.batches.push(`open ${budgetNanos}`);
     const id = idOf(++this.#ids);
     this.#purses.set(id, budgetNanos);
@@ -91,11 +94,14 @@ export class PaperWays implements MapWays {
   /** What is left of each batch. */
   readonly #purses = new Map<string, bigint>();
 
+  /** Of what is closed, or was never of a batch, it is the account's. */
   #draw(batch: string | null, nanos: bigint): void {
-    if (batch === null) return;
-    const left = (this.#purses.get(batch) ?? 0n) - nanos;
-    if (left < 0n) throw new RefusedError(refuse("insufficient_funds"));
-    this.#purses.set(batch, left);
+    const own = batch === null ? undefined : this.#purses.get(batch);
+    const has = own ?? this.accountNanos;
+    if (has === null) return;
+    if (has < nanos) throw new RefusedError(refuse("insufficient_funds"));
+    if (own !== undefined) this.#purses.set(batch!, own - nanos);
+    else this.accountNanos = has - nanos;
   }
   orderTogether = async (plans: readonly MapPlan[], { batch, holdNanos, onSigned }: MapOrder): Promise<Followable[]> => {
     const works = plans.map((plan) => this.#works.get(plan)!);
@@ -133,7 +139,11 @@ export class PaperWays implements MapWays {
     end.resolve({ ...whole, bill: { ...whole.bill, billableFuel: due } });
   }
 
-  closeBatch = async (): Promise<void> => void this.batches.push("close");
+  closeBatch = async (batch: string): Promise<void> => {
+    this.batches.push("close");
+    this.#draw(null, -(this.#purses.get(batch) ?? 0n));
+    this.#purses.delete(batch);
+  };
 
   plan = async ({ args = [], budget = 10n, out }: RunInput): Promise<MapPlan> => {
     const work = args.join(" ");

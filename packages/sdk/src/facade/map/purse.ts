@@ -1,7 +1,7 @@
 /**
  * The one hold that orders of a map draw on: opened before the first of them, closed with the map. What leases of an earlier call give back
- * after that is the account's and not this hold's, so an order for which it does not reach has a hold of its own; the budget bounds both.
- * Who controls the inputs: the broker (whether it opens one).
+ * after that is the account's and not this hold's, so an order for which it does not reach has a hold of its own; where neither reaches,
+ * both are put together. The budget bounds both. Who controls the inputs: the broker (whether it opens one).
  */
 import type { MapBudget } from "./budget.ts";
 import type { MapJournal } from "./journal.ts";
@@ -21,6 +21,9 @@ export class MapPurse {
   #batch: string | null = null;
   /** Of what it was opened with. */
   #leftNanos = 0n;
+  /** What orders hold of it that are not over. */
+  #drawnNanos = 0n;
+  #renewing: Promise<boolean> | null = null;
 
   /** `isWanted`: else each order has a hold of its own. */
   constructor(shared: Shared, isWanted: boolean) {
@@ -33,6 +36,7 @@ export class MapPurse {
     if (account === null || !this.#isWanted) return;
     this.#account ??= account;
     await (this.#opening ??= this.#open(this.#account));
+    await this.#renewing;
   }
 
   async #open(account: string): Promise<void> {
@@ -49,12 +53,42 @@ export class MapPurse {
   take(account: string | null, nanos: bigint): string | null {
     if (this.#batch === null || account !== this.#account || nanos > this.#leftNanos) return null;
     this.#leftNanos -= nanos;
+    this.#drawnNanos += nanos;
     return this.#batch;
   }
 
-  /** Of what was taken so much was not paid. */
-  back(nanos: bigint): void {
-    this.#leftNanos += nanos;
+  /** Of so much that was taken so much was paid; what was taken of a hold that is closed by now is the account's. */
+  back(batch: string, takenNanos: bigint, paidNanos: bigint): void {
+    if (batch !== this.#batch) return;
+    this.#leftNanos += takenNanos - paidNanos;
+    this.#drawnNanos -= takenNanos;
+  }
+
+  /**
+   * For an order that the account alone has too little for: closes the hold, and opens it with all that may be ordered now; where there is
+   * not so much, each order has a hold of its own from then on. `drawn`: others draw on it still, and the order can be tried beside them.
+   * Null: there is nothing to put together.
+   */
+  async renew(): Promise<"anew" | "drawn" | null> {
+    if (!this.#renewing) {
+      if (this.#batch === null) return null;
+      if (this.#drawnNanos > 0n) return "drawn";
+      this.#renewing = this.#renew(this.#batch).finally(() => (this.#renewing = null));
+    }
+    return (await this.#renewing) ? "anew" : null;
+  }
+
+  async #renew(batch: string): Promise<boolean> {
+    this.#batch = null;
+    try {
+      await this.#shared.ways.closeBatch(batch);
+    } catch {
+      this.#batch = batch;
+      return false;
+    }
+    this.#shared.journal.batch = null;
+    await this.#open(this.#account!).catch(() => this.#shared.journal.save());
+    return true;
   }
 
   async close(): Promise<void> {

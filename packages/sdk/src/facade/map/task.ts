@@ -52,8 +52,10 @@ export class MapTask {
   readonly #seat: Seat;
   /** What of the budget is held for it. */
   #heldNanos = 0n;
-  /** What is held for it is of the map's one hold. */
-  #isDrawn = false;
+  /** The map's one hold that this is of; null: it is a hold of its own. */
+  #drawnOn: string | null = null;
+  /** The map's hold was put together with the account's money for it: once for each job. */
+  #isRenewed = false;
   /** As what its order was counted when nothing was held for it any more; null: it was not. */
   #countedNanos: bigint | null = null;
   /** The order that this call has signed last: no earlier one's. */
@@ -96,7 +98,7 @@ export class MapTask {
         }
         if (!this.#isOff && (await this.#shared.away.passes(error, (text) => this.#plan.warn(text)))) continue;
         // what is missing may be held for others of this map
-        if (!this.#isOff && lacksFunds(error) && (await this.#shared.tries.oneIsOver())) continue;
+        if (!this.#isOff && lacksFunds(error) && ((await this.#shared.tries.oneIsOver()) || (await this.#putTogether()))) continue;
         if (!(left > 0 && error instanceof MarketError && error.retryable) || error instanceof LeftUndoneError || this.#isOff) throw error;
         left--;
         await this.#shared.ways.sleep(AGAIN_MS);
@@ -113,6 +115,14 @@ export class MapTask {
     this.#plan.warn(
       `lease ${lease} has a wrong result, for which a referee takes its pay back (dispute): it ${detail}; its inputs run anew`,
     );
+  }
+
+  /** What is missing may be in part the account's, and in part the map's hold. False: it is not, or was put together before. */
+  async #putTogether(): Promise<boolean> {
+    if (this.#isRenewed) return false;
+    const came = await this.#shared.purse.renew();
+    this.#isRenewed = came === "anew";
+    return came !== null;
   }
 
   get #isOff(): boolean {
@@ -184,7 +194,7 @@ export class MapTask {
     if (off.aborted) throw new LeftUndoneError("it was not ordered: the map was called off");
     if (holdNanos === null) throw new LeftUndoneError("the budget for all is used up: what is left of it is less than one job may cost");
     const batch = purse.take(account, holdNanos);
-    this.#isDrawn = batch !== null;
+    this.#drawnOn = batch;
     return this.#seat.order({
       ...{ holdNanos, batch, signal: off },
       onSigned: async (order, run) => {
@@ -244,7 +254,7 @@ export class MapTask {
   }
 
   #count(heldNanos: bigint, paidNanos: bigint): void {
-    if (this.#isDrawn) this.#shared.purse.back(heldNanos - paidNanos);
+    if (this.#drawnOn !== null) this.#shared.purse.back(this.#drawnOn, heldNanos, paidNanos);
     this.#shared.budget.settle(heldNanos, paidNanos);
   }
 }

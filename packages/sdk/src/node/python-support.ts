@@ -1,9 +1,55 @@
+/**
+ * What Python reads before a script, and what it lacks on WASI, as texts: a program that somebody bundled has no files of ours beside it.
+ * They are part of a job, to the byte.
+ */
+
+/** The beginning of sitecustomize.py. */
+export const BEFORE: string = `"""
+Python loads this file before a script: what it lacks on WASI is in _xeno, which is not read before it is asked for.
 """
+
+import sys
+
+_CHANGED = frozenset(("asyncio.selector_events", "concurrent.futures.thread", "hashlib", "http.client", "socket"))
+
+
+class _Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name not in _CHANGED:
+            return None
+        import _xeno
+
+        return _xeno.spec_of(name, path, [finder for finder in sys.meta_path if finder is not _Finder])
+
+
+_show = sys.__excepthook__
+
+
+def _excepthook(kind, error, trace):
+    if isinstance(error, Exception):
+        import _xeno
+
+        said = _xeno.way_out(error)
+        if said:
+            error.add_note(said)
+    _show(kind, error, trace)
+
+
+sys.meta_path.insert(0, _Finder)
+# who asks whether it is Python's own (\`code\`) is told that it is
+sys.excepthook = sys.__excepthook__ = _excepthook
+`;
+
+/** The module `_xeno`. */
+export const SUPPORT: string = `"""
 What Python on WASI lacks of its standard library, as far as one thread without sockets can have it. sitecustomize loads this file when a
 script imports one of what is changed here, or ends with an error.
 
-asyncio's loop waits for time alone: what waits for nothing that can come ends in words. The work of a ThreadPoolExecutor is done where it is
-handed in, one after the other. hashlib has no OpenSSL: keys are made of passwords here, slower. What asks for a network gets an OSError that
+asyncio's loop waits for time alone: what waits for nothing that can come ends in words. The work of a \
+ThreadPoolExecutor is done where it is
+handed in, one after the other. hashlib has no OpenSSL: keys are made of passwords here, slower. What asks for a \
+network gets an OSError that
 says what to do, as on a machine without one.
 """
 
@@ -147,7 +193,7 @@ def _keys_from_passwords(module):
         key = bytes(password)
         if len(key) > inner.block_size:
             key = module.new(hash_name, key).digest()
-        key = key.ljust(inner.block_size, b"\0")
+        key = key.ljust(inner.block_size, b"\\0")
         inner.update(bytes(byte ^ 0x36 for byte in key))
         outer.update(bytes(byte ^ 0x5C for byte in key))
 
@@ -274,3 +320,4 @@ def way_out(error):
         return f"Python on WASI has no module {name}: {"" if is_own else f"bring it in ({_PACKAGES}), or "}{_in_image()}"
     lacks = _lacks(error)
     return lacks and f"Python on WASI has no {lacks}: {_in_image()}"
+`;
