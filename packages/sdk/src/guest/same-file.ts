@@ -1,4 +1,4 @@
-/** Files that a guest says are one, by several names (hard links). Who controls the inputs: the guest; what it says wrongly costs its own files. */
+/** Files that a guest says are one, by several names (hard links). Who controls the inputs: the guest, who harms its own files alone. */
 import type { GuestEntry } from "./files.ts";
 
 /** Null of one that has no other name. Of the same file size and time are the same, too. */
