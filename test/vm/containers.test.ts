@@ -3,7 +3,7 @@
  * expected of users is what podman 4.3 said to the same image.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { copyFile, lstat, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { USUAL_PROCESS, type VmProcess, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
@@ -67,12 +67,24 @@ machines("an image's program", () => {
     });
   });
 
-  it("has the folders that its image calls volumes, made where the image has none", async () => {
-    const script = "stat -c '%n %a %u' /new /new/volume /tmp; echo x > /new/volume/f && cat /new/volume/f";
-    const came = await sh(script, { volumes: ["/new/volume/", "/tmp"] });
+  it("has the folders that its image calls volumes and its folder, where the image has none or links to nothing, and is known by name", async () => {
+    const links = await bench.layer(
+      "mkdir -p etc var srv/web own; echo root:x:0:0::/root:/bin/sh > etc/passwd; chown 7:8 own; ln -s ../run var/run; ln -s /var/lib/work work",
+    );
+    const script =
+      "pwd; stat -c '%n %a %u:%g' /new /new/volume /run /run/v /own . /var/lib; echo x > /new/volume/f && cat /new/volume/f; touch a; whoami; id -gn; echo $HOME; df / | wc -l; readlink /etc/mtab";
+    const came = await bench.run({
+      vm: bench.image([base, links], ["sh", "-c", script], {
+        ...{ volumes: ["/new/volume/", "/var/run/v", "/own"], workdir: "/work/", user: "1234:78" },
+      }),
+    });
     expect(came).toMatchObject({
       ...ended("completed", 0),
-      stdout: expect.stringMatching(/^\/new 755 0\n\/new\/volume 755 0\n\/tmp .*\nx\n$/) as string,
+      stdout: [
+        ...["/var/lib/work", "/new 755 0:0", "/new/volume 755 1234:78", "/run 755 0:0", "/run/v 755 1234:78", "/own 755 7:8"],
+        ...[". 755 1234:78", "/var/lib 755 0:0", "x", "1234", "78", "/", "2", "/proc/mounts", ""],
+      ].join("\n"),
+      stderr: "",
     });
   });
 
@@ -127,11 +139,62 @@ machines("an image's program", () => {
       expect(await asked(spec)).toEqual(who);
     });
 
+    it.each([
+      // image's passwd, image's group, uid, gid: the lines that are new
+      ["root:x:0:0::/root:/bin/sh\n", "root:x:0:\n", 1234, 0, "1234:*:1234:0:container user:/:/bin/sh", ""],
+      ["root:x:0:0::/root:/bin/sh", "root:x:0:", 1234, 77, "1234:*:1234:77:container user:/:/bin/sh", "77:x:77:1234"],
+      ["root:x:0:0::/root:/bin/sh\r\nweb:x:33:44::/srv:/bin/sh\r\n", "web:x:44:\r\n", 33, 44, "", ""],
+      [null, null, 1234, 0, "1234:*:1234:0:container user:/:/bin/sh", "0:x:0:1234"],
+    ])("files %j and %j know %i:%i afterwards", async (passwd, group, uid, gid, newUser, newGroup) => {
+      const at = await mkdtemp(path.join(bench.folder, "enrolled-"));
+      await mkdir(path.join(at, "etc"));
+      const files = [path.join(at, "etc/passwd"), path.join(at, "etc/group")] as const;
+      for (const [i, text] of [passwd, group].entries()) if (text !== null) await writeFile(files[i]!, text);
+      const says = "do $ARGV[0]; chroot $ARGV[1]; enrolled({ uid => $ARGV[2], gid => $ARGV[3], home => '/' })";
+      await run("perl", ["-e", says, INIT, at, String(uid), String(gid)]);
+      const came = await Promise.all(files.map((each) => readFile(each, "utf8")));
+      const also = (text: string | null, line: string): string =>
+        line === "" ? (text ?? "") : `${text ?? ""}${!text || text.endsWith("\n") ? "" : "\n"}${line}\n`;
+      expect(came).toEqual([also(passwd, newUser), also(group, newGroup)]);
+      for (const each of files) expect((await stat(each)).mode & 0o777).toBe(0o644);
+    });
+
+    it("gives no line to what is no file", async () => {
+      const at = await mkdtemp(path.join(bench.folder, "enrolled-"));
+      await run("sh", ["-c", "mkdir etc; mkfifo etc/passwd; ln -s /etc/none/group etc/group"], { cwd: at });
+      await run("perl", ["-e", "do $ARGV[0]; chroot $ARGV[1]; enrolled({ uid => 1234, gid => 5, home => '/' })", INIT, at]);
+      expect((await lstat(path.join(at, "etc/passwd"))).isFIFO()).toBe(true);
+    });
+
     it("is told where the files that would say it are none", async () => {
       const script = "rm etc/passwd etc/group; ln -s /etc/passwd etc/passwd; mkfifo etc/group";
       await run("sh", ["-c", script], { cwd: root });
       expect(await asked("web")).toContain("user web is not in the image's /etc/passwd");
     });
+  });
+
+  it.each([
+    ["/new/a", "/new/a 1"],
+    ["own", "/own 0"],
+    ["/own/../own/./b/", "/own/b 1"],
+    ["/to-nothing", "/var/lib/nothing 1"],
+    ["/below/x/y", "/var/x/y 1"],
+    ["/", " 0"],
+    ["/..//.", " 0"],
+    ["/loop/x", " in the image it leads from link to link without end"],
+    ["/file", " /file in the image is no folder"],
+    ["/file/x", " /file in the image is no folder"],
+    ["/own/below/../../..", " 0"],
+    ["/new/..", " 0"],
+  ])("its folder %s is found or made inside of its image", async (asked, expected) => {
+    const at = await mkdtemp(path.join(bench.folder, "places-"));
+    const script =
+      "mkdir own var var/lib; ln -s /var/lib/nothing to-nothing; ln -s ../../var below; ln -s /loop loop; echo > file; ln -s ../var/lib/.. own/below";
+    await run("sh", ["-c", script], { cwd: at });
+    const init = path.resolve(import.meta.dirname, "../../packages/guests/src/qemu/init/container.pl");
+    const says =
+      'do $ARGV[0]; my ($at, $made) = place($ARGV[1], $ARGV[2]); $at =~ s/^\\Q$ARGV[1]\\E// if defined $at; print join " ", $at // "", $made // ""';
+    expect((await run("perl", ["-e", says, init, at, asked])).stdout).toBe(expected);
   });
 
   it("reads what its customer sends while it runs, no faster than it wants, to its end", async () => {

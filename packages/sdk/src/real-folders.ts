@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { constants, lstat, open, type FileHandle } from "node:fs/promises";
 import path from "node:path";
+import { kernelPath } from "./kernel-path.ts";
 import { parentOf } from "./tree-plan.ts";
 
 /** Where the system has it, a name is looked up in the open folder itself, whatever its path leads to by then. */
@@ -28,7 +29,7 @@ export class RealFolders {
     return BY_HANDLE ? open(folder, constants.O_RDONLY | constants.O_DIRECTORY) : null;
   }
 
-  /** A path of `at` for the kernel's next call. Throws where a folder on the way is missing (ENOENT), or is none. */
+  /** A path of `at` for the kernel's next call (kernelPath). Throws where a folder on the way is missing (ENOENT), or is none. */
   async reach(at: string): Promise<string> {
     await this.#enter(parentOf(at));
     return this.#handle ? `/proc/self/fd/${this.#handle.fd}/${path.basename(at)}` : path.join(this.#folder, at);
@@ -54,13 +55,13 @@ export class RealFolders {
   }
 
   async #below({ fd }: FileHandle, name: string, at: string): Promise<FileHandle> {
-    return open(`/proc/self/fd/${fd}/${name}`, FOLDER).catch((error: NodeJS.ErrnoException) => {
+    return open(kernelPath(`/proc/self/fd/${fd}/${name}`), FOLDER).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "ENOTDIR" || error.code === "ELOOP" ? this.#noFolder(at, error) : error;
     });
   }
 
   async #look(at: string): Promise<null> {
-    if (!(await lstat(path.join(this.#folder, at))).isDirectory()) throw this.#noFolder(at);
+    if (!(await lstat(kernelPath(path.join(this.#folder, at)))).isDirectory()) throw this.#noFolder(at);
     return null;
   }
 

@@ -7,6 +7,7 @@ import path from "node:path";
 import { CONTROL, JOB_LIMITS } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { systemCode } from "@xenoservers/protocol/files";
+import { nameBytes } from "./byte-names.ts";
 
 /** A path as the kernel takes it, its end included (Linux: PATH_MAX). */
 const PATH_BYTES_MAX = 4_096;
@@ -48,8 +49,8 @@ export const folded = (at: string): string => at.normalize("NFKD").toUpperCase()
 export function pathProblem(folder: string, at: string, windows = WINDOWS): string | null {
   if (at.search(CONTROL) >= 0) return "its name holds control characters";
   if (windows && NO_NAME_ON_WINDOWS.test(at)) return "its name means something else on this system";
-  const long = Buffer.byteLength(folder) + Buffer.byteLength(at) + 2 > PATH_BYTES_MAX;
-  return long || at.split("/").some((name) => Buffer.byteLength(name) > NAME_BYTES_MAX) ? "its name is too long for this machine" : null;
+  const long = Buffer.byteLength(folder) + nameBytes(at) + 2 > PATH_BYTES_MAX;
+  return long || at.split("/").some((name) => nameBytes(name) > NAME_BYTES_MAX) ? "its name is too long for this machine" : null;
 }
 
 /** Every folder that the tree names or needs, parents first. Throws where a path is named twice, or leads through what is no folder. */

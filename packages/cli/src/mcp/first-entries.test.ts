@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { firstEntries } from "./first-entries.ts";
 
 const entry = (path: string): GuestEntry => ({
-  ...{ path, kind: "file", mode: 0o644, uid: 0, gid: 0, size: 1, mtime: 0, target: "", isText: true },
+  ...{ path, kind: "file", mode: 0o644, uid: 0, gid: 0, size: 1, mtime: 0, target: "", isText: true, which: "" },
 });
 
 /** A guest that lists so many, and then does `after`. */

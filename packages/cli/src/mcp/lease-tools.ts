@@ -115,7 +115,7 @@ async function machineFiles({ session }: Held, path: string, from: number): Prom
     if (!found) throw new UserError(`there is nothing at ${path} in the machine`);
     if (found.kind === "folder") {
       const entries = await firstEntries(files, path, ENTRIES_MAX);
-      return shownEntries(entries.map(({ path: at, kind, size }) => ({ path: at, kind, size })));
+      return shownEntries(entries.map(({ path: at, kind, size }) => ({ path: at.toWellFormed(), kind, size })));
     }
     if (found.kind !== "file") throw new UserError(`${path} in the machine is a ${found.kind}`);
     // what follows the part is not waited for

@@ -3,7 +3,6 @@
  * whole or not there. It is kept on this machine while it comes, for its end says whether it is one. Who controls the inputs: whoever made
  * the archive (every byte); the guest (answers).
  */
-import { isUtf8 } from "node:buffer";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, open, rm, type FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,6 +13,7 @@ import { visible } from "@xenoservers/protocol";
 import { TarDamage, readTar, type TarEntry } from "@xenoservers/protocol/archive";
 import { bytesOf } from "@xenoservers/protocol/archive/bytes";
 import { PACKING_BYTES, isDamage, packingOf } from "@xenoservers/protocol/unpack";
+import { nameOf } from "../byte-names.ts";
 import { unpackersHere } from "../oci/unpackers-here.ts";
 import { roomIn } from "../room.ts";
 import { plainPart, type CopyOptions } from "./copy-in.ts";
@@ -26,8 +26,7 @@ class ArchiveError extends Error {
   override name = "ArchiveError";
 }
 
-const text = (bytes: string): string => Buffer.from(bytes, "latin1").toString("utf8");
-const isText = (bytes: string): boolean => isUtf8(Buffer.from(bytes, "latin1"));
+const text = (bytes: string): string => nameOf(Buffer.from(bytes, "latin1"));
 
 /** Below the folder that it is unpacked into, without slashes and dots that say nothing; null where it leads out of it. */
 export function pathOf(name: string): string | null {
@@ -38,7 +37,6 @@ export function pathOf(name: string): string | null {
 }
 
 function reasonToLeaveOut({ name, kind, target }: TarEntry): string | null {
-  if (!isText(name) || !isText(target)) return "its name, or what it leads to, is not UTF-8";
   if (pathOf(name) === null || (kind === "link" && pathOf(target) === null)) return "it leads outside of the folder";
   return kind === "file" || kind === "directory" || kind === "symlink" || kind === "link" ? null : "it is no file, folder or link";
 }

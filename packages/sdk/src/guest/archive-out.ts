@@ -5,27 +5,30 @@
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
 import { TAR_END, padding, tarHeader, type TarHeader } from "@xenoservers/protocol/archive/write";
+import { bytesOfName } from "../byte-names.ts";
 import type { CopyOptions } from "./copy-in.ts";
 import { GuestFileError, type FileSink, type GuestEntry, type GuestFiles } from "./files.ts";
 import { listed } from "./listed.ts";
+import { fileOf } from "./same-file.ts";
 import { UnderWay } from "./under-way.ts";
 
 const TYPES = { file: "0", link: "2", folder: "5" } as const;
 const ZEROS = Buffer.alloc(64 * 1024);
 
 type Write = (bytes: Uint8Array) => Promise<void>;
-const bytesOf = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
+const bytesOf = (text: string): string => Buffer.from(bytesOfName(text)).toString("latin1");
 
-function headerOf(name: string, { kind, mode, uid, gid, mtime, size, target }: GuestEntry): Buffer {
-  const type: TarHeader["type"] = kind === "other" ? "0" : TYPES[kind];
+/** `first`: another name of the same file, which is there already. */
+function headerOf(name: string, { kind, mode, uid, gid, mtime, size, target }: GuestEntry, first?: string): Buffer {
+  const type: TarHeader["type"] = first !== undefined ? "1" : kind === "other" ? "0" : TYPES[kind];
+  const to = first ?? (kind === "link" ? target : "");
   return tarHeader({
     ...{ name: bytesOf(kind === "folder" ? `${name}/` : name), type, mode, uid, gid, mtime: Math.max(0, mtime) },
-    ...{ target: kind === "link" ? bytesOf(target) : "", size: kind === "file" ? size : 0, major: 0, minor: 0, xattrs: [] },
+    ...{ target: bytesOf(to), size: kind === "file" && first === undefined ? size : 0, major: 0, minor: 0, xattrs: [] },
   });
 }
 
-function reasonToLeaveOut({ kind, isText, target }: GuestEntry): string | null {
-  if (!isText) return "its name, or what it leads to, is not UTF-8";
+function reasonToLeaveOut({ kind, target }: GuestEntry): string | null {
   if (kind === "link" && target === "") return "what it leads to cannot be read";
   return kind === "other" ? "it is no file, folder or link" : null;
 }
@@ -36,6 +39,8 @@ class ArchiveOut {
   readonly #write: Write;
   readonly #options: CopyOptions;
   readonly #underWay = new UnderWay();
+  readonly #firsts = new Map<string, string>();
+  readonly #refused = new Set<string>();
   readonly #progress: { bytes: number; bytesInAll: number; files: number };
 
   constructor(files: GuestFiles, write: Write, options: CopyOptions, leftOut: string[], bytesInAll: number) {
@@ -46,9 +51,19 @@ class ArchiveOut {
     this.#progress = { bytes: 0, bytesInAll, files: 0 };
   }
 
-  async plain(name: string, entry: GuestEntry): Promise<void> {
+  async plain(name: string, entry: GuestEntry, first?: string): Promise<void> {
     await this.#underWay.all(); // nothing stands amid a file
-    await this.#write(headerOf(name, entry));
+    await this.#write(headerOf(name, entry, first));
+  }
+
+  /** One that the guest calls the same as another that came is one more name of it. */
+  async maybeNamed(source: string, name: string, entry: GuestEntry): Promise<void> {
+    const file = fileOf(entry);
+    const first = file === null ? undefined : this.#firsts.get(file);
+    if (file !== null && first === undefined) this.#firsts.set(file, name);
+    if (first === undefined) return this.file(source, name, entry);
+    await this.#underWay.all();
+    return this.#refused.has(first) ? this.file(source, name, entry) : this.plain(name, entry, first);
   }
 
   /** Its header says how long it is: what is more is cut, what is less is zeros, and both are named. */
@@ -85,6 +100,7 @@ class ArchiveOut {
   async file(source: string, name: string, entry: GuestEntry): Promise<void> {
     const came = this.#files.get(source, 0, this.#sink(name, entry)).catch((error: unknown) => {
       if (!(error instanceof GuestFileError)) throw error;
+      this.#refused.add(name);
       this.leftOut.push(`${visible(name)}: ${visible(error.message)}`);
     });
     await this.#underWay.add(came);
@@ -115,7 +131,7 @@ export async function archiveOut(files: GuestFiles, source: string, write: Write
     const [at, name] = [path.posix.join(source, entry.path), `${own}/${entry.path}`];
     const problem = reasonToLeaveOut(entry);
     if (problem !== null) archive.leftOut.push(`${visible(entry.path)}: ${problem}`);
-    else if (entry.kind === "file") await archive.file(at, name, entry);
+    else if (entry.kind === "file") await archive.maybeNamed(at, name, entry);
     else await archive.plain(name, entry);
   }
   await archive.end();

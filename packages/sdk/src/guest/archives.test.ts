@@ -123,20 +123,15 @@ describe.skipIf(!hasPerl)("archives", () => {
     await mkdir(at("odd"));
     await mkdir(at("guest"));
     spawnSync("mkfifo", [at("odd/fifo")]);
-    await writeFile(Buffer.concat([Buffer.from(at("odd/")), Buffer.from([0xff])]), "x");
     await writeFile(at("odd/one"), "1");
     await writeFile(at("up"), "up");
     const bytes = tar("-P", "-c", "-C", at("odd"), ".", "../up");
     expect((await into(bytes, at("guest"))).sort()).toEqual([
       "../up: it leads outside of the folder",
       "./fifo: it is no file, folder or link",
-      "./\ufffd: its name, or what it leads to, is not UTF-8",
     ]);
     expect(await names(at("guest"))).toEqual(["one"]);
-    expect((await outOf(at("odd"))).leftOut.map((each) => each.split(": ")[1]).sort()).toEqual([
-      "it is no file, folder or link",
-      "its name, or what it leads to, is not UTF-8",
-    ]);
+    expect((await outOf(at("odd"))).leftOut.map((each) => each.split(": ")[1])).toEqual(["it is no file, folder or link"]);
   });
 
   it.each([

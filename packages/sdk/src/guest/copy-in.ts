@@ -2,12 +2,13 @@
  * Copies a file or a folder of this machine into a running guest: each file has its name there when all of it has come, and one that was
  * cut off goes on where it was. Who controls the inputs: whoever runs this (source, target); the guest (answers).
  */
-import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
 import { constants, type Stats } from "node:fs";
 import { lstat, open, readdir, readlink, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
+import { bytesOfName, nameOf } from "../byte-names.ts";
+import { kernelPath } from "../kernel-path.ts";
 import { GuestFileError, GuestRefusal, type GuestFiles, type Owner, type Run } from "./files.ts";
 import { BLOCK_BYTES } from "./holes-here.ts";
 import { UnderWay } from "./under-way.ts";
@@ -97,17 +98,12 @@ async function walk(local: Local, found: Found): Promise<void> {
   if (canGo(stats)) found.locals.push(local);
   else found.leftOut.push(`${visible(at)}: it is no file, folder or link`);
   if (!stats.isDirectory()) return;
-  const names = await reading(readdir(file, { encoding: "buffer" }));
-  for (const name of names
-    .filter((each) => isUtf8(each))
-    .map(String)
-    .sort()) {
+  const names = await reading(readdir(kernelPath(file), { encoding: "buffer" }));
+  for (const name of names.map((each) => nameOf(each)).sort()) {
     const [one, inside] = [path.join(file, name), below(at, name)];
-    const walked = reading(lstat(one)).then((looked) => walk({ file: one, at: inside, stats: looked }, found));
+    const walked = reading(lstat(kernelPath(one))).then((looked) => walk({ file: one, at: inside, stats: looked }, found));
     await unlessUnread(inside, found.leftOut, walked);
   }
-  for (const name of names.filter((each) => !isUtf8(each)))
-    found.leftOut.push(`${visible(below(at, name.toString()))}: its name is not UTF-8`);
 }
 
 const becameShorter = (file: string): Error => new Error(`${file} became shorter while it was copied: copy it again`);
@@ -121,7 +117,7 @@ async function assertEmpty(file: string, handle: FileHandle): Promise<void> {
 
 /** What is opened may be something else by now than what was looked at. */
 async function openedFile(file: string): Promise<FileHandle> {
-  const handle = await open(file, READ);
+  const handle = await open(kernelPath(file), READ);
   if ((await handle.stat()).isFile()) return handle;
   await handle.close();
   throw new Unread("it became something else while it was copied", { cause: new Error(`${file} is no file any more: copy it again`) });
@@ -148,7 +144,11 @@ async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-const sum = (...texts: string[]): string => createHash("sha256").update(texts.join("\0")).digest("hex").slice(0, 32);
+const sum = (...texts: string[]): string =>
+  createHash("sha256")
+    .update(bytesOfName(texts.join("\0")))
+    .digest("hex")
+    .slice(0, 32);
 
 /** Where the bytes of a file lie until all have come: of one that begins anew when it is cut off. */
 export const plainPart = (target: string): string => path.posix.join(path.posix.dirname(target), `.xeno-part-${sum(target)}`);
@@ -167,7 +167,7 @@ async function partName(target: string, { stats }: Local, handle: FileHandle): P
 async function whichFile({ file, stats }: Local): Promise<string | null> {
   if (WINDOWS || !stats.isFile() || stats.nlink < 2) return null;
   // as numbers two files may be the same
-  const now = await lstat(file, { bigint: true }).catch(() => null);
+  const now = await lstat(kernelPath(file), { bigint: true }).catch(() => null);
   return now && `${now.dev}:${now.ino}`;
 }
 
@@ -271,7 +271,11 @@ class CopyIn {
   }
 
   async #link(local: Local, target: string): Promise<void> {
-    await this.#files.link(target, sentTarget(await reading(readlink(local.file))), this.#owner(local));
+    await this.#files.link(
+      target,
+      sentTarget(nameOf(await reading(readlink(kernelPath(local.file), { encoding: "buffer" })))),
+      this.#owner(local),
+    );
   }
 
   async #one(local: Local, target: string): Promise<void> {

@@ -3,10 +3,12 @@
  * Who controls the inputs: the guest (names, kinds, link targets, bytes), whoever runs this (the folder).
  */
 import { createHash } from "node:crypto";
-import { chmod, constants, lchown, lstat, mkdir, open, rm, stat, symlink, utimes, type FileHandle } from "node:fs/promises";
+import { chmod, constants, lchown, link, lstat, mkdir, open, rm, symlink, utimes, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
 import { nameBeside, systemCode } from "@xenoservers/protocol/files";
+import { bytesOfName } from "../byte-names.ts";
+import { kernelPath } from "../kernel-path.ts";
 import { RealFolders } from "../real-folders.ts";
 import { roomIn } from "../room.ts";
 import {
@@ -25,6 +27,8 @@ import { GuestFileError, GuestRefusal, type GuestEntry, type GuestFiles, type Sp
 import { BEHIND_HOLE_BYTES, keepsHoles } from "./holes-here.ts";
 import { folderThere, giveName, named } from "./in-place.ts";
 import { listed } from "./listed.ts";
+import { firstsOf } from "./same-file.ts";
+import { isFolder, takesBytes } from "./takes-bytes.ts";
 import { UnderWay } from "./under-way.ts";
 
 /** Never a stranger's set-user-id bits. */
@@ -36,6 +40,8 @@ const RESUMED_FROM_BYTES = 1024 * 1024;
 /** Written while others come: of a file that says it is no larger so much is held here. */
 const COLLECTED_BYTES = 64 * 1024;
 const NAME_CHARS = 32;
+/** Of file systems that have no second names, or no more of them. */
+const NO_MORE_NAMES: readonly string[] = ["EPERM", "EACCES", "EXDEV", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
 
 const absent = (error: unknown): null => {
   if (systemCode(error) === "ENOENT") return null;
@@ -44,7 +50,10 @@ const absent = (error: unknown): null => {
 
 /** The same for the same file of the guest as long as it has not changed: what is here of it is gone on from. */
 const partName = (source: string, { size, mtime }: GuestEntry): string =>
-  `.xeno-part-${createHash("sha256").update([source, size, mtime].join("\0")).digest("hex").slice(0, NAME_CHARS)}`;
+  `.xeno-part-${createHash("sha256")
+    .update(bytesOfName([source, size, mtime].join("\0")))
+    .digest("hex")
+    .slice(0, NAME_CHARS)}`;
 
 const noFolder = (file: string): Error => new Error(`${file} is there, and no folder`);
 
@@ -93,7 +102,7 @@ class CopyOut {
   readonly present: Present = async (at) => {
     const stats = await this.#real
       .reach(at)
-      .then((file) => lstat(file))
+      .then((file) => lstat(kernelPath(file)))
       .catch(absent);
     if (stats === null) return null;
     return stats.isDirectory() ? "folder" : stats.isSymbolicLink() ? "link" : "other";
@@ -102,11 +111,11 @@ class CopyOut {
   async #part(at: string, offset: number): Promise<FileHandle> {
     const flags =
       constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0) | (offset === 0 ? constants.O_TRUNC : 0);
-    return open(await this.#real.reach(at), flags, 0o600);
+    return open(kernelPath(await this.#real.reach(at)), flags, 0o600);
   }
 
   async #owned(file: string, { uid, gid }: GuestEntry): Promise<void> {
-    if (this.#options.owners) await lchown(file, uid, gid);
+    if (this.#options.owners) await lchown(kernelPath(file), uid, gid);
   }
 
   #take(at: string, bytes: number): void {
@@ -153,7 +162,8 @@ class CopyOut {
 
   /** In the folder that was reached. */
   async #written(bytes: Uint8Array, part: string, file: string, entry: GuestEntry): Promise<void> {
-    const handle = await open(part, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0), 0o600);
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
+    const handle = await open(kernelPath(part), flags, 0o600);
     try {
       await handle.writeFile(bytes);
       await handle.chmod(entry.mode & MODE_MAX);
@@ -206,7 +216,7 @@ class CopyOut {
     if (entry.size <= COLLECTED_BYTES) return add(this.#small(source, at, part, entry));
     if (entry.size < RESUMED_FROM_BYTES) return add(this.#files.get(source, 0, this.#sink(source, at, part, entry, 0)));
     await this.#underWay.all(); // nobody else is in the folders meanwhile
-    const here = await lstat(await this.#real.reach(part)).catch(absent);
+    const here = await lstat(kernelPath(await this.#real.reach(part))).catch(absent);
     const offset = here?.isFile() && here.size <= entry.size ? here.size : 0;
     this.#told(offset);
     const sink = this.#sink(source, at, part, entry, offset);
@@ -221,12 +231,12 @@ class CopyOut {
 
   /** Almost with its own mode at once: a copy that goes on after a cut finds it here, and leaves it as it is. */
   async folder(at: string, mode: number): Promise<void> {
-    const file = await this.#real.reach(at);
+    const file = kernelPath(await this.#real.reach(at));
     await mkdir(file, { mode: (mode & MODE_MAX) | OWNERS_MODE }).then(
       () => this.made(at),
       async (error: NodeJS.ErrnoException) => {
         if (error.code !== "EEXIST") throw error;
-        if (!(await lstat(file)).isDirectory()) throw noFolder(file);
+        if (!(await lstat(file)).isDirectory()) throw noFolder(this.#shown(at));
       },
     );
   }
@@ -235,20 +245,36 @@ class CopyOut {
   async link({ path: at, target }: TreeLink, entry: GuestEntry): Promise<string | null> {
     const file = await this.#real.reach(at);
     const made = nameBeside(file);
+    const makeLink = this.#options.makeLink ?? ((to: string, from: string) => symlink(kernelPath(to), kernelPath(from)));
     try {
-      await (this.#options.makeLink ?? symlink)(target, made);
+      await makeLink(target, made);
     } catch (error) {
       const why = noLinksHere(error);
       if (why === null) throw error;
       return why;
     }
     await this.#owned(made, entry).catch(async (error: unknown) => {
-      await rm(made, { force: true });
+      await rm(kernelPath(made), { force: true });
       throw error;
     });
     // in place of a file or a link, which stays where no link can be made
     await named(this.#shown(at), giveName(file, made));
     return null;
+  }
+
+  /** One more name of a file that has come; `beside`: where that is. False where the file system makes none. */
+  async name(at: string, first: string, beside: RealFolders, { size }: GuestEntry): Promise<boolean> {
+    const file = await this.#real.reach(at);
+    const made = nameBeside(file);
+    try {
+      await link(kernelPath(await beside.reach(first)), kernelPath(made));
+    } catch (error) {
+      if (!NO_MORE_NAMES.includes(systemCode(error))) throw error;
+      return false;
+    }
+    await named(this.#shown(at), giveName(file, made));
+    this.#told(size, 1);
+    return true;
   }
 
   /** When all that it holds is there. */
@@ -257,7 +283,7 @@ class CopyOut {
     const file = await this.#real.reach(at);
     // there no open folder takes a time, and none has a mode
     if (WINDOWS) return utimes(file, entry.mtime, entry.mtime);
-    const handle = await open(file, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    const handle = await open(kernelPath(file), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     try {
       await handle.chmod(entry.mode & MODE_MAX);
       await handle.utimes(entry.mtime, entry.mtime);
@@ -272,22 +298,17 @@ class CopyOut {
   }
 }
 
-function reasonToLeaveOut(folder: string, { kind, path: at, isText }: GuestEntry): string | null {
-  if (!isText) return "its name, or what it leads to, is not UTF-8";
+function reasonToLeaveOut(folder: string, { kind, path: at, isText }: GuestEntry, takesBytes: boolean): string | null {
+  if (!isText && !takesBytes) return "its name, or what it leads to, is not UTF-8, and no name here";
   return kind === "other" ? "it is no file, folder or link" : pathProblem(folder, at);
 }
-
-const isFolder = (file: string): Promise<boolean> =>
-  stat(file).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
 
 async function copyFolder(files: GuestFiles, source: string, folder: string, top: GuestEntry, options: CopyOptions): Promise<string[]> {
   const leftOut: LeftOut[] = [];
   const entries = await listed(files, source, (at, why) => leftOut.push({ path: at, why }));
+  const bytesGo = entries.every(({ isText }) => isText) || (await takesBytes(folder));
   const sound = entries.filter((entry) => {
-    const why = reasonToLeaveOut(folder, entry);
+    const why = reasonToLeaveOut(folder, entry, bytesGo);
     if (why !== null) leftOut.push({ path: entry.path, why });
     return why === null;
   });
@@ -306,7 +327,7 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
     });
     await chmod(folder, (top.mode & MODE_MAX) | OWNERS_MODE);
   }
-  const real = await RealFolders.open(folder);
+  const [real, beside] = [await RealFolders.open(folder), await RealFolders.open(folder)];
   try {
     const bytes = plain.reduce((all, { size }) => all + size, 0);
     const copy = await CopyOut.open(files, options, { folder, real }, bytes);
@@ -314,7 +335,13 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
     const modes = new Map(kept.map((entry) => [entry.path, entry.mode]));
     for (const at of folders) await copy.folder(at, modes.get(at) ?? OWNERS_MODE);
     const refused = (at: string) => (why: string) => void leftOut.push({ path: at, why });
-    for (const entry of plain) await copy.file(path.posix.join(source, entry.path), entry.path, entry, refused(entry.path));
+    const file = (entry: GuestEntry): Promise<void> =>
+      copy.file(path.posix.join(source, entry.path), entry.path, entry, refused(entry.path));
+    const { firsts, more } = firstsOf(plain);
+    for (const entry of firsts) await file(entry);
+    await copy.done();
+    const missing = new Set(leftOut.map(({ path: at }) => at));
+    for (const { entry, first } of more) if (missing.has(first) || !(await copy.name(entry.path, first, beside, entry))) await file(entry);
     await copy.done();
     const notMade = await refusedLinks(
       links.map(([link]) => link),
@@ -330,6 +357,7 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
     await copy.finish(".", top);
   } finally {
     await real.close();
+    await beside.close();
   }
   return leftOut.map(({ path: at, why }) => `${visible(at)}: ${why}`);
 }

@@ -2,7 +2,8 @@
  * Files of a running guest, by requests to its own shell: answers come in the order of the requests, so many may be under way. Who controls
  * the inputs: the guest, every byte of an answer.
  */
-import { concatBytes, parseUtf8, utf8 } from "@xenoservers/protocol";
+import { concatBytes } from "@xenoservers/protocol";
+import { bytesOfName, nameOf } from "../byte-names.ts";
 import type { MachineLink } from "../session/machine-link.ts";
 import { ProgramWire } from "./program-wire.ts";
 
@@ -10,7 +11,7 @@ type GuestKind = "file" | "folder" | "link" | "other";
 
 /** What lies at a path; a link is not followed. */
 export interface GuestEntry {
-  /** Below what was listed; empty where one was looked at. */
+  /** Below what was listed; empty where one was looked at. What of it is no UTF-8 stands as lone surrogates (byte-names.ts). */
   path: string;
   kind: GuestKind;
   mode: number;
@@ -22,6 +23,8 @@ export interface GuestEntry {
   target: string;
   /** Whether its path and its target are text: a guest's names are bytes. */
   isText: boolean;
+  /** The same for all names of one file, as the guest says; empty where it has one, or was looked at. */
+  which: string;
 }
 
 /** Null: as whoever makes it in the guest. */
@@ -48,9 +51,7 @@ const GATHERED_BYTES = 48 * 1024;
 /** Of answers that nobody has read yet. */
 const WAITING_BYTES_MAX = 64 * 1024;
 
-const lossy = new TextDecoder("utf-8", { ignoreBOM: true });
 const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView => new DataView(buffer, byteOffset, byteLength);
-const latin1 = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 
 /** After what is ready now; a page has no `setImmediate`. */
 const soon = (work: () => void): void => void ("setImmediate" in globalThis ? setImmediate(work) : setTimeout(work, 0));
@@ -63,12 +64,12 @@ function numberIn(text: string | undefined): number {
   return value;
 }
 
-function entryIn([, kind = "", mode, uid, gid, size, mtime, target = "", path = ""]: string[]): GuestEntry {
+function entryIn([, kind = "", mode, uid, gid, size, mtime, target = "", path = "", which = ""]: string[]): GuestEntry {
   if (!KINDS.includes(kind)) throw nonsense();
   return {
     ...{ path, kind: kind as GuestKind, mode: numberIn(mode) & MODE_MAX, uid: numberIn(uid), gid: numberIn(gid) },
     ...{ size: Math.max(0, numberIn(size)), mtime: numberIn(mtime), target },
-    isText: true,
+    ...{ isText: path.isWellFormed() && target.isWellFormed(), which },
   };
 }
 
@@ -201,10 +202,7 @@ export class GuestFiles {
   }
 
   async #answer(): Promise<string[]> {
-    const bytes = await this.#bytes();
-    const text = parseUtf8(bytes);
-    if (text === null) throw new GuestFileError(`a name in the guest is not UTF-8: ${latin1(bytes).split("\0").at(-1)}`);
-    return text.split("\0");
+    return nameOf(await this.#bytes()).split("\0");
   }
 
   /** What is said beside `ok`. */
@@ -243,7 +241,7 @@ export class GuestFiles {
   /** One request after another; each reads its own answer when those before it have read theirs. */
   #ask<T>(words: readonly (string | number)[], read: () => Promise<T>, body?: AsyncIterable<Uint8Array>): Promise<T> {
     if (words.some((word) => String(word).includes("\0"))) return Promise.reject(new GuestFileError("a path holds no zero byte"));
-    const text = utf8(words.join("\0"));
+    const text = bytesOfName(words.join("\0"));
     const length = new Uint8Array(LENGTH_BYTES);
     viewOf(length).setUint32(0, text.length);
     const sent = this.#sending.then(async () => {
@@ -282,11 +280,9 @@ export class GuestFiles {
     };
     return this.#ask(["list", path], async () => {
       for (;;) {
-        const bytes = await this.#bytes();
-        const text = parseUtf8(bytes);
-        const answer = (text ?? lossy.decode(bytes)).split("\0");
+        const answer = await this.#answer();
         if (answer[0] === "ok") return;
-        if (answer[0] === "there") each({ ...entryIn(answer), isText: text !== null });
+        if (answer[0] === "there") each(entryIn(answer));
         else if (answer[0] === "lost") (lost ?? refuse)(answer[1] ?? "", answer[2] ?? "");
         else throw new GuestRefusal(answer[1] ?? "the guest refused");
       }

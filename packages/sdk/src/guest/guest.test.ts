@@ -312,10 +312,8 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
       await writeFile(at("odd/one"), "1");
       spawnSync("mkfifo", [at("odd/fifo")]);
       await writeFile(at("odd/bell\u0007"), "x");
-      await writeFile(Buffer.concat([Buffer.from(at("odd/in/")), Buffer.from([0xff])]), "x");
       const leftOut = await out(at("odd"), at("back"));
-      expect(leftOut.map((each) => each.split(":")[0]).sort()).toEqual(["bell\\u0007", "fifo", "in/up", "in/\ufffd", "outside"].sort());
-      expect(leftOut).toContain("in/\ufffd: its name, or what it leads to, is not UTF-8");
+      expect(leftOut.map((each) => each.split(":")[0]).sort()).toEqual(["bell\\u0007", "fifo", "in/up", "outside"].sort());
       expect(await names(at("back"))).toEqual(["in", "one"]);
       await rm(at("back"), { recursive: true });
       await mkdir(at("back"));

@@ -54,7 +54,7 @@ it("whoever gives bytes in small pieces, one after the other, is not read ahead 
 
 describe("a guest whose list is very long", () => {
   const name = "d".repeat(60_000);
-  const entry = { kind: "folder", mode: 0o755, uid: 0, gid: 0, size: 0, mtime: 1, target: "", isText: true } as const;
+  const entry = { kind: "folder", mode: 0o755, uid: 0, gid: 0, size: 0, mtime: 1, target: "", isText: true, which: "" } as const;
   const endless: GuestFiles["list"] = async (_, each, lost) => {
     // more than is held of any
     for (let i = 0; i < 5_000; i++)

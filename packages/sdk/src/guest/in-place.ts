@@ -1,6 +1,7 @@
 /** What takes a name on this machine, and how it is said why not. Who controls the inputs: this machine's file system. */
-import { rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { moveTo } from "@xenoservers/protocol/files";
+import { kernelPath } from "../kernel-path.ts";
 
 /** How the system says that a folder is there. */
 const IN_THE_WAY: readonly string[] = ["EISDIR", "ENOTEMPTY", "EEXIST"];
@@ -19,8 +20,8 @@ export async function named<T>(file: string, work: Promise<T>): Promise<T> {
 
 /** In place of what is there; where it cannot be, nothing of it stays. */
 export async function giveName(file: string, part: string): Promise<void> {
-  await moveTo(file, part).catch(async (error: unknown) => {
-    await rm(part, { force: true });
+  await moveTo(file, part, { move: (from, to) => rename(kernelPath(from), kernelPath(to)) }).catch(async (error: unknown) => {
+    await rm(kernelPath(part), { force: true });
     throw error;
   });
 }

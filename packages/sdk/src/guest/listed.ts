@@ -24,7 +24,7 @@ export async function listed(
       throw new GuestFileError(`${folder} holds more than ${entriesMax} files: take it in parts`);
   };
   const take = (entry: GuestEntry): void => {
-    counted(entry.path, entry.target);
+    counted(entry.path, entry.target, entry.which);
     if (entry.path.split("/").some((name) => name === "" || name === "." || name === ".."))
       throw new GuestFileError(`the guest names a path that is none: ${visible(entry.path)}`);
     entries.push(entry);

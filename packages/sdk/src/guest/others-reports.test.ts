@@ -242,14 +242,6 @@ describe.skipIf(!hasPerl)("others' reports", () => {
       expect([await readlink(at("target/l")), await readdir(at("target"))]).toEqual(["elsewhere", ["l"]]);
     });
 
-    it("into a guest a name that is no text is left out by name, and the rest is brought", async () => {
-      await mkdir(at("from"));
-      await writeFile(at("from/one"), "1");
-      await writeFile(Buffer.concat([Buffer.from(`${at("from")}/`), Buffer.from([0x62, 0xff])]), "x");
-      expect(await into(at("from"), at("to"))).toEqual(["b\ufffd: its name is not UTF-8"]);
-      expect(await readdir(at("to"))).toEqual(["one"]);
-    });
-
     it("into a guest no file comes empty that was not", async () => {
       await expect(into("/proc/self/status", at("status"))).rejects.toThrow("has no size and is not empty");
       await out("/proc/self/status", at("back"));

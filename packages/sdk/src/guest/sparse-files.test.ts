@@ -105,7 +105,7 @@ describe.skipIf(!hasPerl)("files", () => {
 
   it("whose bytes a guest scatters take no more of the disk than there is room for", async () => {
     const [size, apart] = [64 * MIB, 8 * 1024];
-    const entry: GuestEntry = { kind: "file", mode: 0o600, uid: 0, gid: 0, size, mtime: 1, target: "", path: "", isText: true };
+    const entry: GuestEntry = { kind: "file", mode: 0o600, uid: 0, gid: 0, size, mtime: 1, target: "", path: "", isText: true, which: "" };
     let given = 0;
     const hostile = {
       lookBehind: async () => null,

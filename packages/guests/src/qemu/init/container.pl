@@ -52,6 +52,48 @@ sub user {
   return %who;
 }
 
+# The folder that `path` leads to in `root`, made with those above it where there is none; links lead where they do inside of the image, also one
+# to nothing. It and whether it was made; or undef, and in words what stands in the way
+sub place {
+  my ($root, $path) = @_;
+  my @left = grep { $_ ne '' && $_ ne '.' } split m{/}, $path;
+  my ($made, @at) = (0);
+  for (my $links = 0; @left;) {
+    my $part = shift @left;
+    if ($part eq '..') { pop @at; $made = 0; next }
+    my $within = join('/', '', @at, $part);
+    my $full = "$root$within";
+    if (-l $full) {
+      return (undef, 'in the image it leads from link to link without end') if ++$links > 40;
+      my $target = readlink $full;
+      @at = () if $target =~ m{^/};
+      unshift @left, grep { $_ ne '' && $_ ne '.' } split m{/}, $target;
+      next;
+    }
+    if (-e _) { return (undef, "$within in the image is no folder") unless -d _; $made = 0 }
+    else { mkdir $full, 0755 or return (undef, "$within: $!"); $made = 1 }
+    push @at, $part;
+  }
+  return (@at || $root ne '' ? join('/', $root, @at) : '/', $made);
+}
+
+# A number that the image's files do not know is given a line there, as podman does: programs ask who they are (whoami, ssh, Python's getpass)
+sub enrolled {
+  my ($who) = @_;
+  my $add = sub {
+    my ($file, $line) = @_;
+    return if -e $file && !-f _;
+    open(my $h, '+>>', $file) or return;
+    my $last = "\n";
+    read($h, $last, 1) if seek($h, -1, 2);    # SEEK_END
+    print $h ($last eq "\n" ? '' : "\n") . "$line\n";
+    close $h;
+  };
+  my ($uid, $gid) = @$who{qw(uid gid)};
+  $add->('/etc/passwd', "$uid:*:$uid:$gid:container user:$who->{home}:/bin/sh") unless grep { ($_->[2] // '') eq $uid } rows('/etc/passwd');
+  $add->('/etc/group', "$gid:x:$gid:$uid") unless grep { ($_->[2] // '') eq $gid } rows('/etc/group');
+}
+
 # `inner`: what the program gets, undef for nothing; `outer`: where what it says comes out, and through which port it leaves; `input`: where
 # what is typed goes. Owned by whom the program runs as, so that it can open /dev/stdout
 sub stdio {
@@ -147,9 +189,10 @@ sub become {
   $env{container} = 'oci' unless exists $env{container};
   my $dir = $job->{workdir} eq '' ? '/' : $job->{workdir};
   if (!-d $dir) {
-    my ($at, $made) = ('');
-    for (grep { $_ ne '' } split m{/}, $dir) { $at .= "/$_"; $made = mkdir $at }
-    chown $who->{uid}, $who->{gid}, $dir if $made;
+    my ($at, $made) = place('', $dir);
+    $say->(126, "no directory $dir: $made") unless defined $at;
+    chown $who->{uid}, $who->{gid}, $at if $made;
+    $dir = $at;
   }
   chdir $dir or $say->(126, "no directory $dir: $!");
   $say->(126, 'the user cannot be taken') unless taken(%$who);

@@ -176,6 +176,7 @@ spew('/proc/sys/kernel/hostname', $job{hostname});
 inside(sub {
   replace('/etc/machine-id', "$job{machine}\n");
   replace('/etc/hostname', "$job{hostname}\n");
+  symlink '/proc/mounts', '/etc/mtab';
   replace('/etc/hosts', "127.0.0.1 localhost $job{hostname}\n::1 localhost\n");
   unlink map { "/etc/ssh/$_" } grep { /^ssh_host_/ } names('/etc/ssh');
 });
@@ -183,27 +184,12 @@ inside(sub {
 # the host ends the machine
 sub refuse { my ($kind, $words) = @_; $words =~ s/[^\x20-\x7e]/?/g; put("refused $kind " . substr($words, 0, 300) . "\n"); sleep 1 while 1 }
 
-# a folder of the image, made where it is missing; links lead where they do inside of the image (as runc does it)
-sub place {
+# a folder of the image, made where it is missing, and whether it was
+sub placed {
   my ($path) = @_;
-  my @left = grep { $_ ne '' } split m{/}, $path;
-  my @at;
-  for (my $links = 0; @left;) {
-    my $part = shift @left;
-    if ($part eq '..') { pop @at; next }
-    my $full = join('/', '/r', @at, $part);
-    if (-l $full) {
-      refuse('job', "$path cannot be mounted: in the image it leads from link to link without end") if ++$links > 40;
-      my $target = readlink $full;
-      @at = () if $target =~ m{^/};
-      unshift @left, grep { $_ ne '' && $_ ne '.' } split m{/}, $target;
-      next;
-    }
-    if (!-e _) { mkdir $full, 0755 or refuse('job', "$path cannot be mounted: " . substr($full, 2) . ": $!") }
-    elsif (!-d _) { refuse('job', "$path cannot be mounted: " . substr($full, 2) . " in the image is no folder") }
-    push @at, $part;
-  }
-  return join('/', '/r', @at);
+  my ($at, $made) = place('/r', $path);
+  refuse('job', "$path cannot be mounted: $made") unless defined $at;
+  return ($at, $made);
 }
 
 # inputs lie on the guest's own disk, apart from the image, and are mounted over it: what the image has at those places is hidden, as by volumes
@@ -223,13 +209,18 @@ if ($left > 0) {
   }
 }
 my %who = user('/r', $job{user});
-place($_) for sort { length $a <=> length $b } @volumes;
+inside(sub { enrolled(\%who) }) unless $who{problem};
+# a volume that the image has no folder for is its program's to write, as podman has it
+for (sort { length $a <=> length $b } @volumes) {
+  my ($at, $made) = placed($_);
+  chown $who{uid}, $who{gid}, $at if $made && !$who{problem};
+}
 my @bound;
 for my $path (sort { length $a <=> length $b } @mounts) {
   sh('mkdir', '-p', "/d/m$path");
   next if grep { index("$path/", "$_/") == 0 } @bound;    # comes with the one above
   push @bound, $path;
-  my $at = place($path);
+  my ($at) = placed($path);
   sh('mount', '-o', 'bind', "/d/m$path", $at) == 0 or refuse('job', "$path cannot be mounted in this image");
 }
 

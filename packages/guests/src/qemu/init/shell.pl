@@ -123,8 +123,8 @@ sub run {
 
 # -- files: requests and answers in order; each u32 length and NUL-separated fields ---------------------------------------------------------
 #   look PATH                                              there KIND MODE UID GID SIZE MTIME TARGET, or none
-#   list PATH                                              there ..., one of each thing below it, parents first, with its path; lost PATH WORDS
-#                                                          of one that cannot be looked at or into; ok
+#   list PATH                                              there ..., one of each thing below it, parents first, with its path and, of a file of
+#                                                          several names, which it is; lost PATH WORDS of one that cannot be looked at or into; ok
 #   part FILE                                              size BYTES: what is there already of a file that was cut off; 0 where nothing is
 #   put PATH PART OFFSET BYTES MODE UID GID MTIME + bytes  ok: whole under its own name. UID and GID may be -: as whoever makes it
 #   get PATH OFFSET                                        u32 length and bytes, again and again, 0; ok
@@ -149,11 +149,13 @@ sub whole {
 sub out { my ($bytes) = @_; $said .= $bytes; sent_out() if length $said >= $page }
 sub answer { my $text = join "\0", @_; out(pack('N', length $text) . $text) }
 
+# `name`: its path in a list, undef where it is asked for alone
 sub about {
-  my ($path, @name) = @_;
+  my ($path, $name) = @_;
   my @at = lstat $path or return;
   my ($kind, $target) = -l _ ? ('link', readlink $path) : -d _ ? ('folder', '') : -f _ ? ('file', '') : ('other', '');
-  return ('there', $kind, $at[2] & 07777, @at[4, 5, 7, 9], $target, @name);
+  my $which = $kind eq 'file' && $at[3] > 1 ? "$at[0]:$at[1]" : '';
+  return ('there', $kind, $at[2] & 07777, @at[4, 5, 7, 9], $target, defined $name ? ($name, $which) : ());
 }
 
 sub below {

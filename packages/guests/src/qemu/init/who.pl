@@ -6,7 +6,7 @@ sub rows {
   my ($file) = @_;
   return unless -f $file && open(my $h, '<', $file);
   read($h, my $text, $users_bytes_max);
-  return map { [split /:/] } split /\n/, $text;
+  return map { [split /:/] } split /[\r\n]+/, $text;
 }
 
 # A number is one whatever is called so, with a sign or zeros before it; undef of a name

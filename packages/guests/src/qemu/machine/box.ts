@@ -49,6 +49,9 @@ export const OWN_BOX = { files: [], kvm: false, tpm: false, cgroup: null, outliv
 
 export const uidOf = (id: string): number => UID_BASE + (Number.parseInt(id.slice(0, 8), 16) % UID_COUNT);
 
+/** Of either end of a connection in the box's network: what the kernel keeps where nobody reads. Loopback is as fast with more. */
+const QUEUE_BYTES = 131_072;
+
 /**
  * $1 lease folder, $2 kvm or -, $3 tpm or -, $4 largest file in 512-byte blocks, $5 words for setpriv, $6 for perl, then pairs of host file
  * and name, `--`, the command. Host paths never pass through the shell's parser. The parent-death signal of unshare's --kill-child is lost
@@ -79,6 +82,8 @@ shift
 ip link set lo up
 # every address is local: what the guest connects to arrives at whoever listens here (network/gate.ts), or is refused
 ip route add local 0.0.0.0/0 dev lo src 127.0.0.1
+# where the kernel lets itself be told: a guest that goes has little that came for it and was not its own yet, and many connections keep little
+for each in rmem wmem; do echo "4096 ${QUEUE_BYTES} ${QUEUE_BYTES}" > "/proc/sys/net/ipv4/tcp_$each" || true; done 2>/dev/null
 pivot_root . old
 cd /
 umount -l /old
