@@ -209,9 +209,11 @@ sub put {
   my $own = "$part-$$";
   my @here = stat $file;
   close $file or return "$path: $!";
+  my $is_it = sub { my @there = lstat $_[0]; return @there && "@here[0, 1]" eq "@there[0, 1]" };
+  $is_it->($part) or return "$path: another copy of it has begun";
+  # under a name that nobody else has it can be looked at and named without another coming between
   rename($part, $own) or return $! == 2 ? "$path: another copy of it has begun" : "$path: $!";
-  my @there = lstat $own;
-  if ("@here[0, 1]" ne "@there[0, 1]") { rename($own, $part); return "$path: another copy of it has begun" }
+  if (!$is_it->($own)) { rename($own, $part); return "$path: another copy of it has begun" }
   owned($uid, $gid, $own) && chmod($mode, $own) && utime($mtime, $mtime, $own) && rename($own, $path) and return '';
   $why = "$path: $!";
   rename($own, $part);
