@@ -3,6 +3,7 @@ import { useEffect, useRef, useSyncExternalStore, type ReactNode } from "react";
 import { downloaded } from "./downloaded.ts";
 import type { JobFile } from "@xenoservers/sdk";
 import type { Followed } from "./followed.ts";
+import { isOfAnotherKey } from "./of-another-key.ts";
 import { Problem } from "./problem.tsx";
 import { progressText } from "./progress-words.ts";
 import type { ScreenText } from "./screen-text.ts";
@@ -73,18 +74,25 @@ export function OutputView({ followed, again }: { followed: Followed; again(): v
       <p className="quiet" role="status">
         {error === null && progressText(standing, followed.hasJob)}
       </p>
-      <Problem error={error} what="Its output cannot be followed" isRead />
-      {error !== null && (
-        <button type="button" className="small" onClick={again}>
-          Follow it again
-        </button>
+      {isOfAnotherKey(error) && (
+        <p>
+          Another of your keys ordered this lease, and only that one opens what it printed: <code>xeno logs</code> shows it there.
+        </p>
+      )}
+      {error !== null && !isOfAnotherKey(error) && (
+        <>
+          <Problem error={error} what="Its output cannot be followed" isRead />
+          <button type="button" className="small" onClick={again}>
+            Follow it again
+          </button>
+        </>
       )}
       {problems.map((why, i) => (
         <p key={i} className="warn">
           {said(why)}
         </p>
       ))}
-      {(stdout.text !== "" || !isOver) && <Screen name="stdout" of={stdout} />}
+      {(stdout.text !== "" || !(isOver || isOfAnotherKey(error))) && <Screen name="stdout" of={stdout} />}
       {stderr.text !== "" && <Screen name="stderr" of={stderr} />}
       <Files files={files} />
     </section>

@@ -51,8 +51,12 @@ export async function readSettings<S extends z.core.$ZodType>(schema: S, known: 
 
 /** One that has gone since it was read is no wish for all defaults. */
 export async function assertStillThere(file: string): Promise<void> {
-  await access(file).catch((cause: unknown) => {
-    throw new Error(`${file} cannot be read: nothing has changed`, { cause });
+  await access(file).catch((cause: NodeJS.ErrnoException) => {
+    const why =
+      cause.code === "ENOENT"
+        ? "is not there: an empty one has all defaults"
+        : `cannot be read (${WHY_UNREAD[cause.code ?? ""] ?? cause.message})`;
+    throw new Error(`${file} ${why}; nothing has changed`, { cause });
   });
 }
 

@@ -154,10 +154,11 @@ export const orderToEnd = (order: Payload<"order">, result: Payload<"result">): 
   limited(order, upToFuel(endsOf(order, [result])));
 
 function stateProblem({ id, state, end, deadlineAt }: LeaseView, result: Verified<"result"> | null, now: number): Refusal | null {
-  if (state !== "settled" && state !== "disputed") return refuse("wrong_state", { lease: id, state });
   const windowEndsAt = deadlineAt ?? end?.windowEndsAt ?? 0;
-  if (state === "settled" && now > windowEndsAt)
+  if (state === "final" || (state === "settled" && now > windowEndsAt))
     return refuse("too_late", { lease: id, windowEndsAt, why: "the window for doubts is over" });
+  if (state !== "settled" && state !== "disputed")
+    return refuse("wrong_state", { lease: id, state, why: `it is ${state}: there is no result to doubt now` });
   if (!result) return refuse("not_comparable", { lease: id, why: "it ended without a result" });
   return null;
 }

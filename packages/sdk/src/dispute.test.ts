@@ -158,11 +158,12 @@ describe("before anything is frozen", () => {
       "no_referee",
     ],
     ["the window is over", () => (market.now = START + 61_000), "too_late"],
+    ["its window is over for good", () => views.set(lease, { ...viewOf(lease), state: "final" }), "too_late"],
     ["the lease is not settled", () => (lease = addOpen()), "wrong_state"],
     ["it ended with nothing to compare", () => (lease = settled({ reason: "server-failed", exitCode: null })), "not_comparable"],
   ])("refuses where %s: nothing is signed", async (_, act, code) => {
     act();
-    if (code === "too_late") await clock.runUntil(START + 61_000);
+    if (code === "too_late" && viewOf(lease).state === "settled") await clock.runUntil(START + 61_000);
     expect(await refusal(disputeResults(client, [lease], order.payload, job, BUDGET))).toMatchObject({ code });
     expect(client.submitted).toEqual([]);
   });

@@ -101,7 +101,7 @@ async function withShell(held: Held, { what, byShell }: Copy, owners: boolean): 
   const files = await GuestFiles.open(held.session.machine);
   const line = new ProgressLine(what);
   // a signal that ends this side leaves what came, for the next time
-  const options: CopyOptions = { owners, onProgress: ({ bytes, bytesInAll }) => line.show(bytes, bytesInAll) };
+  const options: CopyOptions = { owners, lease: held.session.lease, onProgress: ({ bytes, bytesInAll }) => line.show(bytes, bytesInAll) };
   try {
     // who is refused has used up nothing of what is piped in
     await files.look("/");

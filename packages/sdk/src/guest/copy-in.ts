@@ -17,6 +17,8 @@ import { WINDOWS, sentTarget } from "../tree-plan.ts";
 export interface CopyOptions {
   /** Owners as they are on the other side, not those of whoever copies. */
   owners: boolean;
+  /** Whose guest it is: of what came of another's nothing is gone on with. */
+  lease?: string;
   onProgress?(progress: CopyProgress): void;
   /** Of what comes out, how many bytes a folder here may be given; left out: as many as leave this machine some. */
   roomOf?(folder: string): Promise<number>;

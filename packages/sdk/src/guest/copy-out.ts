@@ -25,7 +25,7 @@ import {
 import type { CopyOptions, CopyProgress } from "./copy-in.ts";
 import { GuestFileError, GuestRefusal, type GuestEntry, type GuestFiles, type SparseSink } from "./files.ts";
 import { BEHIND_HOLE_BYTES, keepsHoles } from "./holes-here.ts";
-import { folderThere, giveName, named } from "./in-place.ts";
+import { folderThere, giveName, giveNameTo, named, openPart } from "./in-place.ts";
 import { listed } from "./listed.ts";
 import { firstsOf } from "./same-file.ts";
 import { isFolder, takesBytes } from "./takes-bytes.ts";
@@ -48,12 +48,17 @@ const absent = (error: unknown): null => {
   throw error;
 };
 
-/** The same for the same file of the guest as long as it has not changed: what is here of it is gone on from. */
-const partName = (source: string, { size, mtime }: GuestEntry): string =>
+/** The same for the same file of a guest and the same name here, as long as it has not changed: what is here of it is gone on from. */
+const partName = (lease: string, source: string, at: string, { size, mtime }: GuestEntry): string =>
   `.xeno-part-${createHash("sha256")
-    .update(bytesOfName([source, size, mtime].join("\0")))
+    .update(bytesOfName([lease, source, at, size, mtime].join("\0")))
     .digest("hex")
     .slice(0, NAME_CHARS)}`;
+
+/** There, whatever others do with the file. */
+async function writeAll(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += (await handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten;
+}
 
 const noFolder = (file: string): Error => new Error(`${file} is there, and no folder`);
 
@@ -108,10 +113,19 @@ class CopyOut {
     return stats.isDirectory() ? "folder" : stats.isSymbolicLink() ? "link" : "other";
   };
 
-  async #part(at: string, offset: number): Promise<FileHandle> {
-    const flags =
-      constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | (constants.O_NOFOLLOW ?? 0) | (offset === 0 ? constants.O_TRUNC : 0);
-    return open(kernelPath(await this.#real.reach(at)), flags, 0o600);
+  /** With its mode, time and owner; closes it. */
+  async #named(handle: FileHandle, file: string, part: string, { mode, mtime, uid, gid }: GuestEntry): Promise<void> {
+    try {
+      if (this.#options.owners) await handle.chown(uid, gid);
+      await handle.chmod(mode & MODE_MAX);
+      await handle.utimes(mtime, mtime);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    const written = await handle.stat();
+    await handle.close();
+    await giveNameTo(written, file, part);
   }
 
   async #owned(file: string, { uid, gid }: GuestEntry): Promise<void> {
@@ -131,8 +145,7 @@ class CopyOut {
       if (upTo === size) return;
       // the guest's word for one costs it nothing: no more is believed than it said before
       if (upTo < size || upTo > entry.size) throw new GuestFileError(`${source} changed while it was copied: copy it again`);
-      handle ??= await this.#part(part, offset);
-      await handle.truncate(upTo);
+      handle ??= await openPart(this.#shown(at), await this.#real.reach(part), offset === 0);
       this.#told(upTo - size);
       size = upTo;
     };
@@ -141,19 +154,15 @@ class CopyOut {
       take: async (bytes, place) => {
         this.#take(at, bytes.length + (place > size ? BEHIND_HOLE_BYTES : 0));
         await hole(place);
-        handle ??= await this.#part(part, offset);
-        await handle.writeFile(bytes);
+        handle ??= await openPart(this.#shown(at), await this.#real.reach(part), offset === 0);
+        await writeAll(handle, bytes, size);
         size += bytes.length;
         this.#told(bytes.length);
       },
       whole: async () => {
-        handle ??= await this.#part(part, offset);
-        await handle.chmod(entry.mode & MODE_MAX);
-        await handle.utimes(entry.mtime, entry.mtime);
-        await handle.close();
-        const from = await this.#real.reach(part);
-        await this.#owned(from, entry);
-        await giveName(await this.#real.reach(at), from);
+        handle ??= await openPart(this.#shown(at), await this.#real.reach(part), offset === 0);
+        await handle.truncate(size); // what ends in a hole
+        await this.#named(handle, await this.#real.reach(at), await this.#real.reach(part), entry);
         this.#told(0, 1);
       },
       end: async () => handle?.close(),
@@ -162,17 +171,12 @@ class CopyOut {
 
   /** In the folder that was reached. */
   async #written(bytes: Uint8Array, part: string, file: string, entry: GuestEntry): Promise<void> {
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
-    const handle = await open(kernelPath(part), flags, 0o600);
-    try {
-      await handle.writeFile(bytes);
-      await handle.chmod(entry.mode & MODE_MAX);
-      await handle.utimes(entry.mtime, entry.mtime);
-    } finally {
+    const handle = await openPart(file, part, true);
+    await handle.writeFile(bytes).catch(async (error: unknown) => {
       await handle.close();
-    }
-    await this.#owned(part, entry);
-    await giveName(file, part);
+      throw error;
+    });
+    await this.#named(handle, file, part, entry);
     this.#told(bytes.length, 1);
   }
 
@@ -205,7 +209,7 @@ class CopyOut {
 
   /** `refused`: told what the guest says of it in place of its bytes, which is no reason to end the copy; left out: it is. */
   async file(source: string, at: string, entry: GuestEntry, refused?: (why: string) => void): Promise<void> {
-    const part = path.posix.join(path.posix.dirname(at), partName(source, entry));
+    const part = path.posix.join(path.posix.dirname(at), partName(this.#options.lease ?? "", source, at, entry));
     const add = (came: Promise<void>): Promise<void> =>
       this.#underWay.add(
         named(this.#shown(at), came).catch((error: unknown) => {

@@ -1,6 +1,6 @@
 /** What takes a name on this machine, and how it is said why not. Who controls the inputs: this machine's file system. */
-import { rename, rm } from "node:fs/promises";
-import { moveTo } from "@xenoservers/protocol/files";
+import { constants, lstat, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { ifThere, moveTo, nameBeside, systemCode } from "@xenoservers/protocol/files";
 import { kernelPath } from "../kernel-path.ts";
 
 /** How the system says that a folder is there. */
@@ -18,10 +18,47 @@ export async function named<T>(file: string, work: Promise<T>): Promise<T> {
   });
 }
 
+const move = (file: string, part: string): Promise<void> =>
+  moveTo(file, part, { move: (from, to) => rename(kernelPath(from), kernelPath(to)) });
+
 /** In place of what is there; where it cannot be, nothing of it stays. */
 export async function giveName(file: string, part: string): Promise<void> {
-  await moveTo(file, part, { move: (from, to) => rename(kernelPath(from), kernelPath(to)) }).catch(async (error: unknown) => {
+  await move(file, part).catch(async (error: unknown) => {
     await rm(kernelPath(part), { force: true });
     throw error;
   });
+}
+
+/** A file by what its system calls it, whatever its name is. */
+interface WhichFile {
+  dev: number;
+  ino: number;
+}
+
+const begunAgain = (file: string, cause?: unknown): Error => new Error(`${file}: another copy of it has begun`, { cause });
+
+/** What others have open in its place or put there meanwhile is left to them. `isNew`: it begins anew. */
+export async function openPart(file: string, part: string, isNew: boolean): Promise<FileHandle> {
+  const flags = constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0);
+  if (isNew) await rm(kernelPath(part), { force: true });
+  return open(kernelPath(part), isNew ? flags | constants.O_CREAT | constants.O_EXCL : flags, 0o600).catch((error: unknown) => {
+    throw systemCode(error) === (isNew ? "EEXIST" : "ENOENT") ? begunAgain(file, error) : error;
+  });
+}
+
+/** In place of what is there, what was written itself: who copies to the same name meanwhile may have put a part of its own there. */
+export async function giveNameTo(written: WhichFile, file: string, part: string): Promise<void> {
+  const isIt = async (at: string): Promise<boolean> => {
+    const found = await ifThere(lstat(kernelPath(at)));
+    return found?.dev === written.dev && found.ino === written.ino;
+  };
+  if (!(await isIt(part))) throw begunAgain(file);
+  // under a name that nobody else has it can be looked at and named without another coming between
+  const own = nameBeside(part);
+  await move(own, part).catch((error: unknown) => {
+    throw systemCode(error) === "ENOENT" ? begunAgain(file, error) : error;
+  });
+  if (await isIt(own)) return giveName(file, own);
+  await move(part, own);
+  throw begunAgain(file);
 }

@@ -1,4 +1,5 @@
 /** Files of a running machine, as both a page and Node have them. Who controls the inputs: the guest (names, sizes, bytes). */
+import { toHex } from "@xenoservers/protocol";
 import { unlessOff } from "../calling-off.ts";
 import { bytesOf } from "../facade/given-program.ts";
 import type { HeldBytes } from "../given-bytes.ts";
@@ -12,6 +13,8 @@ const READ_BYTES_MAX = 64 * 1024 * 1024;
 /** Of a larger one, what is gathered before it becomes a part of a Blob, which lies where the platform keeps them. */
 const PART_BYTES = 8 * 1024 * 1024;
 const PIECE_BYTES = 64 * 1024;
+/** Of what tells one part from another. */
+const PART_NAME_BYTES = 16;
 const LISTED_MAX = 100_000;
 const FILE_MODE = 0o644;
 const SECOND_MS = 1_000;
@@ -27,11 +30,10 @@ async function* piecesOf(content: Uint8Array | HeldBytes): AsyncGenerator<Uint8A
       yield new Uint8Array(await content.slice(at, Math.min(at + PART_BYTES, content.size)).arrayBuffer());
 }
 
-/** Beside it, until it is whole. */
+/** Beside it, until it is whole: of each call its own, for several may write one file, and short, for its name may be as long as any. */
 function partOf(file: string): string {
   const named = file.replace(/\/+$/, "");
-  const at = named.lastIndexOf("/") + 1;
-  return `${named.slice(0, at)}.xeno-part-${named.slice(at)}`;
+  return `${named.slice(0, named.lastIndexOf("/") + 1)}.xeno-part-${toHex(crypto.getRandomValues(new Uint8Array(PART_NAME_BYTES)))}`;
 }
 
 /** Files and folders of a running machine, each whole or not there. */

@@ -5,10 +5,22 @@ import { HASH_NAMES, startHash, type HashName } from "@xenoservers/protocol/hash
 /** By which servers know blobs. */
 export const OURS = "sha256";
 
-/** What a part may be fetched by: the hashes that registries have (image-spec, descriptor.md). */
-const DIGEST = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
+/** What a part may be fetched by: the hashes that registries have (image-spec, descriptor.md), and how many digits a digest of each has. */
+const DIGITS: ReadonlyMap<string, number> = new Map([
+  ["sha256", 64],
+  ["sha512", 128],
+]);
 
-export const isDigest = (text: unknown): text is string => typeof text === "string" && DIGEST.test(text);
+/** What keeps it from being a digest by which a part is fetched, in words; null where it is one. */
+export function digestProblem(text: string): string | null {
+  const { algorithm, hex } = partsOf(text);
+  const digits = DIGITS.get(algorithm);
+  if (digits === undefined) return "only digests of sha256 and sha512 are known here";
+  if (text === `${algorithm}:${hex}` && hex.length === digits && /^[0-9a-f]+$/.test(hex)) return null;
+  return `a digest of ${algorithm} has ${digits} digits of 0-9 and a-f`;
+}
+
+export const isDigest = (text: unknown): text is string => typeof text === "string" && digestProblem(text) === null;
 
 /** The hash that a digest is of, and its value. */
 export function partsOf(digest: string): { algorithm: string; hex: string } {

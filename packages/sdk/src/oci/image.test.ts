@@ -225,6 +225,19 @@ it("fetches by sha256 and sha512, and says so of what needs another hash", async
   expect(await said(source)).toContain(`names a part by ${other.digest.slice(0, 20)}`);
 });
 
+it("fetches nothing by what is no digest of its hash, and says what one is", async () => {
+  const { manifest } = await readManifest(imageOf([[Buffer.from("layer"), LAYER]]));
+  const [a, b] = ["ab".repeat(32), "ab".repeat(64)];
+  const cases = [`sha512:${a}`, `sha256:${b}`, `sha512:${b.toUpperCase()}`, `sha512:${b}:`, `sha256:${a}\n`, `sha256:../${a.slice(3)}`];
+  for (const digest of cases) {
+    const source = new Memory();
+    source.putJson({ schemaVersion: 2, ...manifest, layers: [{ ...manifest.layers[0], digest }] });
+    const [hash, digits] = digest.startsWith("sha256") ? ["sha256", 64] : ["sha512", 128];
+    expect(await said(source)).toContain(`a digest of ${hash} has ${digits} digits of 0-9 and a-f; push it anew`);
+  }
+  expect(saved).toEqual([]);
+});
+
 it("starts no artifact, whatever its layers look like", async () => {
   const chart = new Memory();
   const config = { ...chart.putJson({ name: "chart" }), mediaType: "application/vnd.cncf.helm.config.v1+json" };
@@ -299,6 +312,30 @@ it("brings no layer of another size than its manifest says", async () => {
     "a layer of test/image has 5 bytes, where its manifest says 3: push it anew",
   );
 });
+
+it.each(["sha256", "sha512"])(
+  "orders no layer of another size than its manifest says, named by %s, also where it is here already",
+  async (hash) => {
+    const imageSaying = (size: number): Memory => {
+      const source = new Memory();
+      const config = source.putJson({ os: "linux", architecture: "amd64" });
+      const layer = { ...source.put(Buffer.alloc(1_024), hash), mediaType: LAYER, size };
+      source.putJson({ schemaVersion: 2, config: { ...config, mediaType: "" }, layers: [layer] });
+      return source;
+    };
+    expect(await (await resolveImage(imageSaying(1_024), cache)).unpackedBytes()).toBe(1_024);
+    for (const isLetGo of [false, true]) {
+      if (isLetGo) for (const name of await readdir(cache)) if (!/\.(unpacked|sha512)$/.test(name)) await rm(path.join(cache, name));
+      for (const size of [0, 3, Number.MAX_SAFE_INTEGER]) {
+        const image = await resolveImage(imageSaying(size), cache);
+        await expect(image.unpackedBytes()).rejects.toThrow(`has 1024 bytes, where its manifest says ${size}: push it anew`);
+        if (isLetGo) continue;
+        await expect(image.layers[0]!.isHere()).rejects.toThrow("where its manifest says");
+        await expect(image.layers[0]!.bring(() => {})).rejects.toThrow("where its manifest says");
+      }
+    }
+  },
+);
 
 it("passes over environment that sets nothing, as engines do", async () => {
   const { env } = await resolveImage(imageOf([[Buffer.from("l"), LAYER]], { Env: ["A=1", "NOTHING", "=x", "B="] }), cache);

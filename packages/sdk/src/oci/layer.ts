@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, open, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { open, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -23,7 +23,7 @@ import { OciError, type Descriptor, type OnBytes, type OciSource } from "./sourc
 import { unpackersHere } from "./unpackers-here.ts";
 
 export interface OciLayer extends ImageLayer {
-  /** Whether it is on this machine. */
+  /** Whether it is on this machine. Throws OciError where what is here is not what is meant. */
   isHere(): Promise<boolean>;
   /** Throws OciError where it cannot be had. */
   bring(onBytes: OnBytes): Promise<void>;
@@ -31,16 +31,10 @@ export interface OciLayer extends ImageLayer {
   unpackedBytes(): Promise<number | null>;
 }
 
-const isThere = (file: string): Promise<boolean> =>
-  access(file).then(
-    () => true,
-    () => false,
-  );
-
-/** Whether it is there; from now on it was used lately, so that who makes room leaves it. */
-async function isUsed(file: string): Promise<boolean> {
+/** How many bytes it has; null where it is not there. From now on it was used lately, so that who makes room leaves it. */
+async function usedSize(file: string): Promise<number | null> {
   const now = new Date();
-  return (await ifThere(utimes(file, now, now).then(() => true))) ?? false;
+  return (await ifThere(utimes(file, now, now).then(() => stat(file))))?.size ?? null;
 }
 
 /** Of what a layer unpacks to, what tells whether it is an archive. */
@@ -58,12 +52,21 @@ async function hexIn(cache: string, digest: string): Promise<string | null> {
   return noted !== null && /^[0-9a-f]{64}$/.test(noted) ? noted : null;
 }
 
-/** What the blob is called in `cache`, where it lies now, its digest checked. */
+/** A server is told the size that a manifest says: bytes of another one are not that layer, also where they are here already. */
+function checkSize(size: number, { name }: OciSource, { size: said }: Descriptor): void {
+  if (size !== said) throw new OciError(`a layer of ${name} has ${size} bytes, where its manifest says ${said}: push it anew`);
+}
+
+/** What the blob is called in `cache`, where it lies now, its digest and size checked. */
 async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes = nobody): Promise<string> {
   const { digest } = blob;
   const { hex } = partsOf(digest);
   const known = await hexIn(cache, digest);
-  if (known !== null && (await isUsed(path.join(cache, known)))) return known;
+  const size = known === null ? null : await usedSize(path.join(cache, known));
+  if (known !== null && size !== null) {
+    checkSize(size, source, blob);
+    return known;
+  }
   await makeFolder(cache);
   // what a program that was ended had of it is gone on with, by one at a time: what it is, the digest says in the end
   const lock = path.join(cache, `${hex}.lock`);
@@ -93,8 +96,7 @@ async function bringAs(part: string, { source, blob, cache }: Wanted, onBytes: O
     const { digest: found, size } = await fileBlob(part);
     const isRight = algorithm === OURS ? found === hex : (await digestOfFile(part, digest)) === digest;
     if (!isRight) throw new OciError(`a layer of ${source.name} does not have the digest that its manifest states`);
-    if (size !== blob.size)
-      throw new OciError(`a layer of ${source.name} has ${size} bytes, where its manifest says ${blob.size}: push it anew`);
+    checkSize(size, source, blob);
     await moveTo(path.join(cache, found), part);
     if (algorithm !== OURS) await writeFile(noteOf(cache, digest), found, { mode: 0o600 });
     return found;
@@ -147,10 +149,11 @@ async function startOf(file: string): Promise<Uint8Array> {
   }
 }
 
-/** What it unpacks to: how many bytes, and their digest. */
+/** What it unpacks to: how many bytes, and their digest. And how many it has itself. */
 interface Unpacked {
   bytes: number;
   digest: string;
+  stored: number;
 }
 
 /** By the hash that `stated` is of. Null where this machine cannot tell. */
@@ -176,20 +179,21 @@ async function measured(file: string, stated: string | null, source: OciSource):
   });
   if (!beginsArchive(start))
     throw new OciError(`a layer of ${source.name} is no archive of files: it is a signature or the like, not an image that can be started`);
-  return { bytes, digest: `${algorithm}:${hash.digest("hex")}` };
+  return { bytes, digest: `${algorithm}:${hash.digest("hex")}`, stored: (await stat(file)).size };
 }
 
 const UNPACKED = ".unpacked";
 /** Letters of a digest, its hash's name among them. */
 const SHOWN = 19;
 /** Whole: half of one would be taken for another layer's. */
-const NOTED = /^(\d+) (sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})$/;
+const NOTED = /^(\d+) (sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}) (\d+)$/;
 
 /** What was noted of a blob when it was looked at, by the hash that `stated` is of; null where nothing was. */
 async function noted(cache: string, hex: string | null, stated: string | null): Promise<Unpacked | null> {
   const text = hex === null ? null : await readFile(path.join(cache, `${hex}${UNPACKED}`), "utf8").catch(() => null);
-  const [, bytes, digest] = NOTED.exec(text ?? "") ?? [];
-  return digest !== undefined && partsOf(digest).algorithm === hashLike(stated) ? { bytes: Number(bytes), digest } : null;
+  const [, bytes, digest, stored] = NOTED.exec(text ?? "") ?? [];
+  if (digest === undefined || partsOf(digest).algorithm !== hashLike(stated)) return null;
+  return { bytes: Number(bytes), digest, stored: Number(stored) };
 }
 
 /** A layer as its manifest describes it. */
@@ -210,16 +214,18 @@ export function layerOf(source: OciSource, { descriptor, compression, stated }: 
   const measuredAnew = async (): Promise<Unpacked | null> => {
     const file = await brought();
     const unpacked = await measured(file, stated, source);
-    if (unpacked) await writeFile(`${file}${UNPACKED}`, `${unpacked.bytes} ${unpacked.digest}`, { mode: 0o600 });
+    if (unpacked) await writeFile(`${file}${UNPACKED}`, `${unpacked.bytes} ${unpacked.digest} ${unpacked.stored}`, { mode: 0o600 });
     return unpacked;
   };
   return {
     ...{ blob, compression },
     async isHere() {
       const hex = await hexIn(cache, descriptor.digest);
-      const isIt = hex !== null && (await isThere(path.join(cache, hex)));
-      if (isIt) blob.isHere(hex);
-      return isIt;
+      const size = hex === null ? null : ((await ifThere(stat(path.join(cache, hex))))?.size ?? null);
+      if (hex === null || size === null) return false;
+      checkSize(size, source, descriptor);
+      blob.isHere(hex);
+      return true;
     },
     async bring(onBytes) {
       await brought(onBytes);
@@ -228,6 +234,7 @@ export function layerOf(source: OciSource, { descriptor, compression, stated }: 
       const before = await noted(cache, await hexIn(cache, descriptor.digest), stated);
       const unpacked = before ?? (await measuredAnew());
       if (unpacked === null) return null;
+      checkSize(unpacked.stored, source, descriptor);
       if (stated !== null && unpacked.digest !== stated) {
         const digest = visible(stated.slice(0, SHOWN));
         throw new OciError(

@@ -4,7 +4,7 @@
  */
 import { jsonIn, visible } from "@xenoservers/protocol";
 import * as z from "zod/mini";
-import { hashOf, isDigest } from "./hash-like.ts";
+import { digestProblem, hashOf } from "./hash-like.ts";
 import { PLATFORM, isOurs } from "./platform.ts";
 import { WASM_PLATFORM, WASM_TYPE, asModule } from "./wasm-in-registries.ts";
 import { OciError, type Manifests } from "./source.ts";
@@ -40,8 +40,8 @@ const CONFIG_TYPES: ReadonlySet<string> = new Set([
 const jsonOf = (bytes: Uint8Array): unknown => jsonIn(new TextDecoder().decode(bytes));
 
 function checkHash({ digest }: { digest: string }, name: string): void {
-  const named = `${name} names a part by ${visible(digest.slice(0, 100))}`;
-  if (!isDigest(digest)) throw new OciError(`${named}: only digests of sha256 and sha512 are known here; push it anew with them`);
+  const problem = digestProblem(digest);
+  if (problem !== null) throw new OciError(`${name} names a part by ${visible(digest.slice(0, 140))}: ${problem}; push it anew`);
 }
 
 type Index = z.infer<typeof zIndex>;

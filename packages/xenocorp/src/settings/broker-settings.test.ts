@@ -115,6 +115,6 @@ it("changes nothing where the file is wrong or gone, or says again what was type
   await writeFile(file, 'keep_events = "2h"\nkeep_answers = "9d"\n');
   expect(await settings.reread()).toEqual({ changed: [], later: [] });
   await rm(file);
-  await expect(settings.reread()).rejects.toThrow("cannot be read: nothing has changed");
+  await expect(settings.reread()).rejects.toThrow("is not there: an empty one has all defaults; nothing has changed");
   expect(settings.now).toMatchObject({ keep_events: 7_200_000, keep_answers: 5 });
 });

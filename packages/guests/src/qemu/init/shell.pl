@@ -206,8 +206,19 @@ sub put {
     $why eq '' && !sysseek($file, $at, 0) and $why = "$path: $!";
     $why = laid($file, $path, $part, $n, $why);
   }
-  if ($why eq '') { close $file or $why = "$path: $!" }
-  if ($why eq '') { owned($uid, $gid, $part) && chmod($mode, $part) && utime($mtime, $mtime, $part) && rename($part, $path) or $why = "$path: $!" }
+  return $why if $why ne '';
+  # whoever copies to the same name meanwhile puts a part of its own in this one's place: nothing but what is all here gets the name
+  my $own = "$part-$$";
+  my @here = stat $file;
+  close $file or return "$path: $!";
+  my $is_it = sub { my @there = lstat $_[0]; return @there && "@here[0, 1]" eq "@there[0, 1]" };
+  $is_it->($part) or return "$path: another copy of it has begun";
+  # under a name that nobody else has it can be looked at and named without another coming between
+  rename($part, $own) or return $! == 2 ? "$path: another copy of it has begun" : "$path: $!";
+  if (!$is_it->($own)) { rename($own, $part); return "$path: another copy of it has begun" }
+  owned($uid, $gid, $own) && chmod($mode, $own) && utime($mtime, $mtime, $own) && rename($own, $path) and return '';
+  $why = "$path: $!";
+  rename($own, $part);
   return $why;
 }
 

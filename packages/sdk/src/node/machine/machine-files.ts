@@ -2,6 +2,7 @@
 import { copyIn } from "../../guest/copy-in.ts";
 import { copyOut } from "../../guest/copy-out.ts";
 import { AnyMachineFiles, type Asking } from "../../machine/machine-files.ts";
+import type { MachineLink } from "../../session/machine-link.ts";
 
 interface Copying extends Asking {
   /** Owners as they are on the other side. */
@@ -10,6 +11,13 @@ interface Copying extends Asking {
 
 /** Files and folders of a running machine, each whole or not there. */
 export class MachineFiles extends AnyMachineFiles {
+  readonly #lease: string;
+
+  constructor(link: MachineLink, lease: string) {
+    super(link);
+    this.#lease = lease;
+  }
+
   /** A file or folder of this machine into the guest; gives what was left out, in words. */
   copyIn(here: string, there: string, { owners = false, ...asking }: Copying = {}): Promise<string[]> {
     return this.with(asking, (files) => copyIn(files, here, there, { owners }));
@@ -17,6 +25,6 @@ export class MachineFiles extends AnyMachineFiles {
 
   /** And out of it. */
   copyOut(there: string, here: string, { owners = false, ...asking }: Copying = {}): Promise<string[]> {
-    return this.with(asking, (files) => copyOut(files, there, here, { owners }));
+    return this.with(asking, (files) => copyOut(files, there, here, { owners, lease: this.#lease }));
   }
 }

@@ -17,7 +17,7 @@ export class Machine extends AnyMachine {
 
   constructor(held: HeldMachine, close: () => void) {
     super(held, close);
-    this.files = new MachineFiles(held.session.machine);
+    this.files = new MachineFiles(held.session.machine, held.session.lease);
   }
 
   /** A program with its streams, which are read and written as they come. Whoever calls the signal ends it. */
