@@ -1,4 +1,4 @@
-/** What is said where a lease ends while somebody has a part of its machine open. Who controls the inputs: the server and the broker (facts). */
+/** What is said where a lease ends while a part of its machine is open. Who controls the inputs: server and broker (facts). */
 import type { Held } from "./hold.ts";
 
 /** Resolves in words: how the lease ended, or why no more is heard of it. Whoever leaves by himself is told nothing. */

@@ -12,8 +12,8 @@ const OTHERS: typeof ENDING = { SIGUSR1: 10, SIGUSR2: 12 };
 /** As container engines wait before they kill. */
 const GRACE_MS = 10_000;
 /**
- * What ends it comes in twos where nobody said it twice: by the terminal and by `npx`, by the kernel and by the shell whose window closed, by
- * `timeout`, by systemd (SIGTERM and SIGHUP). Faster than anybody presses a key again.
+ * What ends it comes in twos where nobody said it twice: by the terminal and by `npx`, by the kernel and by the shell whose window closed,
+ * by `timeout`, by systemd (SIGTERM and SIGHUP). Faster than anybody presses a key again.
  */
 const ONCE_MS = 250;
 /** As a shell says of a program that a signal ended: this and its number. */
