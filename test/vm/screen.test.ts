@@ -126,6 +126,11 @@ machines("a machine's screen", () => {
     await until(() => port.said().includes("a viewer gave a wrong password"));
     // it asked for the screen alone, and another came: both look
     expect(raw.isOver).toBe(false);
+    // whoever leaves by himself is told nothing of sessions
+    const left = new Promise((resolve) => port.child.once("close", resolve));
+    port.child.kill("SIGINT");
+    expect(await left).toBe(0);
+    expect(port.said()).not.toMatch(/session|ended/);
   });
 
   it("has at most four viewers, the next is told so; they end with the lease, and so does the command", async () => {

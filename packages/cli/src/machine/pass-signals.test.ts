@@ -25,8 +25,16 @@ it("keeps the first that it was told, for one that was never begun", () => {
   expect(passing.told).toBe(143);
 });
 
+it("takes what is said by several at once for one", () => {
+  for (const signal of ["SIGINT", "SIGINT", "SIGTERM", "SIGHUP"] as const) process.emit(signal, signal);
+  expect([told, passing.exitCode]).toEqual([[2], null]);
+  vi.advanceTimersByTime(10_000);
+  expect([told, passing.exitCode]).toEqual([[2, "kill"], 130]);
+});
+
 it("ends it the second time", () => {
   process.emit("SIGINT", "SIGINT");
+  vi.advanceTimersByTime(250);
   process.emit("SIGTERM", "SIGTERM");
   expect([told, passing.exitCode]).toEqual([[2, "kill"], 143]);
 });
@@ -47,6 +55,7 @@ it("ends it after a grace, and not once it has ended", () => {
 it("tells it that its terminal has gone, and to leave a core, in the numbers that a guest knows", () => {
   process.emit("SIGHUP", "SIGHUP");
   expect([told, passing.told]).toEqual([[1], 129]);
+  vi.advanceTimersByTime(250);
   process.emit("SIGQUIT", "SIGQUIT");
   expect([told, passing.exitCode]).toEqual([[1, "kill"], 131]);
 });

@@ -11,6 +11,11 @@ const ENDING: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGHUP: 1, S
 const OTHERS: typeof ENDING = { SIGUSR1: 10, SIGUSR2: 12 };
 /** As container engines wait before they kill. */
 const GRACE_MS = 10_000;
+/**
+ * What ends it comes in twos where nobody said it twice: by the terminal and by `npx`, by the kernel and by the shell whose window closed,
+ * by `timeout`, by systemd (SIGTERM and SIGHUP). Faster than anybody presses a key again.
+ */
+const ONCE_MS = 250;
 /** As a shell says of a program that a signal ended: this and its number. */
 const SIGNALLED = 128;
 
@@ -25,14 +30,18 @@ export interface Passing {
 export function passSignals(program: Pick<GuestProgram, "signal" | "kill">): Passing {
   const passing: Passing = { exitCode: null, told: null, stop };
   let grace: NodeJS.Timeout | null = null;
+  let isOnce = false;
   const end = (number: number): void => {
     passing.told ??= SIGNALLED + number;
     const kill = (): void => {
       passing.exitCode = SIGNALLED + number;
       program.kill();
     };
+    if (isOnce) return;
     if (grace !== null) return kill();
     grace = setTimeout(kill, GRACE_MS);
+    isOnce = true;
+    setTimeout(() => (isOnce = false), ONCE_MS).unref();
     program.signal(number);
   };
   const passed = [

@@ -1,6 +1,7 @@
 /** `xeno console`: the serial line. What is typed goes in, what comes out is shown; from here on, or from the start where nobody types. */
 import { shortId } from "@xenoservers/sdk";
 import { hold } from "../machine/hold.ts";
+import { leaseOver } from "../machine/lease-over.ts";
 import type { ConsoleInput } from "../input/verbs/machine.ts";
 import { say, showRaw } from "../output/terminal.ts";
 
@@ -20,11 +21,7 @@ export async function consoleOf({ lease }: ConsoleInput): Promise<void> {
   });
   stdin.once("end", () => stdin.isTTY && left.resolve("left; the machine runs on"));
   stdin.resume();
-  const ended = held.session.settled().then(
-    ({ end }) => `the lease has ended: ${end?.reason ?? "unknown"}`,
-    (error: Error) => error.message,
-  );
-  const why = await Promise.race([left.promise, ended]);
+  const why = await Promise.race([left.promise, leaseOver(held)]);
   if (stdin.isTTY) stdin.setRawMode(false);
   stdin.pause();
   held.close();

@@ -2,7 +2,9 @@
 import { Duplex } from "node:stream";
 import { forwardPort, parseCount, shortId } from "@xenoservers/sdk";
 import type { ForwardInput } from "../input/verbs/machine.ts";
+import { untilTold } from "../local/until-told.ts";
 import { hold, type Held } from "../machine/hold.ts";
+import { leaseOver } from "../machine/lease-over.ts";
 import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
 
@@ -39,9 +41,11 @@ async function joinStdio({ session }: Held, guest: number): Promise<void> {
   await closed;
 }
 
-async function listen({ session, bound }: Held, local: number, guest: number): Promise<void> {
+async function listen(held: Held, local: number, guest: number): Promise<void> {
+  const { session, bound } = held;
   const { port, close } = await forwardPort(session.machine, guest, local, (why) => say(why));
   say(`127.0.0.1:${port} leads to port ${guest} of ${shortId(bound.po.id)}; end with Ctrl-C`);
-  await Promise.race([session.settled().catch(() => null), new Promise((resolve) => process.once("SIGINT", resolve))]);
+  const over = await Promise.race([leaseOver(held), untilTold().then(() => null)]);
   close();
+  if (over !== null) say(over);
 }

@@ -4,6 +4,7 @@ import { newPassword, openScreenPort, shortId, takePicture } from "@xenoservers/
 import type { ScreenInput } from "../input/verbs/machine.ts";
 import { untilTold } from "../local/until-told.ts";
 import { hold, type Held } from "../machine/hold.ts";
+import { leaseOver } from "../machine/lease-over.ts";
 import { startViewer } from "../machine/viewer.ts";
 import { print, say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -34,7 +35,8 @@ function endOf(name: string, code: number): number {
   return code;
 }
 
-async function show({ session, bound }: Held, wanted: number, noViewer: boolean): Promise<void> {
+async function show(held: Held, wanted: number, noViewer: boolean): Promise<void> {
+  const { session, bound } = held;
   const password = newPassword();
   const told = new Set<string>();
   const onProblem = (why: string): void => {
@@ -49,16 +51,13 @@ async function show({ session, bound }: Held, wanted: number, noViewer: boolean)
   print(`vnc://127.0.0.1:${port}`);
   if (viewer === null || viewer.asks) say(`password ${password}`);
   say(`${viewer === null ? "viewers there see" : `${viewer.name} shows`} the screen of ${shortId(bound.po.id)}; end with Ctrl-C`);
-  const ended = session.settled().then(
-    ({ end }) => void say(`the lease has ended: ${end?.reason ?? "unknown"}`),
-    (error: Error) => void say(error.message),
-  );
-  const code = await Promise.race([
-    ended.then(() => 0),
+  const over = await Promise.race([
+    leaseOver(held),
     untilTold().then(() => 0),
     ...(viewer === null ? [] : [viewer.ended.then((failed) => endOf(viewer.name, failed))]),
   ]);
   close();
   await viewer?.close();
-  process.exitCode = code;
+  if (typeof over === "string") say(over);
+  else process.exitCode = over;
 }

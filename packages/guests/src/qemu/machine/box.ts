@@ -82,7 +82,7 @@ shift
 ip link set lo up
 # every address is local: what the guest connects to arrives at whoever listens here (network/gate.ts), or is refused
 ip route add local 0.0.0.0/0 dev lo src 127.0.0.1
-# where the kernel lets itself be told: a guest that goes has little that came for it and was not its own yet, and many connections keep little
+# where the kernel lets itself be told: what came for a guest and is not its own yet is little, of many connections, too
 for each in rmem wmem; do echo "4096 ${QUEUE_BYTES} ${QUEUE_BYTES}" > "/proc/sys/net/ipv4/tcp_$each" || true; done 2>/dev/null
 pivot_root . old
 cd /
