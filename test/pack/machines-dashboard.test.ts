@@ -22,6 +22,16 @@ const DRAWN = `(() => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return data.some((value, at) => at % 4 !== 3 && value > 100);
 })()`;
+/** More than a terminal's kernel holds, or one message of a channel. */
+const LINES = 3_000;
+/** A text that is pasted where somebody types. */
+const pasted = (text: string): string => `(() => {
+  const clipboardData = new DataTransfer();
+  clipboardData.setData("text/plain", ${JSON.stringify(text)});
+  document.activeElement.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+  return null;
+})()`;
+
 /** A file that is dropped on the field of that label. */
 const droppedOn = (label: string, name: string, bytes: Buffer): string => `(() => {
   const dataTransfer = new DataTransfer();
@@ -137,6 +147,12 @@ machines("machines in the market's page", () => {
     await terminal("shell").filter({ hasText: "built-in shell" }).waitFor();
     await tab.keyboard.type("echo $((6*7))\n");
     await terminal("shell").filter({ hasText: "42" }).waitFor();
+    await tab.keyboard.type("stty -echo; wc\n");
+    await tab.evaluate<null>(pasted("a line that is pasted, of sixty letters and its end, is there\n".repeat(LINES)));
+    await tab.keyboard.press("Control+d");
+    await terminal("shell")
+      .filter({ hasText: new RegExp(`${LINES} +${LINES * 13} +${LINES * 62}`) })
+      .waitFor();
     await tab.keyboard.type("exit 3\n");
     await tab.getByText("The shell has ended with exit code 3.").waitFor();
     await box("Port").fill("8080");
@@ -165,6 +181,11 @@ machines("machines in the market's page", () => {
     await terminal("console").filter({ hasText: "which word" }).waitFor();
     await button("Show the screen").click();
     await until(() => tab.evaluate<boolean>(DRAWN));
+    await button("Open a shell").click();
+    await tab
+      .getByRole("alert")
+      .filter({ hasText: /^(?:No shell could be opened|The shell was broken off): / })
+      .waitFor();
     await tab.getByText("Click into it to type").waitFor();
     await terminal("console").click();
     await tab.keyboard.type("plover\n");

@@ -1,9 +1,9 @@
 /** A machine's serial console: what it prints, as it comes, and what is typed there. Who controls what is shown: the guest. */
 import { useCallback, useState, type ReactNode } from "react";
 import type { Followed } from "../followed.ts";
-import { Problem } from "../problem.tsx";
 import { feed } from "./console-feed.ts";
 import type { Hands } from "./hands.ts";
+import { NotHad } from "./not-had.tsx";
 import { TerminalView, type Screen } from "./terminal-view.tsx";
 
 interface ConsoleProps {
@@ -29,7 +29,7 @@ export function ConsoleView({ followed, hands }: ConsoleProps): ReactNode {
   return (
     <>
       <TerminalView label="Terminal of the console" isTyped={hands !== null} fill={fill} />
-      <Problem error={error} what="What you typed did not get there" isRead />
+      <NotHad error={error} what="What you typed did not get there" />
     </>
   );
 }

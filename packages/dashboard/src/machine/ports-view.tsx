@@ -1,9 +1,9 @@
 /** A port of the guest, asked from here; a page cannot bring one to this machine. Who controls what is shown: the guest. */
 import { useId, useState, type ReactNode, type SubmitEvent } from "react";
-import { Problem } from "../problem.tsx";
 import { printed } from "../words.ts";
 import { askPort, pathIn, portIn, type Answer } from "./ask-port.ts";
 import type { Hands } from "./hands.ts";
+import { NotHad } from "./not-had.tsx";
 
 export const answerText = ({ bytes }: Answer): string => printed(new TextDecoder().decode(bytes));
 
@@ -46,7 +46,7 @@ export function PortsView({ hands, lease }: PortsProps): ReactNode {
           {isBusy ? "Asking" : "Ask it"}
         </button>
       </form>
-      <Problem error={error} what="It does not answer" isRead />
+      <NotHad error={error} what="It does not answer" />
       {answer && (
         <figure className="screen">
           <figcaption>

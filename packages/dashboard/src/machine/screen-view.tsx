@@ -1,12 +1,14 @@
 /** A machine's screen, with keyboard and mouse, for as long as it is looked at. Who controls what is shown: the guest and its server. */
 import { useEffect, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode } from "react";
-import { Problem } from "../problem.tsx";
 import type { Hands } from "./hands.ts";
+import { NotHad } from "./not-had.tsx";
 import { keysymOf } from "./keysyms.ts";
 import { WatchedScreen, keyMessage, pointerMessage, type Canvas } from "./rfb.ts";
 
 /** What is said to a screen that is looked at. */
 type Say = (bytes: number[]) => void;
+
+const ATTENTION = ["Control", "Alt", "Delete"] as const;
 
 function canvasOf(place: HTMLCanvasElement): Canvas {
   const context = place.getContext("2d");
@@ -54,6 +56,11 @@ function Shown({ hands, failed }: { hands: Hands; failed(error: unknown): void }
     for (const keysym of down.current.values()) say.current(keyMessage(keysym, false));
     down.current.clear();
   };
+  /** No page is told of these keys: the system takes them. */
+  const attention = (): void => {
+    for (const isDown of [true, false])
+      for (const key of isDown ? ATTENTION : ATTENTION.toReversed()) say.current(keyMessage(keysymOf(key) ?? 0, isDown));
+  };
   const pressed = (event: KeyboardEvent): void => {
     if (event.ctrlKey && event.key === "]") return next.current?.focus();
     const keysym = keysymOf(event.key);
@@ -62,7 +69,9 @@ function Shown({ hands, failed }: { hands: Hands; failed(error: unknown): void }
     down.current.set(event.code, keysym);
     say.current(keyMessage(keysym, true));
   };
-  const released = ({ code }: KeyboardEvent): void => {
+  const released = ({ code, key }: KeyboardEvent): void => {
+    // macOS tells of no other key that is let go of while this one is held
+    if (key === "Meta") return letGo();
     // with another key held it may be called otherwise by now
     const keysym = down.current.get(code);
     down.current.delete(code);
@@ -80,13 +89,21 @@ function Shown({ hands, failed }: { hands: Hands; failed(error: unknown): void }
         onKeyDown={pressed}
         onKeyUp={released}
         onBlur={letGo}
-        onPointerDown={moved}
+        onPointerDown={(event) => {
+          // it may be let go of outside
+          event.currentTarget.setPointerCapture(event.pointerId);
+          moved(event);
+        }}
         onPointerUp={moved}
+        onPointerCancel={moved}
         onPointerMove={moved}
         onContextMenu={(event) => event.preventDefault()}
       />
       <p className="quiet" tabIndex={-1} ref={next}>
-        Click into it to use it; <kbd>Ctrl</kbd>+<kbd>]</kbd> leaves it.
+        Click into it to use it; <kbd>Ctrl</kbd>+<kbd>]</kbd> leaves it.{" "}
+        <button type="button" className="small" onClick={attention}>
+          Send Ctrl+Alt+Del
+        </button>
       </p>
     </>
   );
@@ -106,7 +123,7 @@ export function ScreenView({ hands }: { hands: Hands }): ReactNode {
   return (
     <section aria-labelledby="screen">
       <h3 id="screen">Screen</h3>
-      <Problem error={error} what="There is no screen to see" isRead />
+      <NotHad error={error} what="There is no screen to see" />
       {isOpen && <Shown hands={hands} failed={failed} />}
       <p>
         <button type="button" onClick={isOpen ? () => setIsOpen(false) : open}>
