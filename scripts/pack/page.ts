@@ -42,7 +42,7 @@ async function licences(files: readonly string[]): Promise<string> {
 export async function bundlePage(root: string, out: string): Promise<void> {
   let inputs: string[] = [];
   const made = await rolldown({
-    ...{ cwd: root, input: { app: path.join(root, MAIN) }, platform: "browser" },
+    ...{ cwd: root, input: { app: path.join(root, MAIN) }, platform: "browser", moduleTypes: { ".css": "text" } },
     transform: { define: { "process.env.NODE_ENV": '"production"' }, jsx: { runtime: "automatic" } },
     treeshake: {
       moduleSideEffects: (id, external) => !external && (id.includes("/node_modules/") || EFFECTS.includes(path.relative(root, id))),

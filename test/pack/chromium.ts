@@ -18,6 +18,7 @@ export interface Found {
   fill(text: string): Promise<void>;
   check(): Promise<void>;
   press(key: string): Promise<void>;
+  selectOption(value: string): Promise<unknown>;
   innerText(): Promise<string>;
   count(): Promise<number>;
   isEnabled(): Promise<boolean>;

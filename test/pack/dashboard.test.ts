@@ -1,7 +1,8 @@
 /** The page that a broker serves, in a real browser, against a real market of the packed command: what a person does in it, by role and name. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseDocument, type Envelope } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
@@ -32,6 +33,8 @@ const EXITS = `(module
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 1 1)
   (func (export "_start") (call $exit (i32.const 7))))`;
+/** What a script of the page takes at most with gzip, by the name that it begins with: what everyone loads, machines, a terminal. */
+const GZIP_BYTES_MAX = { app: 209 * 1024, machines: 32 * 1024, xterm: 88 * 1024 };
 
 const { file } = packed();
 let folder: string;
@@ -145,6 +148,19 @@ describe("the market's page", () => {
     await tab.getByRole("textbox", { name: "Conditions" }).fill("nonsense");
     await button("Search").click();
     await tab.getByRole("alert").filter({ hasText: "bad_input" }).waitFor();
+  });
+
+  it("is within its size: what everyone loads, and what comes with a machine and a terminal", async () => {
+    const page = path.join(folder, "a page/node_modules/xenoservers/dist/page");
+    const scripts = (await readdir(page)).filter((name) => name.endsWith(".js"));
+    const sizes = await Promise.all(
+      scripts.map(
+        async (name) => [/^(\w+)-/.exec(name)?.[1] ?? name, gzipSync(await readFile(path.join(page, name)), { level: 9 }).length] as const,
+      ),
+    );
+    console.log(`the page takes, with gzip: ${sizes.map(([name, bytes]) => `${name} ${bytes}`).join(", ")}`);
+    expect(sizes.map(([name]) => name).toSorted()).toEqual(Object.keys(GZIP_BYTES_MAX));
+    for (const [name, bytes] of sizes) expect(bytes, name).toBeLessThanOrEqual(GZIP_BYTES_MAX[name as keyof typeof GZIP_BYTES_MAX]);
   });
 
   it("takes no key before the fingerprint is confirmed, and no token of another market", async () => {

@@ -47,6 +47,7 @@ export class Access {
   readonly news = new News();
   readonly #followed = new Map<string, Followed>();
   readonly #link: { stop(): void };
+  readonly #closing: (() => void)[] = [];
   /** A job that its server has not all of can be sent from here alone. */
   readonly #leaving = (event: Event): void => {
     const isSending = [...this.#followed.values()].some((each) => each.isSending);
@@ -141,7 +142,13 @@ export class Access {
     for (const [oldest] of over.slice(0, -OVER_KEPT_MAX)) this.#followed.delete(oldest);
   }
 
+  /** What else is let go of with the key. */
+  whenClosed(close: () => void): void {
+    this.#closing.push(close);
+  }
+
   close(): void {
+    for (const close of this.#closing) close();
     removeEventListener("beforeunload", this.#leaving);
     this.several?.letGo();
     this.#link.stop();

@@ -3,7 +3,12 @@
  * job and its server (output, names, bytes), the broker (events).
  */
 import type { Job, JobFile, Watching } from "@xenoservers/sdk";
+import { RawTail } from "./raw-tail.ts";
 import { ScreenText } from "./screen-text.ts";
+
+type Told = Required<Pick<Watching, "onState" | "onSent">>;
+
+export type Sent = Pick<Parameters<Told["onSent"]>[0], "bytes" | "bytesInAll">;
 
 /** How it stands; each change is another object. */
 export interface Standing {
@@ -11,6 +16,8 @@ export interface Standing {
   stderr: ScreenText;
   /** In the session's own words; empty: nothing was heard yet. */
   state: string;
+  /** What of its bytes has gone to its server from here; null: nothing was sent. */
+  sent: Sent | null;
   problems: readonly string[];
   files: readonly JobFile[];
   error: unknown;
@@ -29,8 +36,10 @@ export class Followed {
   readonly job: Promise<Job>;
   /** Its bytes are sent from here. */
   readonly hasJob: boolean;
+  /** What it prints on stdout, as it came. */
+  readonly raw = new RawTail();
   #standing: Standing = {
-    ...{ stdout: new ScreenText(), stderr: new ScreenText(), state: "", problems: [], files: [], error: null },
+    ...{ stdout: new ScreenText(), stderr: new ScreenText(), state: "", sent: null, problems: [], files: [], error: null },
     ...{ isOver: false, isWhole: false },
   };
   readonly #listeners = new Set<() => void>();
@@ -39,9 +48,9 @@ export class Followed {
   #isThere = false;
 
   /** `open`: orders it, or goes on with what was ordered. */
-  constructor(open: (watching: Pick<Watching, "onState">) => Promise<Job>, hasJob: boolean) {
+  constructor(open: (watching: Told) => Promise<Job>, hasJob: boolean) {
     this.hasJob = hasJob;
-    this.job = open({ onState: (state) => this.#said(state) });
+    this.job = open({ onState: (state) => this.#said(state), onSent: (sent) => this.#change({ sent }) });
     void this.#run().catch((error: unknown) => this.#change({ error, isOver: true }));
   }
 
@@ -76,12 +85,18 @@ export class Followed {
       // another server has begun anew
       if (offset === 0) screen.clear();
       screen.add(bytes);
+      if (stream === "stdout") this.#held(offset, bytes);
       this.#change({});
     }
     const delivered = await job.delivered;
     this.#change({ isOver: true, isWhole: delivered !== null });
     const { files } = await job.result;
     this.#change({ files });
+  }
+
+  #held(offset: number, bytes: Uint8Array): void {
+    if (offset === 0 && this.raw.end > 0) this.raw.clear();
+    this.raw.add(bytes);
   }
 
   #said(state: string): void {

@@ -6,6 +6,8 @@ import type { LeaseView, OfferView, Receipt } from "@xenoservers/protocol";
 import { InputError } from "@xenoservers/sdk";
 import { fileNameOf } from "./downloaded.ts";
 import { LeasesTable } from "./leases-table.tsx";
+import { answerText } from "./machine/ports-view.tsx";
+import { offerText } from "./machine/server-field.tsx";
 import { OffersTable } from "./offers-view.tsx";
 import { Facts, Id } from "./parts.tsx";
 import { Problem } from "./problem.tsx";
@@ -60,6 +62,8 @@ const VIEWS: Readonly<Record<string, (bad: string) => ReactNode>> = {
   leases: (bad) =>
     createElement(LeasesTable, { label: "l", leases: [leaseOf(bad)], currency: bad, now: 0, stopping: new Set<string>(), stop: () => {} }),
   timeline: (bad) => createElement(Timeline, { documents: [documentOf(bad)] }),
+  "machines' servers": (bad) => createElement("option", {}, offerText({ ...offerOf(bad), accel: bad }, bad)),
+  "a port's answer": (bad) => createElement("pre", {}, answerText({ bytes: new TextEncoder().encode(bad), isCut: false })),
   several: (bad) => createElement(SeveralView, { several: severalOf(bad), currency: bad, clear: () => {} }),
   problem: (bad) => createElement(Problem, { what: bad, error: new InputError(bad) }),
   facts: (bad) => createElement(Facts, { of: [[bad, createElement(Id, { of: bad })]] }),

@@ -1,10 +1,12 @@
 /** One lease: where it stands, what it costs, what it prints, what was signed about it. */
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
-import { isLive } from "@xenoservers/market";
+import { DRIVERS, isLive } from "@xenoservers/market";
 import type { LeaseView as Lease } from "@xenoservers/protocol";
 import { shortId } from "@xenoservers/sdk";
 import type { Access } from "./access.ts";
+import { driverIn } from "./lease-driver.ts";
 import { costOf, endText, shortState, stateText } from "./lease-words.ts";
+import { useMachinePart } from "./machine-part.ts";
 import { OutputView } from "./output-view.tsx";
 import { Facts, Id } from "./parts.tsx";
 import { Problem, Unread, Waiting } from "./problem.tsx";
@@ -70,6 +72,9 @@ export function LeaseView({ access, lease: id, currency }: { access: Access; lea
   // another attempt at what failed is another one to follow
   const followed = useMemo(() => (whole !== null && isOwn && attempt >= 0 ? access.follow(whole) : null), [access, whole, isOwn, attempt]);
   useEffect(() => () => void (whole !== null && access.unfollow(whole)), [access, whole]);
+  const driver = receipt.value && driverIn(access.client.crypto, receipt.value);
+  const isMachine = isOwn && driver !== null && DRIVERS[driver].can.console;
+  const { part, error: notLoaded } = useMachinePart(isMachine);
   if (!lease) return error === null ? <Waiting what="Reading the lease" /> : <Unread reading={reading} what="The lease cannot be read" />;
   return (
     <>
@@ -86,7 +91,14 @@ export function LeaseView({ access, lease: id, currency }: { access: Access; lea
       <Unread reading={reading} what="How it stands now cannot be read" />
       <Problem error={notStopped} what="It was not stopped" />
       <LeaseFacts lease={lease} currency={currency} />
-      {followed && <OutputView followed={followed} again={() => setAttempt((count) => count + 1)} />}
+      <Problem error={notLoaded} what="What machines take cannot be loaded" isRead />
+      {followed && (
+        <OutputView
+          followed={followed}
+          again={() => setAttempt((count) => count + 1)}
+          shown={part && isMachine && <part.MachineView {...{ access, followed, lease: lease.id, isLive: isLive(lease.state) }} />}
+        />
+      )}
       <section aria-labelledby="history">
         <h2 id="history">What was signed</h2>
         {error === null && <Unread reading={receipt} what="Its documents cannot be read" />}

@@ -65,7 +65,14 @@ function Files({ files }: { files: readonly JobFile[] }): ReactNode {
   );
 }
 
-export function OutputView({ followed, again }: { followed: Followed; again(): void }): ReactNode {
+interface OutputProps {
+  followed: Followed;
+  again(): void;
+  /** In place of stdout as text; null: it is text. */
+  shown: ReactNode | null;
+}
+
+export function OutputView({ followed, again, shown }: OutputProps): ReactNode {
   const standing = useSyncExternalStore(followed.subscribe, followed.standing);
   const { stdout, stderr, problems, files, error, isOver } = standing;
   return (
@@ -92,7 +99,7 @@ export function OutputView({ followed, again }: { followed: Followed; again(): v
           {said(why)}
         </p>
       ))}
-      {(stdout.text !== "" || !(isOver || isOfAnotherKey(error))) && <Screen name="stdout" of={stdout} />}
+      {shown ?? ((stdout.text !== "" || !(isOver || isOfAnotherKey(error))) && <Screen name="stdout" of={stdout} />)}
       {stderr.text !== "" && <Screen name="stderr" of={stderr} />}
       <Files files={files} />
     </section>

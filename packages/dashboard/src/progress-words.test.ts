@@ -1,12 +1,18 @@
 import { expect, it } from "vitest";
 import { progressText } from "./progress-words.ts";
 
-const standing = { isOver: false, isWhole: false, state: "", stdout: { bytes: 0 }, stderr: { bytes: 0 } };
+const standing = { isOver: false, isWhole: false, state: "", sent: null, stdout: { bytes: 0 }, stderr: { bytes: 0 } };
 
 it("says who has to send a job for which its server waits", () => {
   const waiting = { ...standing, state: "waiting" };
   expect(progressText(waiting, true)).toMatch(/goes there from this tab: keep it open/);
   expect(progressText(waiting, false)).toMatch(/Where that is closed, stop it and run it again/);
+});
+
+it("says how much of it is there", () => {
+  const sent = { bytes: 3 * 1024 * 1024, bytesInAll: 300 * 1024 * 1024 };
+  expect(progressText({ ...standing, state: "waiting", sent }, true)).toMatch(/until it runs\. 3\.0 MiB of 300\.0 MiB are there\.$/);
+  expect(progressText({ ...standing, state: "running", sent }, true)).toBe("running");
 });
 
 it("puts what the session says, and how it ended", () => {

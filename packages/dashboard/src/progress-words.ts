@@ -1,16 +1,19 @@
 /** How far a job is that is followed, in words. Who controls the inputs: its server (states). */
 import type { Standing } from "./followed.ts";
-import { said } from "./words.ts";
+import { bytesText, said } from "./words.ts";
 
 const SENDS = "Its server waits for the job, which goes there from this tab: keep it open until it runs.";
 const SENT_ELSEWHERE =
   "Its server waits for the job, which only the tab or program that ordered it can send. Where that is closed, stop it and run it again.";
 
-type Shown = Pick<Standing, "isOver" | "isWhole" | "state"> & Record<"stdout" | "stderr", Pick<Standing["stdout"], "bytes">>;
+type Shown = Pick<Standing, "isOver" | "isWhole" | "state" | "sent"> & Record<"stdout" | "stderr", Pick<Standing["stdout"], "bytes">>;
+
+const sentText = (sent: Standing["sent"]): string =>
+  sent === null || sent.bytes === 0 ? "" : ` ${bytesText(sent.bytes)} of ${bytesText(sent.bytesInAll)} are there.`;
 
 /** `hasJob`: its bytes are sent from here. */
-export function progressText({ isOver, isWhole, state, stdout, stderr }: Shown, hasJob: boolean): string {
-  if (!isOver && state === "waiting") return hasJob ? SENDS : SENT_ELSEWHERE;
+export function progressText({ isOver, isWhole, state, sent, stdout, stderr }: Shown, hasJob: boolean): string {
+  if (!isOver && state === "waiting") return hasJob ? SENDS + sentText(sent) : SENT_ELSEWHERE;
   if (!isOver) return state === "" ? "Connecting…" : said(state);
   if (!isWhole) return "It came to no result that can be had here now.";
   return stdout.bytes + stderr.bytes === 0 ? "It has printed nothing." : "All of it has come, as its server signed it.";

@@ -1,6 +1,6 @@
 /** What was quoted, and the one button that orders it. */
 import type { ReactNode } from "react";
-import { ifServerVanishes, runsAlike, trustLine } from "@xenoservers/market";
+import { ifServerVanishes, meteringOf, runsAlike, trustLine } from "@xenoservers/market";
 import { driverOf, type PreparedRun } from "@xenoservers/sdk";
 import { Facts, Id } from "./parts.tsx";
 import { AT_ONCE } from "./several.ts";
@@ -12,14 +12,17 @@ interface QuoteViewProps {
   /** So many of them, one for each file. */
   runs: number;
   currency: string;
+  /** Its server was chosen, not found. */
+  isChosen?: boolean;
   isBusy: boolean;
   order(): void;
 }
 
-export function QuoteView({ run, available, runs, currency, isBusy, order }: QuoteViewProps): ReactNode {
+export function QuoteView({ run, available, runs, currency, isChosen = false, isBusy, order }: QuoteViewProps): ReactNode {
   const { wanted, quoted } = run;
   const { offer, quote } = quoted;
   const { resources } = wanted;
+  const byFuel = meteringOf(wanted.terms) === "fuel";
   const most = quote.holdNanos * BigInt(runs);
   // what those hold that run at once, which is all that is needed at a time
   const left = available - quote.holdNanos * BigInt(Math.min(runs, AT_ONCE));
@@ -31,11 +34,12 @@ export function QuoteView({ run, available, runs, currency, isBusy, order }: Quo
           [
             "server",
             <span key="server">
-              the cheapest that fits: <Id of={offer.server} />, {said(offer.sandbox, 80)}
+              {isChosen ? "" : "the cheapest that fits: "}
+              <Id of={offer.server} />, {said(offer.sandbox, 80)}
             </span>,
           ],
           ["room", `${resources.vcpu} vCPU, ${mebibytes(resources.memoryMib)} memory, ${mebibytes(resources.diskMib)} disk`],
-          ["rate", `${money(quote.ratePerHourNanos, currency)} an hour of its work`],
+          ["rate", `${money(quote.ratePerHourNanos, currency)} an hour${byFuel ? " of its work" : ", by the second that it runs"}`],
           [
             "at most",
             <span key="most">
@@ -43,7 +47,7 @@ export function QuoteView({ run, available, runs, currency, isBusy, order }: Quo
               {runs > 1 && ` for ${runs} runs, ${AT_ONCE} at once; ${money(quote.holdNanos, currency)} each by this quote`}
             </span>,
           ],
-          ["bound", `${gigaFuel(quote.fuelMax)} of work, ${duration(quote.durationMsMax)}`],
+          ["bound", byFuel ? `${gigaFuel(quote.fuelMax)} of work, ${duration(quote.durationMsMax)}` : duration(quote.durationMsMax)],
           ["wallet", left < 0n ? `holds ${money(available, currency)}: not enough` : `${money(left, currency)} left while it runs`],
           ["trust", trustLine(wanted.assurance, runsAlike(driverOf(wanted), wanted.assurance))],
           ["if it vanishes", `you pay ${ifServerVanishes(wanted.terms)}`],

@@ -5,10 +5,12 @@ import { assertHolds, type Form } from "./program.ts";
 import { said } from "./words.ts";
 
 const EXAMPLE = 'print("hello from somebody else’s computer")\n';
-const KINDS = ["python", "module"] as const;
-const NAMES: Readonly<Record<(typeof KINDS)[number], string>> = { python: "Python script", module: "WebAssembly module" };
+
+/** What sort of program it is. */
+export type ProgramKind = Form["program"]["kind"];
 
 interface RunFormProps {
+  kind: ProgramKind;
   quote(form: Form): void;
   /** What was quoted holds no more. */
   changed(): void;
@@ -25,13 +27,13 @@ const chosenIn = (data: FormData, name: string): File[] =>
 
 const bytesIn = async (file: File): Promise<Uint8Array> => new Uint8Array(await file.arrayBuffer());
 
-async function programIn(data: FormData, kind: (typeof KINDS)[number]): Promise<Form["program"]> {
+async function programIn(data: FormData, kind: ProgramKind): Promise<Form["program"]> {
   if (kind === "python") return { kind, text: String(data.get("script") ?? "") };
   const [file] = chosenIn(data, "module");
   return { kind, bytes: file ? await bytesIn(file) : new Uint8Array() };
 }
 
-async function formIn(data: FormData, kind: (typeof KINDS)[number], label: string | null): Promise<Form> {
+async function formIn(data: FormData, kind: ProgramKind, label: string | null): Promise<Form> {
   const text = (name: string): string => String(data.get(name) ?? "");
   const chosen = chosenIn(data, "files");
   assertHolds([...chosen, ...chosenIn(data, "module").filter(() => kind === "module")]);
@@ -61,8 +63,7 @@ function FilesField({ isEach, setIsEach }: FilesFieldProps): ReactNode {
   );
 }
 
-export function RunForm({ quote, changed, failed, isBusy, label, currency }: RunFormProps): ReactNode {
-  const [kind, setKind] = useState<(typeof KINDS)[number]>("python");
+export function RunForm({ kind, quote, changed, failed, isBusy, label, currency }: RunFormProps): ReactNode {
   const [isEach, setIsEach] = useState(false);
   const ids = {
     script: useId(),
@@ -81,15 +82,6 @@ export function RunForm({ quote, changed, failed, isBusy, label, currency }: Run
   };
   return (
     <form className="run" aria-label="Run" onSubmit={submit} onChange={changed}>
-      <fieldset>
-        <legend>What</legend>
-        {KINDS.map((each) => (
-          <label key={each} className="choice">
-            <input type="radio" name="kind" value={each} checked={kind === each} onChange={() => setKind(each)} />
-            {NAMES[each]}
-          </label>
-        ))}
-      </fieldset>
       <div className="field wide-field" hidden={kind !== "python"}>
         <label htmlFor={ids.script}>Script</label>
         <textarea id={ids.script} name="script" rows={8} spellCheck={false} defaultValue={EXAMPLE} />

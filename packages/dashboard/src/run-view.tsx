@@ -2,12 +2,14 @@
 import { useState, type ReactNode } from "react";
 import type { PreparedRun } from "@xenoservers/sdk";
 import type { Access } from "./access.ts";
+import { useMachinePart } from "./machine-part.ts";
 import { linkToLease } from "./place.ts";
-import { Problem } from "./problem.tsx";
+import { Problem, Waiting } from "./problem.tsx";
 import { runsOf, type Form, type NamedRun } from "./program.ts";
 import { QuoteView } from "./quote-view.tsx";
-import { RunForm } from "./run-form.tsx";
+import { RunForm, type ProgramKind } from "./run-form.tsx";
 import { SeveralView } from "./several-view.tsx";
+import type { Several } from "./several.ts";
 
 interface Ready {
   /** The only one, or the first of those that are ordered one by one. */
@@ -25,9 +27,21 @@ async function readied({ market }: Access, form: Form): Promise<Ready> {
   return { run, runs, isEach: form.isEach, available: BigInt(balances.available) };
 }
 
-export function RunView({ access, currency }: { access: Access; currency: string }): ReactNode {
+const KINDS = ["python", "module", "machine"] as const;
+type Kind = (typeof KINDS)[number];
+const NAMES: Readonly<Record<Kind, string>> = {
+  python: "Python script",
+  module: "WebAssembly module",
+  machine: "Machine or container",
+};
+
+interface ViewProps {
+  access: Access;
+  currency: string;
+}
+
+function ProgramRun({ access, currency, kind, begun }: ViewProps & { kind: ProgramKind; begun(several: Several): void }): ReactNode {
   const [ready, setReady] = useState<Ready | null>(null);
-  const [several, setSeveral] = useState(access.several);
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const during = (work: () => Promise<void>): void => {
@@ -45,29 +59,15 @@ export function RunView({ access, currency }: { access: Access; currency: string
     during(async () => {
       if (isEach) {
         setReady(null);
-        return setSeveral(access.begin(runs));
+        return begun(access.begin(runs));
       }
       location.hash = linkToLease(await access.order(run));
     });
-  if (!access.may("spend"))
-    return (
-      <>
-        <h1>Run</h1>
-        <p>This key may not spend: use one that may.</p>
-      </>
-    );
-  if (several !== null)
-    return (
-      <>
-        <h1>Run</h1>
-        <SeveralView several={several} currency={currency} clear={() => setSeveral(access.cleared())} />
-      </>
-    );
   return (
     <>
-      <h1>Run</h1>
       <p className="lead">A Python script, or a WebAssembly module for WASI. You see what it costs at most before anything is ordered.</p>
       <RunForm
+        kind={kind}
         quote={quote}
         failed={setError}
         changed={() => setReady(null)}
@@ -86,6 +86,55 @@ export function RunView({ access, currency }: { access: Access; currency: string
           order={() => order(ready)}
         />
       )}
+    </>
+  );
+}
+
+function MachineRun(props: ViewProps): ReactNode {
+  const { part, error } = useMachinePart(true);
+  if (part) return <part.MachineRun {...props} />;
+  return error === null ? <Waiting what="Loading what machines take" /> : <Problem error={error} what="Machines cannot be loaded" isRead />;
+}
+
+export function RunView({ access, currency }: ViewProps): ReactNode {
+  const [kind, setKind] = useState<Kind>("python");
+  const [program, setProgram] = useState<ProgramKind>("python");
+  const [several, setSeveral] = useState(access.several);
+  const choose = (chosen: Kind): void => {
+    setKind(chosen);
+    if (chosen !== "machine") setProgram(chosen);
+  };
+  if (!access.may("spend"))
+    return (
+      <>
+        <h1>Run</h1>
+        <p>This key may not spend: use one that may.</p>
+      </>
+    );
+  if (several !== null)
+    return (
+      <>
+        <h1>Run</h1>
+        <SeveralView several={several} currency={currency} clear={() => setSeveral(access.cleared())} />
+      </>
+    );
+  return (
+    <>
+      <h1>Run</h1>
+      <fieldset className="kinds">
+        <legend>What</legend>
+        {KINDS.map((each) => (
+          <label key={each} className="choice">
+            <input type="radio" name="kind" value={each} checked={kind === each} onChange={() => choose(each)} />
+            {NAMES[each]}
+          </label>
+        ))}
+      </fieldset>
+      {/* what was typed stays */}
+      <div hidden={kind === "machine"}>
+        <ProgramRun {...{ access, currency, kind: program }} begun={setSeveral} />
+      </div>
+      {kind === "machine" && <MachineRun access={access} currency={currency} />}
     </>
   );
 }

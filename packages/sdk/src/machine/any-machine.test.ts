@@ -59,6 +59,17 @@ it.each<[string, (to: HeldMachine, bytes: Uint8Array) => Promise<unknown>]>([
   given.destroy();
 });
 
+it("what is typed on its console goes there in order, in pieces that a message holds, as it was when it was handed over", async () => {
+  const sent: Uint8Array[] = [];
+  const to = { input: async (bytes: Uint8Array) => void sent.push(bytes.slice()) };
+  const typed = Buffer.from("0123456789".repeat(4_000));
+  const going = new AnyMachine({ session: { machine: to } } as unknown as HeldMachine, () => {}).type(typed);
+  typed.fill(".");
+  await going;
+  expect(String(Buffer.concat(sent))).toBe("0123456789".repeat(4_000));
+  expect(sent.map(({ length }) => length)).toEqual([16_384, 16_384, 7_232]);
+});
+
 describe("called off while its server is not reached", () => {
   const callOff = new Error("enough");
   it.each<[string, (to: HeldMachine, signal: AbortSignal) => Promise<unknown>]>([

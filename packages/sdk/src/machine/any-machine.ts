@@ -21,6 +21,8 @@ import { forkMachine, takeSnapshot, type HeldMachine } from "./fork.ts";
 /** Of each stream of a program whose output is held. */
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 const PORT_MAX = 65_535;
+/** Of what is typed on a console, as much as one message of the channel has room for beside its head. */
+const TYPED_BYTES = 16 * 1024;
 
 /** How a program in a machine is run. */
 export interface ProgramOptions {
@@ -125,6 +127,12 @@ export class AnyMachine {
       const ran = await unlessOff(signal, agentExec(this.#held, args));
       return { exitCode: ran.exitCode, stdout: textOf(ran.stdout), stderr: textOf(ran.stderr), why: null };
     }
+  }
+
+  /** Types on its serial console; what that prints is the job's output. Resolves when it is on its way. */
+  async type(typed: string | Uint8Array, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const bytes = bytesOf(typed);
+    for (let at = 0; at < bytes.length; at += TYPED_BYTES) await unlessOff(signal, this.link.input(bytes.subarray(at, at + TYPED_BYTES)));
   }
 
   /** A connection to a port of the guest. What the guest refuses ends it, with the reason. A signal resets it. */

@@ -1,0 +1,30 @@
+/** The hands on one lease's machine: its channel is opened when something is first asked of it, and once for all that is. */
+import type { Machine, Market } from "@xenoservers/sdk/machines";
+
+export class Hands {
+  readonly #market: Pick<Market, "machine">;
+  readonly #lease: string;
+  #machine: Promise<Machine> | null = null;
+
+  constructor(market: Pick<Market, "machine">, lease: string) {
+    [this.#market, this.#lease] = [market, lease];
+  }
+
+  /** What failed is tried again by whoever asks next. */
+  machine(): Promise<Machine> {
+    const asked = (this.#machine ??= this.#market.machine(this.#lease));
+    asked.catch(() => {
+      if (this.#machine === asked) this.#machine = null;
+    });
+    return asked;
+  }
+
+  /** The machine runs on; whoever asks later opens another channel. */
+  close(): void {
+    void this.#machine?.then(
+      (machine) => machine.close(),
+      () => {},
+    );
+    this.#machine = null;
+  }
+}
