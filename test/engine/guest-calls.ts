@@ -91,6 +91,21 @@ export class GuestCalls {
     const errno = offset === undefined ? this.call("fd_write", fd, 16, 1, RESULT_AT) : this.call("fd_pwrite", fd, 16, 1, offset, RESULT_AT);
     return errno === "SUCCESS" ? this.result : errno;
   }
+  /** Which of these subscriptions, by their place, `poll_oneoff` came back for, or the errno. `fd`: to read it. */
+  poll(...asked: readonly ({ fd: number } | { clock: number; ns: bigint; absolute?: boolean })[]): number[] | string {
+    for (const [i, one] of asked.entries()) {
+      const at = OTHER_AT + PREVIEW1.subscriptionBytes * i;
+      this.#memory.bytes(at, PREVIEW1.subscriptionBytes).fill(0);
+      this.#memory.setU64(at, BigInt(i));
+      this.#memory.setU8(at + 8, "fd" in one ? 1 : 0);
+      this.#memory.setU32(at + 16, "fd" in one ? one.fd : one.clock);
+      if ("fd" in one) continue;
+      this.#memory.setU64(at + PREVIEW1.clockAt + 8, one.ns);
+      this.#memory.setU16(at + PREVIEW1.clockAt + 24, one.absolute === true ? 1 : 0);
+    }
+    const errno = this.call("poll_oneoff", OTHER_AT, TEXT_AT, asked.length, RESULT_AT);
+    return errno === "SUCCESS" ? Array.from({ length: this.result }, (_, i) => Number(this.#memory.u64(TEXT_AT + 32 * i))) : errno;
+  }
   resize(fd: number, size: bigint): string {
     return this.call("fd_filestat_set_size", fd, size);
   }
@@ -121,19 +136,6 @@ export class GuestCalls {
       if (used < bufferBytes) return names;
       if (cookie === before) return "the buffer holds no entry";
     }
-  }
-
-  /** Which of these subscriptions, by their numbers from 0 on, `poll_oneoff` came back for, or the errno. */
-  waits(on: readonly { clock: number; ns: bigint }[]): bigint[] | string {
-    for (const [i, { clock, ns }] of on.entries()) {
-      const at = TEXT_AT + PREVIEW1.subscriptionBytes * i;
-      this.#memory.bytes(at, PREVIEW1.subscriptionBytes).fill(0);
-      this.#memory.setU64(at, BigInt(i));
-      this.#memory.setU32(at + PREVIEW1.clockAt, clock);
-      this.#memory.setU64(at + PREVIEW1.clockAt + 8, ns);
-    }
-    const errno = this.call("poll_oneoff", TEXT_AT, OTHER_AT, on.length, RESULT_AT);
-    return errno === "SUCCESS" ? Array.from({ length: this.result }, (_, i) => this.#memory.u64(OTHER_AT + 32 * i)) : errno;
   }
 
   treeAt(path: string) {

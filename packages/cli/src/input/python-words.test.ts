@@ -22,9 +22,9 @@ it.each([
   ["python3 -cprint(1)", { script: { source: "print(1)\n" } }],
   ["python -m json.tool --sort-keys", { script: { source: expect.stringContaining('run_module("json.tool"') }, args: ["--sort-keys"] }],
   ["python3.12 -um timeit", { script: { source: expect.stringContaining('"timeit"') }, env: [["PYTHONUNBUFFERED", "1"]] }],
-  ["python3 - a", { script: "stdin", args: ["a"] }],
-  ["python3", { script: "stdin", args: [] }],
-  ["python -", { script: "stdin" }],
+  ["python3 - a", { script: "stdin", options: ["-"], args: ["a"] }],
+  ["python3", { script: "stdin", options: [], args: [] }],
+  ["python -u -", { script: "stdin", options: ["-u", "-"] }],
   ["python3 -V", { script: { source: "" }, options: ["-V"], unsaid: "-V" }],
   ["python3 -IX jit HERE/x.py", { options: ["-IX", "jit"], unsaid: "-I" }],
 ])("%s is read as CPython reads it", async (words, meant) => expect(await read(words)).toMatchObject(meant));

@@ -14,7 +14,7 @@ interface Typed {
 }
 
 export interface PythonWords {
-  /** The interpreter's own, as they were typed: before the script, or in its place (`-c`, `-m`). */
+  /** The interpreter's own, as they were typed: before the script, or in its place (`-c`, `-m`, `-`). */
   options: string[];
   /** What they say, as the variables that say the same. */
   env: [name: string, value: string][];
@@ -154,7 +154,7 @@ export async function pythonWords(typed: Typed): Promise<PythonWords | null> {
   const { source, rest, ...said } = new Options(typed).read();
   if (source !== null) return { ...said, args: rest, script: { source } };
   const [file = "-", ...args] = rest;
-  if (file === "-") return { ...said, args, script: "stdin" };
+  if (file === "-") return { ...said, options: [...said.options, ...rest.slice(0, 1)], args, script: "stdin" };
   const program = await folderProgram(file);
   if (program !== null) throw new UserError(`${python} ${file}: ${program}`);
   if (!(await isFile(file))) throw new UserError(`${python} ${file}: there is no file ${file} here; ${python} runs ${RUNS}`);

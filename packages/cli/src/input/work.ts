@@ -1,5 +1,5 @@
 /** From what was typed after `xeno run` to what is wanted of the market, and to the job or machine that is to run. */
-import { bootsMachine, bytesBlob, workOf as workFor, type Interpreter, type Work } from "@xenoservers/sdk";
+import { bootsMachine, bytesBlob, workOf as workFor, type Blob, type Interpreter, type Work } from "@xenoservers/sdk";
 import { fetching } from "../output/fetching.ts";
 import { say, yellow } from "../output/terminal.ts";
 import { environmentOf } from "./environment.ts";
@@ -10,16 +10,29 @@ import type { WorkInput } from "./verbs/run.ts";
 
 const fileOf = ({ script }: PythonWords): string | null => (typeof script === "object" && "file" in script ? script.file : null);
 
-/** What is typed in words stands in the script's place. */
+/** What is typed in words, or piped in, stands in the script's place. */
 const interpreterOf = ({ options, script }: PythonWords): Interpreter => ({
   options,
-  runsFile: script === "stdin" || "file" in script,
+  runsFile: script !== "stdin" && "file" in script,
 });
 
-/** Of a script that is no file. */
-async function sourceOf({ script }: PythonWords): Promise<Uint8Array> {
-  if (typeof script === "object") return new TextEncoder().encode("source" in script ? script.source : "");
-  return standardInput({ always: true, never: false });
+const SAID_MAX = 60;
+/** As messages call a script that is no file: code that was typed is not said again. */
+function saidOf({ options }: PythonWords, python: string): string {
+  const code = options.findIndex((word) => /^-[a-zA-Z]*c/.test(word));
+  const words = code < 0 ? options : [...options.slice(0, code), "-c"];
+  const said = [python, ...words].join(" ");
+  return said.length > SAID_MAX ? `${said.slice(0, SAID_MAX)}...` : said;
+}
+
+/** A script that is no file, by the words that stand in its place. */
+async function scriptOf(words: PythonWords, python: string): Promise<{ name: string; blob: Blob; said: string }> {
+  const { script } = words;
+  const source =
+    script === "stdin"
+      ? await standardInput({ always: true, never: false })
+      : new TextEncoder().encode("source" in script ? script.source : "");
+  return { name: "main.py", blob: bytesBlob(source), said: saidOf(words, python) };
 }
 
 export async function workOf(typed: WorkInput): Promise<Work> {
@@ -28,12 +41,17 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   const python = program && (await pythonWords(program));
   const asked = python ? { file: fileOf(python), args: python.args } : program && (await programOf(program));
   const quiet = typed.quiet || typed.json;
+  const script = python && fileOf(python) === null ? await scriptOf(python, program?.file ?? "") : null;
   return workFor(
     { ...typed, env: [...environmentOf(typed)].map(([name, value]) => `${name}=${value}`), ...asked },
     {
       ...(python ? { interpreter: interpreterOf(python) } : {}),
-      ...(python && fileOf(python) === null ? { program: { name: "main.py", blob: bytesBlob(await sourceOf(python)) } } : {}),
-      stdin: () => standardInput({ always: typed.stdin, never: typed.noStdin || python?.script === "stdin" }),
+      ...(script ? { program: script } : {}),
+      // Python reads a script that is piped in itself
+      stdin: async () =>
+        script && python?.script === "stdin"
+          ? script.blob.read(0, script.blob.size)
+          : standardInput({ always: typed.stdin, never: typed.noStdin }),
       // of a program that nobody stays with, nothing that happens to be piped in is the input
       feedsImage: typed.stdin || (isPiped() && !typed.noStdin && !("detach" in typed && typed.detach === true)),
       check: await import("@xenoservers/engine/check"),

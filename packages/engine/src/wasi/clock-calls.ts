@@ -31,25 +31,23 @@ export function clockCalls(host: Host) {
       memory.setU64(at, RESOLUTION_NS);
     },
     clock_time_get: (id: number, _precision: bigint, at: number) => memory.setU64(at, timeOf(host, id)),
-    /** Files are always ready; a clock waits for the earliest subscription when nothing else is ready. */
+    /** Files are always ready; a clock waits for the earliest subscription when nothing else is. One that is due is told of in any case. */
     poll_oneoff(input: number, output: number, count: number, eventsAt: number) {
       if (count === 0 || count >>> 0 > SUBSCRIPTIONS_MAX) throw new WasiError("INVAL");
       const waits: Wait[] = [];
-      let events: Event[] = [];
+      const ready: Event[] = [];
       for (let i = 0; i < count; i++) {
         const at = input + layout.subscriptionBytes * i;
         const userdata = memory.u64(at);
         const type = memory.u8(at + 8);
         if (type === EVENT_CLOCK) waits.push({ userdata, waitNs: waitOf(host, at) });
-        else if (type === EVENT_READ || type === EVENT_WRITE) events.push(readyEvent(host, at, userdata, type));
+        else if (type === EVENT_READ || type === EVENT_WRITE) ready.push(readyEvent(host, at, userdata, type));
         else throw new WasiError("INVAL");
       }
-      if (events.length === 0) {
-        const leastNs = waits.reduce((least, { waitNs }) => (waitNs < least ? waitNs : least), waits[0]!.waitNs);
-        clock.sleep(leastNs);
-        const over = waits.filter(({ waitNs }) => waitNs <= leastNs);
-        events = over.map(({ userdata }) => ({ userdata, errno: 0, type: EVENT_CLOCK, bytes: 0n, flags: 0 }));
-      }
+      const leastNs = ready.length > 0 ? 0n : waits.reduce((least, { waitNs }) => (waitNs < least ? waitNs : least), waits[0]!.waitNs);
+      clock.sleep(leastNs);
+      const due = waits.filter(({ waitNs }) => waitNs <= leastNs);
+      const events = [...ready, ...due.map(({ userdata }): Event => ({ userdata, errno: 0, type: EVENT_CLOCK, bytes: 0n, flags: 0 }))];
       for (const [i, event] of events.entries()) setEvent(host, output + EVENT_BYTES * i, event);
       memory.setU32(eventsAt, events.length);
     },

@@ -7,6 +7,8 @@ export interface GivenProgram {
   /** As a file of it would be called: it ends in .wasm or .py. */
   name: string;
   blob: Blob;
+  /** As messages call it; absent: by its name. */
+  said?: string;
 }
 
 /** A text as bytes, or bytes that nobody changes any more; `slice` of a Buffer would copy nothing. */

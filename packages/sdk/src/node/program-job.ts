@@ -100,8 +100,8 @@ async function programAt(file: string): Promise<GivenProgram> {
 
 export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   const { interpreter, args, env, check, stdin = async () => new Uint8Array(), memoryMib, diskMib, outputMib, fuelMax } = options;
-  const { name, blob } = typeof options.file === "string" ? await programAt(options.file) : options.file;
-  const file = typeof options.file === "string" ? options.file : name;
+  const { name, blob, said = name } = typeof options.file === "string" ? await programAt(options.file) : options.file;
+  const file = typeof options.file === "string" ? options.file : said;
   const { shared, ...open } = await foldersAt(options);
   const isHere = typeof options.file === "string";
   const place = typeof options.file === "string" ? await placeOf(options.file) : file;

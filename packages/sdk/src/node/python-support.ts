@@ -39,6 +39,15 @@ def _excepthook(kind, error, trace):
 sys.meta_path.insert(0, _Finder)
 # who asks whether it is Python's own (\`code\`) is told that it is
 sys.excepthook = sys.__excepthook__ = _excepthook
+
+if sys.argv[0] == "-m" and "zipfile" in sys.orig_argv:
+    # that CPython 3.12 warns of itself there (its zipfile imports its own __main__) is nothing to whoever runs it
+    import _warnings
+
+    _name = "'zipfile.__main__'"
+    _said = f"{_name} found in sys.modules after import of package 'zipfile', but prior to execution of {_name}"
+    _warnings.filters.insert(0, ("ignore", f"{_said}; this may result in unpredictable behaviour", RuntimeWarning, None, 0))
+    del _name, _said, _warnings
 `;
 
 /** The module `_xeno`. */
