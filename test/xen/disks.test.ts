@@ -30,7 +30,8 @@ onXen("disk images of domains", () => {
     dom0 = await ServedDom0.start();
   });
   afterAll(() => dom0?.close());
-  const bases = (): Promise<string> => dom0.sh(`cd ${DATA}/xen/cache && stat -c '%i %a' disk-qcow2-*.raw`);
+  /** Of the one customer that there is. */
+  const bases = (): Promise<string> => dom0.sh(`cd ${DATA}/xen/cache/customers/* && stat -c '%i %a' disk-qcow2-*.raw`);
 
   it("lie once on the host, are written beside, and outlive their server, as what was written does a restart", async () => {
     await dom0.serve();
