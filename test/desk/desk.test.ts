@@ -62,6 +62,22 @@ describe("orders", () => {
     expect(await h.submit(h.order(customer, { clientId: order.payload.clientId, durationMsMax: 1 }))).toMatchObject({ code: "id_reused" });
   });
 
+  it("finds as much room as the books have, also where its server lists as it is bound", async () => {
+    const resources = { vcpu: 1, memoryMib: 64, diskMib: 1 };
+    const free = async () => [h.index.get(server.id)?.free.vcpu, h.index.get(server.id)?.free.memoryMib].map((room) => BigInt(room ?? -1));
+    const books = () => Promise.all([h.balance(`${server.id}/vcpu`), h.balance(`${server.id}/memoryMib`)]);
+    const [listed, bound] = await Promise.all([h.submit(server.offer({ sequence: 2 })), h.submit(h.order(customer, { resources }))]);
+    expect([listed.code, bound.code]).toEqual([undefined, undefined]);
+    expect(await free()).toEqual(await books());
+    // what cannot be read as it is committed is read later
+    await Promise.all([
+      h.submit(server.offer({ sequence: 3 })),
+      h.index.refreshFree(h.store, [server.id]),
+      h.submit(h.order(customer, { resources })),
+    ]);
+    expect(await free()).toEqual(await books());
+  });
+
   it("sells the last slot once", async () => {
     const answers = await Promise.all(
       [1, 2, 3].map(() => h.submit(h.order(customer, { resources: { vcpu: 2, memoryMib: 64, diskMib: 1 } }))),

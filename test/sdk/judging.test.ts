@@ -65,7 +65,7 @@ const again: Rerun = (work, { stoppedAt, step }) => reExecute(work as Kept<KeptJ
 describe("the cookbook", () => {
   const programs: [string, RegExp][] = [
     ["replicas", /^2 leases\nstands\nstands\nagreed 42\n$/],
-    ["doubt", /^42\n(?:drawn, and right\n)*(?:puts down \d+ nanos\nthe referee came to the same|not judged: wrong_state)\n$/],
+    ["doubt", /^42\n(?:drawn, and right\n)*(?:puts down \d+ nanos\nthe referee came to the same|not judged: (?:too_late|wrong_state))\n$/],
   ];
   it.each(programs.slice(0, cases(1, programs.length)))("%s", async (name, expected) => {
     const env = { ...process.env, XENO_HOME: customer.home, NODE_COMPILE_CACHE: path.join(market.folder, "compiled") };

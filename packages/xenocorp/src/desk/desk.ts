@@ -197,7 +197,7 @@ export class Desk {
     await this.hear();
     const round = new Round(this.services);
     const outcomes = await Promise.allSettled(tasks.map((task) => task.plan(round)));
-    const plans: { task: Task; planned: Planned }[] = [];
+    const plans: Planning[] = [];
     for (const [i, outcome] of outcomes.entries()) {
       const task = tasks[i]!;
       // what fails with one document is nothing to the others, which are somebody else's
@@ -209,10 +209,26 @@ export class Desk {
     const { fleet } = this.services;
     const note = fleet?.opened() ?? "";
     const changes = plans.map(({ planned }) => (fleet ? { ...planned.change, told: toldOf(planned, note, fleet.id) } : planned.change));
-    const results = await this.#listening.commit(changes);
-    for (const [i, result] of results.entries()) await this.#conclude(plans[i]!.task, plans[i]!.planned, result);
+    const results = await this.#settle(plans, () => this.#listening.commit(changes));
     // one that was replayed may have been committed by a try of just now that never answered
     if (results.every(({ status }) => status !== "replayed")) fleet?.acted(note);
+  }
+
+  /** Commits, and has this broker's own view follow. */
+  async #settle(plans: readonly Planning[], commit: () => Promise<CommitResult[]>): Promise<CommitResult[]> {
+    const { index, store } = this.services;
+    const moves = plans.flatMap(({ planned }) => planned.effects.filter((effect) => effect.kind === "index-free"));
+    index.settling(moves.map(({ server }) => server));
+    let isKnown = false;
+    try {
+      const results = await commit();
+      for (const [i, result] of results.entries()) await this.#conclude(plans[i]!.task, plans[i]!.planned, result);
+      isKnown = true;
+      return results;
+    } finally {
+      // what cannot be read now is read when it is next changed
+      await index.settled(store, isKnown).catch(() => {});
+    }
   }
 
   /** An order that met a server which is listed otherwise by now is planned again: another broker, or the one before, has changed that. */
@@ -297,6 +313,12 @@ export class Desk {
         return this.#outbox.leaseMoved?.(effect);
     }
   }
+}
+
+/** A task, and what it comes to. */
+interface Planning {
+  task: Task;
+  planned: Planned;
 }
 
 interface With {

@@ -54,6 +54,8 @@ export class OfferIndex {
   readonly #referees = new Set<string>();
   /** Servers that may take what they could not before. */
   #room = new Set<string>();
+  /** Servers whose free room is about to change here as it may have in the books by now; whether it was read from there meanwhile. */
+  readonly #settling = new Map<string, boolean>();
   /** Until when servers rest, as far as they do. */
   readonly #resting = new Map<string, number>();
   /** Called where some server may take what it could not before. */
@@ -129,6 +131,18 @@ export class OfferIndex {
     for (const { server, active } of statements) this.setReferee(server, active);
   }
 
+  /** A commit is under way after which their free room is moved here: what is read of the books until then may hold that, or not. */
+  settling(servers: readonly string[]): void {
+    for (const server of servers) this.#settling.set(server, false);
+  }
+
+  /** It was moved, or nobody knows; what was read meanwhile is read again. */
+  async settled(store: Store, isKnown: boolean): Promise<void> {
+    const again = [...this.#settling].filter(([, wasRead]) => wasRead || !isKnown).map(([server]) => server);
+    this.#settling.clear();
+    await this.refreshFree(store, again);
+  }
+
   async refreshFree(store: Store, servers: readonly string[]): Promise<void> {
     if (servers.length === 0) return;
     const books = await store.balances(servers.map((server) => `${server}/`));
@@ -136,6 +150,10 @@ export class OfferIndex {
     for (const server of servers) {
       const candidate = this.#candidates.get(server);
       if (!candidate) continue;
+      if (this.#settling.has(server)) {
+        this.#settling.set(server, true);
+        continue;
+      }
       const free = { ...NOTHING };
       for (const key of RESOURCE_KEYS) free[key] = Number(books.get(capacityKey(server, key, "free")) ?? 0n);
       if (!fitsWithin(free, candidate.free)) grown.push(server);
