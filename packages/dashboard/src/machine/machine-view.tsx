@@ -30,7 +30,7 @@ export function MachineView({ access, lease, followed, isLive }: MachineViewProp
           </p>
           <ShellView hands={hands} />
           <ScreenView hands={hands} />
-          <PortsView hands={hands} lease={lease} />
+          <PortsView hands={hands} lease={lease} hasToken={access.kept.kind === "token"} />
         </>
       )}
     </>
