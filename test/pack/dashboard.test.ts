@@ -249,6 +249,9 @@ describe("the market's page", () => {
     await tab.getByRole("button", { name: /Module/ }).setInputFiles({ name: "exits.wasm", mimeType: "application/wasm", buffer });
     await button("Show what it costs").click();
     await heading("What it costs").waitFor();
+    await tab.getByRole("radio", { name: "Python script" }).check();
+    expect(await heading("What it costs").count(), "of the module, while a script is chosen").toBe(0);
+    await tab.getByRole("radio", { name: "WebAssembly module" }).check();
     await button("Order and run").click();
     await tab.getByText(/completed with exit code 7/).waitFor();
     await tab.evaluate(

@@ -96,7 +96,7 @@ export function LeaseView({ access, lease: id, currency }: { access: Access; lea
         <OutputView
           followed={followed}
           again={() => setAttempt((count) => count + 1)}
-          shown={part && isMachine && <part.MachineView {...{ access, followed, lease: lease.id, isLive: isLive(lease.state) }} />}
+          shown={part && isMachine && <part.MachineView {...{ access, followed, lease: lease.id, state: lease.state }} />}
         />
       )}
       <section aria-labelledby="history">

@@ -68,25 +68,26 @@ function Files({ files }: { files: readonly JobFile[] }): ReactNode {
 interface OutputProps {
   followed: Followed;
   again(): void;
-  /** In place of stdout as text; null: it is text. */
-  shown: ReactNode | null;
+  /** In place of stdout as text; nothing (null, false): it is text. */
+  shown: ReactNode;
 }
 
 export function OutputView({ followed, again, shown }: OutputProps): ReactNode {
-  const standing = useSyncExternalStore(followed.subscribe, followed.standing);
+  const standing = useSyncExternalStore(followed.subscribe, followed.standing, followed.standing);
   const { stdout, stderr, problems, files, error, isOver } = standing;
+  const isClosed = isOfAnotherKey(error);
   return (
     <section aria-labelledby="output">
       <h2 id="output">Output</h2>
       <p className="quiet" role="status">
         {error === null && progressText(standing, followed.hasJob)}
       </p>
-      {isOfAnotherKey(error) && (
+      {isClosed && (
         <p>
           Another of your keys ordered this lease, and only that one opens what it printed: <code>xeno logs</code> shows it there.
         </p>
       )}
-      {error !== null && !isOfAnotherKey(error) && (
+      {error !== null && !isClosed && (
         <>
           <Problem error={error} what="Its output cannot be followed" isRead />
           <button type="button" className="small" onClick={again}>
@@ -99,7 +100,7 @@ export function OutputView({ followed, again, shown }: OutputProps): ReactNode {
           {said(why)}
         </p>
       ))}
-      {shown ?? ((stdout.text !== "" || !(isOver || isOfAnotherKey(error))) && <Screen name="stdout" of={stdout} />)}
+      {(!isClosed && shown) || ((stdout.text !== "" || !(isOver || isClosed)) && <Screen name="stdout" of={stdout} />)}
       {stderr.text !== "" && <Screen name="stderr" of={stderr} />}
       <Files files={files} />
     </section>

@@ -4,8 +4,8 @@
 const HELD_BYTES_MAX = 256 * 1024;
 
 export class RawTail {
-  #pieces: Uint8Array[] = [];
-  #held = 0;
+  /** Goes round: so much is held, in however small pieces it comes. Null: nothing has come. */
+  #ring: Uint8Array | null = null;
   #end = 0;
   #beginnings = 0;
 
@@ -20,27 +20,29 @@ export class RawTail {
   }
 
   add(bytes: Uint8Array): void {
-    const last = new Uint8Array(bytes.subarray(-HELD_BYTES_MAX)); // a copy, also of a Buffer
+    this.#ring ??= new Uint8Array(HELD_BYTES_MAX);
     this.#end += bytes.length;
-    this.#pieces.push(last);
-    this.#held += last.length;
-    while (this.#held - (this.#pieces[0]?.length ?? 0) >= HELD_BYTES_MAX) this.#held -= this.#pieces.shift()?.length ?? 0;
+    const last = bytes.subarray(-HELD_BYTES_MAX);
+    const at = (this.#end - last.length) % HELD_BYTES_MAX;
+    const toTurn = HELD_BYTES_MAX - at;
+    this.#ring.set(last.subarray(0, toTurn), at);
+    this.#ring.set(last.subarray(toTurn), 0);
   }
 
   /** From there to the end; where some of it is not held any more, what is, which begins later. */
-  after(at: number): { pieces: readonly Uint8Array[]; begin: number } {
-    let begin = this.#end - this.#held;
-    const pieces: Uint8Array[] = [];
-    for (const piece of this.#pieces) {
-      const skipped = Math.min(Math.max(at - begin, 0), piece.length);
-      if (skipped < piece.length) pieces.push(piece.subarray(skipped));
-      begin += piece.length;
-    }
-    return { pieces, begin: Math.max(at, this.#end - this.#held) };
+  after(at: number): { bytes: Uint8Array; begin: number } {
+    const begin = Math.max(at, this.#end - HELD_BYTES_MAX);
+    const bytes = new Uint8Array(Math.max(this.#end - begin, 0));
+    if (this.#ring === null) return { bytes, begin };
+    const from = begin % HELD_BYTES_MAX;
+    const toTurn = this.#ring.subarray(from, from + bytes.length);
+    bytes.set(toTurn);
+    bytes.set(this.#ring.subarray(0, bytes.length - toTurn.length), toTurn.length);
+    return { bytes, begin };
   }
 
   clear(): void {
-    [this.#pieces, this.#held, this.#end] = [[], 0, 0];
+    this.#end = 0;
     this.#beginnings++;
   }
 }

@@ -12,6 +12,8 @@ import { SeveralView } from "./several-view.tsx";
 import type { Several } from "./several.ts";
 
 interface Ready {
+  /** What sort of program was quoted. */
+  kind: ProgramKind;
   /** The only one, or the first of those that are ordered one by one. */
   run: PreparedRun;
   runs: readonly NamedRun[];
@@ -24,7 +26,7 @@ async function readied({ market }: Access, form: Form): Promise<Ready> {
   const runs = runsOf(form);
   const run = await market.prepare(runs[0].input);
   const { balances } = await market.accounts();
-  return { run, runs, isEach: form.isEach, available: BigInt(balances.available) };
+  return { kind: form.program.kind, run, runs, isEach: form.isEach, available: BigInt(balances.available) };
 }
 
 const KINDS = ["python", "module", "machine"] as const;
@@ -76,7 +78,8 @@ function ProgramRun({ access, currency, kind, begun }: ViewProps & { kind: Progr
         currency={currency}
       />
       <Problem error={error} what="It does not run" />
-      {ready && (
+      {/* what was quoted for a script is no quote for a module */}
+      {ready?.kind === kind && (
         <QuoteView
           run={ready.run}
           available={ready.available}

@@ -1,6 +1,7 @@
 /** A port that is asked: what is said to it, and how much of a stranger's answer is taken. */
 import { expect, it } from "vitest";
-import { askPort, pathIn, portIn } from "./ask-port.ts";
+import { portsIn } from "../../../cli/src/verbs/forward.ts";
+import { askPort, forwardLine, pathIn, portIn } from "./ask-port.ts";
 
 const KIB = 1_024;
 
@@ -39,7 +40,46 @@ it("says the guest's reason", async () => {
 });
 
 it("asks for a path and a port, and for nothing else", () => {
-  expect([pathIn(""), pathIn("a b"), pathIn("/x\r\nHost: evil"), pathIn("//")]).toEqual(["/", "/a%20b", "/x%0D%0AHost:%20evil", "//"]);
+  expect([pathIn(""), pathIn("a b"), pathIn("/x\r\nHost: evil"), pathIn("//")]).toEqual(["/", "/a%20b", "/xHost:%20evil", "//"]);
+  expect([pathIn("/a%20b?q=50%25&r=ü#part"), pathIn("@evil.example"), pathIn("\ud800")]).toEqual([
+    "/a%20b?q=50%25&r=%C3%BC",
+    "/@evil.example",
+    "/%EF%BF%BD",
+  ]);
   expect(portIn(" 80 ")).toBe(80);
   for (const bad of ["0", "65536", "80.5", "-1", "", "0x50"]) expect(() => portIn(bad), bad).toThrow(/a port is a number/);
+});
+
+/** A guest that says this, and then nothing for ever; and what calls off the asking. */
+function silentAfter(words: string) {
+  const off = new AbortController();
+  const readable = new ReadableStream<Uint8Array>({
+    start(controller) {
+      if (words !== "") controller.enqueue(new TextEncoder().encode(words));
+      off.signal.addEventListener("abort", () => controller.error(new Error("it was called off")));
+    },
+  });
+  const machine = { connect: async () => ({ readable, writable: new WritableStream<Uint8Array>() }) };
+  return { machine, off };
+}
+
+it("shows what has come of an answer that does not end", async () => {
+  const { machine, off } = silentAfter("data: one\n\n");
+  const asked = askPort(machine, 80, "/events", off.signal);
+  await new Promise((later) => setImmediate(later));
+  off.abort();
+  expect(await asked).toEqual({ bytes: new TextEncoder().encode("data: one\n\n"), isCut: true });
+});
+
+it("says so where nothing comes", async () => {
+  const { machine, off } = silentAfter("");
+  const asked = askPort(machine, 80, "/", off.signal);
+  off.abort();
+  await expect(asked).rejects.toThrow("nothing has come in 30 seconds");
+});
+
+it("names a command that takes such words", () => {
+  const [xeno, verb, lease, ports] = forwardLine("ab".repeat(32)).split(" ");
+  expect([xeno, verb, lease]).toEqual(["xeno", "forward", "abababababab"]);
+  expect(portsIn(ports!)).toEqual({ local: 8080, guest: 80 });
 });

@@ -5,6 +5,7 @@ import { feed } from "./console-feed.ts";
 import type { Hands } from "./hands.ts";
 import { NotHad } from "./not-had.tsx";
 import { TerminalView, type Screen } from "./terminal-view.tsx";
+import { typing } from "./typed.ts";
 
 interface ConsoleProps {
   followed: Followed;
@@ -17,11 +18,7 @@ export function ConsoleView({ followed, hands }: ConsoleProps): ReactNode {
   const fill = useCallback(
     (screen: Screen) => {
       const end = feed(followed, screen);
-      // a long text that was pasted goes before what is typed behind it
-      let before: Promise<unknown> = Promise.resolve();
-      screen.onTyped((bytes) => {
-        before = before.then(async () => (await hands?.machine())?.type(bytes)).then(() => setError(null), setError);
-      });
+      screen.onTyped(typing(async (bytes) => (await hands?.machine())?.type(bytes), setError));
       return end;
     },
     [followed, hands],

@@ -1,5 +1,9 @@
 /** The hands on one lease's machine: its channel is opened when something is first asked of it, and once for all that is. */
+import { holdsCapacity, type LeaseState } from "@xenoservers/market";
 import type { Machine, Market } from "@xenoservers/sdk/machines";
+
+/** Whether there is a machine to lay hands on: one that has ended is gone, while its lease still waits for its bill. */
+export const isThere = (state: LeaseState): boolean => holdsCapacity(state);
 
 export class Hands {
   readonly #market: Pick<Market, "machine">;

@@ -1,6 +1,6 @@
 /** What a form of machines comes to, and what it lacks, in words. */
 import { describe, expect, it } from "vitest";
-import { choiceOf, chosenIn, machineInput, type MachineForm } from "./machine-input.ts";
+import { choiceOf, chosenIn, machineInput, unreadable, type MachineForm } from "./machine-input.ts";
 
 const file = new File(["x"], "box.tar");
 const form: MachineForm = {
@@ -65,4 +65,18 @@ describe("a machine's form", () => {
     expect([machineInput(kernel).append, machineInput({ ...kernel, driver: "xen" }).append]).toEqual(["console=ttyS0", "console=hvc0"]);
     expect(machineInput({ ...kernel, append: " quiet " }).append).toBe("quiet");
   });
+});
+
+it("says of a file that cannot be read that it is that, and of all else what it was", () => {
+  const thrown = (error: unknown): unknown => {
+    try {
+      return unreadable(error);
+    } catch (told) {
+      return told;
+    }
+  };
+  const gone = new DOMException("A requested file or directory could not be found", "NotFoundError");
+  expect(thrown(gone)).toMatchObject({ code: "bad_input", message: expect.stringContaining("could not be found") });
+  const other = new TypeError("x");
+  expect(thrown(other)).toBe(other);
 });

@@ -97,3 +97,9 @@ export function chosenIn(choice: string): { driver: MachineDriver; server: strin
   const [driver, server = ""] = choice.split(" ");
   return { driver: MACHINE_DRIVERS.find((each) => each === driver) ?? VM_DRIVER, server };
 }
+
+/** For `catch`: what a browser says of a file that it cannot read is no fault of the page's. */
+export function unreadable(error: unknown): never {
+  if (!(error instanceof DOMException)) throw error;
+  throw new InputError(`a file cannot be read, is a folder or has changed since it was chosen: ${error.message}`, { cause: error });
+}

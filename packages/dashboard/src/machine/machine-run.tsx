@@ -7,7 +7,7 @@ import { Problem } from "../problem.tsx";
 import { QuoteView } from "../quote-view.tsx";
 import { said } from "../words.ts";
 import { MachineFormView } from "./machine-form.tsx";
-import { machineInput, type MachineForm } from "./machine-input.ts";
+import { machineInput, unreadable, type MachineForm } from "./machine-input.ts";
 import { marketOf } from "./market.ts";
 
 interface Ready {
@@ -21,7 +21,9 @@ interface Ready {
 
 async function readied(access: Access, form: MachineForm, signal: AbortSignal): Promise<Ready> {
   const notes: string[] = [];
-  const run = await marketOf(access).prepare({ ...machineInput(form), signal, onNote: (note) => void notes.push(note) });
+  const run = await marketOf(access)
+    .prepare({ ...machineInput(form), signal, onNote: (note) => void notes.push(note) })
+    .catch(unreadable);
   const { balances } = await access.market.accounts({ signal });
   return { run, available: BigInt(balances.available), isChosen: form.server !== "", notes };
 }

@@ -1,9 +1,10 @@
 /** A lease's machine as it runs: its console, a shell in it, its ports. Who controls what is shown: the guest and its server. */
 import { useEffect, useMemo, type ReactNode } from "react";
+import type { LeaseState } from "@xenoservers/market";
 import type { Access } from "../access.ts";
 import type { Followed } from "../followed.ts";
 import { ConsoleView } from "./console-view.tsx";
-import { Hands } from "./hands.ts";
+import { Hands, isThere } from "./hands.ts";
 import { marketOf } from "./market.ts";
 import { PortsView } from "./ports-view.tsx";
 import { ScreenView } from "./screen-view.tsx";
@@ -13,11 +14,12 @@ interface MachineViewProps {
   access: Access;
   lease: string;
   followed: Followed;
-  isLive: boolean;
+  state: LeaseState;
 }
 
-export function MachineView({ access, lease, followed, isLive }: MachineViewProps): ReactNode {
-  const hands = useMemo(() => (isLive ? new Hands(marketOf(access), lease) : null), [access, lease, isLive]);
+export function MachineView({ access, lease, followed, state }: MachineViewProps): ReactNode {
+  const isHeld = isThere(state);
+  const hands = useMemo(() => (isHeld ? new Hands(marketOf(access), lease) : null), [access, lease, isHeld]);
   useEffect(() => () => hands?.close(), [hands]);
   return (
     <>
@@ -30,7 +32,7 @@ export function MachineView({ access, lease, followed, isLive }: MachineViewProp
           </p>
           <ShellView hands={hands} />
           <ScreenView hands={hands} />
-          <PortsView hands={hands} lease={lease} />
+          <PortsView hands={hands} lease={lease} hasToken={access.kept.kind === "token"} />
         </>
       )}
     </>

@@ -1,7 +1,7 @@
 /** A port of the guest, asked from here; a page cannot bring one to this machine. Who controls what is shown: the guest. */
 import { useId, useState, type ReactNode, type SubmitEvent } from "react";
 import { printed } from "../words.ts";
-import { askPort, pathIn, portIn, type Answer } from "./ask-port.ts";
+import { askPort, forwardLine, pathIn, portIn, type Answer } from "./ask-port.ts";
 import type { Hands } from "./hands.ts";
 import { NotHad } from "./not-had.tsx";
 
@@ -10,9 +10,11 @@ export const answerText = ({ bytes }: Answer): string => printed(new TextDecoder
 interface PortsProps {
   hands: Hands;
   lease: string;
+  /** The page's key is one that the command takes, too. */
+  hasToken: boolean;
 }
 
-export function PortsView({ hands, lease }: PortsProps): ReactNode {
+export function PortsView({ hands, lease, hasToken }: PortsProps): ReactNode {
   const [answer, setAnswer] = useState<Answer | null>(null);
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -59,7 +61,14 @@ export function PortsView({ hands, lease }: PortsProps): ReactNode {
         </figure>
       )}
       <p className="quiet">
-        <code>xeno forward {lease.slice(0, 12)} 8080</code> brings a port of it to your own machine, where a browser can open it.
+        {hasToken ? (
+          <>
+            With this page’s token in <code>XENO_TOKEN</code>, <code>{forwardLine(lease)}</code> brings a port of it to your own machine,
+            where a browser can open it.
+          </>
+        ) : (
+          "The command brings a port to your own machine, where a browser can open it, of machines that were ordered with a token."
+        )}
       </p>
     </section>
   );

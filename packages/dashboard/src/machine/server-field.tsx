@@ -1,5 +1,5 @@
 /** On which of the servers that offer machines now. Who controls what is shown: owners (their offers), the broker. */
-import { useId, type ReactNode } from "react";
+import { useId, useState, type ReactNode } from "react";
 import { DRIVERS, MACHINE_DRIVERS, type MachineDriver } from "@xenoservers/market";
 import type { OfferView } from "@xenoservers/protocol";
 import { shortId } from "@xenoservers/sdk";
@@ -7,7 +7,7 @@ import { Unread } from "../problem.tsx";
 import { readPublic } from "../public-reads.ts";
 import { useReading } from "../use-reading.ts";
 import { mebibytes, money, said } from "../words.ts";
-import { choiceOf } from "./machine-input.ts";
+import { choiceOf, chosenIn } from "./machine-input.ts";
 
 const EVERY_MS = 30_000;
 const SHOWN_MAX = 50;
@@ -34,30 +34,60 @@ export function offerText({ server, priceNanosPerHour, free, accel, record }: Of
   return [said(shortId(server), 20), `${money(priceNanosPerHour, currency)} an hour`, room, ...how, known].join(" · ");
 }
 
+interface ChoicesProps {
+  id: string;
+  /** Null: it is not known yet. */
+  offered: readonly Offered[] | null;
+  /** Empty: nothing was chosen. */
+  chosen: string;
+  choose(choice: string): void;
+  currency: string;
+}
+
+/** What was chosen stays chosen where its server has no room any more: else another would be asked in its place, unsaid. */
+export function Choices({ id, offered, chosen, choose, currency }: ChoicesProps): ReactNode {
+  const drivers = offered?.map(({ driver }) => driver) ?? [];
+  const cheapest = drivers.length > 0 ? drivers : MACHINE_DRIVERS.slice(0, 1);
+  const all = [
+    ...cheapest.map((driver) => choiceOf(driver, "")),
+    ...(offered ?? []).flatMap(({ driver, offers }) => offers.map((offer) => choiceOf(driver, offer.server))),
+  ];
+  const { driver: chosenDriver, server: chosenServer } = chosenIn(chosen);
+  return (
+    <select id={id} name="server" value={chosen === "" ? all[0] : chosen} onChange={({ target }) => choose(target.value)}>
+      {cheapest.map((driver) => (
+        <option key={driver} value={choiceOf(driver, "")}>
+          the cheapest that fits{drivers.length > 1 && `, for ${DRIVERS[driver].guest}`}
+        </option>
+      ))}
+      {chosen !== "" && !all.includes(chosen) && (
+        <option value={chosen}>
+          {chosenServer === "" ? `the cheapest that fits, for ${DRIVERS[chosenDriver].guest}` : said(shortId(chosenServer), 20)} · no room
+          now
+        </option>
+      )}
+      {offered?.map(({ driver, offers }) => (
+        <optgroup key={driver} label={`with room now, for ${DRIVERS[driver].guest}`}>
+          {offers.map((offer) => (
+            <option key={offer.offerId} value={choiceOf(driver, offer.server)}>
+              {offerText(offer, currency)}
+            </option>
+          ))}
+        </optgroup>
+      ))}
+    </select>
+  );
+}
+
 export function ServerField({ currency }: { currency: string }): ReactNode {
   const [server, emulated] = [useId(), useId()];
+  const [chosen, setChosen] = useState("");
   const reading = useReading(machinesOffered, EVERY_MS);
   const { value: offered } = reading;
-  const drivers = offered?.map(({ driver }) => driver) ?? [];
   return (
     <div className="field wide-field">
       <label htmlFor={server}>Server</label>
-      <select id={server} name="server">
-        {(drivers.length > 0 ? drivers : MACHINE_DRIVERS.slice(0, 1)).map((driver) => (
-          <option key={driver} value={choiceOf(driver, "")}>
-            the cheapest that fits{drivers.length > 1 && `, for ${DRIVERS[driver].guest}`}
-          </option>
-        ))}
-        {offered?.map(({ driver, offers }) => (
-          <optgroup key={driver} label={`with room now, for ${DRIVERS[driver].guest}`}>
-            {offers.map((offer) => (
-              <option key={offer.offerId} value={choiceOf(driver, offer.server)}>
-                {offerText(offer, currency)}
-              </option>
-            ))}
-          </optgroup>
-        ))}
-      </select>
+      <Choices {...{ id: server, offered, chosen, choose: setChosen, currency }} />
       {offered?.length === 0 && (
         <p className="warn" role="status">
           No server has room for machines now.

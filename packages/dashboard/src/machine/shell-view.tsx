@@ -4,6 +4,7 @@ import { said } from "../words.ts";
 import type { Hands } from "./hands.ts";
 import { NotHad } from "./not-had.tsx";
 import { TerminalView, type Screen } from "./terminal-view.tsx";
+import { typing } from "./typed.ts";
 
 interface Ways {
   begun(): void;
@@ -21,7 +22,11 @@ async function shellIn(hands: Hands, screen: Screen, { begun, ended, signal }: W
   begun();
   const writer = program.stdin.getWriter();
   // once it has ended nobody reads what is typed
-  screen.onTyped((bytes) => void writer.write(bytes).catch(() => {}));
+  const typed = typing(
+    (bytes) => writer.write(bytes),
+    () => {},
+  );
+  screen.onTyped(typed);
   writer.closed.catch(() => {});
   screen.onResized((size) => program.resize(size));
   const reader = program.stdout.getReader();

@@ -1,6 +1,7 @@
 /** A terminal in the page: what is drawn in it, and what is typed, are for whoever shows one. Who controls what is drawn: the guest. */
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import { Problem } from "../problem.tsx";
+import { typedOn } from "./typed.ts";
 import type { Drawn } from "./xterm.ts";
 
 /** What a terminal is to whoever fills it. */
@@ -10,6 +11,7 @@ export interface Screen {
   /** Resolves when it was taken in. */
   write(bytes: Uint8Array): Promise<void>;
   reset(): void;
+  /** What is typed once somebody is there, and from then on what the terminal answers to a guest that asks. */
   onTyped(listener: (bytes: Uint8Array) => void): void;
   onResized(listener: (size: { columns: number; rows: number }) => void): void;
 }
@@ -20,10 +22,7 @@ function screenOf({ terminal }: Drawn): Screen {
     rows: terminal.rows,
     write: (bytes) => new Promise((taken) => terminal.write(bytes, taken)),
     reset: () => terminal.reset(),
-    onTyped(listener) {
-      terminal.onData((text) => listener(new TextEncoder().encode(text)));
-      terminal.onBinary((text) => listener(Uint8Array.from(text, (letter) => letter.charCodeAt(0) & 255)));
-    },
+    onTyped: (listener) => typedOn(terminal, listener),
     onResized: (listener) => void terminal.onResize(({ cols, rows }) => listener({ columns: cols, rows })),
   };
 }

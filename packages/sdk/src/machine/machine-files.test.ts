@@ -34,6 +34,19 @@ describe.skipIf(!hasPerl)("files of a machine", () => {
     expect(await readdir(folder)).toEqual(["f"]);
   });
 
+  it("are written anew in the place of what was called off half-way: nothing of that is left", async () => {
+    const [to, off] = [files(), new AbortController()];
+    const size = 16 * 1024 * 1024;
+    const never = new Promise<ArrayBuffer>(() => {});
+    const half = { size, slice: (at = 0) => ({ arrayBuffer: async () => (at === 0 ? new ArrayBuffer(size / 2) : never) }) };
+    const written = to.write(at("f"), half as unknown as Blob, { signal: off.signal });
+    while ((await readdir(folder)).length === 0) await new Promise((later) => setImmediate(later));
+    off.abort();
+    await expect(written).rejects.toThrow("called off");
+    await to.write(at("f"), "whole");
+    expect([await readFile(at("f"), "utf8"), await readdir(folder)]).toEqual(["whole", ["f"]]);
+  });
+
   it.each(["first", "second"])("are never half of another copy's, which has the same part, where the %s is done before", async (done) => {
     const [first, second] = [await here.open(), await here.open()];
     const halves = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

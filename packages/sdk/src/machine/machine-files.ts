@@ -39,6 +39,8 @@ function partOf(file: string): string {
 /** Files and folders of a running machine, each whole or not there. */
 export class AnyMachineFiles {
   readonly #link: MachineLink;
+  /** By file: the part that a write which came to nothing may have left in the guest. The next one there takes its place. */
+  readonly #left = new Map<string, string>();
 
   constructor(link: MachineLink) {
     this.#link = link;
@@ -87,13 +89,20 @@ export class AnyMachineFiles {
   }
 
   /** A file with these bytes, whole or not there; a Blob is read piece by piece. */
-  write(file: string, content: string | Uint8Array | HeldBytes, asking: Asking = {}): Promise<void> {
+  async write(file: string, content: string | Uint8Array | HeldBytes, asking: Asking = {}): Promise<void> {
     const bytes = typeof content === "string" || content instanceof Uint8Array ? bytesOf(content) : content;
     const size = bytes instanceof Uint8Array ? bytes.length : bytes.size;
     const mtime = Math.floor(Date.now() / SECOND_MS);
-    return this.with(asking, (files) =>
-      files.put({ path: file, part: partOf(file), offset: 0, size, mode: FILE_MODE, owner: null, mtime }, piecesOf(bytes)),
-    );
+    const part = this.#left.get(file) ?? partOf(file);
+    this.#left.delete(file);
+    try {
+      await this.with(asking, (files) =>
+        files.put({ path: file, part, offset: 0, size, mode: FILE_MODE, owner: null, mtime }, piecesOf(bytes)),
+      );
+    } catch (error) {
+      this.#left.set(file, part);
+      throw error;
+    }
   }
 
   /** A shell of its own for each call: one that is called off ends nothing else. */
