@@ -1,5 +1,5 @@
 /** What takes a name on this machine, and how it is said why not. Who controls the inputs: this machine's file system. */
-import { constants, lstat, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { constants, link, lstat, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { ifThere, moveTo, nameBeside, systemCode } from "@xenoservers/protocol/files";
 import { kernelPath } from "../kernel-path.ts";
 
@@ -29,9 +29,22 @@ export async function giveName(file: string, part: string): Promise<void> {
   });
 }
 
-/** A file by what its system calls it, whatever its name is. */
+/** One more name of the file `first`, in place of what is there. False where it cannot be made: the file system has none, or no more. */
+export async function giveNameOf(first: string, file: string): Promise<boolean> {
+  const made = nameBeside(file);
+  const isMade = await link(kernelPath(first), kernelPath(made)).then(
+    () => true,
+    () => false,
+  );
+  if (!isMade) return false;
+  await giveName(file, made);
+  // of two names of one file, as this file system takes names, none is moved to the other
+  await rm(kernelPath(made), { force: true });
+  return true;
+}
+
+/** A file of a folder by what its system calls it, whatever its name is. Of its disk Node on Windows says one thing by name, another opened. */
 interface WhichFile {
-  dev: number;
   ino: number;
 }
 
@@ -50,7 +63,7 @@ export async function openPart(file: string, part: string, isNew: boolean): Prom
 export async function giveNameTo(written: WhichFile, file: string, part: string): Promise<void> {
   const isIt = async (at: string): Promise<boolean> => {
     const found = await ifThere(lstat(kernelPath(at)));
-    return found?.dev === written.dev && found.ino === written.ino;
+    return found?.ino === written.ino;
   };
   if (!(await isIt(part))) throw begunAgain(file);
   // under a name that nobody else has it can be looked at and named without another coming between
