@@ -1,7 +1,8 @@
 /**
  * How a call goes on, for an agent that asks for it: clients give up a call of which they hear nothing, most of them after a minute, and a
- * run that is given up is stopped. Invariants: nothing is sent without being asked for, nor while an earlier notice is unread, nor once the
- * call is answered; numbers rise. Who controls the inputs: the agent (whether it asks, and by which token), the server (states in words).
+ * run that is given up is stopped. Invariants: nothing is sent without being asked for, nor while an earlier notice is on its way, nor once
+ * the call is answered; numbers rise. Who controls the inputs: the agent (whether it asks, and by which token), the server (states in
+ * words).
  */
 import { duration } from "../output/ui.ts";
 
