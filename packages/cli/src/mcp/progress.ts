@@ -8,6 +8,8 @@ import { duration } from "../output/ui.ts";
 
 /** Often enough for a client that waits for ten seconds. */
 const EVERY_MS = 4_000;
+/** As many changes are said at once between two of those: a server may tell of its states and problems as often as it likes. */
+const CHANGES_MAX = 8;
 
 export interface Notices {
   now(): number;
@@ -31,6 +33,8 @@ export class Progress {
   readonly #stop: () => void;
   #number = 0;
   #what = "under way";
+  /** Since it was last said how it goes on. */
+  #changes = 0;
   #isOver = false;
   #isSending = false;
 
@@ -38,19 +42,25 @@ export class Progress {
   constructor(to: Notices | null) {
     this.#to = to;
     this.#began = to?.now() ?? 0;
-    this.#stop = to?.every(EVERY_MS, () => this.#tell()) ?? (() => {});
+    this.#stop = to?.every(EVERY_MS, () => this.#again()) ?? (() => {});
   }
 
   /** What it is at from now on. */
   says(what: string): void {
+    if (what === this.#what) return;
     this.#what = what;
-    this.#tell();
+    if (this.#changes++ < CHANGES_MAX) this.#tell();
   }
 
   /** It is answered. */
   end(): void {
     this.#isOver = true;
     this.#stop();
+  }
+
+  #again(): void {
+    this.#changes = 0;
+    this.#tell();
   }
 
   #tell(): void {
