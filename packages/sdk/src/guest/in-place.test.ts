@@ -17,6 +17,12 @@ it("what was written takes its name where the system says another disk of it by 
   expect([await readFile(at("file"), "utf8"), await readdir(folder)]).toEqual(["new", ["file"]]);
 });
 
+it("what was written takes its name where the system numbers files by their names, as of FAT", async () => {
+  await writeFile(at("part"), "new");
+  await giveNameTo({ ...(await lstat(at("part"))), ino: 1 }, at("file"), at("part"));
+  expect(await readdir(folder)).toEqual(["file"]);
+});
+
 it("what another has put in its place is left to that", async () => {
   await writeFile(at("mine"), "mine");
   await writeFile(at("part"), "another's");

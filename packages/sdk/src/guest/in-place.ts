@@ -43,9 +43,13 @@ export async function giveNameOf(first: string, file: string): Promise<boolean> 
   return true;
 }
 
-/** A file of a folder by what its system calls it, whatever its name is. Of its disk Node on Windows says one thing by name, another opened. */
+/**
+ * A file of a folder by what its system calls it, whatever its name is. Of its disk Node on Windows says one thing by name, another opened;
+ * and FAT numbers files by their names: one of that name which has all of the bytes is as good, for they come in their order.
+ */
 interface WhichFile {
   ino: number;
+  size: number;
 }
 
 const begunAgain = (file: string, cause?: unknown): Error => new Error(`${file}: another copy of it has begun`, { cause });
@@ -63,7 +67,7 @@ export async function openPart(file: string, part: string, isNew: boolean): Prom
 export async function giveNameTo(written: WhichFile, file: string, part: string): Promise<void> {
   const isIt = async (at: string): Promise<boolean> => {
     const found = await ifThere(lstat(kernelPath(at)));
-    return found?.ino === written.ino;
+    return found?.ino === written.ino || found?.size === written.size;
   };
   if (!(await isIt(part))) throw begunAgain(file);
   // under a name that nobody else has it can be looked at and named without another coming between
