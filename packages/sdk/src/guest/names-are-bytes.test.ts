@@ -6,7 +6,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { archiveIn } from "./archive-in.ts";
 import { archiveOut } from "./archive-out.ts";
-import { copyIn } from "./copy-in.ts";
+import { copyIn, type CopyProgress } from "./copy-in.ts";
 import { copyOut } from "./copy-out.ts";
 import type { GuestFiles } from "./files.ts";
 import { hasPerl, ShellHere } from "./guest.fixture.ts";
@@ -78,6 +78,14 @@ describe.skipIf(!hasPerl || process.platform !== "linux")("names that are bytes,
     for (let i = 0; i < 2; i++) expect(await here.withFiles((files) => copyOut(files, `${at("from")}/.`, at("to"), OPTIONS))).toEqual([]);
     expect(sh("stat -c %h to/plain/one to/text to/later")).toBe("3\n2\n2\n");
     expect(sh("find to -name '.xeno*' | wc -l")).toBe("0\n");
+  });
+
+  it("are all of what is told of an archive in the end", async () => {
+    sh("mkdir from; echo 12345 > from/a; ln from/a from/b; echo 1 > from/c");
+    const told: number[][] = [];
+    const onProgress = ({ bytes, bytesInAll }: CopyProgress): void => void told.push([bytes, bytesInAll ?? 0]);
+    await here.withFiles((files) => archiveOut(files, at("from"), async () => {}, { ...OPTIONS, onProgress }));
+    expect(told.at(-1)).toEqual([14, 14]);
   });
 
   it("whose first cannot be read comes by another that can", async () => {
