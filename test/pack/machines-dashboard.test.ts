@@ -88,8 +88,8 @@ machines("machines in the market's page", () => {
     await market.operator("credit", { ...credit, clientId: market.customer.newId() });
   });
   afterAll(async () => {
-    await browser.close();
-    await market.close();
+    await browser?.close();
+    await market?.close();
     await rm(folder, { recursive: true, force: true });
   });
   beforeEach(() => () => {

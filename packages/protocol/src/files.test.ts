@@ -75,9 +75,9 @@ it("a file is replaced whole or stays as it was, and nothing of a try is left", 
   ]);
 });
 
-it("a new file is one, too, where files have one name only", async () => {
+it.each(["EPERM", "EISDIR"])("a new file is one, too, where files have one name only (%s)", async (code) => {
   const refuse = async (): Promise<never> => {
-    throw Object.assign(new Error("EPERM"), { code: "EPERM" });
+    throw Object.assign(new Error(code), { code });
   };
   await writeNew(at("file"), "one", refuse);
   await expect(writeNew(at("file"), "two", refuse)).rejects.toMatchObject({ code: "EEXIST" });

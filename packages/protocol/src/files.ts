@@ -125,8 +125,8 @@ export async function writeWhole(file: string, text: string): Promise<void> {
   });
 }
 
-/** What says that a file system has no second names: FAT, exFAT, shares of some servers, Android's. */
-const NO_LINKS: readonly string[] = ["EPERM", "EACCES", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
+/** What says that a file system has no second names: FAT, exFAT (EISDIR on Windows), shares of some servers, Android's. */
+const NO_LINKS: readonly string[] = ["EPERM", "EACCES", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR"];
 
 /** Nothing of it stays where that fails. */
 async function putNew(file: string, text: string): Promise<void> {

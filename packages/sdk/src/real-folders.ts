@@ -26,7 +26,7 @@ export class RealFolders {
   }
 
   static async #root(folder: string): Promise<FileHandle | null> {
-    return BY_HANDLE ? open(folder, constants.O_RDONLY | constants.O_DIRECTORY) : null;
+    return BY_HANDLE ? open(kernelPath(folder), constants.O_RDONLY | constants.O_DIRECTORY) : null;
   }
 
   /** A path of `at` for the kernel's next call (kernelPath). Throws where a folder on the way is missing (ENOENT), or is none. */

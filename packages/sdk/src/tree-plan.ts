@@ -31,8 +31,12 @@ export const sentTarget = (target: string, windows = WINDOWS): string => (window
  * A drive of another system's (FAT, exFAT, some shares) has no links, and Windows lets few make one: in words; null where it is not that.
  */
 export function noLinksHere(error: unknown, windows = WINDOWS): string | null {
-  if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(systemCode(error))) return null;
-  return windows ? "a link, which Windows lets this user not make (its Developer Mode does)" : "a link, of which this file system has none";
+  const code = systemCode(error);
+  if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR"].includes(code)) return null;
+  // of exFAT Windows says EISDIR
+  return windows && code !== "EISDIR"
+    ? "a link, which Windows lets this user not make (its Developer Mode does)"
+    : "a link, of which this file system has none";
 }
 
 /** What lies at a path already, looked at without following a link. */

@@ -309,6 +309,7 @@ describe("where no link can be made", () => {
     const leftOut = await writeTree(out, [file("f"), link("l", "f")], { fetch, makeLink: refuse });
     expect([leftOut, await readdir(out)]).toEqual([["l: a link, of which this file system has none"], ["f"]]);
     expect(noLinksHere(Object.assign(new Error(), { code: "EPERM" }), true)).toMatch(/Developer Mode/);
+    expect(noLinksHere(Object.assign(new Error(), { code: "EISDIR" }), true)).toMatch(/this file system has none/);
   });
 
   it("one that was sent stays as it was, and any other error is one", async () => {

@@ -199,8 +199,8 @@ function inTheWay(folder: string, taken: readonly string[]): Error {
   return new Error(`${folder} holds something else by the name of ${names} already: nothing was written; take another folder`);
 }
 
-/** Not every file system has a name that is given only where it is free. */
-const NO_LINKS: readonly string[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
+/** Not every file system has a name that is given only where it is free; exFAT says so by EISDIR on Windows. */
+const NO_LINKS: readonly string[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EISDIR"];
 async function named(part: string, target: string): Promise<void> {
   try {
     await linkTo(part, target);

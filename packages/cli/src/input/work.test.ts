@@ -126,6 +126,13 @@ describe("what is wanted of the market", () => {
     ["what a module may reach", ["x.wasm", "--egress", "deb.example"], /--egress is for machines/],
     ["a script's name in a network", ["x.py", "--hostname", "h"], /--hostname is for machines/],
     ["a condition that cannot be read", ["x.wasm", "--where", "cpu=>2"], /--where 'cpu=>2'/],
+    ["a module that Python has not", ["--", "python3", "-mcount_it"], /^python3 -mcount_it imports count_it, /],
+    [
+      "a module that Python has not, behind an option",
+      ["--", "python3", "-Xcpu_count=1", "-um", "count"],
+      /^python3 -Xcpu_count=1 -um count imports /,
+    ],
+    ["code that imports what Python has not", ["--", "python3", "-uc", "import count_it"], /^python3 -c imports count_it, /],
     ["too many vCPUs", ["x.wasm", "--cpu", "2000"], /from 1 to 1024|there is no file/],
   ])("is refused in words: %s", async (_, argv, why) => {
     for (const name of ["x.iso", "x.qcow2"]) await writeFile(path.join(folder, name), "");

@@ -19,7 +19,8 @@ const interpreterOf = ({ options, script }: PythonWords): Interpreter => ({
 const SAID_MAX = 60;
 /** As messages call a script that is no file: code that was typed is not said again. */
 function saidOf({ options }: PythonWords, python: string): string {
-  const code = options.findIndex((word) => /^-[a-zA-Z]*c/.test(word));
+  // behind a letter that has a value (-mcalendar) c is of that
+  const code = options.findIndex((word) => /^-[^-cmWX]*c/.test(word));
   const words = code < 0 ? options : [...options.slice(0, code), "-c"];
   const said = [python, ...words].join(" ");
   return said.length > SAID_MAX ? `${said.slice(0, SAID_MAX)}...` : said;

@@ -54,6 +54,22 @@ describe("what an agent hears of a call", () => {
     expect([sent, clock.stopped]).toEqual([1, 1]);
   });
 
+  it("is no more than a few changes at once, however often a server tells of its state", async () => {
+    const told: string[] = [];
+    const { clock, to } = paper(async (_, message) => void told.push(message));
+    const progress = new Progress(to);
+    for (let i = 0; i < 1_000; i++) {
+      progress.says(`problem ${i >> 1}`);
+      await turn();
+    }
+    expect(told.map((each) => each.split(",")[0])).toEqual(Array.from({ length: 8 }, (_, i) => `problem ${i}`));
+    clock.tick();
+    await turn();
+    expect(told.at(-1)).toContain("problem 499");
+    progress.says("running");
+    expect(told.at(-1)).toContain("running");
+  });
+
   it("is nothing where nobody asked", () => {
     const progress = new Progress(null);
     progress.says("running");

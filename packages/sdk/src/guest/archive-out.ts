@@ -63,7 +63,15 @@ class ArchiveOut {
     if (file !== null && first === undefined) this.#firsts.set(file, name);
     if (first === undefined) return this.file(source, name, entry);
     await this.#underWay.all();
-    return this.#refused.has(first) ? this.file(source, name, entry) : this.plain(name, entry, first);
+    if (this.#refused.has(first)) return this.file(source, name, entry);
+    await this.plain(name, entry, first);
+    this.#progress.files++;
+    this.#told(entry.size);
+  }
+
+  #told(bytes: number): void {
+    this.#progress.bytes += bytes;
+    this.#options.onProgress?.(this.#progress);
   }
 
   /** Its header says how long it is: what is more is cut, what is less is zeros, and both are named. */
@@ -82,8 +90,7 @@ class ArchiveOut {
         left -= piece.length;
         isCut ||= piece.length < bytes.length;
         await this.#write(piece);
-        this.#progress.bytes += piece.length;
-        this.#options.onProgress?.(this.#progress);
+        this.#told(piece.length);
       },
       whole: begin,
       end: async () => {

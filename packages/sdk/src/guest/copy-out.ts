@@ -3,7 +3,7 @@
  * Who controls the inputs: the guest (names, kinds, link targets, bytes), whoever runs this (the folder).
  */
 import { createHash } from "node:crypto";
-import { chmod, constants, lchown, link, lstat, mkdir, open, rm, symlink, utimes, type FileHandle } from "node:fs/promises";
+import { chmod, constants, lchown, lstat, mkdir, open, rm, symlink, utimes, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { visible } from "@xenoservers/protocol";
 import { nameBeside, systemCode } from "@xenoservers/protocol/files";
@@ -25,7 +25,7 @@ import {
 import type { CopyOptions, CopyProgress } from "./copy-in.ts";
 import { GuestFileError, GuestRefusal, type GuestEntry, type GuestFiles, type SparseSink } from "./files.ts";
 import { BEHIND_HOLE_BYTES, keepsHoles } from "./holes-here.ts";
-import { folderThere, giveName, giveNameTo, named, openPart } from "./in-place.ts";
+import { folderThere, giveName, giveNameOf, giveNameTo, named, openPart } from "./in-place.ts";
 import { listed } from "./listed.ts";
 import { firstsOf } from "./same-file.ts";
 import { isFolder, takesBytes } from "./takes-bytes.ts";
@@ -40,8 +40,6 @@ const RESUMED_FROM_BYTES = 1024 * 1024;
 /** Written while others come: of a file that says it is no larger so much is held here. */
 const COLLECTED_BYTES = 64 * 1024;
 const NAME_CHARS = 32;
-/** Of file systems that have no second names, or no more of them. */
-const NO_MORE_NAMES: readonly string[] = ["EPERM", "EACCES", "EXDEV", "EMLINK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"];
 
 const absent = (error: unknown): null => {
   if (systemCode(error) === "ENOENT") return null;
@@ -266,19 +264,12 @@ class CopyOut {
     return null;
   }
 
-  /** One more name of a file that has come; `beside`: where that is. False where the file system makes none. */
+  /** One more name of a file that has come; `beside`: where that is. False where it cannot be made. */
   async name(at: string, first: string, beside: RealFolders, { size }: GuestEntry): Promise<boolean> {
-    const file = await this.#real.reach(at);
-    const made = nameBeside(file);
-    try {
-      await link(kernelPath(await beside.reach(first)), kernelPath(made));
-    } catch (error) {
-      if (!NO_MORE_NAMES.includes(systemCode(error))) throw error;
-      return false;
-    }
-    await named(this.#shown(at), giveName(file, made));
-    this.#told(size, 1);
-    return true;
+    await this.#underWay.all(); // nobody else is in the folders meanwhile
+    const isNamed = await named(this.#shown(at), giveNameOf(await beside.reach(first), await this.#real.reach(at)));
+    if (isNamed) this.#told(size, 1);
+    return isNamed;
   }
 
   /** When all that it holds is there. */
@@ -326,10 +317,10 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
   ]);
   const isThere = await isFolder(folder);
   if (!isThere) {
-    await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    await mkdir(kernelPath(folder), { recursive: true }).catch((error: NodeJS.ErrnoException) => {
       throw error.code === "EEXIST" ? noFolder(folder) : error;
     });
-    await chmod(folder, (top.mode & MODE_MAX) | OWNERS_MODE);
+    await chmod(kernelPath(folder), (top.mode & MODE_MAX) | OWNERS_MODE);
   }
   const [real, beside] = [await RealFolders.open(folder), await RealFolders.open(folder)];
   try {

@@ -2,6 +2,7 @@
 import { open, rm } from "node:fs/promises";
 import path from "node:path";
 import { nameBeside } from "@xenoservers/protocol/files";
+import { kernelPath } from "../kernel-path.ts";
 
 const PROBE_BYTES = 1024 * 1024;
 /** Of `blocks` in what is known of a file, on every system. */
@@ -11,7 +12,7 @@ export const BEHIND_HOLE_BYTES = 8 * 1024;
 
 /** Whether a hole takes nothing in that folder: FAT, exFAT and Windows give it its room when it is made. */
 export async function keepsHoles(folder: string): Promise<boolean> {
-  const file = nameBeside(path.join(folder, "hole"));
+  const file = kernelPath(nameBeside(path.join(folder, "hole")));
   const handle = await open(file, "wx", 0o600);
   try {
     await handle.truncate(PROBE_BYTES);

@@ -1,5 +1,5 @@
 /** What takes a name on this machine, and how it is said why not. Who controls the inputs: this machine's file system. */
-import { constants, lstat, open, rename, rm, type FileHandle } from "node:fs/promises";
+import { constants, link, lstat, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { ifThere, moveTo, nameBeside, systemCode } from "@xenoservers/protocol/files";
 import { kernelPath } from "../kernel-path.ts";
 
@@ -29,10 +29,27 @@ export async function giveName(file: string, part: string): Promise<void> {
   });
 }
 
-/** A file by what its system calls it, whatever its name is. */
+/** One more name of the file `first`, in place of what is there. False where it cannot be made: the file system has none, or no more. */
+export async function giveNameOf(first: string, file: string): Promise<boolean> {
+  const made = nameBeside(file);
+  const isMade = await link(kernelPath(first), kernelPath(made)).then(
+    () => true,
+    () => false,
+  );
+  if (!isMade) return false;
+  await giveName(file, made);
+  // of two names of one file, as this file system takes names, none is moved to the other
+  await rm(kernelPath(made), { force: true });
+  return true;
+}
+
+/**
+ * A file of a folder by what its system calls it, whatever its name is. Of its disk Node on Windows says one thing by name, another opened;
+ * and FAT numbers files by their names: one of that name which has all of the bytes is as good, for they come in their order.
+ */
 interface WhichFile {
-  dev: number;
   ino: number;
+  size: number;
 }
 
 const begunAgain = (file: string, cause?: unknown): Error => new Error(`${file}: another copy of it has begun`, { cause });
@@ -50,7 +67,7 @@ export async function openPart(file: string, part: string, isNew: boolean): Prom
 export async function giveNameTo(written: WhichFile, file: string, part: string): Promise<void> {
   const isIt = async (at: string): Promise<boolean> => {
     const found = await ifThere(lstat(kernelPath(at)));
-    return found?.dev === written.dev && found.ino === written.ino;
+    return found?.ino === written.ino || found?.size === written.size;
   };
   if (!(await isIt(part))) throw begunAgain(file);
   // under a name that nobody else has it can be looked at and named without another coming between

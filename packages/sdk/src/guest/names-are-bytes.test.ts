@@ -1,12 +1,12 @@
 /** Names that are bytes, and files of several names, between this machine and the shell that guests run, both ways and as archives: as GNU tar has them. */
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { archiveIn } from "./archive-in.ts";
 import { archiveOut } from "./archive-out.ts";
-import { copyIn } from "./copy-in.ts";
+import { copyIn, type CopyProgress } from "./copy-in.ts";
 import { copyOut } from "./copy-out.ts";
 import type { GuestFiles } from "./files.ts";
 import { hasPerl, ShellHere } from "./guest.fixture.ts";
@@ -80,6 +80,14 @@ describe.skipIf(!hasPerl || process.platform !== "linux")("names that are bytes,
     expect(sh("find to -name '.xeno*' | wc -l")).toBe("0\n");
   });
 
+  it("are all of what is told of an archive in the end", async () => {
+    sh("mkdir from; echo 12345 > from/a; ln from/a from/b; echo 1 > from/c");
+    const told: number[][] = [];
+    const onProgress = ({ bytes, bytesInAll }: CopyProgress): void => void told.push([bytes, bytesInAll ?? 0]);
+    await here.withFiles((files) => archiveOut(files, at("from"), async () => {}, { ...OPTIONS, onProgress }));
+    expect(told.at(-1)).toEqual([14, 14]);
+  });
+
   it("whose first cannot be read comes by another that can", async () => {
     sh("mkdir from; echo 1 > from/a; ln from/a from/b; ln from/a from/c");
     const refusing = (files: GuestFiles): GuestFiles =>
@@ -92,6 +100,45 @@ describe.skipIf(!hasPerl || process.platform !== "linux")("names that are bytes,
     const leftOut = await here.withFiles((files) => copyOut(refusing(files), at("from"), at("to"), OPTIONS));
     expect(leftOut).toEqual([expect.stringMatching(/^a: /)]);
     expect(sh("cat to/b to/c")).toBe("1\n1\n");
+  });
+
+  it("are named when what came by itself before them is there: nobody else is in the folders meanwhile", async () => {
+    sh("mkdir -p from/1 from/2; echo 1 > from/1/a; ln from/1/a from/1/b; echo 2 > from/2/a; ln from/2/a from/2/b");
+    const seen: boolean[] = [];
+    const isThere = (): Promise<boolean> =>
+      lstat(at("to/2/b")).then(
+        () => true,
+        () => false,
+      );
+    const slow = (files: GuestFiles): GuestFiles =>
+      new Proxy(files, {
+        get: (of, name) =>
+          name === "get"
+            ? (file: string, offset: number, sink: Parameters<GuestFiles["get"]>[2]) => {
+                if (file.endsWith("/1/a")) return of.get(`${file}/none`, offset, sink);
+                if (!file.endsWith("/1/b")) return of.get(file, offset, sink);
+                const whole = async (): Promise<void> => {
+                  // so often that it would have been made meanwhile
+                  for (let i = 0; i < 300 && !(await isThere()); i++);
+                  seen.push(await isThere());
+                  await sink.whole();
+                };
+                return of.get(file, offset, { ...sink, whole });
+              }
+            : of[name as "put"].bind(of),
+      });
+    const leftOut = await here.withFiles((files) => copyOut(slow(files), at("from"), at("to"), OPTIONS));
+    expect([leftOut, seen]).toEqual([[expect.stringMatching(/^1\/a: /)], [false]]);
+    expect(sh("cat to/1/b to/2/b; stat -c %h to/2/b")).toBe("1\n2\n2\n");
+  });
+
+  it("are brought into a folder whose own name is none, by the path that a list gave", async () => {
+    sh(String.raw`mkdir -p from/$'d\xff' to; echo 1 > from/$'d\xff'/a; echo 2 > from/$'f\xff'`);
+    for (const name of ["d\udcff", "f\udcff"])
+      expect(await here.withFiles((files) => copyOut(files, path.join(at("from"), name), at("to"), OPTIONS))).toEqual([]);
+    expect(sh(String.raw`cat to/$'d\xff'/a to/$'f\xff'; ls -A to | wc -l`)).toBe("1\n2\n2\n");
+    await expect(here.withFiles((files) => copyOut(files, at("from/f\udcff"), at("to/d\udcff"), OPTIONS))).resolves.toEqual([]);
+    expect(sh(String.raw`cat to/$'d\xff'/$'f\xff'`)).toBe("2\n");
   });
 
   it("are read by the path that a list gave", async () => {

@@ -7,7 +7,7 @@ import { kernelPath } from "../kernel-path.ts";
 import { WINDOWS } from "../tree-plan.ts";
 
 export const isFolder = (file: string): Promise<boolean> =>
-  stat(file).then(
+  stat(kernelPath(file)).then(
     (found) => found.isDirectory(),
     () => false,
   );

@@ -337,6 +337,25 @@ it.each(["sha256", "sha512"])(
   },
 );
 
+it.each(["sha256", "sha512"])("brings a layer anew of which a machine that lost power has left a part here, named by %s", async (hash) => {
+  const bytes = Buffer.alloc(1_024);
+  const source = new Memory();
+  const config = source.putJson({ os: "linux", architecture: "amd64" });
+  const layer = { ...source.put(bytes, hash), mediaType: LAYER };
+  source.putJson({ schemaVersion: 2, config: { ...config, mediaType: "" }, layers: [layer] });
+  const { layers } = await resolveImage(source, cache);
+  await layers[0]!.bring(() => {});
+  const file = path.join(cache, createHash("sha256").update(bytes).digest("hex"));
+  for (const left of [0, 700]) {
+    await writeFile(file, bytes.subarray(0, left));
+    const image = await resolveImage(source, cache);
+    expect(await image.layers[0]!.isHere()).toBe(false);
+    await image.layers[0]!.bring(() => {});
+    expect(await image.layers[0]!.isHere()).toBe(true);
+    expect(Buffer.from(await image.layers[0]!.blob.read(0, bytes.length)).equals(bytes)).toBe(true);
+  }
+});
+
 it("passes over environment that sets nothing, as engines do", async () => {
   const { env } = await resolveImage(imageOf([[Buffer.from("l"), LAYER]], { Env: ["A=1", "NOTHING", "=x", "B="] }), cache);
   expect(env).toEqual(["A=1", "B="]);

@@ -37,6 +37,18 @@ async function usedSize(file: string): Promise<number | null> {
   return (await ifThere(utimes(file, now, now).then(() => stat(file))))?.size ?? null;
 }
 
+/**
+ * How many bytes the blob of that name here has; null where it is not here. One of another size than is said is looked at: what a machine
+ * that lost power has left of it is removed.
+ */
+async function sizeHere(cache: string, hex: string, said: number): Promise<number | null> {
+  const file = path.join(cache, hex);
+  const size = await usedSize(file);
+  if (size === null || size === said || (await fileBlob(file)).digest === hex) return size;
+  await rm(file, { force: true });
+  return null;
+}
+
 /** Of what a layer unpacks to, what tells whether it is an archive. */
 const START_BYTES = 512;
 const MIB = 1024 * 1024;
@@ -62,7 +74,7 @@ async function bring(source: OciSource, blob: Descriptor, cache: string, onBytes
   const { digest } = blob;
   const { hex } = partsOf(digest);
   const known = await hexIn(cache, digest);
-  const size = known === null ? null : await usedSize(path.join(cache, known));
+  const size = known === null ? null : await sizeHere(cache, known, blob.size);
   if (known !== null && size !== null) {
     checkSize(size, source, blob);
     return known;
@@ -221,7 +233,7 @@ export function layerOf(source: OciSource, { descriptor, compression, stated }: 
     ...{ blob, compression },
     async isHere() {
       const hex = await hexIn(cache, descriptor.digest);
-      const size = hex === null ? null : ((await ifThere(stat(path.join(cache, hex))))?.size ?? null);
+      const size = hex === null ? null : await sizeHere(cache, hex, descriptor.size);
       if (hex === null || size === null) return false;
       checkSize(size, source, descriptor);
       blob.isHere(hex);

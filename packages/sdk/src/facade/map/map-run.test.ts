@@ -378,18 +378,30 @@ describe("a map with a name", () => {
     expect(none.map((each) => (each.ok ? "" : (each.error as RefusedError).code))).toEqual(["", "", "", "insufficient_funds"]);
   });
 
-  it("leaves an input undone, and no hold behind, where its hold cannot be closed then", async () => {
-    const ways = new PaperWays();
+  /** The first word that its hold is to be closed is answered so. */
+  function closesLate(ways: PaperWays, code: "rate_limited" | "suspended"): () => void {
     const close = ways.closeBatch;
     let refused = 0;
-    const all = await divided(ways, () => {
+    return () => {
       ways.closeBatch = async (batch) => {
         if (refused++ > 0) return close(batch);
-        throw new RefusedError(refuse("rate_limited"));
+        throw new RefusedError(refuse(code));
       };
-    });
+    };
+  }
+
+  it("puts both together once a broker answers that was away as its hold was to be closed", async () => {
+    const ways = new PaperWays();
+    expect(words(await divided(ways, closesLate(ways, "rate_limited")))).toEqual(["a", "c", "b", "d"]);
+    expect(ways.warned).toEqual([expect.stringContaining("the broker cannot be asked now")]);
+    expect(ways.accountNanos).toBe(25n - 9n);
+  });
+
+  it("leaves an input undone, and no hold behind, where its hold cannot be closed then", async () => {
+    const ways = new PaperWays();
+    const all = await divided(ways, closesLate(ways, "suspended"));
     expect(all.map((each) => (each.ok ? "" : (each.error as RefusedError).code))).toEqual(["", "", "", "insufficient_funds"]);
-    expect([refused, ways.batches.at(-1), ways.accountNanos]).toEqual([2, "close", 25n - 8n]);
+    expect([ways.batches.at(-1), ways.accountNanos]).toEqual(["close", 25n - 8n]);
   });
 
   it("that is called off while it waits for money ends, though the lease that holds it runs on", async () => {

@@ -23,7 +23,7 @@ export class MapPurse {
   #leftNanos = 0n;
   /** What orders hold of it that are not over. */
   #drawnNanos = 0n;
-  #renewing: Promise<boolean> | null = null;
+  #renewing: Promise<void> | null = null;
 
   /** `isWanted`: else each order has a hold of its own. */
   constructor(shared: Shared, isWanted: boolean) {
@@ -36,7 +36,7 @@ export class MapPurse {
     if (account === null || !this.#isWanted) return;
     this.#account ??= account;
     await (this.#opening ??= this.#open(this.#account));
-    await this.#renewing;
+    await this.#renewing?.catch(() => {});
   }
 
   async #open(account: string): Promise<void> {
@@ -67,7 +67,7 @@ export class MapPurse {
   /**
    * For an order that the account alone has too little for: closes the hold, and opens it with all that may be ordered now; where there is
    * not so much, each order has a hold of its own from then on. `drawn`: others draw on it still, and the order can be tried beside them.
-   * Null: there is nothing to put together.
+   * Null: there is nothing to put together. Rejects where the hold cannot be closed: it is as it was.
    */
   async renew(): Promise<"anew" | "drawn" | null> {
     if (!this.#renewing) {
@@ -75,20 +75,20 @@ export class MapPurse {
       if (this.#drawnNanos > 0n) return "drawn";
       this.#renewing = this.#renew(this.#batch).finally(() => (this.#renewing = null));
     }
-    return (await this.#renewing) ? "anew" : null;
+    await this.#renewing;
+    return "anew";
   }
 
-  async #renew(batch: string): Promise<boolean> {
+  async #renew(batch: string): Promise<void> {
     this.#batch = null;
     try {
       await this.#shared.ways.closeBatch(batch);
-    } catch {
+    } catch (error) {
       this.#batch = batch;
-      return false;
+      throw error;
     }
     this.#shared.journal.batch = null;
     await this.#open(this.#account!).catch(() => this.#shared.journal.save());
-    return true;
   }
 
   async close(): Promise<void> {

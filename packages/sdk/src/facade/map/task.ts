@@ -120,7 +120,10 @@ export class MapTask {
   /** What is missing may be in part the account's, and in part the map's hold. False: it is not, or was put together before. */
   async #putTogether(): Promise<boolean> {
     if (this.#isRenewed) return false;
-    const came = await this.#shared.purse.renew();
+    const came = await this.#shared.purse.renew().catch(async (error: unknown) => {
+      if (!(error instanceof MarketError)) throw error;
+      return (await this.#shared.away.passes(error, (text) => this.#plan.warn(text))) ? "away" : null;
+    });
     this.#isRenewed = came === "anew";
     return came !== null;
   }
