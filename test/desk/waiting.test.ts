@@ -302,6 +302,25 @@ describe("what waits is bounded and kept", () => {
     );
   });
 
+  it("fails alone where the server that it met cannot be looked up: what came with it is somebody else's", async () => {
+    const other = await h.server();
+    const index = new OfferIndex();
+    const next = new Desk(
+      { ...h.desk.services, index, waiting: new WaitingOrders() },
+      { toServer: () => {}, event: () => {}, keyRevoked: () => {} },
+    );
+    await index.refresh(h.store, h.now);
+    index.setOnline(server.id, true);
+    await h.desk.submit(server.offer({ sequence: 2 }).envelope);
+    index.follow = () => Promise.reject(new Error("the store does not answer"));
+    const [misled, beside] = await Promise.allSettled([
+      next.submit(order(customer).envelope),
+      next.submit(other.offer({ sequence: 2 }).envelope),
+    ]);
+    expect(misled).toMatchObject({ status: "rejected", reason: new Error("the store does not answer") });
+    expect(beside).toMatchObject({ status: "fulfilled", value: { ok: true } });
+  });
+
   it("waits again where its server does not take it, and not for ever at the same", async () => {
     const lease = await fill();
     const other = await h.server({ sequence: 1 });

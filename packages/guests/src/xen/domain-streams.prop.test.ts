@@ -1,5 +1,5 @@
 /** What an image's program prints comes out as it was printed, whoever it was said to and however it is cut. */
-import { mkdir, mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
@@ -49,6 +49,21 @@ it("is read again by a daemon that comes later, and only what was said before th
     }
     await writeFile(path.join(folder, "console.log"), "boots\nxeno-init: a disk is missing\n");
     expect(await new DomainStreams(folder, 1_000).complaint()).toBe("xeno-init: a disk is missing");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+it("is written in few pieces, in however many it is printed", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "xeno-streams-"));
+  try {
+    const streams = new DomainStreams(folder, 1_000);
+    expect(await streams.complaint()).toBeNull();
+    await mkdir(path.join(folder, "stderr")); // where nothing can be written, after all of the other was
+    const all = Array.from({ length: 9 }, (_, at): Printed => ({ stream: at % 2 === 0 ? "stdout" : "stderr", text: String(at) }));
+    await writeFile(path.join(folder, "console.log"), onConsole("", all));
+    await expect(streams.read("stderr", 0)).rejects.toThrow("EISDIR");
+    expect(await readFile(path.join(folder, "stdout"), "utf8")).toBe("02468");
   } finally {
     await rm(folder, { recursive: true });
   }

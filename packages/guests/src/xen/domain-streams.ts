@@ -58,6 +58,13 @@ export class StreamSplitter {
   }
 }
 
+/** One of each stream: a guest that changes it with every byte has no file opened as often. */
+const byStream = (parts: readonly Part[]): Part[] =>
+  STREAMS.flatMap((stream) => {
+    const own = parts.filter((part) => part.stream === stream).map(({ bytes }) => bytes);
+    return own.length === 0 ? [] : [{ stream, bytes: Buffer.concat(own) }];
+  });
+
 export class DomainStreams {
   readonly #folder: string;
   readonly #bytesMax: number;
@@ -84,7 +91,7 @@ export class DomainStreams {
         const bytes = await readGuestFile(this.#folder, CONSOLE_LOG, this.#at, Math.min(CHUNK_BYTES, this.#bytesMax - this.#at));
         if (bytes.length === 0) return;
         this.#at += bytes.length;
-        this.#parts = this.#splitter.split(bytes);
+        this.#parts = byStream(this.#splitter.split(bytes));
       }
     });
     this.#turn = turn.catch(() => {});

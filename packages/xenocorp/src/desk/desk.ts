@@ -198,13 +198,17 @@ export class Desk {
     const round = new Round(this.services);
     const outcomes = await Promise.allSettled(tasks.map((task) => task.plan(round)));
     const plans: Planning[] = [];
+    const misled: Misled[] = [];
     for (const [i, outcome] of outcomes.entries()) {
       const task = tasks[i]!;
       // what fails with one document is nothing to the others, which are somebody else's
       if (outcome.status === "rejected") task.failed(outcome.reason);
       else if (outcome.value === null) task.done(null);
-      else if (!outcome.value.ok) await this.#refused(task, outcome.value);
-      else plans.push({ task, planned: outcome.value });
+      else if (!outcome.value.ok) {
+        const server = serverOtherwise(outcome.value);
+        if (server === null) task.done(outcome.value);
+        else misled.push({ task, server, refusal: outcome.value });
+      } else plans.push({ task, planned: outcome.value });
     }
     const { fleet } = this.services;
     const note = fleet?.opened() ?? "";
@@ -212,6 +216,7 @@ export class Desk {
     const results = await this.#settle(plans, () => this.#listening.commit(changes));
     // one that was replayed may have been committed by a try of just now that never answered
     if (results.every(({ status }) => status !== "replayed")) fleet?.acted(note);
+    if (misled.length > 0) await this.#planAgain(misled);
   }
 
   /** Commits, and has this broker's own view follow. */
@@ -231,12 +236,15 @@ export class Desk {
     }
   }
 
-  /** An order that met a server which is listed otherwise by now is planned again: another broker, or the one before, has changed that. */
-  async #refused(task: Task, refusal: Refusal): Promise<void> {
-    const server = refusal.code === "capacity_taken" ? refusal.facts["server"] : null;
-    if (typeof server !== "string") return task.done(refusal);
-    await this.services.index.follow(this.services.store, { servers: [server], parties: [], referees: false });
-    this.#again(task, refusal);
+  /** The servers are looked up once for all of a batch, when the others' documents are answered: these fail alone where that does. */
+  async #planAgain(misled: readonly Misled[]): Promise<void> {
+    const { index, store } = this.services;
+    try {
+      await index.follow(store, { servers: [...new Set(misled.map(({ server }) => server))], parties: [], referees: false });
+      for (const { task, refusal } of misled) this.#again(task, refusal);
+    } catch (error) {
+      for (const { task } of misled) task.failed(error);
+    }
   }
 
   async #conclude(task: Task, planned: Planned, result: CommitResult): Promise<void> {
@@ -319,6 +327,19 @@ export class Desk {
 interface Planning {
   task: Task;
   planned: Planned;
+}
+
+/** An order that met a server which is listed otherwise by now: another broker, or the one before, has changed that. */
+interface Misled {
+  task: Task;
+  server: string;
+  refusal: Refusal;
+}
+
+/** The server that was met so; null where that is not why. */
+function serverOtherwise({ code, facts }: Refusal): string | null {
+  const server = code === "capacity_taken" ? facts["server"] : null;
+  return typeof server === "string" ? server : null;
 }
 
 interface With {

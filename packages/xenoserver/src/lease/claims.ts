@@ -111,7 +111,8 @@ export class Claims {
     if (receipted) {
       this.#heard();
       this.#receiptedAt = world.timers.now();
-      await this.#host.heard();
+      // the next claim does not wait for a guest that is slow to go on
+      this.#ctx.apart(this.#host.heard());
     }
     this.schedule();
     return receipted;

@@ -19,6 +19,8 @@ const RUNS_LONGER = 2;
 
 /** Between two looks for a guest that an earlier daemon began. */
 const FOUND_AGAIN_MS = 1_000;
+/** Of the market's grace, that one which stands still may take to go on before it is stopped: one in so many. */
+const GOES_ON_SHARE = 6;
 
 /** Its driver cannot find it, or not yet. */
 const LOST = "lost";
@@ -183,6 +185,7 @@ export class GuestRun {
     if (guest === LOST) return this.#ctx.finish(withNothing("server-failed", "the server could not find its guest again after a restart"));
     if (guest === null) return this.#ctx.stage().is === "beginning" ? this.#beginAnew(job) : undefined;
     await this.#follow(guest);
+    this.#ctx.apart(this.#clock.takeUp());
     // an earlier daemon was killed as it took the lease on
     if (record.pausedByCustomer && record.guest.stands?.why.includes("moving")) await guest.pause();
   }
@@ -268,9 +271,12 @@ export class GuestRun {
     if (!this.#ctx.move({ t: "stop" })) return;
     const stage = this.#ctx.stage();
     if (stage.is !== "stopping") return this.#ctx.ending(withNothing(record.stop));
-    await this.#clock.heard();
-    // the server has the market's grace to hand in what there is, the guest two thirds of it to end; none where its time was used up
     const { graceMs } = this.#ctx.facts.lease.timings;
+    // one that does not go on is told all the same
+    await Promise.race([this.#clock.heard(), this.#ctx.sleep(graceMs / GOES_ON_SHARE)]).catch((error: unknown) =>
+      this.#ctx.log("the guest did not go on to be stopped", { error: String(error) }),
+    );
+    // the server has the market's grace to hand in what there is, the guest two thirds of it to end; none where its time was used up
     await stage.guest.stop(limited(record.stop) ? 0 : (graceMs * 2) / 3);
   }
 

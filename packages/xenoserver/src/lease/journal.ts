@@ -53,6 +53,8 @@ interface GuestRecord {
   pausedMs: number;
   /** Absent in records of earlier versions. */
   stands?: { sinceMonotonicMs: number; why: Unbilled[] } | null;
+  /** It was told to go on, and has not done so yet. */
+  goesOn?: true;
 }
 
 export interface LeaseRecord {

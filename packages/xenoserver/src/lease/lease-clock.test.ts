@@ -27,15 +27,17 @@ it("says of a guest where what is done with it now is of no consequence: standin
 
 it("pauses at its customer's word so that it can always be told to go on: by the next daemon, and where the guest did not do it", async () => {
   const did: string[] = [];
-  let fails = false;
+  let [fails, ends] = [false, false];
   const told = (what: string) => async (): Promise<void> => {
     did.push(what);
+    if (ends) stage = { is: "over" };
     if (fails) throw new Error("the toolstack does not answer");
   };
   const guest = { pause: told("pause"), resume: told("resume") };
   const record = { guest: { stands: null }, handover: null, pausedByCustomer: false };
+  let stage: object = { is: "running", guest };
   const save = async (): Promise<void> => void did.push(`saved as ${record.pausedByCustomer ? "paused" : "running"}`);
-  const clock = new LeaseClock({ record, save, stage: () => ({ is: "running", guest }) } as unknown as LeaseContext, () => {});
+  const clock = new LeaseClock({ record, save, stage: () => stage } as unknown as LeaseContext, () => {});
   await clock.hold(true);
   await clock.hold(true); // once is enough
   expect(did.splice(0)).toEqual(["saved as paused", "pause", "saved as paused"]);
@@ -48,4 +50,8 @@ it("pauses at its customer's word so that it can always be told to go on: by the
   fails = true;
   await expect(clock.hold(true)).rejects.toThrow("does not answer");
   expect(did.splice(0)).toEqual(["saved as paused", "pause", "saved as running"]);
+  // nor is anything written of a lease that is over when its guest answers
+  ends = true;
+  await expect(clock.hold(true)).rejects.toThrow("does not answer");
+  expect(did).toEqual(["saved as paused", "pause"]);
 });

@@ -3,6 +3,7 @@
  * server's disk is full, or at its customer's word. Only the last of these is billed. Who controls the inputs: the broker (silence), the
  * owner (room on the disk), the customer (pause).
  */
+import type { RunningGuest } from "../drivers/driver.ts";
 import type { StopReason, Unbilled } from "./journal.ts";
 import type { LeaseContext } from "./lease-context.ts";
 
@@ -70,9 +71,31 @@ export class LeaseClock {
     if (left.length === 0) guest.pausedMs += this.#ctx.driver.monotonicMs() - guest.stands.sinceMonotonicMs;
     guest.stands = left.length === 0 ? null : { ...guest.stands, why: left };
     // a daemon that is killed in between leaves a guest that runs and is not billed, rather than one that waits for ever
-    if (left.length === 0 && !pausedByCustomer) await stage.guest.resume();
-    await this.#ctx.save();
+    if (left.length === 0 && !pausedByCustomer) await this.#resume(stage.guest);
+    await this.#keep();
     this.limit();
+  }
+
+  /** That may take long, and what else is saved of the lease meanwhile says that it is still to be done. */
+  async #resume(running: RunningGuest): Promise<void> {
+    const { guest } = this.#ctx.record;
+    if (guest) guest.goesOn = true;
+    await running.resume();
+    delete guest?.goesOn;
+  }
+
+  /** Of a lease that is over, and may be forgotten by now, nothing is saved. */
+  async #keep(): Promise<void> {
+    if ("guest" in this.#ctx.stage()) await this.#ctx.save();
+  }
+
+  /** Of a guest that was found again: an earlier daemon had told it to go on, and was killed before it did. */
+  async takeUp(): Promise<void> {
+    const stage = this.#ctx.stage();
+    const { guest, pausedByCustomer } = this.#ctx.record;
+    if (!guest?.goesOn || guest.stands || pausedByCustomer || !("guest" in stage)) return;
+    await this.#resume(stage.guest);
+    await this.#keep();
   }
 
   /**
@@ -88,12 +111,12 @@ export class LeaseClock {
     record.pausedByCustomer = paused;
     try {
       if (paused) await this.#ctx.save();
-      if (!record.guest?.stands) await (paused ? stage.guest.pause() : stage.guest.resume());
+      if (!record.guest?.stands) await (paused ? stage.guest.pause() : this.#resume(stage.guest));
     } catch (error) {
       record.pausedByCustomer = !paused;
       throw error;
     } finally {
-      await this.#ctx.save();
+      await this.#keep();
     }
   }
 

@@ -25,6 +25,8 @@ let stall: (why: string | null) => void;
 let hostStops: () => Promise<void>;
 /** Of the driver that the daemon has; null: its own. */
 let engine: string | null;
+/** Whether its guest goes on when it is told to; a toolstack that does not answer has it wait. */
+let resumes: boolean;
 
 function slowly(driver: GuestDriver): GuestDriver {
   const wait = async (at: typeof slow): Promise<void> => {
@@ -35,7 +37,7 @@ function slowly(driver: GuestDriver): GuestDriver {
   const watched = (guest: RunningGuest): RunningGuest => {
     const told = (what: "stop" | "kill" | "dispose" | "pause" | "resume") => (withinMs?: number) => {
       did.push(what);
-      return guest[what](withinMs ?? 0);
+      return what === "resume" && !resumes ? goOn.promise : guest[what](withinMs ?? 0);
     };
     const release = (): void => {
       did.push("release");
@@ -98,7 +100,7 @@ const handedIn = <K extends Kind>(kind: K): Payload<K>[] => market.received.flat
 beforeEach(async () => {
   clock = new SimClock(1_800_000_000_000, new Random(1));
   market = new FakeMarket(clock);
-  [slow, goOn, arrived, did, lost, engine] = [null, Promise.withResolvers(), false, [], 0, null];
+  [slow, goOn, arrived, did, lost, engine, resumes] = [null, Promise.withResolvers(), false, [], 0, null, true];
   test = new TestServer(market, {}, slowly);
   await test.server.start();
   await until(() => handedIn("offer").length === 1);
@@ -212,6 +214,40 @@ describe("a broker that is not heard", () => {
     await until(() => test.stage(lease) === "over");
     expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
     expect(market.lease(lease).end?.billableMs).toBeLessThan(60_200);
+  });
+
+  /** Its guest stands still, and does not go on at once when it is told to. */
+  async function standsStill(): Promise<string> {
+    const lease = await begin(fakeJob(["run", 60_000, 0, "x"]), { durationMsMax: 600_000 });
+    await until(() => market.lease(lease).lastClaim !== null);
+    resumes = false;
+    market.instead = ({ kind }) => (kind === "claim" ? { ok: false, code: "unavailable", facts: {} } : null);
+    await until(() => did.includes("pause"));
+    return lease;
+  }
+
+  it("gets claims of a guest that does not go on yet, which the next daemon sees to", async () => {
+    const lease = await standsStill();
+    market.instead = () => null;
+    await until(() => did.includes("resume"));
+    const claims = handedIn("claim").length;
+    await until(() => handedIn("claim").length >= claims + 3);
+    await test.restart();
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+  });
+
+  it.each([
+    ["does not go on", () => {}],
+    ["cannot go on", () => goOn.reject(new Error("the toolstack does not answer"))],
+  ])("is in nobody's way who stops a guest that %s", async (_how, then) => {
+    const lease = await standsStill();
+    customerStops(lease);
+    await until(() => did.includes("resume"));
+    then();
+    market.instead = () => null;
+    await until(() => test.stage(lease) === "over");
+    expect(market.lease(lease).end).toMatchObject({ reason: "customer-stop" });
   });
 
   it("gets the claim that was signed before it gets the result", async () => {

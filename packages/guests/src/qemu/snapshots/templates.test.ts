@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { until } from "../../../../../test/until.ts";
 import { isAlive } from "../../pool.ts";
 import { Templates, keep } from "./templates.ts";
@@ -19,6 +19,12 @@ it("memory is held by nobody who was not told to stay: its daemon was killed bef
   expect(await isAlive(by.keeper)).toBe(true);
   end(); // as the kernel does
   await until(async () => !(await isAlive(by.keeper)));
+});
+
+it("memory is held by nobody where no process can be begun, which is said, and no end of the daemon", async () => {
+  vi.stubEnv("PATH", folder);
+  await expect(keep(path.join(folder, "memory"))).rejects.toThrow("ENOENT");
+  vi.unstubAllEnvs();
 });
 
 it("memory that is written down is held until it is let go, also where a daemon was killed before it stood where it is looked for", async () => {

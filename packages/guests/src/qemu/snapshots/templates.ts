@@ -74,9 +74,10 @@ export async function keep(memory: string): Promise<{ by: Pick<Kept, "keeper" | 
     cwd: "/",
   });
   let said = "";
-  child.stdin.on("error", () => {}); // it has ended, and said why
-  child.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
   const descriptor = await new Promise<number>((resolve, reject) => {
+    child.once("error", reject); // the host may have no process left, nor a pipe
+    child.stdin.on("error", () => {}); // it has ended, and said why
+    child.stderr.on("data", (bytes: Buffer) => (said += bytes.toString()));
     child.stdout.once("data", (bytes: Buffer) => resolve(Number(bytes.toString().trim())));
     child.once("exit", () => reject(new Error(`the snapshot's memory cannot be kept: ${said.trim()}`)));
   });
