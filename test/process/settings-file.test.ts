@@ -50,7 +50,7 @@ it("begins as it says, takes over what can change on SIGHUP or `xeno broker rere
     expect(await reread()).toMatchObject({ code: 125, stdout: "", stderr: expect.stringContaining("keep_event") });
     await rm(file);
     child.kill("SIGHUP");
-    await says("cannot be read: nothing has changed");
+    await says("is not there: an empty one has all defaults; nothing has changed");
   } finally {
     child.kill("SIGTERM");
   }
