@@ -373,6 +373,15 @@ describe("its own offers bind it", () => {
     market.instead = () => null;
   });
 
+  it("and one that waits for its answer as the daemon goes away is not said to be refused", async () => {
+    market.instead = (document) => (isOffer(document) ? market.LATER : null);
+    void test.server.relist();
+    await until(() => handedIn("offer").length === 2);
+    await test.server.close();
+    await passing(1_000);
+    expect(test.said("the offer was refused")).toEqual([]);
+  });
+
   it("and it counts on from what the broker has seen", async () => {
     market.instead = (document) => (isOffer(document) ? { ok: false, code: "stale_sequence", facts: { sequence: 2, known: 41 } } : null);
     void test.server.relist();

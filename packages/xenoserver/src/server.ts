@@ -261,10 +261,12 @@ export class XenoServer {
       this.#offer = offer.envelope;
       return log("listed", { sequence });
     }
+    // nobody is there to list it again
+    if (this.#stopped) return;
     // a server whose journal is from a backup counts on from what the broker has seen
     const { known } = answer.facts;
     if (typeof known === "number") this.#sequenceKnown = Math.max(this.#sequenceKnown, known);
-    if (!this.#stopped) this.#renewAfter(REFUSED_WAIT_MS);
+    this.#renewAfter(REFUSED_WAIT_MS);
     log("the offer was refused", { code: answer.code, ...answer.facts });
   }
 
