@@ -41,7 +41,12 @@ export class Toolstack {
   refuses: (config: string) => string | null = () => null;
   /** Called for each domain that was made. */
   whenMade: (made: Made) => Promise<void> = async () => {};
-  #last = 0;
+  #last: number;
+
+  /** `last`: the number before that of its first domain; another where tests beside these wire cards, which are this host's own. */
+  constructor(last = 0) {
+    this.#last = last;
+  }
 
   add(name: string, uuid: string): Made {
     const made: Made = { id: ++this.#last, name, uuid, paused: true, pauses: 1, shutdown: null, config: "" };

@@ -109,7 +109,7 @@ describe.skipIf(process.getuid?.() !== 0)("a domain that may reach the network",
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), "xeno-xen-network-"));
     await writeFile(path.join(folder, KERNEL), trialKernel());
-    toolstack = new Toolstack();
+    toolstack = new Toolstack(100);
     terminal = await openTerminal();
     toolstack.tty = terminal.tty;
     guest = await OtherEnd.start();
