@@ -35,6 +35,17 @@ const row = async (id: string) => (await h.store.load("order", [id])).get(id)!.d
 const settled = async (): Promise<void> => {
   for (let i = 0; i < 50; i++) await new Promise((done) => setImmediate(done));
 };
+/** Another broker on the same store, which has read what is listed. */
+async function another(): Promise<{ next: Desk; index: OfferIndex }> {
+  const index = new OfferIndex();
+  const next = new Desk(
+    { ...h.desk.services, index, waiting: new WaitingOrders() },
+    { toServer: () => {}, event: () => {}, keyRevoked: () => {} },
+  );
+  await index.refresh(h.store, h.now);
+  index.setOnline(server.id, true);
+  return { next, index };
+}
 const withdraw = (who: Identity, id: string) => h.act(who.signer, "order-withdrawal", { party: who.party, order: id, reason: h.id() });
 const places = (of: string) => h.balance(`${of}/waiting`);
 
@@ -288,13 +299,7 @@ describe("what waits is bounded and kept", () => {
     ["listed anew", async () => void (await h.desk.submit(server.offer({ sequence: 2 }).envelope))],
     ["taken off the list", () => h.act(server.signer, "offer-withdrawal", { owner: server.owner.party, server: server.id, sequence: 2 })],
   ])("meets no server as it was before another broker, or the one before this, has %s", async (how, changed) => {
-    const index = new OfferIndex();
-    const next = new Desk(
-      { ...h.desk.services, index, waiting: new WaitingOrders() },
-      { toServer: () => {}, event: () => {}, keyRevoked: () => {} },
-    );
-    await index.refresh(h.store, h.now);
-    index.setOnline(server.id, true);
+    const { next } = await another();
     await changed();
     const answer = await next.submit(order(customer).envelope);
     expect(answer).toMatchObject(
@@ -304,13 +309,7 @@ describe("what waits is bounded and kept", () => {
 
   it("fails alone where the server that it met cannot be looked up: what came with it is somebody else's", async () => {
     const other = await h.server();
-    const index = new OfferIndex();
-    const next = new Desk(
-      { ...h.desk.services, index, waiting: new WaitingOrders() },
-      { toServer: () => {}, event: () => {}, keyRevoked: () => {} },
-    );
-    await index.refresh(h.store, h.now);
-    index.setOnline(server.id, true);
+    const { next, index } = await another();
     await h.desk.submit(server.offer({ sequence: 2 }).envelope);
     index.follow = () => Promise.reject(new Error("the store does not answer"));
     const [misled, beside] = await Promise.allSettled([
