@@ -3,30 +3,17 @@
  * Node that asks that broker one question. By turns, as npm installs it: what is published, on the same Node.
  */
 import { execFile } from "node:child_process";
-import { cp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { assembleCommand } from "../scripts/pack/assemble.ts";
-import { bundleCommand } from "../scripts/pack/bundle.ts";
 import { command } from "../test/process/command.ts";
 import { startMarket } from "../test/process/market.ts";
+import { publish } from "./lib/published.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
 
 const run = promisify(execFile);
 const ROUNDS = 15;
 const SLOWER_MAX = 1.5;
-const ROOT = path.resolve(import.meta.dirname, "..");
-/** Where it finds the libraries of this checkout. */
-const PUBLISHED = path.join(ROOT, "packages/cli/built/published");
-const XENO = path.join(PUBLISHED, "bin/xeno.js");
-
-async function publish(): Promise<void> {
-  await rm(PUBLISHED, { recursive: true, force: true });
-  const code = path.join(PUBLISHED, "code");
-  await bundleCommand(ROOT, code);
-  await assembleCommand(ROOT, code, PUBLISHED);
-  await cp(path.join(ROOT, "packages/cli/package.json"), path.join(PUBLISHED, "package.json"));
-}
 
 async function timed(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const begun = performance.now();
@@ -35,7 +22,7 @@ async function timed(file: string, args: readonly string[], env: NodeJS.ProcessE
 }
 
 export async function commandLine(): Promise<Figure[]> {
-  await publish();
+  const { command: xeno, remove } = await publish();
   const market = await startMarket();
   try {
     const home = path.join(market.folder, "starter");
@@ -44,9 +31,9 @@ export async function commandLine(): Promise<Figure[]> {
     const ask = `const answer = await fetch(${JSON.stringify(`${market.customer.url}/api/v1/market`)}); await answer.json()`;
     const ways: Record<"nothing" | "version" | "question" | "ps", [string, string[]]> = {
       nothing: [process.execPath, ["-e", "0"]],
-      version: [process.execPath, [XENO, "--version"]],
+      version: [xeno[0], [xeno[1], "--version"]],
       question: [process.execPath, ["--input-type=module", "-e", ask]],
-      ps: [process.execPath, [XENO, "ps"]],
+      ps: [xeno[0], [xeno[1], "ps"]],
     };
     const times: Record<string, number[]> = { nothing: [], version: [], question: [], ps: [] };
     for (let round = 0; round <= ROUNDS; round++)
@@ -63,6 +50,6 @@ export async function commandLine(): Promise<Figure[]> {
   } finally {
     await market.close();
     await rm(market.folder, { recursive: true, force: true });
-    await rm(PUBLISHED, { recursive: true, force: true });
+    await remove();
   }
 }

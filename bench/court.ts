@@ -6,15 +6,10 @@
 import { Court } from "../test/court/cases.ts";
 import { OPEN } from "../test/court/open.ts";
 import { report, type Figure } from "./lib/report.ts";
+import { typedNumber } from "./lib/options.ts";
 
 const COUNT = 5_000;
 const SHOWN = 10;
-
-/** The number after a flag of the command line; null where it is not there. */
-function flag(name: string): number | null {
-  const at = process.argv.indexOf(name);
-  return at < 0 ? null : Number(process.argv[at + 1]);
-}
 
 async function playAgain(court: Court, seed: number): Promise<Figure[]> {
   console.error(`seed ${seed}, honest: ${(await court.honest(seed)) ?? "nothing is wrong"}`);
@@ -41,10 +36,10 @@ function figuresOf({ counted }: Court, ms: number): Figure[] {
 
 export async function court(): Promise<Figure[]> {
   const room = await Court.open();
-  const seed = flag("--seed");
+  const seed = typedNumber("seed");
   if (seed !== null) return playAgain(room, seed);
   const start = performance.now();
-  const count = flag("--count") ?? COUNT;
+  const count = typedNumber("count") ?? COUNT;
   for (let each = 0; each < count; each++) {
     await room.honest(each);
     await room.lie(each);

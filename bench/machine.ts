@@ -24,6 +24,7 @@ import {
 import { agentCopyIn, agentCopyOut } from "../packages/sdk/src/guest/agent-copy.ts";
 import { agentExec } from "../packages/sdk/src/guest/agent-exec.ts";
 import { innermostOf } from "../packages/guests/src/qemu/machine/box.ts";
+import { startBareGuest } from "../test/vm/bare-guest.ts";
 import { startMarket, until, wanted, type TestMarket } from "../test/process/market.ts";
 import { busyboxLayer } from "./lib/busybox-layer.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
@@ -133,6 +134,41 @@ async function copies(session: Session, client: TestMarket["customer"], folder: 
   ];
 }
 
+/**
+ * Into a guest that has an agent and no Perl, emulated whatever this machine has: as they are, beside the agent's own writes in the same
+ * guest. At QEMU and the agent alone: the way there is the same for both.
+ */
+async function withoutPerl(folder: string): Promise<Figure[]> {
+  const guest = await startBareGuest(folder);
+  const file = path.join(folder, "without-perl");
+  const into = async (asIs: boolean): Promise<void> => {
+    await writeFile(file, randomBytes(AGENT_MIB * MIB));
+    const ask = async (
+      _: string,
+      { command, arguments: args }: { command: string; arguments: Record<string, unknown> },
+    ): Promise<unknown> => (asIs ? guest.ask(command, args) : guest.agent.ask(command, args));
+    await agentCopyIn({ machine: { ask } } as unknown as Session, file, "/tmp/file");
+  };
+  try {
+    const [asIs, pieces] = await inTurns(
+      () => into(true),
+      () => into(false),
+      ROUNDS,
+    );
+    const rate = (ms: number): number => (AGENT_MIB * MIB) / MB / (ms / 1_000);
+    const peer = { peer: "the guest agent's own writes", peerValue: rate(pieces) };
+    return [
+      report("copy into a guest without Perl", rate(asIs), "MB/s", peer, null),
+      report("5 MB into a guest without Perl", (BARE_COPY_MB * 1_000) / rate(asIs), "ms", null, 1_000),
+    ];
+  } finally {
+    await guest.close();
+  }
+}
+
+/** What a guest with an agent alone is to take in a second. */
+const BARE_COPY_MB = 5;
+
 /** What an image of ours is to take and give in a second. */
 const COPY_MB = 20;
 
@@ -203,13 +239,14 @@ export async function machine(): Promise<Figure[]> {
     console.error(`SKIPPED: no machines can be measured here: ${state.ok ? state.host.stockWhy : state.why}`);
     return [];
   }
+  const bare = await withoutPerl(folder);
   const market = await startMarket({}, "[vm]\nsnapshots = 0\n");
   try {
     await until(async () =>
       (await market.customer.read("offers", { query: { driver: "qemu" } })).offers.some(({ vmScore }) => vmScore > 0),
     );
     const { session, close } = await leased(market, folder);
-    const figures = [...(await copies(session, market.customer, folder)), await ports(session, market)];
+    const figures = [...bare, ...(await copies(session, market.customer, folder)), await ports(session, market)];
     await market.customer.act("stop", { lease: session.lease, party: market.customer.identity.party, reason: "measured" });
     await session.settled();
     close();

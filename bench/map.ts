@@ -1,9 +1,10 @@
 /**
- * Many small jobs: `xeno map` of a hundred on a server of this machine whose guests are warm for that customer, beside GNU xargs running the
- * same module on the same cores, a fresh `node` with `node:wasi` each. By turns, in time and in processor time of all programs, the database's too; broker and server are
- * programs of their own.
+ * Many small jobs: `xeno map` of a thousand on a server of this machine whose guests are warm for that customer, beside GNU parallel (xargs
+ * where there is none, which is faster) running the same module on the same cores, a fresh `node` with `node:wasi` each. By turns, in time and
+ * in processor time of all programs, the database's too; broker and server are programs of their own.
  */
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
@@ -13,20 +14,25 @@ import { WASM_ALONE } from "../test/process/settings.ts";
 import { processorMs } from "./lib/processor-time.ts";
 import { quantile, report, type Figure } from "./lib/report.ts";
 
-const JOBS = 100;
+const JOBS = 1_000;
 const ROUNDS = 3;
 const SLOWER_MAX = 1.2;
 const PEER = path.join(import.meta.dirname, "lib/peer.mjs");
 const SMALL = ["--cpu", "1", "--mem", "16M", "--disk", "1M", "--max-output", "1M"];
 
+const hasParallel = ["/usr/bin/parallel", "/usr/local/bin/parallel"].some((file) => existsSync(file));
+const PEER_NAME = hasParallel ? "parallel" : "xargs";
+/** The numbers take the place of the program's last word. */
+const PEER_OPTIONS = hasParallel ? ["--will-cite", `-j${availableParallelism()}`] : [`-P${availableParallelism()}`, "-n1"];
+
 /** So many at once as there are cores. */
-async function byXargs(module: string): Promise<void> {
+async function byPeer(module: string): Promise<void> {
   const numbers = Array.from({ length: JOBS }, (_, i) => `${i}\n`).join("");
-  const words = [`-P${availableParallelism()}`, "-n1", process.execPath, "--no-warnings", PEER, module, "."];
-  const child = spawn("xargs", words, { stdio: ["pipe", "ignore", "inherit"] });
+  const words = [...PEER_OPTIONS, process.execPath, "--no-warnings", PEER, module, "."];
+  const child = spawn(PEER_NAME, words, { stdio: ["pipe", "ignore", "inherit"] });
   child.stdin.end(numbers);
   const code = await new Promise((resolve, reject) => child.once("exit", resolve).once("error", reject));
-  if (code !== 0) throw new Error(`xargs ended with ${String(code)}`);
+  if (code !== 0) throw new Error(`${PEER_NAME} ended with ${String(code)}`);
 }
 
 export async function manyJobs(): Promise<Figure[]> {
@@ -42,7 +48,7 @@ export async function manyJobs(): Promise<Figure[]> {
     for (let round = 0; round <= ROUNDS; round++)
       for (const [who, run] of [
         ["ours", () => programs.ok("customer", map)],
-        ["peer", () => byXargs(module)],
+        ["peer", () => byPeer(module)],
       ] as const) {
         const [begun, before] = [performance.now(), processorMs()];
         await run();
@@ -52,7 +58,7 @@ export async function manyJobs(): Promise<Figure[]> {
         used[who].push(processorMs() - before);
       }
     const figure = (what: string, of: typeof took): Figure => {
-      const peer = { peer: `xargs -P${availableParallelism()}, node:wasi`, peerValue: quantile(of.peer, 0.5) };
+      const peer = { peer: `${PEER_NAME}, ${availableParallelism()} at once, node:wasi`, peerValue: quantile(of.peer, 0.5) };
       return report(what, quantile(of.ours, 0.5), "ms", peer, SLOWER_MAX);
     };
     return [figure(`map of ${JOBS} small jobs, warm guests`, took), figure(`the same, processor time of all programs`, used)];

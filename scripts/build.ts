@@ -5,6 +5,7 @@
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { bundleCommand } from "./pack/bundle.ts";
+import { typed } from "./typed.ts";
 
 const root = path.resolve(import.meta.dirname, "..");
 const LEFT_MS = 7 * 24 * 60 * 60 * 1000;
@@ -37,4 +38,7 @@ export async function build(out = path.join(root, "packages/cli/built")): Promis
   await writeFile(list, JSON.stringify(await statesOf(inputs, begun)));
 }
 
-if (import.meta.main) await build();
+if (import.meta.main) {
+  typed("npm run build", {});
+  await build();
+}

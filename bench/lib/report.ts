@@ -49,6 +49,14 @@ export function report(
   return figure;
 }
 
+/** A row that could not be measured: said, and missed. The rows after it are measured all the same. */
+export function broken(name: string, error: unknown): Figure {
+  const figure: Figure = { name, value: Number.NaN, unit: "", peer: "", peerValue: null, ratio: null, bar: null, ok: false };
+  const says = error instanceof Error ? error.message : String(error);
+  console.log(JSON.stringify({ ...figure, error: says, machine, commit: commit() }));
+  return figure;
+}
+
 export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;

@@ -22,7 +22,7 @@ const STARTED: Programs = {
 const FOLDERS = ["cli", "engine", "guests", "xenoserver", ...LIBRARIES];
 
 /** What the version alone takes; what all verbs begin with; and what so many parts of the command need that one file of it is read sooner than many. */
-const SHARED_BY_MIN = 40;
+const SHARED_BY_MIN = 44;
 const GROUPS = [
   { name: "version", test: /cli\/src\/(main|own-\w+|output\/terminal)\.ts$|protocol\/src\/visible\.ts$/, priority: 4 },
   {
@@ -33,7 +33,7 @@ const GROUPS = [
   // what starts a guest while the rest is read
   {
     name: "ahead",
-    test: /cli\/src\/local\/(ahead|scratch)\.ts$|guests\/src\/(\w+-)*\w+\.ts$|guests\/src\/(worker|qemu\/machine\/box)|engine\/src\/(version|wasi\/limits)\.ts$/,
+    test: /cli\/src\/local\/(ahead|local-module|scratch)\.ts$|guests\/src\/(\w+-)*\w+\.ts$|guests\/src\/(worker|programs|qemu\/machine\/box)|engine\/src\/(version|wasi\/limits)\.ts$/,
     priority: 2,
   },
   { name: "common", minShareCount: SHARED_BY_MIN, priority: 1 },
@@ -43,7 +43,9 @@ const GROUPS = [
  * An import of these makes a name of everything in them, for which much is loaded that nobody here uses. What is imported of them is read
  * of Node itself in their place, before anything that may need it: they import nothing.
  */
-const OF_NODE = ["node:process", "node:util"];
+const OF_NODE = ["process", "util", "fs", "fs/promises", "crypto", "child_process", "net", "os", "timers/promises"].map(
+  (name) => `node:${name}`,
+);
 const ofNode = (id: string): string =>
   `module.exports = (process.getBuiltinModule ?? require("node:module").createRequire("/"))(${JSON.stringify(id)});`;
 const OWN_ID = "\0";
@@ -52,7 +54,7 @@ const packageOf = (id: string): string => id.split("/", id.startsWith("@") ? 2 :
 
 /** What runs a job on this machine has of the owner's code the part that does it. */
 const isLocal = (root: string, importer: string | undefined): boolean =>
-  /^(cli\/src\/local\/(ahead|local-run)\.ts$|(engine|guests|xenoserver)\/)/.test(
+  /^(cli\/src\/local\/(ahead|local-module|local-run)\.ts$|(engine|guests|xenoserver)\/)/.test(
     path.relative(path.join(root, "packages"), importer ?? ""),
   );
 

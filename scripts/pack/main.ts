@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { parseArgs, promisify } from "node:util";
+import { promisify } from "node:util";
+import { refuse, typed } from "../typed.ts";
 import { assemble, manifestAt } from "./assemble.ts";
 import { MACHINES, type Machine } from "./packages.ts";
 import { packMachine } from "./machine.ts";
@@ -16,7 +17,8 @@ const run = promisify(execFile);
 const NODE_MIN = "22";
 const root = path.resolve(import.meta.dirname, "../..");
 
-const { values } = parseArgs({ options: { out: { type: "string", default: "build" }, machine: { type: "string", multiple: true } } });
+const USAGE = `npm run pack [-- --out FOLDER] [--machine ${[...MACHINES, "none"].join("|")}]\nbuilds what would be published, into build or another new or empty folder`;
+const { values } = typed(USAGE, { out: { type: "string", default: "build" }, machine: { type: "string", multiple: true } });
 
 function machinesOf(words: readonly string[] | undefined): readonly Machine[] {
   if (words === undefined) return MACHINES;
@@ -25,10 +27,7 @@ function machinesOf(words: readonly string[] | undefined): readonly Machine[] {
     .map((word) => MACHINES.find((machine) => machine === word) ?? fail(`--machine '${word}' is none of ${MACHINES.join(", ")}, none`));
 }
 
-function fail(why: string): never {
-  console.error(why);
-  process.exit(2);
-}
+const fail = (why: string): never => refuse(why, `usage: ${USAGE}`);
 
 async function git(...args: string[]): Promise<string> {
   return (await run("git", ["-C", root, ...args])).stdout.trim();

@@ -140,17 +140,34 @@ describe("the judge's absence is nobody's silence", () => {
     await h.pass(10_000);
     await claim(lease, 1, 9_000);
     const { commit } = h.store;
-    h.store.commit = () => Promise.reject(new Error("could not extend file: No space left on device"));
+    h.store.commit = () => Promise.reject(Object.assign(new Error("could not extend file: No space left on device"), { code: "53100" }));
+    expect(h.desk.unwritten).toBeNull();
     for (let at = 0; at < 90; at++) {
       h.now += 1_000;
       await h.desk.runTimers().catch(() => {});
       if (at % 10 === 9) await expect(claim(lease, 2, 10_000 + at * 1_000)).rejects.toThrow("No space left");
     }
+    expect(h.desk.unwritten).toBe("the disk of the broker's database is full");
     h.store.commit = commit;
     await h.desk.runTimers();
+    expect(h.desk.unwritten).toBeNull();
     expect((await h.lease(lease)).state).toBe("open");
     await h.pass(1_000);
     expect((await claim(lease, 2, 15_000)).code).toBeUndefined();
+  });
+
+  it("is over for each broker, also where another has filed it and nobody sends anything to one that is not ready", async () => {
+    await h.desk.hear();
+    const { commit } = h.store;
+    h.store.commit = () => Promise.reject(new Error("it was restarted"));
+    await expect(h.submit(h.order(customer))).rejects.toThrow("it was restarted");
+    expect(h.desk.unwritten).toBe("the latest change could not be written down");
+    h.store.commit = commit;
+    h.now += 10_000;
+    const other = new Desk(h.desk.services, { toServer: () => {}, event: () => {}, keyRevoked: () => {} });
+    await other.hear();
+    await h.desk.hear();
+    expect(h.desk.unwritten).toBeNull();
   });
 
   it("is filed by the next start where a broker ends before it has", async () => {

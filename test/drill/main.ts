@@ -1,21 +1,19 @@
 /** `npm run drill -- [--seed N] [--kills N] [--outage SECONDS]`: processes are killed at random while customers work; nothing may be lost. */
 import { randomInt } from "node:crypto";
-import { parseArgs } from "node:util";
+import { typed, wholeNumber } from "../../scripts/typed.ts";
 import { Drill } from "./drill.ts";
 
-const { values } = parseArgs({
-  options: { seed: { type: "string" }, kills: { type: "string", default: "50" }, outage: { type: "string", default: "600" } },
+const { values } = typed("npm run drill -- [--seed N] [--kills N] [--outage SECONDS]", {
+  seed: { type: "string" },
+  kills: { type: "string", default: "50" },
+  outage: { type: "string", default: "600" },
 });
-const numberOf = (name: string, text: string): number => {
-  if (!/^\d{1,9}$/.test(text)) throw new Error(`--${name} '${text}' is no whole number`);
-  return Number(text);
-};
-const seed = values.seed === undefined ? randomInt(1_000_000_000) : numberOf("seed", values.seed);
+const seed = values.seed === undefined ? randomInt(1_000_000_000) : wholeNumber("seed", values.seed);
 console.log(`seed ${seed}`);
 const problems = await Drill.run({
   seed,
-  kills: numberOf("kills", values.kills),
-  outageSeconds: numberOf("outage", values.outage),
+  kills: wholeNumber("kills", values.kills),
+  outageSeconds: wholeNumber("outage", values.outage),
   say: (line) => console.log(line),
 });
 for (const problem of problems) console.log(`WRONG: ${problem}`);

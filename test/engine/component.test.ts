@@ -13,7 +13,9 @@ const MEMORY = '(memory (export "memory") 1)';
 const PROGRAM = core(`(import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) ${MEMORY} (func (export "_start"))`);
 const ADAPTER = core('(import "wasi:cli/exit@0.2.3" "exit" (func (param i32))) (func (export "proc_exit") (param i32))');
 /** Its program's own calls, as of Rust's target. */
-const SPEAKS_02 = core(`(import "wasi:random/random@0.2.3" "get-random-u64" (func (result i64))) ${MEMORY} (func (export "_start"))`);
+const speaks = (version: string): number[] =>
+  core(`(import "wasi:random/random@${version}" "get-random-u64" (func (result i64))) ${MEMORY} (func (export "_start"))`);
+const SPEAKS_02 = speaks("0.2.3");
 const RUN = exported("wasi:cli/run@0.2.3");
 /** Types of what is exported, with no code. */
 const NAMES_TYPES = section(4, component(section(7, [0])));
@@ -34,7 +36,12 @@ describe("a component", () => {
     [
       "that makes calls of 0.2 itself",
       component(SPEAKS_02, ADAPTER, RUN),
-      /calls of 0\.2 itself \(wasi:random\/random@0\.2\.3\.get-random-u64\)/,
+      /makes its calls itself \(wasi:random\/random@0\.2\.3\.get-random-u64\)/,
+    ],
+    [
+      "that makes calls of 0.3 itself",
+      component(speaks("0.3.0"), ADAPTER, exported("wasi:cli/run@0.3.0")),
+      /makes its calls itself \(wasi:random\/random@0\.3\.0\.get-random-u64\)/,
     ],
     ["put together of several", component(PROGRAM, section(4, component(PROGRAM)), RUN), /put together of several/],
     [
@@ -53,6 +60,6 @@ describe("a component", () => {
   ])("%s is named for what it is, with the way out", (_, bytes, said) => {
     const found = programIn(bytes);
     expect(found.ok ? "" : found.why).toMatch(said);
-    expect(found.ok ? "" : found.why).toMatch(/^it is a component \(WASI 0\.2\) .*: build for wasm32-wasip1$/);
+    expect(found.ok ? "" : found.why).toMatch(/^it is a component \(WASI 0\.2 or later\) .*: build for wasm32-wasip1$/);
   });
 });

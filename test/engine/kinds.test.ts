@@ -23,13 +23,14 @@ const says = (section: Uint8Array, of: Uint8Array): Uint8Array => Uint8Array.of(
 /** Its memory is the host's. */
 const LIBRARY = module('(import "env" "memory" (memory 1)) (func (export "f"))');
 
-/** A command of these instructions, which no assembler of ours knows; its memory is of this kind. */
-const holding = (code: string, memory = "0001"): Uint8Array => {
+/** A command of these instructions, which no assembler of ours knows; its memory and its table are of these kinds. */
+const holding = (code: string, memory = "0001", table = "700001"): Uint8Array => {
   const body = bytes(`00${code}0b`);
   const section = (id: number, content: Uint8Array): Uint8Array => Uint8Array.of(id, content.length, ...content);
   const fields = [
     section(1, bytes("01600000")),
     section(3, bytes("0100")),
+    section(4, bytes(`01${table}`)),
     section(5, bytes(`01${memory}`)),
     section(7, Uint8Array.of(2, 6, ...Buffer.from("memory"), 2, 0, 6, ...Buffer.from("_start"), 0, 0)),
     section(10, Uint8Array.of(1, body.length, ...body)),
@@ -39,7 +40,7 @@ const holding = (code: string, memory = "0001"): Uint8Array => {
 
 /** As it comes, and what must stand in the answer: of which kind it is, and what to do. */
 const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp])[] = [
-  ["a component", bytes("0061736d 0d000100"), /component \(WASI 0\.2\).*wasm32-wasip1/],
+  ["a component", bytes("0061736d 0d000100"), /component \(WASI 0\.2 or later\).*wasm32-wasip1/],
   ["a version that is none", bytes("0061736d 02000000"), /another version than 1/],
   ["text", new TextEncoder().encode('(module (func (export "_start")))'), /text.*wat2wasm/],
   ["a program for Linux", bytes("7f454c46 02010100"), /Linux.*image/],
@@ -62,6 +63,27 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
   ],
   ["an addon for Node with its names apart", importing("napi", "napi_create_function"), /addon for Node.*wasm32-wasip1/],
   ["a library of .NET", importing("webcil", "load"), /\.NET.*wasm32-wasip1/],
+  [".NET in a browser", importing("env", "mono_wasm_invoke_js_function"), /\.NET's build for a browser.*wasm32-wasip1/],
+  [".NET in a browser, ahead of time", importing("env", "SystemInteropJS_InvokeJSImportST"), /\.NET's build for a browser.*wasm32-wasip1/],
+  ["an old TinyGo's", importing("env", "syscall/js.valueGet"), /Go's build for a browser.*GOOS=wasip1/],
+  ["Swift's for a browser", importing("javascript_kit", "swjs_get_prop"), /Swift's.*JavaScriptKit.*without it/],
+  ["Ruby's for JavaScript", importing("rb-js-abi-host", "rb_wasm_throw_prohibit_rewind_exception"), /Ruby.*gem js.*image/],
+  ["half of Javy's", importing("javy_quickjs_provider_v3", "invoke"), /Javy.*dynamic=n/],
+  ["MoonBit's", importing("spectest", "print_char"), /MoonBit's own host.*WASI/],
+  ["a plug-in of Extism", importing("extism:host/env", "input_length"), /Extism.*as a command/],
+  ["a filter for a proxy", importing("env", "proxy_log"), /Proxy-Wasm.*as a command/],
+  ["WASI-NN", importing("wasi_ephemeral_nn", "load"), /WASI-NN.*without it/],
+  [
+    "AssemblyScript's for a browser",
+    module(`(import "env" "abort" (func (param i32 i32 i32 i32))) ${START}`),
+    /AssemblyScript's.*@assemblyscript\/wasi-shim/,
+  ],
+  ["what else is called abort", importing("env", "abort"), /a host of its own.*wasi-sdk/],
+  ["a 64-bit table", holding("", "0001", "70 04 01"), /64-bit table.*wasm32/],
+  ["a table that is shared", holding("", "0001", "70 03 01 01"), /shared table.*threads/],
+  ["stack switching, by its instructions", holding("e000"), /stack-switching instruction 0xe0.*--asyncify/],
+  ["stack switching, by its types", bytes("0061736d 01000000 0105 02 600000 5d00"), /type form 0x5d of stack switching.*--asyncify/],
+  ["stack switching, by its values", bytes("0061736d 01000000 0105 01 60 01 68 00"), /value type 0x68 of stack switching.*--asyncify/],
   ["garbage collection", bytes("0061736d 01000000 0103015f00"), /garbage collection/],
   ["Go's build for a browser", importing("gojs", "runtime.wasmExit"), /Go's build for a browser.*GOOS=wasip1/],
   ["wasm-bindgen's", importing("__wbindgen_placeholder__", "__wbindgen_throw"), /wasm-bindgen/],
@@ -84,7 +106,7 @@ const OTHERS: readonly (readonly [what: string, bytes: Uint8Array, said: RegExp]
     /emscripten_notify_memory_growth as a function of another type/,
   ],
   ["Emscripten's", importing("env", "emscripten_resize_heap"), /wasi-sdk/],
-  ["another host's", importing("rb-js-abi-host", "eval-js"), /a host of its own.*wasi_snapshot_preview1 alone/],
+  ["another host's", importing("its-own-host", "eval-js"), /a host of its own.*wasi_snapshot_preview1 alone/],
   ["a library", module('(memory (export "memory") 1) (func (export "add"))'), /library/],
   [
     "a reactor that wants values",

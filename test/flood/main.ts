@@ -11,6 +11,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { typed } from "../../scripts/typed.ts";
 import { quantile } from "../../bench/lib/report.ts";
 import { Programs, kill9 } from "../process/programs.ts";
 import { MIB_PER_1000_LINKS_MAX, residentMib, watch } from "./resident.ts";
@@ -101,12 +102,7 @@ async function play(name: string): Promise<Seen> {
   }
 }
 
-const asked = process.argv.slice(2);
-const unknown = asked.find((name) => !ROWS[name]);
-if (unknown !== undefined) {
-  console.error(`no row is called ${unknown}; there are: ${Object.keys(ROWS).join(", ")}`);
-  process.exit(2);
-}
+const { positionals: asked } = typed("npm run flood -- [ROW…]", {}, { what: "row", all: Object.keys(ROWS) });
 const seen: Seen[] = [];
 for (const name of asked.length > 0 ? asked : Object.keys(ROWS)) {
   const one = await play(name);

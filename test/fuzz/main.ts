@@ -3,7 +3,7 @@
  * there are processors; exits 1 where something was found.
  */
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { refuse, typed } from "../../scripts/typed.ts";
 import { inLanes } from "./lanes.ts";
 import { inputOf, type Found } from "./run.ts";
 import type { Target } from "./target.ts";
@@ -12,29 +12,24 @@ import { TARGETS } from "./targets/index.ts";
 
 const MINUTE_MS = 60_000;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
+const USAGE = "npm run fuzz -- [TARGET…] [--count N] [--seed S] [--from INDEX] [--minutes M] [--lanes N]";
+const { values, positionals } = typed(
+  USAGE,
+  {
     count: { type: "string", default: "1000000" },
     seed: { type: "string", default: "1" },
     from: { type: "string", default: "0" },
     minutes: { type: "string" },
     lanes: { type: "string", default: String(availableParallelism()) },
   },
-});
+  { what: "target", all: TARGETS.map(({ name }) => name) },
+);
 
 function numberOf(option: string, text: string): number {
-  if (!/^\d{1,9}(\.\d+)?$/.test(text)) fail(`--${option} '${text}' is no number`);
+  if (!/^\d{1,9}(\.\d+)?$/.test(text)) refuse(`--${option} '${text}' is no number`, `usage: ${USAGE}`);
   return Number(text);
 }
 
-function fail(why: string): never {
-  console.error(why);
-  process.exit(2);
-}
-
-const unknown = positionals.find((name) => !TARGETS.some((target) => target.name === name));
-if (unknown !== undefined) fail(`no target is called ${unknown}; there are: ${TARGETS.map(({ name }) => name).join(", ")}`);
 const wanted = TARGETS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
 const [seed, from, lanes] = [numberOf("seed", values.seed), numberOf("from", values.from), numberOf("lanes", values.lanes)];
 const count = numberOf("count", values.count);

@@ -20,9 +20,10 @@ export interface Found {
   press(key: string): Promise<void>;
   selectOption(value: string): Promise<unknown>;
   innerText(): Promise<string>;
+  inputValue(): Promise<string>;
   count(): Promise<number>;
   isEnabled(): Promise<boolean>;
-  setInputFiles(files: InputFile | readonly InputFile[]): Promise<void>;
+  setInputFiles(files: InputFile | readonly InputFile[] | string): Promise<void>;
   waitFor(options?: { state?: "visible" | "hidden"; timeout?: number }): Promise<void>;
   filter(options: { hasText: string | RegExp }): Found;
   getByRole(role: string, options?: { name?: string | RegExp; exact?: boolean }): Found;

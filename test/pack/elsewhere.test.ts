@@ -104,6 +104,7 @@ describe("a customer's verbs, installed for another system", () => {
     [["token", "list"]],
     [["key", "add", "laptop"]],
     [["key", "backup", "keys.json"]],
+    [["key", "restore", "keys.json"]],
     [["events"]],
     [["export", "all"]],
     [["logs", "LEASE"]],

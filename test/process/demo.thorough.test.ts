@@ -21,6 +21,8 @@ it("leaves nothing that runs on when it is told to end", async () => {
   demo.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
   try {
     await until(async () => said.includes("until Ctrl-C") || demo.exitCode !== null);
+    // another terminal stands elsewhere
+    expect(said).toMatch(/ run \/\S+hello\.py /);
     await writeFile(path.join(folder, "spin.py"), "print('on', flush=True)\nwhile True: pass\n");
     const job = spawn(XENO, ["run", "-q", path.join(folder, "spin.py")], {
       env: { ...process.env, XENO_HOME: data },

@@ -18,7 +18,7 @@ const xeno = (...args: string[]) => command(home("runner"), ...args);
 const json = async <T>(...args: string[]): Promise<T> => JSON.parse((await xeno(...args, "--json")).stdout) as T;
 
 beforeAll(async () => {
-  market = await startMarket();
+  market = await startMarket({ willAfterMs: 2_000 });
   job = path.join(market.folder, "endless.wasm");
   await writeFile(job, await endless());
   const { stdout } = await command(home("person"), "login", market.broker.url, "--yes", "--context", "test", "--json");
@@ -73,6 +73,13 @@ it("--stop-on-exit ends the lease and its cost on SIGTERM; so does CI by itself"
     await until(async () => !isLive((await json<LeaseView>("lease", "show", lease.id)).state));
     expect((await json<LeaseView>("lease", "show", lease.id)).end?.reason).toBe("customer-stop");
   }
+});
+
+it("in CI a run that is killed without a word is stopped all the same", async () => {
+  const { lease } = await ended({ CI: "true" }, [], { end: (child) => void child.kill("SIGKILL") });
+  await until(async () => !isLive((await json<LeaseView>("lease", "show", lease.id)).state));
+  expect((await json<LeaseView>("lease", "show", lease.id)).end?.reason).toBe("customer-stop");
+  expect((await xeno("lease", "show", lease.id)).stdout).toContain("stopped  with the words 'its customer was gone'");
 });
 
 thoroughly("a reader that has had enough ends it as a signal does: with its lease in CI, else it says that the job runs on", async () => {

@@ -56,9 +56,10 @@ export class Programs {
     return this.#start(who, [CLI, ...args]);
   }
 
-  #start(who: string, args: string[], level = "warn", stdin: "ignore" | "pipe" = "ignore"): Started {
+  #start(who: string, args: string[], level = "warn", stdin: "ignore" | "pipe" = "ignore", before: string[] = []): Started {
     const env = { ...process.env, XENO_HOME: path.join(this.folder, who), LOG_LEVEL: level, NO_COLOR: "1", DATABASE_URL: undefined };
-    const child = spawn(process.execPath, args, { env, stdio: [stdin, "pipe", "pipe"] });
+    const [program = "", ...words] = [...before, process.execPath, ...args];
+    const child = spawn(program, words, { env, stdio: [stdin, "pipe", "pipe"] });
     const seen: Done = { code: null, stdout: "", stderr: "" };
     child.stdout?.on("data", (chunk: Buffer) => (seen.stdout += chunk.toString()));
     child.stderr?.on("data", (chunk: Buffer) => (seen.stderr += chunk.toString()));
@@ -90,8 +91,16 @@ export class Programs {
   }
 
   /** As an operator starts it. */
-  startBrokerByHand(): Promise<ChildProcess> {
-    return this.#broker(this.xeno("operator", ["broker", "--data", this.at("broker"), "--port", this.#port, "--json"]));
+  async startBrokerByHand(): Promise<ChildProcess> {
+    return (await this.startBrokerBy([])).child;
+  }
+
+  /** The same by a program, such as `unshare`, that then becomes it. */
+  async startBrokerBy(before: string[]): Promise<Started> {
+    const words = [CLI, "broker", "--data", this.at("broker"), "--port", this.#port, "--json"];
+    const started = this.#start("operator", words, "warn", "ignore", before);
+    await this.#broker(started);
+    return started;
   }
 
   async #broker(started: Started): Promise<ChildProcess> {

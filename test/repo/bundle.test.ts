@@ -30,13 +30,14 @@ async function loadedWith(file: string, seen = new Set<string>()): Promise<Set<s
   return seen;
 }
 
-/** All that is loaded with the file that this source is in. */
-async function sourcesWith(source: string): Promise<string[]> {
+/** The files that are loaded with the one that this source is in. */
+async function filesWith(source: string): Promise<string[]> {
   const files = (await readdir(out)).filter((name) => name.endsWith(".js"));
-  const all = new Map(await Promise.all(files.map(async (file) => [file, await sourcesOf(file)] as const)));
-  const [file = ""] = [...all].find(([, sources]) => sources.includes(source)) ?? [];
-  return [...(await loadedWith(file))].flatMap((each) => all.get(each) ?? []);
+  for (const file of files) if ((await sourcesOf(file)).includes(source)) return [...(await loadedWith(file))];
+  throw new Error(`${source} is in none of ${files.length} files`);
 }
+
+const sourcesWith = async (source: string): Promise<string[]> => (await Promise.all((await filesWith(source)).map(sourcesOf))).flat();
 
 it("loads of the customer's library what the verb uses", async () => {
   const [ps, map] = [await sourcesWith("cli/src/verbs/ps.ts"), await sourcesWith("cli/src/verbs/map.ts")];
@@ -49,8 +50,14 @@ it("starts a guest before the customer's library is read", async () => {
   const ahead = await sourcesWith("cli/src/local/ahead.ts");
   expect(ahead).toContain("guests/src/pool.ts");
   const early =
-    /^(cli\/src\/(main|own-\w+|output\/(leave|terminal)|local\/(ahead|scratch))|guests\/.*|engine\/src\/(version|wasi\/limits)|protocol\/src\/(files|visible|system\/builtin)|sdk\/src\/node\/home)\.ts$/;
+    /^(cli\/src\/(main|own-\w+|output\/(leave|terminal)|local\/(ahead|local-module|scratch))|guests\/.*|engine\/src\/(version|wasi\/limits)|protocol\/src\/(files|visible|system\/builtin)|sdk\/src\/node\/home)\.ts$/;
   expect(ahead.filter((source) => !early.test(source) && !/^node_modules\/(env-paths|is-safe-filename)\//.test(source))).toEqual([]);
+});
+
+it("loads no package of an owner's for a customer's verb, nor for a run on this machine", async () => {
+  const outside = /^import .*"@xenoservers\/(guests|xenoserver|xenocorp)";$/m;
+  for (const source of ["verbs/run-by-lease", "verbs/map", "local/local-module", "local/local-run"])
+    for (const file of await filesWith(`cli/src/${source}.ts`)) expect(outside.exec(await textOf(file))?.[0], file).toBeUndefined();
 });
 
 it("says its version with a handful of files", async () => {
@@ -76,9 +83,10 @@ it("names its sources by the repository alone", async () => {
 });
 
 it("imports nothing of Node that loads what nobody asked for", async () => {
-  const dear = /^import .*"node:(process|util|http|https|http2|tls)";$/m;
+  const dear = /^import .*"node:(process|util|fs|fs\/promises|crypto|child_process|net|os|timers\/promises|http|https|http2|tls)";$/m;
   const files = (await filesBelow()).filter((name) => name.endsWith(".js"));
   for (const file of files) expect(dear.exec(await textOf(file))?.[0], file).toBeUndefined();
+  for (const file of await loadedWith("worker/main.js")) expect(/^import .*"node:.*$/m.exec(await textOf(file))?.[0], file).toBeUndefined();
 });
 
 it("holds what it starts, and of what looks beside itself what finds there what it looks for", async () => {

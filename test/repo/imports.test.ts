@@ -22,6 +22,7 @@ const MAY: Record<string, readonly string[]> = {
 const DYNAMIC_ONLY_IN_CLI = ["xenocorp", "xenoserver", "guests", "engine"];
 const BY_THEMSELVES = [
   "packages/cli/src/local/ahead.ts",
+  "packages/cli/src/local/local-module.ts",
   "packages/cli/src/local/local-run.ts",
   "packages/cli/src/proof/re-execute.ts",
   "packages/cli/src/proof/re-execute-vm.ts",

@@ -11,6 +11,10 @@ const SURFACE: Readonly<Record<string, readonly string[]>> = {
   "page/machines.ts": ["Market"],
   "page/machine.ts": ["Machine"],
   "guest/web-program.ts": ["WebProgram"],
+  "node/login.ts": ["LoggedIn", "LoginOptions", "ShownMarket"],
+  "node/key-backup.ts": ["Restored"],
+  "node/export.ts": ["Exported", "ExportOptions"],
+  "node/keys.ts": ["Keys", "Rotated"],
   "node/appeal.ts": ["Appeal", "AppealOptions", "AppealTerms"],
   "node/rerun.ts": ["JobTracer", "Rerun"],
   "module-check.ts": ["ModuleCheck", "plainCheck"],
@@ -87,6 +91,7 @@ it("has words on every method and property that a program calls", () => {
     "facade/replicated-job.ts",
     "facade/tokens.ts",
     "facade/wallet.ts",
+    "node/keys.ts",
   ];
   const bare = [...classes, "facade/output.ts"].flatMap((file) => {
     const text = read(file);

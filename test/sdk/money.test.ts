@@ -1,4 +1,7 @@
 /** A program's tokens, accounts, batches and leases by `Market` on a real market, without a word of the command line. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { isLive } from "@xenoservers/market";
 import { Market } from "@xenoservers/sdk";
@@ -79,4 +82,19 @@ it("lets a lease run longer, ends it, and objects to nothing that is as it shoul
   await expect(sdk.object(job.lease, { reason: "it was slow", onTerms: no })).rejects.toThrow("too dear");
   await sdk.object(job.lease, { reason: "it was slow" });
   expect(await sdk.lease(job.lease)).toMatchObject({ state: "disputed", objection: { by: "customer" } });
+});
+
+it("writes all that the market knows of its party, receipts that hold among it", async () => {
+  const out = await mkdtemp(path.join(tmpdir(), "xeno-sdk-export-"));
+  const ids: string[] = [];
+  for await (const { id } of sdk.leases()) ids.push(id);
+  expect(ids.length).toBeGreaterThan(1);
+  expect(await sdk.export(out)).toEqual({ leases: ids.length });
+  const { leases } = JSON.parse(await readFile(path.join(out, "leases.json"), "utf8")) as { leases: { id: string }[] };
+  expect(leases.map(({ id }) => id)).toEqual(ids);
+  for (const id of ids) {
+    const { ok, whose } = await sdk.verify(path.join(out, `receipt-${id}.json`));
+    expect([ok, whose]).toEqual([true, expect.anything()]);
+  }
+  await rm(out, { recursive: true });
 });

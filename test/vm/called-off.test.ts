@@ -3,7 +3,7 @@ import { readFile, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { headerOf, paxOf } from "@xenoservers/testkit";
-import { startTicksOf } from "../../packages/guests/src/pool.ts";
+import { startTicksOf } from "../../packages/guests/src/programs/process-id.ts";
 import { until } from "../until.ts";
 import { openEnds, type EndsBench } from "./machine-ends.ts";
 import { machines } from "./support.ts";

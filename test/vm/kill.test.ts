@@ -5,9 +5,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { innermostOf } from "../../packages/guests/src/qemu/machine/box.ts";
+import { VM_FILES } from "../../packages/guests/src/qemu/machine/plan.ts";
+import { monotonicMs } from "../../packages/guests/src/qemu/machine/unheard.ts";
 import { until } from "../process/market.ts";
 import { Programs, kill9, told } from "../process/programs.ts";
 import { busyboxLayout, endMachines, initrd, kernel, machines, qemus, run } from "./support.ts";
+
+const AWAY_MS = 10_000;
 
 machines("machines of a server that is killed", () => {
   let programs: Programs;
@@ -101,6 +105,29 @@ machines("machines of a server that is killed", () => {
     expect(await readdir(out)).toEqual(["file"]);
   });
 
+  it("an OCI image's job that ends while its server is away is billed up to its end, not up to the server's return", async () => {
+    const script = "echo begun; sleep 2; echo done; exit 5";
+    const words = [...small, "--disk", "64M", "--detach", "-q", `oci:${layout}:box`, "--", "sh", "-c", script];
+    const lease = (await programs.ok("customer", ["run", ...words])).trim();
+    const printed = path.join(programs.at("server"), "vm/machines", lease.slice(0, 24), "box", VM_FILES.stdout);
+    await until(async () => (await readFile(printed, "utf8").catch(() => "")).includes("begun"));
+    await kill9(server);
+    const record = await readFile(path.join(programs.at("server"), "leases", lease, "lease.json"), "utf8");
+    const { startedMonotonicMs } = (JSON.parse(record) as { guest: { startedMonotonicMs: number } }).guest;
+    await until(async () => (await readFile(printed, "utf8")).includes("done"));
+    // it is the time away that is looked for in the bill: more than a guest takes to end its job, and to say so
+    await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+    const backAfterMs = monotonicMs() - startedMonotonicMs;
+    server = await programs.startServer();
+    const show = async () =>
+      JSON.parse(await programs.ok("customer", ["lease", "show", lease, "--json"])) as { end: unknown; usedMs: number };
+    await until(async () => (await show()).end !== null);
+    const { usedMs } = await show();
+    expect(usedMs).toBeGreaterThan(2_000);
+    expect(usedMs).toBeLessThan(backAfterMs);
+    await until(async () => (await qemus(programs.folder)).length === 0);
+  });
+
   it("a machine that no record tells of is ended when the server comes back", async () => {
     const ramdisk = path.join(folder, "waiting");
     await writeFile(ramdisk, await initrd("echo here; sleep 600"));
@@ -115,6 +142,10 @@ machines("machines of a server that is killed", () => {
     server = await programs.startServer();
     await until(async () => (await qemus(programs.folder)).length === 0);
     await until(async () => !(await readdir(machinesAt)).includes(lease.slice(0, 24)));
-    await programs.ok("customer", ["lease", "stop", lease]);
+    // nobody is left who could end it: its customer is told how it stands, when the broker has the word
+    const stopping = programs.xeno("customer", ["lease", "stop", lease]);
+    await until(() => stopping.seen.stderr.includes("it was asked to end"));
+    expect(JSON.parse(await programs.ok("customer", ["lease", "show", lease, "--json"]))).toMatchObject({ end: null });
+    await kill9(stopping.child);
   });
 });

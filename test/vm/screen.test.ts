@@ -7,28 +7,15 @@ import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { passwordFile } from "@xenoservers/sdk";
 import { until, type TestMarket } from "../process/market.ts";
 import { RawViewer } from "./rfb.ts";
+import { TYPEWRITER, disk } from "./sector-disk.ts";
 import { cliHome, machines, qemus, run, stopAll, vmMarket } from "./support.ts";
 
 const MEMTEST = "/usr/lib/memtest86+/memtest86+x64.iso";
 /** The fourth bit of colour of text modes (VGA: two thirds of six bits). */
 const BLUE = "0000a8";
-const SECTOR = 512;
-const MIB = 1024 * 1024;
 
-/** Prints each key on the screen, which the firmware shows on the serial line, too: int 16h, int 10h, again. */
-const TYPEWRITER = [0x31, 0xc0, 0xcd, 0x16, 0xb4, 0x0e, 0x31, 0xdb, 0xcd, 0x10, 0xeb, 0xf4];
 /** 320x200, all of it in another colour for ever. */
 const FLOOD = [0xb8, 0x13, 0x00, 0xcd, 0x10, 0x68, 0x00, 0xa0, 0x07, 0x31, 0xff, 0xb9, 0x00, 0xfa, 0xfe, 0xc0, 0xf3, 0xaa, 0xeb, 0xf5];
-
-/** A disk whose first sector is that program. */
-async function disk(folder: string, name: string, program: readonly number[]): Promise<string> {
-  const file = path.join(folder, `${name}.raw`);
-  const bytes = Buffer.alloc(MIB);
-  bytes.set(program);
-  bytes.writeUInt16BE(0x55aa, SECTOR - 2);
-  await writeFile(file, bytes);
-  return file;
-}
 
 /** How many of a picture's pixels are of each colour. */
 async function colours(file: string): Promise<Map<string, number>> {

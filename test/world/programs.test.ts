@@ -11,18 +11,10 @@ import { PROGRAMS, type Program } from "./programs.ts";
 const XENO = path.resolve("node_modules/.bin/xeno");
 const FROM_PACKAGE = "PACKAGE:";
 
-const PEER = `
-import { readFileSync } from "node:fs";
-import { WASI } from "node:wasi";
-const wasi = new WASI({ version: "preview1", args: process.argv.slice(3), preopens: { "/": ".", ".": "." }, returnOnExit: true });
-wasi.start(await WebAssembly.instantiate(await WebAssembly.compile(readFileSync(process.argv[2])), wasi.getImportObject()));
-`;
+const PEER = path.resolve("bench/lib/module-peer.mjs");
 
 let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(path.join(tmpdir(), "xeno-world-"));
-  writeFileSync(path.join(folder, "peer.mjs"), PEER);
-});
+beforeAll(() => void (folder = mkdtempSync(path.join(tmpdir(), "xeno-world-"))));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A fresh folder with what the program finds. */
@@ -50,14 +42,7 @@ describe.each(PROGRAMS)("$made", (program) => {
   it("answers as its peer does", async () => {
     const from = packed(program.package, folder);
     const module = path.join(from, program.module);
-    const wasi = [
-      process.execPath,
-      "--no-warnings",
-      path.join(folder, "peer.mjs"),
-      module,
-      path.basename(module),
-      ...program.args,
-    ] as const;
+    const wasi = [process.execPath, "--no-warnings", PEER, module, path.basename(module), ...program.args] as const;
     const [peer, ...peerArgs] = program.peer ?? wasi;
     const expected = await answerOf(program, peer, peerArgs, from);
     expect(expected?.length).toBeGreaterThan(10);

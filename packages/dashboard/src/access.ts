@@ -6,15 +6,13 @@ import type { Scope } from "@xenoservers/market";
 import { fromHex, type MarketPins } from "@xenoservers/protocol";
 import { Market, MarketClient, RefusedError, identityOf, openLink, parseCiToken, type PreparedRun, type RunInput } from "@xenoservers/sdk";
 import { Followed } from "./followed.ts";
+import { FollowedLeases } from "./followed-leases.ts";
 import type { Kept } from "./key-store.ts";
 import { News } from "./news.ts";
 import type { NamedRun } from "./program.ts";
 import { Several, type Begun } from "./several.ts";
 
 const bytesOf = (seed: string): Uint8Array => fromHex(seed) ?? new Uint8Array(32);
-
-/** Leases that are over and whose output and files are held. */
-const OVER_KEPT_MAX = 8;
 
 interface About {
   kind: Kept["kind"];
@@ -36,6 +34,11 @@ function clientOf(kept: Kept, url: string): { client: MarketClient; about: About
   return { client: new MarketClient(url, pins, identity), about: { kind: kept.kind, label, expiresAt } };
 }
 
+interface OrderOptions {
+  market?: Market;
+  signal?: AbortSignal;
+}
+
 export class Access {
   readonly market: Market;
   readonly client: MarketClient;
@@ -45,19 +48,19 @@ export class Access {
   several: Several | null = null;
   /** Told of everything that happens to the party's leases. */
   readonly news = new News();
-  readonly #followed = new Map<string, Followed>();
+  readonly #followed: FollowedLeases;
   readonly #link: { stop(): void };
   readonly #closing: (() => void)[] = [];
   /** A job that its server has not all of can be sent from here alone. */
   readonly #leaving = (event: Event): void => {
-    const isSending = [...this.#followed.values()].some((each) => each.isSending);
-    if (isSending || this.several?.isOver === false) event.preventDefault();
+    if (this.#followed.isSending || this.several?.isOver === false) event.preventDefault();
   };
 
   /** Throws InputError. */
   constructor(kept: Kept, url: string) {
     const { client, about } = clientOf(kept, url);
     [this.client, this.about, this.market, this.kept] = [client, about, Market.of(client), kept];
+    this.#followed = new FollowedLeases(this.market);
     addEventListener("beforeunload", this.#leaving);
     this.#link = openLink(client, { onUp: () => this.news.tell(), onEvent: () => this.news.tell() });
   }
@@ -101,45 +104,27 @@ export class Access {
     const off = new AbortController();
     const callOff = (): void => off.abort(signal.reason);
     signal.addEventListener("abort", callOff);
-    const lease = await this.order(run, off.signal).finally(() => signal.removeEventListener("abort", callOff));
+    const lease = await this.order(run, { signal: off.signal }).finally(() => signal.removeEventListener("abort", callOff));
     const job = await this.follow(lease).job;
     return { lease, result: job.result.finally(() => this.unfollow(lease)) };
   }
 
-  /** Orders what was quoted, and goes on with it: its job is sent from here. Gives the lease. */
-  async order(run: PreparedRun, signal?: AbortSignal): Promise<string> {
+  /** Orders what was quoted, and goes on with it: its job is sent from here. Gives the lease. `market`: that has quoted it. */
+  async order(run: PreparedRun, { market = this.market, signal }: OrderOptions = {}): Promise<string> {
     const followed = new Followed((watching) => run.run(signal ? { ...watching, signal } : watching), true);
     const { lease } = await followed.job;
-    this.#followed.set(lease, followed);
+    this.#followed.ordered(lease, followed, market);
     return lease;
   }
 
   /** A lease's output from its beginning, also where another visit ordered it with this key. */
   follow(lease: string): Followed {
-    const known = this.#followed.get(lease);
-    // what failed is tried again by whoever looks again
-    if (known && known.standing().error === null) return known;
-    const begun = new Followed((watching) => this.market.attach(lease, watching), false);
-    this.#followed.set(lease, begun);
-    return begun;
+    return this.#followed.follow(lease);
   }
 
-  /** Nobody looks at it any more: what still has to send its job goes on. */
+  /** Nobody looks at it any more. */
   unfollow(lease: string): void {
-    const followed = this.#followed.get(lease);
-    if (!followed) return;
-    if (followed.standing().isOver) return this.#keepLast(lease, followed);
-    if (followed.hasJob) return;
-    followed.close();
-    this.#followed.delete(lease);
-  }
-
-  /** What is over is there at once when it is looked at again; each may hold files. */
-  #keepLast(lease: string, followed: Followed): void {
-    this.#followed.delete(lease);
-    this.#followed.set(lease, followed);
-    const over = [...this.#followed].filter(([, each]) => each.standing().isOver);
-    for (const [oldest] of over.slice(0, -OVER_KEPT_MAX)) this.#followed.delete(oldest);
+    this.#followed.unfollow(lease);
   }
 
   /** What else is let go of with the key. */

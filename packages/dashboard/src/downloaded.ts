@@ -12,8 +12,10 @@ export function fileNameOf(path: string): string {
   return plain === "" ? "file" : plain;
 }
 
-export function downloaded(name: string, bytes: Uint8Array): void {
-  const url = URL.createObjectURL(new Blob([bytes.slice()], { type: "application/octet-stream" }));
+export const downloaded = (name: string, bytes: Uint8Array): void => blobDownloaded(name, new Blob([bytes.slice()]));
+
+export function blobDownloaded(name: string, blob: Blob): void {
+  const url = URL.createObjectURL(blob.slice(0, blob.size, "application/octet-stream"));
   const link = document.createElement("a");
   link.href = url;
   link.download = fileNameOf(name);

@@ -3,12 +3,18 @@
  * job and its server (output, names, bytes), the broker (events).
  */
 import type { Job, JobFile, Watching } from "@xenoservers/sdk";
+import { Pace } from "./pace.ts";
 import { RawTail } from "./raw-tail.ts";
 import { ScreenText } from "./screen-text.ts";
 
 type Told = Required<Pick<Watching, "onState" | "onSent">>;
 
-export type Sent = Pick<Parameters<Told["onSent"]>[0], "bytes" | "bytesInAll">;
+type Progress = Parameters<Told["onSent"]>[0];
+
+export interface Sent extends Pick<Progress, "bytes" | "bytesInAll"> {
+  /** Null: it is not known yet. */
+  bytesPerSecond: number | null;
+}
 
 /** How it stands; each change is another object. */
 export interface Standing {
@@ -18,6 +24,8 @@ export interface Standing {
   state: string;
   /** What of its bytes has gone to its server from here; null: nothing was sent. */
   sent: Sent | null;
+  /** It stands still at its customer's word, as its server says. */
+  isPaused: boolean;
   problems: readonly string[];
   files: readonly JobFile[];
   error: unknown;
@@ -39,9 +47,10 @@ export class Followed {
   /** What it prints on stdout, as it came. */
   readonly raw = new RawTail();
   #standing: Standing = {
-    ...{ stdout: new ScreenText(), stderr: new ScreenText(), state: "", sent: null, problems: [], files: [], error: null },
+    ...{ stdout: new ScreenText(), stderr: new ScreenText(), state: "", isPaused: false, sent: null, problems: [], files: [], error: null },
     ...{ isOver: false, isWhole: false },
   };
+  #pace: Pace | null = null;
   readonly #listeners = new Set<() => void>();
   /** It will be shown. */
   #isAsked = false;
@@ -50,7 +59,7 @@ export class Followed {
   /** `open`: orders it, or goes on with what was ordered. */
   constructor(open: (watching: Told) => Promise<Job>, hasJob: boolean) {
     this.hasJob = hasJob;
-    this.job = open({ onState: (state) => this.#said(state), onSent: (sent) => this.#change({ sent }) });
+    this.job = open({ onState: (state) => this.#said(state), onSent: (progress) => this.#sent(progress) });
     void this.#run().catch((error: unknown) => this.#change({ error, isOver: true }));
   }
 
@@ -99,8 +108,16 @@ export class Followed {
     this.raw.add(bytes);
   }
 
+  #sent({ bytes, bytesInAll }: Progress): void {
+    const now = performance.now();
+    this.#pace ??= new Pace(bytes, now);
+    this.#change({ sent: { bytes, bytesInAll, bytesPerSecond: this.#pace.at(bytes, now) } });
+  }
+
   #said(state: string): void {
-    if (!state.startsWith(PROBLEM)) return this.#change({ state });
+    // whoever has lost its server knows no more than before
+    const isPaused = state === "paused" || (state === "reconnecting" && this.#standing.isPaused);
+    if (!state.startsWith(PROBLEM)) return this.#change({ state, isPaused });
     this.#change({ problems: [...this.#standing.problems, state.slice(PROBLEM.length)].slice(-PROBLEMS_SHOWN) });
   }
 

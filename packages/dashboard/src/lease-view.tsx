@@ -14,7 +14,7 @@ import { ReceiptView } from "./receipt-view.tsx";
 import { Timeline } from "./timeline.tsx";
 import { useNews, useReading } from "./use-reading.ts";
 import { useStop } from "./use-stop.ts";
-import { duration, money, said, when } from "./words.ts";
+import { duration, mebibytes, money, said, when } from "./words.ts";
 
 const EVERY_MS = 5_000;
 
@@ -48,7 +48,7 @@ function LeaseFacts({ lease, currency }: { lease: Lease; currency: string }): Re
         <Id of={server} /> of <Id of={owner} />
       </span>,
     ],
-    ["room", `${resources.vcpu} vCPU, ${resources.memoryMib} MiB memory, ${resources.diskMib} MiB disk`],
+    ["room", `${resources.vcpu} vCPU, ${mebibytes(resources.memoryMib)} memory, ${mebibytes(resources.diskMib)} disk`],
     ["terms", `${terms}, for at most ${duration(durationMsMax)}`],
     ["ordered", when(issuedAt)],
   ];
@@ -96,7 +96,7 @@ export function LeaseView({ access, lease: id, currency }: { access: Access; lea
         <OutputView
           followed={followed}
           again={() => setAttempt((count) => count + 1)}
-          shown={part && isMachine && <part.MachineView {...{ access, followed, lease: lease.id, state: lease.state }} />}
+          shown={part && isMachine && <part.MachineView {...{ access, followed, lease, currency }} />}
         />
       )}
       <section aria-labelledby="history">

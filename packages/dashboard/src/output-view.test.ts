@@ -15,6 +15,7 @@ function html(shown: ReactNode, over: Partial<Standing> = {}): string {
       stdout,
       stderr: new ScreenText(),
       state: "running",
+      isPaused: false,
       sent: null,
       problems: [],
       files: [],

@@ -49,7 +49,9 @@ export const mebibytes = (mib: number): string => (mib >= MIB_PER_GIB ? `${Numbe
 const KIB = 1_024;
 export function bytesText(size: number): string {
   if (size < KIB) return countOf(size, "byte");
-  return size < KIB * KIB ? `${(size / KIB).toFixed(1)} KiB` : `${(size / KIB / KIB).toFixed(1)} MiB`;
+  if (size < KIB * KIB) return `${(size / KIB).toFixed(1)} KiB`;
+  const mib = size / KIB / KIB;
+  return mib < MIB_PER_GIB ? `${mib.toFixed(1)} MiB` : `${(mib / MIB_PER_GIB).toFixed(1)} GiB`;
 }
 
 export function gigaFuel(fuel: bigint): string {

@@ -1,7 +1,7 @@
 /**
- * Commands that are components (WASI 0.2, component-model's Binary.md). Most toolchains make one of a module of preview 1 and an adapter,
- * which says preview 1's calls in those of 0.2; that module lies in it as it was linked, and is the program. It runs here as it is, with
- * fewer steps between it and its host. Nothing else of a component does. Who controls the bytes: the customer.
+ * Commands that are components (WASI 0.2 and later, component-model's Binary.md). Most toolchains make one of a module of preview 1 and an
+ * adapter, which says preview 1's calls in those of its host; that module lies in it as it was linked, and is the program. It runs here as
+ * it is, with fewer steps between it and its host. Nothing else of a component does. Who controls the bytes: the customer.
  */
 import { interfaceFaultOf } from "./rewrite/fault.ts";
 import { Reader, Refusal } from "./rewrite/binary.ts";
@@ -49,8 +49,8 @@ function partsOf(bytes: Uint8Array): Parts {
   return parts;
 }
 
-/** The first call of 0.2 that a module makes itself; null where it makes none, or is no module that is read here. */
-function callOf02(module: Uint8Array): string | null {
+/** The first call of WASI 0.2 or later that a module makes itself; null where it makes none, or is no module that is read here. */
+function callOfWasi(module: Uint8Array): string | null {
   try {
     return parseModule(module).imports.find(({ text }) => text.startsWith("wasi:"))?.text ?? null;
   } catch (error) {
@@ -61,14 +61,14 @@ function callOf02(module: Uint8Array): string | null {
 
 /** Of a component without a program that runs here: its first module is what was linked, all others came to it. */
 function whyNone([first]: readonly Uint8Array[]): string {
-  const call = first && callOf02(first);
-  if (call) return `whose program makes calls of 0.2 itself (${call.slice(0, SHOWN_MAX)})`;
+  const call = first && callOfWasi(first);
+  if (call) return `whose program makes its calls itself (${call.slice(0, SHOWN_MAX)})`;
   const fault = first && interfaceFaultOf(first);
   return `whose program is none that runs here${fault ? ` (${fault})` : ""}`;
 }
 
 const WAY_OUT = "build for wasm32-wasip1";
-const no = (why: string): { ok: false; why: string } => ({ ok: false, why: `it is a component (WASI 0.2) ${why}: ${WAY_OUT}` });
+const no = (why: string): { ok: false; why: string } => ({ ok: false, why: `it is a component (WASI 0.2 or later) ${why}: ${WAY_OUT}` });
 
 /** Of what is a component: the module that is its program, a part of the bytes; or why none of it can run here, with the way out. */
 export function programIn(bytes: Uint8Array): { ok: true; module: Uint8Array } | { ok: false; why: string } {

@@ -56,6 +56,8 @@ export interface Job {
   /** Bytes that standard output and error may take together. */
   streamBytesMax: number;
   sha256: Sha256;
+  /** Nobody compares what it comes to: its memory is not hashed. */
+  unjudged?: boolean;
   /** Asked before each call of the guest's: true ends it there, with nothing half done. Only the host knows when. */
   isStopped?(): boolean;
   stdout(bytes: Uint8Array): void;
@@ -94,7 +96,7 @@ export interface Finished {
   isHalf: boolean;
   /** Of the linear memory at the end. */
   memoryBytes: number;
-  /** Hash of the linear memory at the end (memory-hash.ts); null when it was stopped by the host or never started. */
+  /** Hash of the linear memory at the end (memory-hash.ts); null when it was stopped by the host, never started, or nobody compares it. */
   memoryHash: Uint8Array | null;
   /** The tree at a mount's path as the guest left it, parents first; made as it is read. */
   treeAt(path: string): Iterable<TreeEntry>;
@@ -275,12 +277,13 @@ export class Machine {
   finished(ending: Ending): Finished {
     const { files, memory, job } = this;
     const isHalf = ending.kind === "stopped" && this.#calling;
+    const isJudged = memory.all !== null && ending.kind !== "stopped" && !job.unjudged;
     return {
       ending,
       fuel: isHalf ? 0n : this.usedFuel,
       isHalf,
       memoryBytes: memory.all?.length ?? 0,
-      memoryHash: memory.all === null || ending.kind === "stopped" ? null : memoryHash(memory.all, job.sha256),
+      memoryHash: isJudged ? memoryHash(memory.all!, job.sha256) : null,
       treeAt(path) {
         const directory = directoryAt(files.root, partsOf(path));
         return directory ? listed(directory) : [];
@@ -315,7 +318,9 @@ function endingOf(error: unknown, added: Added | null, own: OwnFunctions): Endin
   if (error instanceof GuestExit) return wantedMemory && error.code !== 0 ? { kind: "memory-limit" } : { kind: "exit", code: error.code };
   if (error instanceof Stopped) return { kind: "stopped" };
   if (error instanceof OutputLimit) return { kind: "output-limit" };
-  if (error instanceof WebAssembly.LinkError) return { kind: "malformed", message: error.message };
+  // the latter of a function that is validated as it is called: of a module that nobody validated when it was made
+  if (error instanceof WebAssembly.LinkError || error instanceof WebAssembly.CompileError)
+    return { kind: "malformed", message: error.message };
   // the engine's own limit comes first for every frame that it knows of; where a machine's frames are larger, this is the guest's
   // recursion all the same
   if (error instanceof RangeError && error.message.includes("call stack")) return exhausted(error, own);

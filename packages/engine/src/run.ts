@@ -40,10 +40,11 @@ function whyInvalid(bytes: Uint8Array): string {
 }
 
 /**
- * Runs the job to its end. `invoke` calls `start` and says whether it came to its end (false: the host interrupted it). Throws
+ * Runs the job to its end. `invoke` calls `start` and says whether it came to its end (false: the host interrupted it); `entry` is the
+ * small function of the module itself by which the engine calls in. Throws
  * HostFailure, or the host's own errors.
  */
-export function runJob(job: Job, invoke: (start: () => void) => boolean = (start) => (start(), true)): Finished {
+export function runJob(job: Job, invoke: (start: () => void, entry: () => void) => boolean = (start) => (start(), true)): Finished {
   const machine = new Machine(job);
   const unfit = machine.mount();
   if (unfit) return machine.finished(unfit);
@@ -54,7 +55,7 @@ export function runJob(job: Job, invoke: (start: () => void) => boolean = (start
     const complete = invoke(() => {
       before?.();
       main();
-    });
+    }, main);
     return machine.finished(complete ? { kind: "exit", code: 0 } : { kind: "stopped" });
   } catch (error) {
     return machine.ended(error);

@@ -6,6 +6,7 @@
 import { access, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { isRecord } from "./json.ts";
+import { starterPid } from "./programs/start.ts";
 import { codeOf, messageOf } from "./thrown.ts";
 
 type LimitsKind = "cgroup2" | "cgroup1" | "process";
@@ -86,18 +87,19 @@ async function guestsUnit(own: string): Promise<string | null> {
 
 const OWN_LEAF = "xeno-daemon";
 
-/** A delegated group holds no process itself (the kernel's "no internal processes" rule): this one moves into a leaf. */
-async function version2(own: string): Promise<string> {
-  const base = path.join(MOUNT, path.basename(own) === OWN_LEAF ? path.dirname(own) : own);
+/** A delegated group holds no process itself (the kernel's "no internal processes" rule): this one and its starter move into a leaf. */
+async function version2(group: string): Promise<string> {
+  const base = path.join(MOUNT, path.basename(group) === OWN_LEAF ? path.dirname(group) : group);
   await checkDelegated(base);
   const leaf = path.join(base, OWN_LEAF);
   await mkdir(leaf, { recursive: true });
-  await put(leaf, "cgroup.procs", process.pid);
+  const own = [process.pid, ...[await starterPid()].filter((pid) => pid !== null)];
+  for (const pid of own) await put(leaf, "cgroup.procs", pid);
   try {
     await controlled(base);
   } catch (error) {
     // others live in this group, which is not this process's alone
-    await put(base, "cgroup.procs", process.pid);
+    for (const pid of own) await put(base, "cgroup.procs", pid);
     await rmdir(leaf);
     throw error;
   }
@@ -113,25 +115,44 @@ export interface Limits {
   create(name: string, share: Share): Promise<Cgroup | null>;
 }
 
-async function share2(folder: string, { vcpu, ceilingUs, memoryMib, tasksMax }: Share): Promise<void> {
-  await put(folder, "cpu.weight", Math.min(10_000, 100 * vcpu));
-  await put(folder, "cpu.max", `${ceilingUs ?? "max"} ${PERIOD_US}`);
-  await put(folder, "memory.max", memoryMib * MIB);
-  await put(folder, "memory.swap.max", 0).catch(() => {}); // a kernel without swap accounting has no such file
-  await put(folder, "pids.max", tasksMax);
+/** What holds a group to a share: files of its folders, in the order in which they are written. */
+interface Setting {
+  folder: string;
+  name: string;
+  value: string | number;
+  /** Some kernels have no such file. */
+  optional?: true;
 }
 
-async function share1([cpu, memory, pids]: [string, string, string], { vcpu, ceilingUs, memoryMib, tasksMax }: Share): Promise<void> {
-  await put(cpu, "cpu.shares", 1_024 * vcpu);
-  await put(cpu, "cpu.cfs_period_us", PERIOD_US);
-  await put(cpu, "cpu.cfs_quota_us", ceilingUs ?? -1);
-  await put(memory, "memory.limit_in_bytes", memoryMib * MIB);
-  await put(pids, "pids.max", tasksMax);
-}
+const settings2 = (folder: string, { vcpu, ceilingUs, memoryMib, tasksMax }: Share): Setting[] => [
+  { folder, name: "cpu.weight", value: Math.min(10_000, 100 * vcpu) },
+  { folder, name: "cpu.max", value: `${ceilingUs ?? "max"} ${PERIOD_US}` },
+  { folder, name: "memory.max", value: memoryMib * MIB },
+  { folder, name: "memory.swap.max", value: 0, optional: true }, // one without swap accounting
+  { folder, name: "pids.max", value: tasksMax },
+];
 
-/** Holds a group to another share from now on. */
-export const setShare = (cgroup: Cgroup, share: Share): Promise<void> =>
-  cgroup.kind === "cgroup2" ? share2(cgroup.folders[0], share) : share1(cgroup.folders, share);
+type Folders1 = [cpu: string, memory: string, pids: string];
+const settings1 = ([cpu, memory, pids]: Folders1, { vcpu, ceilingUs, memoryMib, tasksMax }: Share): Setting[] => [
+  { folder: cpu, name: "cpu.shares", value: 1_024 * vcpu },
+  { folder: cpu, name: "cpu.cfs_period_us", value: PERIOD_US },
+  { folder: cpu, name: "cpu.cfs_quota_us", value: ceilingUs ?? -1 },
+  { folder: memory, name: "memory.limit_in_bytes", value: memoryMib * MIB },
+  { folder: pids, name: "pids.max", value: tasksMax },
+];
+
+const settingsOf = (cgroup: Cgroup, share: Share): Setting[] =>
+  cgroup.kind === "cgroup2" ? settings2(cgroup.folders[0], share) : settings1(cgroup.folders, share);
+
+/** Holds a group to another share from now on. `was`: what it is held to; null where it was just made. */
+export async function setShare(cgroup: Cgroup, share: Share, was: Share | null): Promise<void> {
+  const before = was && settingsOf(cgroup, was);
+  for (const [i, { folder, name, value, optional }] of settingsOf(cgroup, share).entries()) {
+    if (before?.[i]?.value === value) continue;
+    const written = put(folder, name, value);
+    await (optional ? written.catch(() => {}) : written);
+  }
+}
 
 function group2(base: string, name: string): Cgroup {
   return { kind: "cgroup2", folders: [path.join(base, `xeno-${name}`)] };
@@ -144,7 +165,7 @@ function group1(groups: ReadonlyMap<string, string>, name: string): Cgroup {
 
 async function made(cgroup: Cgroup, share: Share): Promise<Cgroup> {
   for (const folder of cgroup.folders) await mkdir(folder, { recursive: true });
-  await setShare(cgroup, share);
+  await setShare(cgroup, share, null);
   return cgroup;
 }
 
@@ -207,6 +228,7 @@ export async function cpuSecondsOf({ kind, folders }: Cgroup): Promise<number | 
 }
 
 const REMOVE_TRIES = 250;
+/** What was ended is gone within a few ms, mostly: asked sooner at first. */
 const REMOVE_EVERY_MS = 20;
 
 async function killAll(folder: string): Promise<void> {
@@ -229,7 +251,7 @@ export async function removeCgroup({ folders }: Cgroup): Promise<void> {
       );
       if (left === null || left === "ENOENT") break;
       await killAll(folder);
-      await new Promise((resolve) => setTimeout(resolve, REMOVE_EVERY_MS));
+      await new Promise((resolve) => setTimeout(resolve, Math.min(2 ** attempt, REMOVE_EVERY_MS)));
     }
   }
 }

@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { hostLimits, setShare, type Cgroup } from "./cgroup.ts";
 import { openHandIn, setApart } from "./handed-in.ts";
 import { adopt, createSandbox, letGuestSee, type Sandbox } from "./index.ts";
-import { spawned, startTicksOf } from "./pool.ts";
+import { spawned, startTicksOf } from "./programs/process-id.ts";
 import { createGroup } from "./worker-group.ts";
 import { HANDED_IN } from "./worker/handing.ts";
 
@@ -202,7 +202,7 @@ describe("an escaped guest", () => {
     const at = await folderWith(touches);
     const group = await createGroup(sandbox.limits, at);
     if (group === null) throw new Error("there is no group");
-    await setShare(group, { vcpu: 1, ceilingUs: null, memoryMib: 256, tasksMax: 72 });
+    await setShare(group, { vcpu: 1, ceilingUs: null, memoryMib: 256, tasksMax: 72 }, null);
     const child = started(at, "ignore", group);
     const pid = await spawned(child);
     await writeFile(path.join(at, "progress"), Buffer.alloc(1));

@@ -10,7 +10,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { removeCgroup, wasOutOfMemory, type Limits } from "./cgroup.ts";
 import { guestTextEnd, placeMarker, readGuestFile, statGuestFile } from "./guest-files.ts";
 import { Kept, isSmall, progressOf, setApart } from "./handed-in.ts";
-import { isAlive, placeOf, signalWorker, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
+import { placeOf, signalWorker, type TakenWorker } from "./pool.ts";
+import { isAlive, type Exit, type ProcessId } from "./programs/process-id.ts";
 import { codeOf, messageOf } from "./thrown.ts";
 import { groupOf, removeWorker } from "./worker-group.ts";
 import type { HandedIn } from "./worker/handing.ts";
@@ -136,10 +137,10 @@ export class Guest {
     this.#checking = true;
     do {
       this.#again = false;
-      const alive = await isAlive(this.id);
-      const end = await this.#handedIn();
+      // one that is gone may have handed in since it was looked for there
+      const end =
+        (await this.#handedIn()) ?? ((await isAlive(this.id)) ? null : ((await this.#handedIn()) ?? (await this.#withoutResult())));
       if (end) this.#end(end);
-      else if (!alive) this.#end(await this.#withoutResult());
       this.#changed();
     } while (this.#again && !this.#over);
     this.#checking = false;

@@ -5,17 +5,22 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { mkdir, open, writeFile } from "node:fs/promises";
 import path from "node:path";
+import type { OpenFile } from "./programs/program.ts";
 import { readGuestFile, statGuestFile } from "./guest-files.ts";
 import { HANDED_IN, INDEX_BYTES_MAX, PROGRESS, parseIndex, type HandedIn, type Place } from "./worker/handing.ts";
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const NO_BYTES = new Uint8Array(0);
 
-/** In the order of their descriptors; the caller closes them once the process has its own. */
+/** In the order of their descriptors: made as they are opened. */
+export const handInFiles = (folder: string): OpenFile[] =>
+  HANDED_IN.map((name) => ({ file: path.join(folder, name), flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600 }));
+
+/** The caller closes them once the process has its own. */
 export function openHandIn(folder: string): number[] {
   const opened: number[] = [];
   try {
-    for (const name of HANDED_IN) opened.push(openSync(path.join(folder, name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+    for (const { file, flags, mode } of handInFiles(folder)) opened.push(openSync(file, flags, mode));
     return opened;
   } catch (error) {
     for (const fd of opened) closeSync(fd);

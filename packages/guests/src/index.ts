@@ -1,10 +1,13 @@
 export { hashOf, hashedFiles } from "./hashed-files.ts";
+export { KnownDigests } from "./known-digests.ts";
 export { forgetSandbox } from "./kept-sandbox.ts";
 export { openWorkers, type Workers, type WorkersOptions } from "./workers.ts";
 export { GUEST_NODE_FLAGS, createSandbox, letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";
-export { WorkerPool, isAlive, placeOf, type Exit, type ProcessId, type TakenWorker } from "./pool.ts";
+export { WorkerPool, placeOf, type TakenWorker } from "./pool.ts";
+export { isAlive, type Exit, type ProcessId } from "./programs/process-id.ts";
+export { useStarter } from "./programs/use-starter.ts";
 export type { Lane } from "./warm.ts";
-export { ModuleCache } from "./module-cache.ts";
+export { ModuleCache, keptModule } from "./module-cache.ts";
 export { Guest, adopt, followTaken, type GuestEnd } from "./guest.ts";
 export { originalOf, preparedRuntime, pythonRuntime, runtimeFiles, type Runtime } from "./runtimes.ts";
 export { WORKER_FILES, type SegmentJob, type TraceJob, type TreeManifestEntry, type WorkerJob, type WorkerResult } from "./worker/job.ts";

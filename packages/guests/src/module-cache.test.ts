@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ENGINE_VERSION } from "@xenoservers/engine";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { ModuleCache } from "./index.ts";
+import { ModuleCache, keptModule } from "./index.ts";
 
 const MIB = 1024 * 1024;
 let folder: string;
@@ -50,6 +50,30 @@ it("keeps what an earlier daemon left of this engine, and nothing of another or 
   // another process that shares the folder may take it away at any time
   await rm(path.join(kept, `p_a-old-${ENGINE_VERSION}.wasm`));
   expect(await later.find({ customer: "p_a", digest: "old" })).toBeNull();
+});
+
+it("keeps machine code beside its module alone, in place of what there was, and lets go of both", async () => {
+  const module = { customer: "p_a", digest: "a0" };
+  const leaveCode = (text: string): Promise<void> => writeFile(path.join(worker, "prepared.code"), text);
+  await leave(8);
+  await leaveCode("first");
+  await cache.keepCode(module, worker);
+  expect(await held()).toEqual([]);
+  await cache.keep(module, worker);
+  await cache.keepCode(module, worker);
+  const code = `${(await keptModule(kept, module))!}.code`;
+  expect(await readFile(code, "utf8")).toBe("first");
+  await leaveCode("second");
+  await cache.keepCode(module, worker);
+  // a job that hands in none changes nothing
+  await leaveCode("");
+  await cache.keepCode(module, worker);
+  await writeFile(path.join(kept, `p_a-a9-${ENGINE_VERSION}.wasm.code`), "of no module");
+  const later = new ModuleCache(kept);
+  await later.open();
+  expect([await readFile(code, "utf8"), (await readdir(kept)).length]).toEqual(["second", 2]);
+  await later.forget(module);
+  expect([await readdir(kept), await keptModule(kept, module)]).toEqual([[], null]);
 });
 
 it("keeps a module of any size that the engine makes, as many as fit", async () => {

@@ -1,22 +1,28 @@
 /**
  * Customers' modules as the engine made them, so that a known job starts without being rewritten and waiting workers can compile it
  * ahead. Kept by customer, digest and engine, from one start to the next: what a guest process leaves here counts for its own customer
- * only, as does everything else that it says. One customer has a quarter of the room, which holds any one module. Workers get copies.
+ * only, as does everything else that it says. One customer has a quarter of the room, which holds any one module. Workers see them
+ * read-only.
  */
 import { randomUUID } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import path from "node:path";
 import { ENGINE_VERSION } from "@xenoservers/engine";
+import { ifThere } from "@xenoservers/protocol/files";
 import { guestFilePieces } from "./guest-files.ts";
 import type { HandedIn } from "./worker/handing.ts";
+import { CODE_SUFFIX } from "./worker/machine-code.ts";
 
 /** What a worker hands a module in as. */
 const PREPARED: HandedIn = "prepared.wasm";
+const CODE: HandedIn = "prepared.code";
 const MIB = 1024 * 1024;
 const MODULES_MAX = 32;
 const MODULES_OF_ONE_MAX = 8;
 /** Of one customer as many as the engine makes of one module at most. */
 const BYTES_MAX = 4 * 512 * MIB;
+/** Of one module's machine code: more takes longer to read than it saves. */
+const CODE_BYTES_MAX = 128 * MIB;
 
 interface KnownModule {
   customer: string;
@@ -24,8 +30,21 @@ interface KnownModule {
 }
 
 const ENDING = `-${ENGINE_VERSION}.wasm`;
+/** Beside the module, and gone with it. */
+const codeOf = (file: string): string => `${file}${CODE_SUFFIX}`;
+const sizeOf = (file: string): Promise<number> =>
+  stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  );
 const customerOf = (name: string): string => name.slice(0, name.indexOf("-"));
 const nameOf = ({ customer, digest }: KnownModule): string => `${customer}-${digest}${ENDING}`;
+
+/** What a cache in this folder keeps of a module, for who does not keep anything in it; null: nothing. */
+export async function keptModule(folder: string, module: KnownModule): Promise<string | null> {
+  const file = path.join(folder, nameOf(module));
+  return (await ifThere(stat(file)))?.isFile() === true ? file : null;
+}
 
 export class ModuleCache {
   readonly #folder: string;
@@ -46,9 +65,12 @@ export class ModuleCache {
   async open(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const found: { name: string; size: number; usedAt: number }[] = [];
-    for (const name of await readdir(this.#folder)) {
+    const names = await readdir(this.#folder);
+    for (const name of names) {
+      if (name.endsWith(codeOf(ENDING)) && names.includes(name.slice(0, -CODE_SUFFIX.length))) continue;
       const there = name.endsWith(ENDING) ? await stat(path.join(this.#folder, name)).catch(() => null) : null;
-      if (there?.isFile() === true) found.push({ name, size: there.size, usedAt: there.mtimeMs });
+      if (there?.isFile() === true)
+        found.push({ name, size: there.size + (await sizeOf(codeOf(path.join(this.#folder, name)))), usedAt: there.mtimeMs });
       else await rm(path.join(this.#folder, name), { recursive: true, force: true });
     }
     for (const { name, size } of found.sort((a, b) => a.usedAt - b.usedAt)) this.#held.set(name, size);
@@ -77,18 +99,32 @@ export class ModuleCache {
   async keep(module: KnownModule, workerFolder: string): Promise<void> {
     const name = nameOf(module);
     if (this.#held.has(name)) return;
+    const size = await this.#take(PREPARED, workerFolder, path.join(this.#folder, name), this.#bytesOfOneMax);
+    if (size > 0) this.#held.set(name, size);
+    await this.#keepWithin();
+  }
+
+  /** Takes the machine code that the worker handed in, of a module that is here, in place of what there was, if it did. */
+  async keepCode(module: KnownModule, workerFolder: string): Promise<void> {
+    const name = nameOf(module);
+    if (!this.#held.has(name)) return;
     const file = path.join(this.#folder, name);
+    await this.#take(CODE, workerFolder, codeOf(file), Math.min(CODE_BYTES_MAX, this.#bytesOfOneMax));
+    this.#held.set(name, (await sizeOf(file)) + (await sizeOf(codeOf(file))));
+    await this.#keepWithin();
+  }
+
+  /** Whole, or not at all: 0 where it is empty or larger. */
+  async #take(handedIn: HandedIn, workerFolder: string, file: string, bytesMax: number): Promise<number> {
     const part = `${file}.${randomUUID()}.part`;
     try {
-      const size = await copyGuestFile(workerFolder, part, this.#bytesOfOneMax + 1);
-      if (size > 0 && size <= this.#bytesOfOneMax) {
-        await rename(part, file);
-        this.#held.set(name, size);
-      }
+      const size = await copyGuestFile(handedIn, workerFolder, part, bytesMax + 1);
+      if (size === 0 || size > bytesMax) return 0;
+      await rename(part, file);
+      return size;
     } finally {
       await rm(part, { force: true });
     }
-    await this.#keepWithin();
   }
 
   /** Keeps nothing of this one. */
@@ -116,7 +152,8 @@ export class ModuleCache {
 
   async #letGo(name: string): Promise<void> {
     this.#held.delete(name);
-    await rm(path.join(this.#folder, name), { force: true });
+    const file = path.join(this.#folder, name);
+    for (const each of [file, codeOf(file)]) await rm(each, { force: true });
   }
 
   /** Lets go of all of them. */
@@ -126,11 +163,11 @@ export class ModuleCache {
 }
 
 /** In pieces: a large module would fill the daemon's memory. Returns how many bytes there are. */
-async function copyGuestFile(workerFolder: string, to: string, bytesMax: number): Promise<number> {
+async function copyGuestFile(name: HandedIn, workerFolder: string, to: string, bytesMax: number): Promise<number> {
   const file = await open(to, "wx", 0o600);
   let size = 0;
   try {
-    for await (const piece of guestFilePieces(workerFolder, PREPARED, bytesMax)) {
+    for await (const piece of guestFilePieces(workerFolder, name, bytesMax)) {
       await file.writeFile(piece);
       size += piece.length;
     }

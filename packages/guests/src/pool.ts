@@ -2,49 +2,22 @@
  * Workers, started ahead. A worker is a detached process with a folder of its own. Where it may go on after its job it waits for the next
  * one of the same customer (warm.ts); else the folder stays its guest's until the lease is over.
  */
-import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, constants, openSync } from "node:fs";
-import { copyFile, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { constants, writeFileSync } from "node:fs";
+import { copyFile, link, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import path from "node:path";
-import { Socket } from "node:net";
-import { setShare, type Cgroup } from "./cgroup.ts";
+import type { Socket } from "node:net";
+import type { Cgroup } from "./cgroup.ts";
 import { guestTextEnd } from "./guest-files.ts";
-import { emptyHandIn, openHandIn, progressOf } from "./handed-in.ts";
-import { isRecord } from "./json.ts";
+import { emptyHandIn, handInFiles, progressOf } from "./handed-in.ts";
+import { isAlive, startTicksOf, type Exit, type ProcessId } from "./programs/process-id.ts";
+import type { Program } from "./programs/program.ts";
+import { start } from "./programs/start.ts";
 import { letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";
 import { codeOf } from "./thrown.ts";
 import { WarmWorkers, type Lane, type WarmWorker } from "./warm.ts";
-import { createGroup, groupOf, removeWorker, shareOf } from "./worker-group.ts";
+import { createGroup, groupOf, holdGroup, removeWorker } from "./worker-group.ts";
+import { CODE_SUFFIX } from "./worker/machine-code.ts";
 import { PRELOAD_VARIABLE, WORKER_FILES, type WorkerJob } from "./worker/job.ts";
-
-/** How a process is found again after the daemon was restarted: a pid alone may have been given to another. */
-export interface ProcessId {
-  pid: number;
-  /** Start time in clock ticks since boot, from /proc/PID/stat. */
-  startTicks: string;
-}
-
-export const isProcessId = (value: unknown): value is ProcessId =>
-  isRecord(value) && typeof value["pid"] === "number" && typeof value["startTicks"] === "string";
-
-/** Waits until a process runs. Throws where it cannot. */
-export async function spawned(child: ChildProcess): Promise<number> {
-  await new Promise<void>((resolve, reject) => child.once("spawn", resolve).once("error", reject));
-  if (child.pid === undefined) throw new Error("a process was started without an id");
-  return child.pid;
-}
-
-export async function startTicksOf(pid: number): Promise<string | null> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
-  if (stat === null) return null;
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  if (fields[0] === "Z") return null;
-  const startTicks = fields[19];
-  if (startTicks === undefined) throw new Error(`/proc/${pid}/stat does not say when the process began`);
-  return startTicks;
-}
-
-export const isAlive = async ({ pid, startTicks }: ProcessId): Promise<boolean> => (await startTicksOf(pid)) === startTicks;
 
 /** The worker itself: the child of unshare, or the process where there is no sandbox. */
 async function innermost(pid: number): Promise<number> {
@@ -60,12 +33,6 @@ export async function signalWorker(id: ProcessId, signal: "SIGINT" | "SIGKILL" |
   } catch (error) {
     if (codeOf(error) !== "ESRCH") throw error;
   }
-}
-
-/** How a process ended: a code, or the signal that ended it. */
-export interface Exit {
-  code: number | null;
-  signal: NodeJS.Signals | null;
 }
 
 /**
@@ -113,25 +80,35 @@ export function placeOf(apart: string): { folder: string; isApart: boolean } {
 }
 
 interface Waiting {
-  child: ChildProcess;
-  pid: number;
+  program: Program;
   stdin: Socket;
   folder: string;
   cgroup: Cgroup | null;
   copy: string | null;
 }
 
-/** A copy, so that the worker cannot change what others get; null when the file has gone meanwhile. */
-const copied = (file: string, folder: string): Promise<string | null> => {
+/**
+ * A name of it in the worker's folder, which the worker sees read-only; a copy where that lies on another file system. Null when the file
+ * has gone meanwhile.
+ */
+const placed = (file: string, folder: string): Promise<string | null> => {
   const name = path.basename(file);
   const to = path.join(folder, name);
-  return copyFile(file, to, constants.COPYFILE_FICLONE)
+  return link(file, to)
+    .catch(() => copyFile(file, to, constants.COPYFILE_FICLONE))
     .then(() => letGuestRead(to))
     .then(
       () => name,
       () => null,
     );
 };
+
+/** The same of a module, with its machine code where that is kept beside it. */
+async function modulePlaced(file: string, folder: string): Promise<string | null> {
+  const name = await placed(file, folder);
+  if (name !== null) await placed(`${file}${CODE_SUFFIX}`, folder);
+  return name;
+}
 
 /** Starting a process blocks the daemon for some ms; the guest that was just taken goes first. */
 const REFILL_AFTER_MS = 50;
@@ -194,24 +171,21 @@ export class WorkerPool {
     await mkdir(blobs);
     for (const each of [folder, blobs]) await letGuestSee(each);
     const preload = deep ? null : this.#preload;
-    const copy = preload && "file" in preload ? await copied(preload.file, folder) : null;
+    const copy = preload && "file" in preload ? await modulePlaced(preload.file, folder) : null;
     const preloadPath = preload && "path" in preload ? preload.path : copy;
     const cgroup = await createGroup(this.#sandbox.limits, folder);
     const [command, ...args] = this.#sandbox.command(folder, deep, cgroup);
-    const log = openSync(path.join(folder, WORKER_FILES.log), "w", 0o600);
-    const handIn = openHandIn(folder);
-    const child = spawn(command, args, {
+    const log = { file: path.join(folder, WORKER_FILES.log), flags: "w", mode: 0o600 };
+    const started = await start(command, args, {
       detached: true,
-      stdio: ["pipe", log, log, ...handIn],
+      stdio: ["pipe", log, log, ...handInFiles(folder)],
       env: preloadPath === null ? {} : { [PRELOAD_VARIABLE]: preloadPath },
       cwd: "/",
     });
-    for (const fd of [log, ...handIn]) closeSync(fd);
-    const { stdin } = child;
-    stdin?.on("error", () => {});
-    const pid = await spawned(child);
-    if (!(stdin instanceof Socket)) throw new Error("a guest process was started without standard input");
-    return { child, pid, stdin, folder, cgroup, copy };
+    const [stdin] = started.stdio;
+    if (!stdin) throw new Error("a guest process was started without standard input");
+    stdin.on("error", () => {});
+    return { program: started, stdin, folder, cgroup, copy };
   }
 
   /**
@@ -221,7 +195,7 @@ export class WorkerPool {
   async take(file: string | null = null, lane: Lane | null = null): Promise<TakenWorker> {
     const warm = lane === null ? null : await this.#warm.take(lane);
     if (warm !== null) {
-      const copy = file === null || warm.compiled === lane?.module ? null : await copied(file, warm.folder);
+      const copy = file === null || warm.compiled === lane?.module ? null : await modulePlaced(file, warm.folder);
       return this.#taken(warm, copy, lane);
     }
     const next = this.#waiting.shift() ?? this.#start();
@@ -230,8 +204,9 @@ export class WorkerPool {
     const { folder, copy } = waiting;
     const started = await this.#begun(waiting);
     if (copy !== null && file !== null && copy === path.basename(file)) return this.#taken(started, copy, lane);
-    if (copy !== null) await rm(path.join(folder, copy)); // it was got ready for another's job
-    return this.#taken(started, file === null ? null : await copied(file, folder), lane);
+    // it was got ready for another's job
+    if (copy !== null) for (const end of ["", CODE_SUFFIX]) await rm(path.join(folder, `${copy}${end}`), { force: true });
+    return this.#taken(started, file === null ? null : await modulePlaced(file, folder), lane);
   }
 
   /** A worker of its own for a build with breakpoints; none of them wait, for they are needed in disputes alone. */
@@ -244,17 +219,13 @@ export class WorkerPool {
     return this.#warm.makeRoom(memoryMib);
   }
 
-  async #begun({ child, pid, stdin, folder, cgroup }: Waiting): Promise<Started> {
+  async #begun({ program, stdin, folder, cgroup }: Waiting): Promise<Started> {
+    const { pid, exited } = program;
     const startTicks = await startTicksOf(pid);
     if (startTicks === null) {
       throw new Error(`a guest process ended before its job came: ${await guestTextEnd(folder, WORKER_FILES.log, 400)}`);
     }
-    const { exitCode, signalCode } = child;
-    const exited =
-      exitCode === null && signalCode === null
-        ? new Promise<Exit>((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })))
-        : Promise.resolve({ code: exitCode, signal: signalCode });
-    child.unref();
+    program.unref();
     stdin.unref();
     return { folder, id: { pid, startTicks }, cgroup, exited, stdin, startedMs: performance.now(), jobs: 0, compiled: null };
   }
@@ -268,8 +239,9 @@ export class WorkerPool {
       ...{ folder, apart, copy, compiled, cgroup, id, exited },
       async hand(job, vcpu) {
         // a lane's jobs are all of one size
-        if (cgroup !== null && isFirst) await setShare(cgroup, shareOf(job, vcpu));
-        await writeFile(path.join(folder, WORKER_FILES.job), path.basename(apart));
+        if (cgroup !== null && isFirst) await holdGroup(cgroup, job, vcpu);
+        // of a few words: threads that are begun beside a busy guest wait for their turn
+        writeFileSync(path.join(folder, WORKER_FILES.job), path.basename(apart));
         const line = `${JSON.stringify(job)}\n`;
         if (lasting === null) stdin.end(line);
         else stdin.write(line);
@@ -303,7 +275,10 @@ export class WorkerPool {
     const waiting = await Promise.allSettled(this.#waiting.splice(0));
     for (const one of waiting) {
       if (one.status === "rejected") continue;
-      const { pid, folder } = one.value;
+      const {
+        program: { pid },
+        folder,
+      } = one.value;
       const startTicks = await startTicksOf(pid);
       if (startTicks !== null) await signalWorker({ pid, startTicks }, "SIGKILL");
       await this.#remove(folder);

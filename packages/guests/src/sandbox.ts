@@ -3,12 +3,11 @@
  * network, no host processes, no capabilities. It writes to what is open when it begins. Built with util-linux alone (unshare, mount,
  * pivot_root, setpriv), as root or not.
  */
-import { execFile } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { chmod, copyFile, link, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "./programs/start.ts";
 import { JOIN_GROUPS, hostLimits, type Cgroup, type Limits } from "./cgroup.ts";
 import type { Command } from "./command.ts";
 import { uidOf } from "./qemu/machine/box.ts";
@@ -17,8 +16,6 @@ import { codeOf, firstLineOf, lastErrorOf } from "./thrown.ts";
 import { THREADS_MAX } from "./worker-group.ts";
 import { HEAP_MIB } from "./worker/bounds.ts";
 import { HOLD, KOFFI } from "./worker/hold.ts";
-
-const run = promisify(execFile);
 
 /** What holds a guest beneath its engine: empty where it does, else why not, in words. */
 interface Beneath {
@@ -303,9 +300,7 @@ async function trial(parent: string, commandFor: (folder: string) => Command): P
   try {
     await letGuestSee(folder);
     const [command, ...args] = commandFor(folder);
-    const going = run(command, args, { timeout: TRIAL_MS, env: {}, cwd: "/" });
-    going.child.stdin?.end();
-    await going;
+    await run(command, args, { timeout: TRIAL_MS, env: {}, cwd: "/" });
     return null;
   } catch (error) {
     return lastErrorOf(error);

@@ -1,10 +1,8 @@
 /** Work that is done once, in a process of its own: whatever it takes of memory goes with it, and whatever happens in it, it ends. */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { run } from "./programs/start.ts";
 import { ownProgram } from "./own-program.ts";
 import { firstLineOf } from "./thrown.ts";
 
-const run = promisify(execFile);
 const WITHIN_MS = 120_000;
 
 interface Script {

@@ -110,6 +110,8 @@ describe.runIf(limits.kind !== "process")("a guest's process", () => {
     expect(waiting).toBeLessThan(memoryMib * MIB);
     const weight = group.kind === "cgroup2" ? ["cpu.weight", "300"] : ["cpu.shares", "3072"];
     expect((await readFile(path.join(group.folders[0], weight[0] ?? ""), "utf8")).trim()).toBe(weight[1]);
+    const tasks = path.join(group.folders.at(-1) ?? "", "pids.max");
+    expect(Number(await readFile(tasks, "utf8"))).toBe(shareOf(job, 3).tasksMax);
     await guest.ended;
     for (const each of group.folders) await until(async () => !(await isThere(each)));
     expect(await isThere(worker.folder)).toBe(true);

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { removeCgroup, type Cgroup, type Limits, type Share } from "./cgroup.ts";
+import { removeCgroup, setShare, type Cgroup, type Limits, type Share } from "./cgroup.ts";
 import { boundsOf, type BoundedJob } from "./worker/bounds.ts";
 
 const MIB = 1024 * 1024;
@@ -24,9 +24,13 @@ export const shareOf = (job: BoundedJob, vcpu: number): Share => ({
 });
 
 const NO_JOB: BoundedJob = { memoryMibMax: 0, diskMibMax: 0, outputMibMax: 0, breakpoints: null };
+const WAITING = shareOf(NO_JOB, 1);
 
 /** For a worker that waits; null where groups hold nothing here. */
-export const createGroup = (limits: Limits, folder: string): Promise<Cgroup | null> => limits.create(nameOf(folder), shareOf(NO_JOB, 1));
+export const createGroup = (limits: Limits, folder: string): Promise<Cgroup | null> => limits.create(nameOf(folder), WAITING);
+
+/** Holds a worker that waited to its first job's share. */
+export const holdGroup = (cgroup: Cgroup, job: BoundedJob, vcpu: number): Promise<void> => setShare(cgroup, shareOf(job, vcpu), WAITING);
 
 export const groupOf = (limits: Limits, folder: string): Cgroup | null => limits.group(nameOf(folder));
 

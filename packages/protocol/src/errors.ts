@@ -59,7 +59,7 @@ export const ERROR_CODES = {
     "customer",
     "images at addresses could not be fetched several times, at nobody's cost: send the image itself, or come again after `until`",
   ),
-  no_match: row(409, "customer", "no server of this market meets the conditions, whenever you ask; see `excluded`"),
+  no_match: row(409, "customer", "no server that is listed meets the conditions, however free it is; see `excluded`"),
   busy: row(409, "unknown", "every server that could take it has no room now, or is away: wait for one (`--wait`); see `excluded`", true),
   queue_full: row(
     429,

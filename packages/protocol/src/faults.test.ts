@@ -36,6 +36,24 @@ it("another fault is told at once: of another kind, or in other words", () => {
   expect(lines).toMatchObject([{ error: "gone" }, { error: "gone" }, { error: "full", times: 1 }]);
 });
 
+it("one fault that comes in many words is told in the first of them", () => {
+  const lines: unknown[] = [];
+  const write = (facts: object, what: string): void => void lines.push({ ...facts, what });
+  const faults = new Faults(
+    { error: write, info: write },
+    undefined,
+    () => 0,
+    (error) => (String(error).includes("lost") ? "lost" : null),
+  );
+  for (let i = 0; i < 6; i++) for (const says of ["lost: starting up", "lost: in recovery"]) faults.failed("the timers failed", says);
+  faults.failed("the timers failed", "full");
+  expect(lines).toMatchObject([
+    { error: "lost: starting up", times: 1 },
+    { error: "lost: in recovery", times: 10 },
+    { error: "full", times: 1 },
+  ]);
+});
+
 it("each is counted, and one that comes back after a while is told as at first, with whose it was", () => {
   const { lines, counted, faults, wait } = logged();
   for (const lease of ["l1", "l2"]) faults.failed("requests find no database", new Error("full"), { lease });

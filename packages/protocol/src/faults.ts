@@ -11,6 +11,8 @@ interface FaultLog {
 
 interface Lasting {
   says: string;
+  /** What is the same fault, however it is worded. */
+  same: string;
   times: number;
   at: number;
 }
@@ -24,28 +26,38 @@ export class Faults {
   readonly #log: FaultLog;
   readonly #counted: (what: string) => void;
   readonly #now: () => number;
+  readonly #sameAs: (error: unknown) => string | null;
   readonly #lasting = new Map<string, Lasting>();
 
-  /** `counted` is told of each, of which the log has few. */
-  constructor(log: FaultLog, counted: (what: string) => void = () => {}, now: () => number = () => performance.now()) {
+  /**
+   * `counted` is told of each, of which the log has few. `sameAs`: a name for what comes in many words and is one fault; null: its words.
+   */
+  constructor(
+    log: FaultLog,
+    counted: (what: string) => void = () => {},
+    now: () => number = () => performance.now(),
+    sameAs: (error: unknown) => string | null = () => null,
+  ) {
     this.#log = log;
+    this.#sameAs = sameAs;
     this.#now = now;
     this.#counted = counted;
   }
 
   /**
-   * Of this kind, once more; another message is another fault. `facts`: whose it was, when it is told. `key`: what it lasts by, where that
-   * is not its kind alone.
+   * Of this kind, once more; another message is another fault, but where both are the same by `sameAs`. `facts`: whose it was, when it is
+   * told. `key`: what it lasts by, where that is not its kind alone.
    */
   failed(what: string, error: unknown, facts: object = {}, key = what): void {
     this.#counted(what);
     const says = error instanceof Error ? error.message : String(error);
     const at = this.#now();
     const before = this.#lasting.get(key);
-    const lasts = before?.says === says && at - before.at < FORGOTTEN_MS;
+    const same = this.#sameAs(error) ?? says;
+    const lasts = before?.same === same && at - before.at < FORGOTTEN_MS;
     if (!lasts) this.#forget(at);
     const times = lasts ? before.times + 1 : 1;
-    this.#lasting.set(key, { says, times, at });
+    this.#lasting.set(key, { says, same, times, at });
     if (isTold(times)) this.#log.error({ ...facts, error: says, times }, what);
   }
 

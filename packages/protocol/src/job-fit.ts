@@ -245,7 +245,7 @@ export function treeCost(inputs: InputTree): { ok: true; cost: TreeCost } | { ok
   }
 }
 
-const giga = (fuel: bigint): string => `${Number(fuel / 10_000_000n) / 100} Gfuel`;
+const giga = (fuel: bigint): string => `${Number(fuel) / 1e9} Gfuel`;
 
 /** Why so much fuel is too little to make a module of this length ready, in words; null where it is enough. */
 export function preparationProblem(moduleSize: number, fuelMax: bigint): string | null {

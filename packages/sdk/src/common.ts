@@ -52,6 +52,7 @@ export {
   conditionsIn,
   mib,
   parseAmount,
+  parseBudget,
   parseCount,
   parseDurationMs,
   parseGigaFuel,

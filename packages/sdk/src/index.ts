@@ -9,7 +9,7 @@ export { takePicture } from "./guest/screen/picture.ts";
 export { openScreenPort, type ScreenPort } from "./guest/screen/screen-port.ts";
 export { newPassword, passwordFile } from "./guest/screen/vnc-password.ts";
 export { roomIn } from "./room.ts";
-export { fileBlob, readTree } from "./tree.ts";
+export { fileBlob, readAt, readTree } from "./tree.ts";
 export { writeTree } from "./write-tree.ts";
 export { lookAtAddress } from "./oci/address.ts";
 export { openImage, type OciImage } from "./oci/image.ts";
@@ -28,6 +28,7 @@ export {
   scopeProblem,
   tokenContext,
   type Context,
+  type Known,
 } from "./node/contexts.ts";
 export { keptDocuments, missingIn } from "./node/kept-documents.ts";
 export {
@@ -46,13 +47,20 @@ export { keepReceipt, readReceipt } from "./node/kept-receipt.ts";
 export { ReceiptFile, isLongReceipt } from "./node/receipts/receipt-file.ts";
 export { keepParts } from "./node/receipts/receipt-parts.ts";
 export { EMPTIED, KEPT_BYTES_MAX } from "./node/kept-room.ts";
+export { assertFingerprint } from "./node/fingerprint.ts";
+export { assertFolderFor, folderFor } from "./node/folder-for.ts";
+export { login, type LoggedIn, type LoginOptions, type ShownMarket } from "./node/login.ts";
+export type { Exported, ExportOptions } from "./node/export.ts";
+export { backupKeys, restoreKeys, type Restored } from "./node/key-backup.ts";
+export { type Keys, type Rotated } from "./node/keys.ts";
+export { marketHistory } from "./node/market-history.ts";
 export { filesBelow } from "./node/files-below.ts";
 export { assertPlaceFor, placeProblem } from "./node/place-here.ts";
 export { shellWord } from "./node/shell-word.ts";
 export { bootsMachine } from "./machine/vm-options.ts";
 export { finishJob, parseJob, type ParsedJob } from "./node/program-job.ts";
 export type { SharedFolder } from "./machine/machine-place.ts";
-export type { Given, HeldBytes } from "./given-bytes.ts";
+export type { Given, HeldBytes, ReadProgress } from "./given-bytes.ts";
 export { PROGRAM_FILE, PYTHON_FILE } from "./runtimes.ts";
 export { workOf, type Work } from "./node/work.ts";
 export type { Interpreter } from "./program-input.ts";
@@ -60,6 +68,7 @@ export { filesIn, writeResults } from "./node/results.ts";
 export { keepBroken, verifyKept } from "./node/broken-order.ts";
 export { archivedRows, checkedReceipts, isArchive, isOfRows, type ArchivedRow, type CheckedReceipt } from "./node/archive/checked.ts";
 export type { Appeal, AppealOptions, AppealTerms } from "./node/appeal.ts";
+export { LastWills } from "./node/last-wills.ts";
 export { Market, type ConnectOptions, type TracedDispute, type VerifyOptions } from "./node/market.ts";
 export { dropMap, dropOldMaps, namelessMap } from "./node/map-place.ts";
 export { isMapName, type MapOptions, type MapProgress, type Mapped } from "./facade/map/options.ts";

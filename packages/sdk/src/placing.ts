@@ -9,8 +9,7 @@ import type { MarketClient } from "./client.ts";
 import { InputError, RefusedError } from "./errors.ts";
 import { ORDER_VALID_MS, signOrder, type Wanted } from "./order.ts";
 import { BrokenPurchaseOrder, checkBound, type BoundOrder } from "./purchase-order.ts";
-import { untilBound, type WhileWaiting } from "./waiting.ts";
-import { withdrawOrder } from "./withdrawing.ts";
+import { giveUp, untilBound, type WhileWaiting } from "./waiting.ts";
 
 /** What an order is answered with. `grants`: what gives the keys of order and offers their roles. */
 const zPlaced = z.looseObject({
@@ -77,8 +76,9 @@ export async function placeReplicas(
     // timings or fee are others since they were read; whether the new ones will do is for what is wanted to say
     if (!answer.ok && answer.code === "stale_terms" && !again) continue;
     if (!answer.ok) {
-      // the answer may have been lost, and not the order
-      if (answer.code === "unavailable") await withdrawOrder(client, { order: order.id, lease: null }, "its answer did not come");
+      // the answer may have been lost, and not the order, which whoever was told its id follows
+      const isFollowed = whileWaiting.onSigned && !whileWaiting.signal?.aborted;
+      if (answer.code === "unavailable" && !isFollowed) await giveUp(client, order);
       throw new RefusedError(answer);
     }
     if (waits && "waiting" in answer.answer) return [await untilBound(client, order, whileWaiting)];

@@ -22,8 +22,8 @@ export interface ScriptPlace {
   support(isWanted: boolean, source: string): Promise<{ before: string; beside: readonly SourceEntry[] }>;
   /** Throws InputError where the script says itself what it needs, and none of it is brought in. */
   assertBrought(file: string, source: string, brought: readonly SourceEntry[]): void;
-  /** Time zones that the script names, from the folder of that name. */
-  zones(folder: string, source: string): Promise<SourceEntry[]>;
+  /** Time zones that the script or what it brings in wants, from the folder of that name; none where neither speaks of any. */
+  zones(folder: string, source: string, brought: readonly SourceEntry[]): Promise<SourceEntry[]>;
 }
 
 /** What the runtime can import, names that begin with _ apart; held to it by a test. */
@@ -95,12 +95,12 @@ const IN_IMAGES: ReadonlySet<string> = new Set(
   turtle venv`.split(/\s+/),
 );
 
-/** Packages of others lie in no image of Python's own. */
-function wayOut(missing: readonly string[], file: string | null): string {
-  if (missing.every((name) => IN_IMAGES.has(name)))
-    return file === null ? "run it in an image that has (python:3.12)" : `run it in an image that has (xeno run python:3.12 ${file})`;
+/** Packages of others lie in no image of Python's own, until they are put in. */
+function wayOut(missing: readonly string[], file: string): string {
+  const image = `run it in an image that has it (xeno run python:3.12 ${file}`;
+  if (missing.every((name) => IN_IMAGES.has(name))) return `${image})`;
   const folder = `pip install --target packages, then --dir packages --env PYTHONPATH=/packages`;
-  return `bring in pure Python (${folder}), or run it in an image that has it`;
+  return `bring in pure Python (${folder}), or ${image}, with it installed)`;
 }
 
 /** Throws InputError where the script imports what neither the runtime has, nor a folder brings in, nor itself could make. */
@@ -124,7 +124,7 @@ async function assertImports(
     const [lies, them] = found.length > 1 ? ["lie", missing.join(", ")] : ["lies", missing[0]];
     throw new InputError(`${file} imports ${them}, which ${lies} beside it: bring that folder in with --dir ${beside.folder}`);
   }
-  throw new InputError(`${file} imports ${missing.join(", ")}, which Python on WASI has not: ${wayOut(missing, beside ? file : null)}`);
+  throw new InputError(`${file} imports ${missing.join(", ")}, which Python on WASI has not: ${wayOut(missing, file)}`);
 }
 
 /** What Python loads before a script, also where it is told to look at no variable (`-E`, `-I`). */
@@ -196,8 +196,9 @@ export async function scriptParts(script: Script, brought: readonly Mount[], pla
     const paths = [...(folder === null ? [] : [folder]), ...(isTaken ? ["/app"] : [])];
     if (paths.length > 0) env.push(["PYTHONPATH", paths.join(":")]);
   }
-  if (/\bzoneinfo\b/.test(source) && !isIn(brought, ZONES)) {
-    mounts.push({ mount: { path: ZONES, writable: false, keep: false }, entries: await place.zones(ZONES, source) });
+  const zones = isIn(brought, ZONES) ? [] : await place.zones(ZONES, source, entries);
+  if (zones.length > 0) {
+    mounts.push({ mount: { path: ZONES, writable: false, keep: false }, entries: zones });
     env.push(["PYTHONTZPATH", ZONES]);
   }
   return { mounts, env };

@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, readFile, readlink, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readFile, readlink, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { bytesBlob } from "./blob.ts";
-import { readTree } from "./tree.ts";
+import { fileBlob, readTree } from "./tree.ts";
 import { writeTree } from "./write-tree.ts";
 
 let folder: string;
@@ -55,4 +55,32 @@ it("says what is in the way of a folder that cannot be read", async () => {
   await writeFile(path.join(folder, "one"), "");
   await expect(readTree(path.join(folder, "one"))).rejects.toThrow(/cannot read the folder .*one: it is a file, and a folder is wanted$/);
   await expect(readTree(path.join(folder, "two"))).rejects.toThrow(/two: it is not there$/);
+});
+
+it("a read that is under way where no more is wanted may fail: nobody waits for it", async () => {
+  const large = path.join(folder, "large");
+  await writeFile(large, Buffer.alloc(3 * 1024 * 1024));
+  const handle = await open(large);
+  const reading = Object.getPrototypeOf(handle) as { read: unknown };
+  await handle.close();
+  const { read } = reading;
+  const later = Promise.withResolvers<never>();
+  // a spy would handle what it returns
+  const answers = [Promise.resolve({ bytesRead: 1024 * 1024 }), later.promise];
+  reading.read = () => answers.shift();
+  const off = (): never => {
+    throw new Error("called off");
+  };
+  const unheard: unknown[] = [];
+  const hear = (error: unknown): void => void unheard.push(error);
+  process.on("unhandledRejection", hear);
+  try {
+    await expect(fileBlob(large, off)).rejects.toThrow("called off");
+    later.reject(new Error("the disk is gone"));
+    await new Promise(setImmediate);
+    expect([unheard, answers]).toEqual([[], []]);
+  } finally {
+    process.removeListener("unhandledRejection", hear);
+    reading.read = read;
+  }
 });

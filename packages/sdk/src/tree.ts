@@ -4,6 +4,7 @@ import { lstat, open, readdir, readlink, stat, type FileHandle } from "node:fs/p
 import path from "node:path";
 import { JOB_LIMITS } from "@xenoservers/protocol";
 import type { Blob, SourceEntry } from "./blob.ts";
+import { passedOf, type Reading } from "./given-bytes.ts";
 import { sentTarget } from "./tree-plan.ts";
 
 /** A file that is read part by part stays open from one to the next. */
@@ -41,7 +42,7 @@ export function readAt(file: string, size: number): Blob["read"] {
 const HASHED_BYTES = 1024 * 1024;
 
 /** One piece is hashed while the next is read, always into the same memory. Not beyond `size`, whatever the file has become. */
-async function digestOf(file: string, size: number): Promise<string> {
+async function digestOf(file: string, size: number, passed: (bytes: number) => void): Promise<string> {
   const hash = createHash("sha256");
   const handle = await open(file, "r");
   const pieceBytes = Math.min(HASHED_BYTES, Math.max(1, size));
@@ -53,7 +54,9 @@ async function digestOf(file: string, size: number): Promise<string> {
     while (bytesRead > 0) {
       left -= bytesRead;
       const reading = read(next);
+      reading.catch(() => {}); // said when its turn has come
       hash.update(now.subarray(0, bytesRead));
+      passed(bytesRead);
       ({ bytesRead } = await reading);
       [now, next] = [next, now];
     }
@@ -63,12 +66,15 @@ async function digestOf(file: string, size: number): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Throws for what is no file: a pipe or a device has no end that is known beforehand. */
-export async function fileBlob(file: string): Promise<Blob> {
+/**
+ * `passed`: called with how many bytes were read anew; where it throws no more are. Throws for what is no file: a pipe or a device has no
+ * end that is known beforehand.
+ */
+export async function fileBlob(file: string, passed: (bytes: number) => void = () => {}): Promise<Blob> {
   const found = await stat(file);
   if (!found.isFile()) throw new Error(`${file} is no file`);
   const { size } = found;
-  return { digest: await digestOf(file, size), size, read: readAt(file, size), isReadAnew: true };
+  return { digest: await digestOf(file, size, passed), size, read: readAt(file, size), isReadAnew: true };
 }
 
 /** What stands for bytes that are no text. */
@@ -81,8 +87,14 @@ const WHY_UNREAD: Readonly<Record<string, string>> = {
   EPERM: "this user may not read it",
 };
 
-/** A folder's content, sorted; links are kept as links. Throws, in words, for what cannot travel. */
-export async function readTree(folder: string): Promise<SourceEntry[]> {
+/** Of a file of this machine, which whoever waits hears of by `name`. */
+export async function blobAt(file: string, name: string, reading: Reading): Promise<Blob> {
+  const found = await stat(file);
+  return fileBlob(file, passedOf(reading, name, found.size));
+}
+
+/** A folder's content, sorted; links are kept as links. Throws, in words, for what cannot travel; AbortedError where it is called off. */
+export async function readTree(folder: string, reading: Reading = {}): Promise<SourceEntry[]> {
   const entries: SourceEntry[] = [];
   async function mustBeText(name: string, file: string): Promise<void> {
     if (name.includes(NO_TEXT) && !(await lstat(file).catch(() => null)))
@@ -103,7 +115,7 @@ export async function readTree(folder: string): Promise<SourceEntry[]> {
         await walk(at);
       } else if (entry.isSymbolicLink())
         entries.push({ path: at, kind: "link", target: sentTarget(await readlink(path.join(folder, at))) });
-      else if (entry.isFile()) entries.push({ path: at, kind: "file", blob: await fileBlob(path.join(folder, at)) });
+      else if (entry.isFile()) entries.push({ path: at, kind: "file", blob: await blobAt(path.join(folder, at), at, reading) });
       else throw new Error(`${path.join(folder, at)} is neither a file, a folder nor a link; it cannot travel`);
     }
   };

@@ -1,5 +1,5 @@
 import { PaperMarket, Random, SimClock, type PaperParty } from "@xenoservers/testkit";
-import { refuse, type RouteReply } from "@xenoservers/protocol";
+import { refuse, type RouteReply, type SignedDocument } from "@xenoservers/protocol";
 import { beforeEach, expect, it } from "vitest";
 import { PaperClient } from "../../../test/support/paper-client.ts";
 import { RefusedError, StalledError } from "./errors.ts";
@@ -28,6 +28,7 @@ const wanted: Wanted = {
 
 let clock: SimClock;
 let market: PaperMarket;
+let customer: PaperParty;
 let other: PaperParty;
 let client: PaperClient;
 
@@ -35,7 +36,7 @@ beforeEach(() => {
   const random = new Random(5);
   clock = new SimClock(START, random);
   market = new PaperMarket(random, START);
-  market.party("carl", SEED);
+  customer = market.party("carl", SEED);
   other = market.party("carol");
   client = new PaperClient(market, clock, SEED);
   // the broker's clock stands still
@@ -47,7 +48,7 @@ beforeEach(() => {
 async function endOf(placed: Promise<unknown>): Promise<{ error: unknown; afterMs: number } | null> {
   let end: { error: unknown; afterMs: number } | null = null;
   const over = (error: unknown): void => void (end = { error, afterMs: clock.now() - START });
-  placed.then(() => over(null), over);
+  placed.then(over, over);
   await clock.runUntil(START + 4 * WAIT_MS, () => end !== null);
   return end;
 }
@@ -97,6 +98,46 @@ it("gives the order up, and stops the lease, where it comes to another's purchas
     ({ documents: [{ kind: "purchase-order", envelope: bound.envelope }], leaves: [] }) as unknown as RouteReply<"receipt">;
   expect((await endOf(placeOrder(client, wanted, JOB)))?.error).toBeInstanceOf(BrokenPurchaseOrder);
   expect(client.submitted).toMatchObject([{ kind: "order" }, { kind: "order-withdrawal" }, { kind: "stop", payload: { lease: bound.id } }]);
+});
+
+it("comes to its lease though the broker goes away between its word that it is bound and the purchase order", async () => {
+  const server = market.server(market.party("olga"));
+  let bound: SignedDocument<"purchase-order"> | null = null;
+  client.onSubmit = (document) => {
+    bound ??= market.purchaseOrder(document as SignedDocument<"order">, server, market.offer(server, {}));
+    return { ok: true, answer: { waiting: true } };
+  };
+  client.answers.order = ({ params }) => ({ id: params?.["id"] ?? "", lease: bound!.id, attempt: 1, refused: null, waiting: null });
+  let isAway = true;
+  client.answers.receipt = () => {
+    if (isAway) throw new RefusedError(refuse("unavailable"));
+    const leaves = [...customer.grants, ...server.grants].map((envelope) => ({ envelope }));
+    return { documents: [{ kind: "purchase-order", envelope: bound!.envelope }], leaves } as unknown as RouteReply<"receipt">;
+  };
+  clock.after(60_000, () => (isAway = false));
+  const placed = placeOrder(client, wanted, JOB);
+  expect(await endOf(placed)).toMatchObject({ error: { po: { id: bound!.id } } });
+  expect(client.kinds()).toEqual(["order"]);
+});
+
+it("is not given up where its answer is lost and somebody keeps its id, as long as that one wants it", async () => {
+  const left = new AbortController();
+  client.onSubmit = () => refuse("unavailable");
+  client.answers.order = ({ params }) => ({ id: params?.["id"] ?? "", lease: "b".repeat(64), attempt: 1, refused: null, waiting: null });
+  const kept: string[] = [];
+  const whileWaiting = { onSigned: async (order: string) => void kept.push(order), signal: left.signal };
+  expect((await endOf(placeOrder(client, wanted, JOB, whileWaiting)))?.error).toMatchObject({ code: "unavailable" });
+  expect([client.kinds(), kept]).toEqual([["order"], [client.submitted[0]!.id]]);
+  left.abort();
+  await endOf(placeOrder(client, wanted, JOB, whileWaiting));
+  expect(client.kinds()).toEqual(["order", "order", "order-withdrawal"]);
+});
+
+it("waits for nobody where only its answer was lost, and nobody keeps its id", async () => {
+  client.onSubmit = ({ kind }) => (kind === "order" ? refuse("unavailable") : { ok: true, answer: {} });
+  standsAt({});
+  expect((await endOf(placeOrder(client, wanted, JOB)))?.error).toMatchObject({ code: "unavailable" });
+  expect(client.kinds()).toEqual(["order", "order-withdrawal"]);
 });
 
 it("leaves alone what the broker has ended", async () => {

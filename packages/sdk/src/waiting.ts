@@ -18,7 +18,7 @@ const LOOK_MS = 10_000;
 const LATE_MS = 60_000;
 
 export interface WhileWaiting {
-  /** Awaited before the order is sent, with its id: whoever keeps it can ask after a crash what became of it. */
+  /** Awaited before the order is sent, with its id: whoever keeps it asks what became of it, also where its answer does not come. */
   onSigned?(order: string): Promise<void>;
   /** Called with the order's place whenever it is read: how many orders come before it, until when it waits in broker time. */
   onPlace?: ((ahead: number, until: number) => void) | undefined;
@@ -70,12 +70,13 @@ export async function untilBound(
     for (;;) {
       const before = heard;
       if (signal?.aborted === true) throw new NoLongerWaiting(await giveUp(client, order));
-      const stands = await standing(client, order, signal);
+      const stands = await saidNow(client.read("order", { params: { id: order.id }, signal }), signal);
       if (stands?.refused) {
         isOver = true;
         throw new RefusedError(parseRefusal(stands.refused));
       }
-      if (stands?.lease) return await boundSince(client, signedAt, stands.lease, order.id);
+      const bound = stands?.lease && (await saidNow(boundSince(client, signedAt, stands.lease, order.id), signal));
+      if (bound) return bound;
       if (client.timers.now() > endsAt) throw new StalledError("the order's time is over, and the broker does not say what came of it");
       if (stands?.waiting) onPlace?.(stands.waiting.ahead, stands.waiting.until);
       // what was heard while it was read may have come after it
@@ -96,10 +97,10 @@ function hearing(client: MarketClient, ring: () => void): () => void {
   return () => link.stop();
 }
 
-/** Where the order stands; null: the broker does not say now. */
-async function standing(client: MarketClient, order: SignedDocument<"order">, signal: AbortSignal | undefined) {
+/** Null: the broker does not say now. */
+async function saidNow<T>(asked: Promise<T>, signal: AbortSignal | undefined): Promise<T | null> {
   try {
-    return await client.read("order", { params: { id: order.id }, signal });
+    return await asked;
   } catch (error) {
     if (signal?.aborted === true || (error instanceof RefusedError && isTakenLater(error.refusal.code))) return null;
     throw error;
@@ -112,12 +113,11 @@ async function boundSince(client: MarketClient, signedAt: number, lease: string,
   return bound;
 }
 
-/** It waits no more; one that was bound in the same moment is stopped. */
-async function giveUp(client: MarketClient, { id: order }: SignedDocument<"order">): Promise<Withdrawn> {
+/** It waits no more; one that was bound meanwhile is stopped. */
+export async function giveUp(client: MarketClient, { id: order }: SignedDocument<"order">): Promise<Withdrawn> {
   const { party } = client.identity;
-  const withdrawal = client.sign("order-withdrawal", { party, order, reason: "given up while it waited" });
-  const answer = await client.submit(withdrawal.envelope).catch(() => null);
-  if (answer === null) return "unheard";
-  if (answer.ok) return "withdrawn";
-  return answer.code === "wrong_state" ? withdrawOrder(client, { order, lease: null }, "given up while it waited") : "unheard";
+  const reason = "given up before its purchase order came";
+  const answer = await client.submit(client.sign("order-withdrawal", { party, order, reason }).envelope).catch(() => null);
+  if (answer?.ok) return "withdrawn";
+  return answer?.code === "wrong_state" ? withdrawOrder(client, { order, lease: null }, reason) : "unheard";
 }

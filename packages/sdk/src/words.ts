@@ -21,6 +21,20 @@ export function parseAmount(text: string, option: string): bigint {
   return nanos;
 }
 
+/** Of which nothing pays for nothing. */
+export function parseBudget(text: string, option: string): bigint {
+  const nanos = parseAmount(text, option);
+  if (nanos === 0n) throw new InputError(`${option} must be above 0`);
+  return nanos;
+}
+
+/** The same of a program: in words, or nanos. */
+export function budgetIn(value: unknown): bigint {
+  const nanos = typeof value === "string" ? parseAmount(value, "budget") : value;
+  if (typeof nanos !== "bigint" || nanos <= 0n) throw new InputError('budget must be an amount above 0: "0.50", or nanos as bigint');
+  return nanos;
+}
+
 export function parseSizeMib(text: string, option: string, least = 1): number {
   const size = parseMib(text);
   if (size === null || size < least) throw new InputError(`${option} '${text}' is not a size; write 512M or 2G`);

@@ -53,6 +53,31 @@ describe("broker time", () => {
     expect(clock.now()).toBeGreaterThanOrEqual(NOON + HOUR);
   });
 
+  it("says that the clock went ahead at once, and nothing where it was only read late or is right again", async () => {
+    let monotonic = 1_000;
+    const ticking = vi.spyOn(performance, "now").mockImplementation(() => monotonic);
+    try {
+      const base = database();
+      const told: string[] = [];
+      const clock = await databaseClock(base, (words) => told.push(words));
+      const look = async (passedMs: number, at: number): Promise<void> => {
+        monotonic += passedMs;
+        base.clock = at;
+        await clock.sync().finally(() => clock.now());
+      };
+      await look(600_000, NOON + 650_000);
+      expect(told).toEqual([]);
+      await look(10_000, NOON + HOUR + 660_000);
+      await look(10_000, NOON + HOUR + 670_000);
+      expect(told).toEqual([expect.stringMatching(/^the database's clock went 60 min ahead at once: unless this machine stood still/)]);
+      await expect(look(10_000, NOON)).rejects.toThrow("it was set back");
+      await look(600_000, NOON + 2 * HOUR);
+      expect([told.length, clock.problem]).toEqual([1, null]);
+    } finally {
+      ticking.mockRestore();
+    }
+  });
+
   it("is what it was after a database that took long to answer, whenever it looked at its clock", async () => {
     let monotonic = 1_000;
     const ticking = vi.spyOn(performance, "now").mockImplementation(() => monotonic);

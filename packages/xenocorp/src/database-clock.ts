@@ -23,6 +23,8 @@ export interface BrokerClock {
 const READ_WITHIN_MS = 2_000;
 /** So long a start may have broker time stand still: changes of several brokers may be logged so far out of their times anyway. */
 const AHEAD_MAX_MS = 30_000;
+/** How far that clock may go ahead between two looks at it: more is told. */
+const STEP_MS = 60_000;
 /** A longer silence of the log is told at the start: it may be a clock that is ahead. */
 const AWAY_MS = 3_600_000;
 const PENDING_MAX = 100_000;
@@ -44,7 +46,13 @@ function assertNotBefore(latest: number, now: number): void {
   throw new Error(`${times}: what is signed now would contradict the log, so nothing was. ${way}, or restore a backup from before`);
 }
 
-export async function databaseClock(store: Clocked): Promise<BrokerClock> {
+/** A machine that stood still has a clock that goes ahead at once when it goes on. */
+const stepWords = (aheadMs: number): string =>
+  `the database's clock went ${spanWords(Math.round(aheadMs))} ahead at once: unless this machine stood still for so long, stop this ` +
+  "broker and set that clock now, since what is signed ahead of time keeps the market from starting until that time has come";
+
+/** `stepped` is told, in words for the operator, where the database's clock has gone ahead at once. */
+export async function databaseClock(store: Clocked, stepped: (words: string) => void = () => {}): Promise<BrokerClock> {
   let last = await latestIn(store);
   let offset = Number.NEGATIVE_INFINITY;
   let problem: string | null = null;
@@ -56,12 +64,16 @@ export async function databaseClock(store: Clocked): Promise<BrokerClock> {
     return now;
   };
   const sync = async (): Promise<void> => {
+    const before = offset;
     await read();
     const now = performance.now() + offset;
+    const wasSetBack = problem !== null;
     const setBack = `the database's clock is ${clockWords({ offsetMs: Math.round(now - last) }, "broker time")}: it was set back`;
     const stands = `broker time stands still at ${dateText(last)} until that clock has come so far again, and no deadline passes meanwhile`;
     problem = now < last - READ_WITHIN_MS ? `${setBack}. ${stands}` : null;
     if (problem !== null) throw new Error(problem);
+    // one that was set back and is right again has told enough
+    if (!wasSetBack && offset - before >= STEP_MS) stepped(stepWords(offset - before));
   };
   const started = await read();
   assertNotBefore(last, started);

@@ -28,23 +28,25 @@ import type { PageSource } from "./http/page-files.ts";
 import { createReads } from "./http/reads.ts";
 import { createHttpServer } from "./http/server.ts";
 import { Sessions } from "./http/sessions.ts";
-import { createMetrics, type Metrics } from "./metrics/metrics.ts";
-import { proofProblems } from "./loops/books.ts";
+import { createMetrics } from "./metrics/metrics.ts";
+import { startLoops, type Kept, type Looped } from "./loops/all-loops.ts";
 import { Faults } from "@xenoservers/protocol/faults";
-import { startLoop, type Loop } from "./loops/loop.ts";
-import { RETENTION_DEFAULTS, dropOld, type Retention } from "./loops/retention.ts";
+import { RETENTION_DEFAULTS, type Retention } from "./loops/retention.ts";
 import { describeMarket } from "./desk/market-info.ts";
 import { LogView } from "./log/log-view.ts";
-import { openLog, sequence } from "./log/sequencer.ts";
+import { openLog } from "./log/sequencer.ts";
 import { keysAtStart } from "./market-start.ts";
 import { migrate } from "./migrations/migrate.ts";
-import { startEmbeddedPostgres } from "./store/embedded.ts";
+import { startEmbeddedPostgres, type EmbeddedPostgres } from "./store/embedded.ts";
 import { Elsewhere, assertDatabaseUrl, elsewhere, unreached } from "./store/database-url.ts";
 import { hostsIn } from "./store/hosts.ts";
 import { isLost } from "./store/lost.ts";
+import { watchOwnDatabase } from "./store/own-database.ts";
 import { openPool } from "./store/pool.ts";
 import { createPostgresStore } from "./store/postgres.ts";
 import type { Store } from "./store/store.ts";
+import { WillStore } from "./wills/will-store.ts";
+import { Wills } from "./wills/wills.ts";
 
 const VERSION = "0.1.0";
 /** What a new market is called where nothing else is said. */
@@ -78,6 +80,8 @@ export interface BrokerOptions {
   nats?: NatsPlace | undefined;
   /** How often either end of a link lets the other hear something, and after how many such times it is cut. */
   beat?: Beat;
+  /** After what time nobody's word keeps a last will from being filed; the same at all brokers of a market. */
+  willAfterMs?: number;
   /** In place of the database's clock. */
   now?: () => number;
   logger?: Logger;
@@ -94,26 +98,12 @@ export interface Broker {
   loaded: LoadedKeys;
   desk: Desk;
   store: Store;
+  /** Last wills that are kept. */
+  wills: Pick<Wills, "isKept">;
   /** From now on; the archive's folder stays as it is. */
   keep(kept: Kept): void;
   close(): Promise<void>;
 }
-
-/** How long what is here stays. */
-interface Kept {
-  retention: Retention;
-  archiveAfterMs: number;
-}
-
-const TIMER_PAUSE_MS = 200;
-const SEQUENCER_PAUSE_MS = 100;
-const BOOKS_PAUSE_MS = 60_000;
-const CLOCK_PAUSE_MS = 10_000;
-const REVOCATIONS_PAUSE_MS = 300;
-const SEALED_PAUSE_MS = 60_000;
-const RETENTION_PAUSE_MS = 60_000;
-/** Longer than the pause, so that one broker goes on with it. */
-const RETENTION_DUTY_MS = 150_000;
 
 /** A start that says nothing for so long says what it waits for. */
 const TOLD_EVERY_MS = 10_000;
@@ -122,6 +112,8 @@ interface OpenedStore {
   store: Store;
   archive: ArchiveFolder | null;
   pool: Pool;
+  /** Where the broker brings its database along. */
+  embedded: EmbeddedPostgres | null;
   close(): Promise<void>;
 }
 
@@ -158,53 +150,7 @@ export async function openStore(options: Pick<BrokerOptions, "dataFolder" | "dat
     await close();
     throw embedded ? error : unreached(error);
   }
-  return { store, archive, pool, close };
-}
-
-interface Looped {
-  run: FleetRun;
-  kept: () => Kept;
-  archive: () => Promise<number>;
-  desk: Desk;
-  hub: LinkHub;
-  clock: BrokerClock;
-  logger: Logger;
-  metrics: Metrics;
-  faults: Faults;
-}
-
-/** What a broker does without being asked, each in its own rhythm. */
-function startLoops(services: Services, { run, kept, archive, desk, hub, clock, logger, metrics, faults }: Looped): Loop[] {
-  const { store } = services;
-  const loop = (pauseMs: number, what: string, job: () => Promise<number>): Loop => {
-    const watched = async (): Promise<number> => {
-      const done = await job();
-      faults.worked(what);
-      return done;
-    };
-    return startLoop(pauseMs, watched, (error) => faults.failed(what, error));
-  };
-  const auditBooks = async (): Promise<number> => {
-    const proof = await store.proveBooks();
-    const problems = proofProblems(proof);
-    metrics.books(problems.length === 0, proof.pots);
-    if (problems.length > 0) logger.fatal({ problems }, "the books do not balance");
-    return 0;
-  };
-  return [
-    loop(SEQUENCER_PAUSE_MS, "the log's sequencer failed", () => sequence(services)),
-    loop(TIMER_PAUSE_MS, "the timers failed", () => desk.runTimers()),
-    loop(CLOCK_PAUSE_MS, "the database's clock cannot be followed", async () => (await clock.sync(), 0)),
-    loop(REVOCATIONS_PAUSE_MS, "revoked keys cannot be read", () => hub.cutRevoked()),
-    loop(SEALED_PAUSE_MS, "sealed results cannot be dropped", async () => (await store.dropSealed(clock.now()), 0)),
-    loop(RETENTION_PAUSE_MS, "what is too old cannot be dropped", async () =>
-      (await run.hasDuty("retention", RETENTION_DUTY_MS)) ? dropOld(store, clock.now(), kept().retention) : 0,
-    ),
-    loop(RETENTION_PAUSE_MS, "leases cannot be moved to the archive", async () =>
-      (await run.hasDuty("archive", RETENTION_DUTY_MS)) ? archive() : 0,
-    ),
-    loop(BOOKS_PAUSE_MS, "the books cannot be read", auditBooks),
-  ];
+  return { store, archive, pool, embedded, close };
 }
 
 /** Says once in the log, in the operator's name, which keys are this broker's. */
@@ -301,7 +247,7 @@ async function prepare({ store }: OpenedStore, options: BrokerOptions, run: Flee
   };
   const clock: BrokerClock = options.now
     ? { now: options.now, sync: async () => {}, problem: null, away: null }
-    : await databaseClock(store);
+    : await databaseClock(store, (step) => options.logger?.warn(step));
   const services: Services = {
     ...{
       store,
@@ -325,19 +271,42 @@ async function prepare({ store }: OpenedStore, options: BrokerOptions, run: Flee
 const openHints = async ({ pool }: OpenedStore, { nats }: BrokerOptions, parts: Parameters<typeof openNatsHints>[1]): Promise<Hints> =>
   nats ? openNatsHints(nats, parts) : postgresHints(pool);
 
+interface Linked extends Pick<Looped, "run" | "logger" | "faults"> {
+  pool: Pool;
+  desk: () => Desk;
+  sessions: Sessions;
+  market: () => Promise<MarketInfo>;
+  options: Pick<BrokerOptions, "beat" | "requestsPerSecond" | "memoryMib" | "willAfterMs">;
+}
+
+/** The ends of all links, and what customers leave with them. */
+function linksOf(services: Services, { pool, desk, sessions, market, run, options, logger, faults }: Linked) {
+  const wills = new Wills({
+    ...{ store: new WillStore(pool), desk, services: () => services },
+    ...(options.willAfterMs === undefined ? {} : { afterMs: options.willAfterMs }),
+    filed: ({ lease, party }, refused) => logger.info({ lease, party, refused: refused?.code ?? null }, "a last will was filed"),
+  });
+  const hub = new LinkHub(desk, sessions, market, systemTimers, {
+    ...{ door: new Door(systemTimers, options), fleet: run.links, wills },
+    failed: (what, error, facts) => faults.failed(what, error, facts),
+    ...(options.beat ? { beat: options.beat } : {}),
+  });
+  return { hub, wills };
+}
+
 async function startOn(opened: OpenedStore, options: BrokerOptions, started: Started): Promise<Broker> {
   const logger = options.logger ?? pino({ level: "silent" });
   const metrics = createMetrics({
     ...{ pool: opened.pool, links: () => hub.counts, door: () => hub.door },
-    ...{ signs: () => log.stopped === null, logSize: () => log.known?.size ?? 0 },
-    ...{ figures: () => store.figures(services.now()), now: () => services.now() },
+    ...{ signs: () => services.log.stopped === null, logSize: () => services.log.known?.size ?? 0 },
+    ...{ figures: () => services.store.figures(services.now()), now: () => services.now() },
   });
-  const faults = new Faults(logger, metrics.fault);
+  const faults = new Faults(logger, metrics.fault, undefined, (error) => (isLost(error) ? "lost" : null));
+  const database = watchOwnDatabase(opened.embedded, faults);
   const failed = (what: string) => (error: unknown) => faults.failed(what, error);
   const parts = { pool: opened.pool, hints: () => hints, services: () => services, hub: () => hub, timers: systemTimers, failed };
   const run = new FleetRun(parts, nodeCrypto);
   const { services, clock, loaded } = await prepare(opened, options, run);
-  const { store, log } = services;
   const hints = await openHints(opened, options, { origin: loaded.origin, failed: failed("NATS refuses a hint") });
   started.push(
     () => hints.close(),
@@ -346,18 +315,14 @@ async function startOn(opened: OpenedStore, options: BrokerOptions, started: Sta
   const sessions = new Sessions(services);
   // every stranger is told it, by whatever comes first
   const market = askedTogether<MarketInfo>(() => describeMarket(services));
-  const hub = new LinkHub(() => desk, sessions, market, systemTimers, {
-    ...{ door: new Door(systemTimers, options), fleet: run.links },
-    failed: (what, error, facts) => faults.failed(what, error, facts),
-    ...(options.beat ? { beat: options.beat } : {}),
-  });
-  const feed = new EventFeed({ store, hints, deaf: failed(DEAF), failed: failed("events cannot be read") });
+  const { hub, wills } = linksOf(services, { pool: opened.pool, desk: () => desk, sessions, market, run, options, logger, faults });
+  const feed = new EventFeed({ store: services.store, hints, deaf: failed(DEAF), failed: failed("events cannot be read") });
   const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics, faults }));
   started.push(() => feed.close());
   await run.join(options.inner ?? {});
   let kept: Kept = { retention: { ...RETENTION_DEFAULTS, ...options.retention }, archiveAfterMs: options.archive?.afterMs ?? 0 };
   const archive = await archiveJob(services, opened.archive, { afterMs: () => kept.archiveAfterMs, logger });
-  const loops = startLoops(services, { run, kept: () => kept, archive, desk, hub, clock, logger, metrics, faults });
+  const loops = startLoops(services, { run, kept: () => kept, archive, desk, hub, wills, clock, database, logger, metrics, faults });
   for (const loop of loops) started.push(() => loop.stop());
   const app = await createHttpServer({
     desk,
@@ -373,9 +338,9 @@ async function startOn(opened: OpenedStore, options: BrokerOptions, started: Sta
     page: options.page ?? null,
     count: metrics.count,
     notReady: () =>
-      store.now().then(
-        () => log.stopped ?? clock.problem,
-        () => "the database does not answer",
+      services.store.now().then(
+        () => services.log.stopped ?? clock.problem ?? desk.unwritten,
+        () => database.silence,
       ),
   });
   const keep = (next: Kept): void => {
@@ -389,5 +354,6 @@ async function startOn(opened: OpenedStore, options: BrokerOptions, started: Sta
   const served = options.metrics ? await serveMetrics(metrics.registry, options.metrics).catch(elsewhere) : null;
   if (served) started.push(served.close);
   const url = await app.listen({ host: options.host ?? "127.0.0.1", port: options.port ?? 0 }).catch(elsewhere);
-  return { url, origin: loaded.origin, metricsUrl: served?.url ?? null, loaded, desk, store, keep, close: () => ended(started) };
+  const ways = { desk, store: services.store, wills, keep };
+  return { url, origin: loaded.origin, metricsUrl: served?.url ?? null, loaded, ...ways, close: () => ended(started) };
 }

@@ -17,6 +17,22 @@ it("binds the last two that the broker took, and what was signed since", () => {
   expect(binding()).toEqual([10, 11, 12]);
 });
 
+it("binds on what it did as a link came up, until what comes from before was looked at", async () => {
+  offers.signed(7);
+  for (const sequence of [7, 8]) offers.taken(sequence);
+  const asTaken: number[] = [];
+  await offers.lookBack(async () => {
+    for (const sequence of [9, 10, 11]) offers.taken(sequence);
+    asTaken.push(...binding());
+  });
+  expect(asTaken).toEqual([7, 8, 9, 10, 11, 12]);
+  offers.taken(12);
+  expect(binding()).toEqual([11, 12]);
+  await expect(offers.lookBack(() => Promise.reject(new Error("gone")))).rejects.toThrow("gone");
+  offers.taken(13);
+  expect(binding()).toEqual([12]);
+});
+
 it("a daemon that has just started is bound by the last two of the one before", () => {
   offers.signed(7);
   expect(binding()[0]).toBe(5);

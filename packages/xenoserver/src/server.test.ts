@@ -175,6 +175,34 @@ describe("an honest lease", () => {
     expect(market.lease(lease)).toMatchObject({ state: "open", server: to });
   });
 
+  it("begins once it can be kept, where a full disk has room again in time; else nothing of it stays", async () => {
+    const { save } = test.journal;
+    test.journal.save = () => Promise.reject(new Error("ENOSPC: no space left on device"));
+    const job = fakeJob(["run", 1_000, 0, "x"]);
+    const late = place(job);
+    await passing(TIMINGS.acceptWithinMs + 1_000);
+    expect([test.server.state.leases, test.said("a lease cannot be kept here now")[0]]).toMatchObject([[], { lease: late }]);
+    const lease = place(job);
+    await passing(TIMINGS.acceptWithinMs / 2);
+    test.journal.save = save;
+    await until(() => test.stage(lease) === "waiting");
+    void new FakeCustomer(market, lease, job, "signs").attach();
+    await until(() => market.lease(lease).end !== null);
+    expect(market.lease(lease).end).toMatchObject({ reason: "completed" });
+    await until(() => test.server.state.leases.every(({ lease: id }) => id === lease));
+  });
+
+  it("is taken by none that has gone away before it could be kept", async () => {
+    const { save } = test.journal;
+    test.journal.save = () => Promise.reject(new Error("ENOSPC: no space left on device"));
+    const lease = place(fakeJob(["run", 1_000, 0, "x"]));
+    await until(() => test.said("a lease cannot be kept here now").length === 1);
+    test.journal.save = save;
+    await test.server.close();
+    await passing(TIMINGS.acceptWithinMs);
+    expect(await test.record(lease)).toBeUndefined();
+  });
+
   it("is stopped by its customer", async () => {
     const { lease } = await ordered(fakeJob(["run", 50_000, 0, "part"]), "silent", { terms: "by-interval" });
     await until(() => test.stage(lease) === "running");
@@ -363,6 +391,34 @@ describe("its own offers bind it", () => {
     const { lease } = await ordered(fakeJob(["run", 1_000, 0, "x"]));
     await until(() => test.stage(lease) === "over");
     expect(test.said("a purchase order was refused")).toEqual([]);
+  });
+
+  it("though the broker was killed before it said what it had bound, and takes another as the link comes up, and one more", async () => {
+    market.pushes = false;
+    market.instead = (document) => (isOffer(document) ? market.LATER : null);
+    void test.server.relist();
+    await until(() => handedIn("offer").length === 2);
+    const job = fakeJob(["run", 1_000, 0, "x"]);
+    const lease = place(job);
+    market.goAway();
+    await until(() => !test.server.state.connected);
+    Object.assign(market, { instead: () => null, pushes: true, live: market.log.get(lease) });
+    market.comeBack();
+    await until(() => handedIn("offer").length === 4);
+    await until(() => test.said("listed").length === 3);
+    await until(() => test.stage(lease) !== undefined, TIMINGS.acceptWithinMs);
+    expect(test.said("a purchase order was refused")).toEqual([]);
+  });
+
+  it("and what comes with a link does not wait until the next is answered, before which its daemon may be killed once more", async () => {
+    market.pushes = false;
+    const lease = place(fakeJob(["run", 1_000, 0, "x"]));
+    Object.assign(market, { live: market.log.get(lease), instead: (each: { kind: Kind }) => (isOffer(each) ? market.LATER : null) });
+    await test.restart();
+    await until(() => test.stage(lease) !== undefined, TIMINGS.acceptWithinMs);
+    await until(() => handedIn("offer").length === 2);
+    await test.restart();
+    expect(test.stage(lease)).toBeDefined();
   });
 
   it("and one at a time waits for its answer, however often the link falls", async () => {

@@ -4,7 +4,7 @@
  * an offer that this server signed.
  */
 import { clockIsRight, clockWords } from "@xenoservers/market";
-import { parseDocument, serverIdOf, signDocument, toHex, visible, type Envelope, type LogState } from "@xenoservers/protocol";
+import { parseDocument, serverIdOf, signDocument, visible, type Envelope } from "@xenoservers/protocol";
 import {
   LinkClient,
   MemoryShare,
@@ -29,8 +29,8 @@ import { LeaseMoves } from "./move/lease-moves.ts";
 import { samePins } from "./same-pins.ts";
 import { placedBy, usedBy } from "./used-room.ts";
 import type { RunnerWorld, ServersOwn } from "./lease/runner-world.ts";
-import { offerOf, termsOf, type Listing, type MarketTerms } from "./listing.ts";
-import { OwnOffers } from "./own-offers.ts";
+import { ListedOffer } from "./listed-offer.ts";
+import type { Listing } from "./listing.ts";
 
 export interface ServerOptions extends Omit<RunnerWorld, ServersOwn> {
   drivers: readonly GuestDriver[];
@@ -53,11 +53,9 @@ export interface ServerOptions extends Omit<RunnerWorld, ServersOwn> {
 }
 
 type RightOrder = Extract<ReturnType<typeof checkPurchaseOrder>, { ok: true }>;
-const OFFER_VALID_MS = 15 * 60_000;
-const OFFER_RENEW_MS = 5 * 60_000;
-/** An offer that was refused is tried again sooner. */
-const REFUSED_WAIT_MS = 15_000;
 const IDLE_CHECK_MS = 100;
+/** A lease that could not be kept is tried again. */
+const TAKEN_AGAIN_MS = 1_000;
 /** What waits in the channels of all leases, in either direction: customers who do not read, or send messages that are not whole yet. */
 const CHANNEL_MEMORY_BYTES = 256 * 1024 * 1024;
 
@@ -68,23 +66,11 @@ export class XenoServer {
   readonly #link: LinkClient;
   readonly #runners = new Map<string, LeaseRunner>();
   readonly #early = new EarlyChannels();
-  readonly #offers = new OwnOffers();
+  readonly #offer: ListedOffer;
   /** To and from other servers of its owner. */
   readonly moves: LeaseMoves;
-  /** The offer that stands; null where there is none. */
-  #offer: Envelope | null = null;
   /** What the owner gives now. */
   #given: Pick<ServerOptions, "listing" | "room">;
-  /** The offer that waits for its answer, and whether another has to follow it. */
-  #listing: Promise<void> | null = null;
-  #hasChanged = false;
-  /** The highest number of an offer that the broker says it has. */
-  #sequenceKnown = 0;
-  /** What the market asks for, as it was last heard. */
-  #terms: MarketTerms | null = null;
-  #cancelRenewal: () => void = () => {};
-  /** Of the market's log. */
-  #seen: LogState | null = null;
   /** This machine's, as the broker measured it at the last login. */
   #clock: MeasuredClock | null = null;
   #draining: boolean;
@@ -118,16 +104,22 @@ export class XenoServer {
       drivers: driversByName(options.drivers),
       encrypt: options.encrypt ?? sealResult,
       ...{ server: this.id, channelMemory: new MemoryShare(CHANNEL_MEMORY_BYTES) },
-      marketNow: () => (this.#terms === null ? null : options.timers.now() - (this.#clock?.offsetMs ?? 0)),
-      seen: () => this.#seen,
+      marketNow: () => (this.#offer.terms === null ? null : options.timers.now() - (this.#clock?.offsetMs ?? 0)),
+      seen: () => this.#offer.seen,
       submit: (envelope, delivery) => this.#link.submit(envelope, delivery),
       over: (lease) => {
         this.#runners.delete(lease);
         options.onState?.();
       },
     };
+    this.#offer = new ListedOffer({
+      ...{ server: this.id, world: this.#world, link: this.#link, market: () => options.market(), listing: () => this.#given.listing },
+      isWanted: () => !this.#draining && options.listed(),
+      clockIsRight: () => this.#clockIsRight,
+      apart: (work) => this.#apart(null, work),
+    });
     this.moves = new LeaseMoves(this.#world, {
-      ...{ runners: this.#runners, offer: () => this.#offer, admission: () => this.#admission },
+      ...{ runners: this.#runners, offer: () => this.#offer.current, admission: () => this.#admission },
       roomProblem: (customer) => this.#roomProblem(customer),
       room: () => this.#given.room,
     });
@@ -142,7 +134,7 @@ export class XenoServer {
 
   /** Signs the offer anew: something of it has changed. */
   relist(): Promise<void> {
-    return this.#renew();
+    return this.#offer.renew();
   }
 
   /** Takes up the leases of an earlier daemon, then connects. */
@@ -150,7 +142,7 @@ export class XenoServer {
     for (const record of await this.#options.journal.load()) this.#run(new LeaseRunner(this.#world, record));
     // where it cannot be read, the first offer that is signed says so
     const last = await this.#options.journal.lastOfferSequence().catch(() => null);
-    if (last !== null) this.#offers.follows(last);
+    if (last !== null) this.#offer.own.follows(last);
     this.#link.start();
   }
 
@@ -188,11 +180,10 @@ export class XenoServer {
 
   async #onUp(live: Documents, market: MarketInfo): Promise<void> {
     this.#options.onState?.();
-    this.#terms = termsOf(market, this.#given.listing);
-    this.#seen = market.log;
+    this.#offer.heard(market);
     if (!this.#clockIsRight) this.#tellClock();
-    await this.#list();
-    await this.#receive(live);
+    // first: a daemon that is killed before its next offer is answered has taken what was bound to the last
+    await this.#offer.own.lookBack(() => this.#receive(live)).finally(() => this.#offer.list());
   }
 
   get #clockIsRight(): boolean {
@@ -203,71 +194,6 @@ export class XenoServer {
     const { clock } = this.state;
     const what = `not listed: this machine's clock is ${clock ? clockWords(clock) : "off"}; set it, by NTP: timedatectl set-ntp true`;
     this.#options.log(what, { ...clock });
-  }
-
-  // --- offers ---------------------------------------------------------------------------------------------------------------------------
-
-  /** Lists in the market's terms of now: what it has announced meanwhile is agreed to with the next offer. A link that comes up lists. */
-  async #renew(): Promise<void> {
-    if (!this.#link.up) return;
-    const market = await this.#options.market().catch(() => null);
-    if (market && samePins(pinsOf(market), this.#options.pins())) {
-      this.#terms = termsOf(market, this.#given.listing);
-      this.#seen = market.log;
-    }
-    await this.#list();
-  }
-
-  /** One at a time: while the broker has not answered, there is one offer that it may have taken, and not a queue of them. */
-  #list(): Promise<void> {
-    this.#hasChanged = true;
-    this.#listing ??= this.#listChanges().finally(() => (this.#listing = null));
-    return this.#listing;
-  }
-
-  async #listChanges(): Promise<void> {
-    while (this.#hasChanged) {
-      this.#hasChanged = false;
-      await this.#listOnce();
-    }
-  }
-
-  #renewAfter(ms: number): void {
-    this.#cancelRenewal();
-    this.#cancelRenewal = this.#options.timers.after(ms, () => this.#apart(null, this.#renew()));
-  }
-
-  async #listOnce(): Promise<void> {
-    this.#cancelRenewal();
-    if (this.#stopped || !this.#terms) return;
-    this.#renewAfter(OFFER_RENEW_MS);
-    const { crypto, signer, owner, journal, channelKey, timers, log } = this.#options;
-    const sequence = await journal.nextOfferSequence(this.#sequenceKnown);
-    const own = { origin: this.#options.pins().origin, seen: this.#seen, owner, server: this.id, sequence };
-    if (this.#draining || !this.#options.listed()) {
-      this.#offer = null;
-      await this.#link.submit(signDocument(crypto, signer, "offer-withdrawal", own).envelope);
-      return;
-    }
-    // whoever sets the clock brings about another login
-    if (!this.#clockIsRight) return;
-    const validUntil = timers.now() + OFFER_VALID_MS;
-    const of = { ...own, validUntil, channelKey: toHex(channelKey.publicKey) };
-    const offer = signDocument(crypto, signer, "offer", offerOf(this.#given.listing, this.#world.drivers, this.#terms, of));
-    this.#offers.signed(sequence);
-    const answer = await this.#link.submit(offer.envelope);
-    if (answer.ok) {
-      this.#offers.taken(sequence);
-      this.#offer = offer.envelope;
-      return log("listed", { sequence });
-    }
-    // nobody is there to list it again
-    if (this.#stopped) return;
-    // a server whose journal is from a backup counts on from what the broker has seen
-    const { known } = answer.facts;
-    if (typeof known === "number") this.#sequenceKnown = Math.max(this.#sequenceKnown, known);
-    this.#renewAfter(REFUSED_WAIT_MS);
-    log("the offer was refused", { code: answer.code, ...answer.facts });
   }
 
   // --- documents from the broker --------------------------------------------------------------------------------------------------------
@@ -304,14 +230,14 @@ export class XenoServer {
     if (this.#runners.has(po.id)) return; // told again meanwhile
     const admission = {
       ...{ server: this.id, serverKey: signer.publicKey, owner, now: timers.now(), clock: this.#clock, drivers: this.#world.drivers },
-      ...{ isBinding: this.#offers.binds(offer.payload, timers.now()), isOwnOffer: this.#offers.isOwn(offer.payload.sequence) },
+      ...{ isBinding: this.#offer.own.binds(offer.payload, timers.now()), isOwnOffer: this.#offer.own.isOwn(offer.payload.sequence) },
       ...this.#admission,
     };
     const bound = { po: po.payload, order: order.payload };
     const why = admissionProblem(admission, bound) ?? (full?.isCustomers === false ? full.why : null);
     if (why !== null) return log("a purchase order was refused", { lease: po.id, why });
     const { origin, issuedAt } = po.payload;
-    const acceptance = signDocument(crypto, signer, "acceptance", { origin, seen: this.#seen, lease: po.id, server: this.id });
+    const acceptance = signDocument(crypto, signer, "acceptance", { origin, seen: this.#offer.seen, lease: po.id, server: this.id });
     // a server that lost its disk must not say twice under one number what it does not remember
     const incarnation = Math.floor(timers.now() / 1_000);
     const runner = new LeaseRunner(
@@ -321,7 +247,17 @@ export class XenoServer {
     const tooMuch = askedTooMuch(admission, bound) ?? full?.why ?? null;
     if (tooMuch !== null) runner.turnAway(tooMuch);
     this.#runners.set(po.id, runner);
-    await journal.save(runner.record);
+    try {
+      await journal.save(runner.record);
+    } catch (error) {
+      // nothing was promised yet, and a full disk may have room again in time
+      this.#runners.delete(po.id);
+      if (this.#stopped || timers.now() + TAKEN_AGAIN_MS >= po.payload.acceptBy) throw error;
+      timers.after(TAKEN_AGAIN_MS, () => {
+        if (!this.#stopped) this.#apart(po.id, this.#receivePurchaseOrder(envelope, grants));
+      });
+      return log("a lease cannot be kept here now", { lease: po.id, error: String(error) });
+    }
     this.#run(runner);
   }
 
@@ -348,19 +284,19 @@ export class XenoServer {
   /** The owner gives something else from now on: the offer says so, and leases that are accepted later are held to it. */
   async change(given: Pick<ServerOptions, "listing" | "room">): Promise<void> {
     this.#given = given;
-    await this.#whileThere(this.#renew());
+    await this.#whileThere(this.#offer.renew());
   }
 
   /** Takes leases again. */
   async undrain(): Promise<void> {
     this.#draining = false;
-    await this.#whileThere(this.#list());
+    await this.#whileThere(this.#offer.list());
   }
 
   /** Takes no new leases; resolves when the running ones are done. */
   async drain(): Promise<void> {
     this.#draining = true;
-    await this.#whileThere(this.#list());
+    await this.#whileThere(this.#offer.list());
     await this.whenIdle();
   }
 
@@ -389,7 +325,7 @@ export class XenoServer {
   /** Ends every lease now, at the owner's cost. What the broker could not hear, the next daemon tells it from the journal. */
   async stopNow(): Promise<void> {
     this.#draining = true;
-    await this.#whileThere(this.#list());
+    await this.#whileThere(this.#offer.list());
     await this.#whileThere(Promise.all([...this.#runners.values()].map((runner) => runner.stop("owner-stop"))));
     await this.#until((runner) => runner.stage().is === "over" || !(this.#link.up || runner.holdsCapacity));
   }
@@ -397,7 +333,7 @@ export class XenoServer {
   /** The daemon goes away and leaves its guests running. */
   async close(): Promise<void> {
     this.#stopped = true;
-    this.#cancelRenewal();
+    this.#offer.stop();
     for (const runner of this.#runners.values()) runner.release();
     this.#link.stop();
     await Promise.all(this.#options.drivers.map((driver) => driver.close()));

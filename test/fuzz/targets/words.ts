@@ -114,6 +114,7 @@ const conditions: Target = {
 const READERS: readonly [name: string, read: (text: string) => unknown, isRight: (value: unknown) => boolean][] = [
   ["parseDurationMs", (text) => sized.parseDurationMs(text, "--for"), (value) => Number.isSafeInteger(value)],
   ["parseAmount", (text) => sized.parseAmount(text, "--budget"), (value) => typeof value === "bigint" && value >= 0n],
+  ["parseBudget", (text) => sized.parseBudget(text, "--budget"), (value) => typeof value === "bigint" && value > 0n],
   ["parseSizeMib", (text) => sized.parseSizeMib(text, "--mem"), (value) => Number.isSafeInteger(value) && Number(value) >= 1],
   ["parseCount", (text) => sized.parseCount(text, "--n", 100), (value) => Number(value) >= 1 && Number(value) <= 100],
   ["parsePort", (text) => typed.parsePort(text, "--port"), (value) => Number.isInteger(value) && Number(value) < 65_536],

@@ -143,6 +143,7 @@ export const CUSTOMERS: Readonly<Record<string, Page>> = {
       "npm i @xenoservers/sdk": ({ packed }) =>
         `npm i ${["market", "protocol", "verify", "sdk"].map((name) => packed.file(`@xenoservers/${name}`)).join(" ")}`,
       "https://HOST": demoAddress,
+      "f370 4f00 …": known(DEMO, FINGERPRINT),
     },
     has: {
       "package.json": '{"private":true,"type":"module"}\n',
@@ -170,6 +171,13 @@ export const CUSTOMERS: Readonly<Record<string, Page>> = {
         "ts 2",
         {
           with: (guest, text) =>
+            runBy(guest, "login.ts", `${text}console.log(name, context.party);\nmarket.close();\n`, /^\S+ p_[0-9a-f]{40}$/m),
+        },
+      ],
+      [
+        "ts 3",
+        {
+          with: (guest, text) =>
             runBy(
               guest,
               "priced.ts",
@@ -179,7 +187,7 @@ export const CUSTOMERS: Readonly<Record<string, Page>> = {
         },
       ],
       [
-        "ts 3",
+        "ts 4",
         {
           with: (guest, text) =>
             runBy(
@@ -190,9 +198,9 @@ export const CUSTOMERS: Readonly<Record<string, Page>> = {
             ),
         },
       ],
-      ["ts 4", left("it needs servers of three owners, and a demo has one: test/repo/sdk-surface.test.ts holds its words")],
-      ["ts 5", left("it is a browser's: test/pack/browser.test.ts logs a page in by a token, and follows a run of it in Chromium")],
-      ["ts 6", left("it is a browser's: test/pack/machines-page.test.ts plays each of its calls in Chromium, on machines of QEMU")],
+      ["ts 5", left("it needs servers of three owners, and a demo has one: test/repo/sdk-surface.test.ts holds its words")],
+      ["ts 6", left("it is a browser's: test/pack/browser.test.ts logs a page in by a token, and follows a run of it in Chromium")],
+      ["ts 7", left("it is a browser's: test/pack/machines-page.test.ts plays each of its calls in Chromium, on machines of QEMU")],
     ],
   },
 };

@@ -12,9 +12,8 @@ import { again } from "../proof/again.ts";
 import { traceHere } from "../proof/trace-here.ts";
 
 const EXAMPLES = realpathSync(ownFile("examples"));
-const nearby = path.relative("", EXAMPLES);
-/** A job to go on with, as it is typed where one stands. */
-export const HELLO = path.join(nearby.startsWith("..") ? EXAMPLES : nearby, "hello.py");
+/** A job to go on with, by its whole path: it is typed in another terminal, which may stand anywhere. */
+export const HELLO = path.join(EXAMPLES, "hello.py");
 const SHORT = { program: { python: path.join(EXAMPLES, "primes.py"), args: ["20000"] }, runs: "Python 3.12 on WASI" };
 /** Long enough that a referee runs a part of it only. */
 const LONG = { program: { module: path.join(EXAMPLES, "mix.wasm") }, runs: "examples/mix.c as WebAssembly" };

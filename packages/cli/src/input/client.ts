@@ -1,6 +1,6 @@
 /** The client of whoever uses this command line; what cannot be kept here is told on stderr. */
 import type { Scope } from "@xenoservers/market";
-import { clientFor, clientOf as clientIn, currentContext, type Context, type MarketClient } from "@xenoservers/sdk";
+import { clientFor, clientOf as clientIn, currentContext, type Context, type Known, type MarketClient } from "@xenoservers/sdk";
 import { say, yellow } from "../output/terminal.ts";
 
 const warn = (text: string): void => say(yellow(text));
@@ -17,12 +17,15 @@ const onSlow = (broker: string): void => warn(`the broker at ${broker} has not a
 /** Has what it calls told, and what nobody answers. */
 export const watched = (client: MarketClient): MarketClient => Object.assign(client, { onCall, onSlow });
 
+/** The same of a client that the library makes. */
+export const watching = () => ({ onCall, onSlow, onWarning: warn });
+
 export const clientOf = (context: Context): MarketClient => watched(clientIn(context, warn));
 
 /** `needs`: what the verb's key must be granted; said before anything is sent. */
-export async function openClient(...needs: Scope[]): Promise<{ client: MarketClient; context: Context }> {
+export async function openClient(...needs: Scope[]): Promise<Known & { client: MarketClient }> {
   const known = await currentContext();
-  return { client: watched(clientFor(known, needs, warn)), context: known.context };
+  return { ...known, client: watched(clientFor(known, needs, warn)) };
 }
 
 /** Of whoever only looks. */

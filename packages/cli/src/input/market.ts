@@ -5,6 +5,6 @@ import { openClient } from "./client.ts";
 
 /** `needs`: what the verb's key must be granted; said before anything is sent. */
 export async function openMarket(...needs: Scope[]): Promise<{ market: Market; context: Context }> {
-  const { client, context } = await openClient(...needs);
-  return { market: Market.of(client), context };
+  const { client, ...known } = await openClient(...needs);
+  return { market: Market.of(client, { known }), context: known.context };
 }

@@ -2,7 +2,7 @@
 import { flag, negation, type Opt } from "./verb.ts";
 
 export const onExit: Readonly<Record<"stopOnExit" | "leaveOnExit", Opt<boolean>>> = {
-  stopOnExit: flag("--stop-on-exit", "told to end, it stops what runs, and its cost (default where CI is set)"),
+  stopOnExit: flag("--stop-on-exit", "told to end, or lost, it stops what runs, and its cost (default where CI is set)"),
   leaveOnExit: negation("--no-stop-on-exit", "told to end, it leaves what runs to run on"),
 };
 

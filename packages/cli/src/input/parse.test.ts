@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseAmount, parseCount, parseDurationMs, parseGigaFuel, parsePercent, parseSizeMib } from "@xenoservers/sdk";
+import { parseAmount, parseBudget, parseCount, parseDurationMs, parseGigaFuel, parsePercent, parseSizeMib } from "@xenoservers/sdk";
 import { parseBatch, parseHostPort, parseLabel, parseMoveTarget, parsePort, parseScopes, parseTime, parseWitness } from "./parse.ts";
 
 const SERVER = `s_${"1".repeat(40)}`;
@@ -9,6 +9,7 @@ describe("what people type", () => {
     ["a duration", parseDurationMs("90s", "x"), 90_000],
     ["half a day", parseDurationMs("0.5d", "x"), 43_200_000],
     ["an amount", parseAmount("0.05", "x"), 50_000_000n],
+    ["the least budget", parseBudget("0.000000001", "x"), 1n],
     ["a size", parseSizeMib("2G", "x"), 2_048],
     ["a count", parseCount("7", "x", 7), 7],
     ["fuel", parseGigaFuel("3", "x"), 3_000_000_000n],
@@ -26,6 +27,7 @@ describe("what people type", () => {
 
   it.each<[string, () => unknown, RegExp]>([
     ["a duration without a unit", () => parseDurationMs("90", "--max-time"), /--max-time '90' is not a duration/],
+    ["a budget of nothing", () => parseBudget("0.00", "--budget"), /--budget must be above 0/],
     ["a negative amount", () => parseAmount("-1", "--budget"), /--budget '-1' is not an amount/],
     ["no size", () => parseSizeMib("0M", "--mem"), /--mem '0M' is not a size/],
     ["a count over the most", () => parseCount("8", "--replicas", 7), /from 1 to 7/],

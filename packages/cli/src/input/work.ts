@@ -1,6 +1,7 @@
 /** From what was typed after `xeno run` to what is wanted of the market, and to the job or machine that is to run. */
 import { bootsMachine, bytesBlob, workOf as workFor, type Blob, type Interpreter, type Work } from "@xenoservers/sdk";
 import { fetching } from "../output/fetching.ts";
+import { ReadingLine } from "../output/reading.ts";
 import { say, yellow } from "../output/terminal.ts";
 import { environmentOf } from "./environment.ts";
 import { programOf } from "./program.ts";
@@ -42,8 +43,14 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   const python = program && (await pythonWords(program));
   const asked = python ? { file: fileOf(python), args: python.args } : program && (await programOf(program));
   const quiet = typed.quiet || typed.json;
+  // of its own part of the program, which no other way loads
+  const local =
+    "local" in typed && typed.local === true
+      ? { ...(await import("../local/local-module.ts")), ...(await import("../local/local-blob.ts")) }
+      : null;
   const script = python && fileOf(python) === null ? await scriptOf(python, program?.file ?? "") : null;
-  return workFor(
+  const line = quiet ? null : new ReadingLine();
+  const work = workFor(
     { ...typed, env: [...environmentOf(typed)].map(([name, value]) => `${name}=${value}`), ...asked },
     {
       ...(python ? { interpreter: interpreterOf(python) } : {}),
@@ -55,8 +62,11 @@ export async function workOf(typed: WorkInput): Promise<Work> {
           : standardInput({ always: typed.stdin, never: typed.noStdin }),
       // of a program that nobody stays with, nothing that happens to be piped in is the input
       feedsImage: typed.stdin || (isPiped() && !typed.noStdin && !("detach" in typed && typed.detach === true)),
-      check: await import("@xenoservers/engine/check"),
+      check: { ...(await import("@xenoservers/engine/check")), ...(local ? { hasTaken: local.hasTaken } : {}) },
+      ...(local ? { blobOf: local.blobOf } : {}),
       looking: { watch: quiet ? undefined : fetching(), warn: (text) => void (quiet || say(yellow(`         ${text}`))) },
+      ...(line ? { reading: { onRead: (progress) => line.read(progress) } } : {}),
     },
   );
+  return work.finally(() => line?.end());
 }

@@ -1,12 +1,13 @@
 /**
  * The process of a job on this machine, started while the command is still read: on another core it is up by then, with Python compiled
- * where a script is to run. Loads nothing of the customer's library but where things are kept. Who controls the inputs: whoever types.
+ * where a script is to run, or the module where it has run before. Loads
+ * nothing of the customer's library but where things are kept. Who controls the inputs: whoever types.
  */
 import path from "node:path";
 import { openWorkers, type Workers } from "@xenoservers/guests";
-import { home } from "@xenoservers/sdk";
 import { dim, say } from "../output/terminal.ts";
 import { beforeLeaving } from "../output/leave.ts";
+import { PREPARED, knownModule } from "./local-module.ts";
 import { scratch } from "./scratch.ts";
 
 /** What a job on this machine runs in. */
@@ -32,7 +33,7 @@ export function localProgram([verb, ...words]: readonly string[]): string | null
 
 async function openRoom(): Promise<LocalRoom> {
   const { folder, remove } = await scratch("local");
-  const cache = path.join(home.data, "prepared");
+  const cache = PREPARED;
   return { folder, cache, sandboxes: path.join(cache, "sandbox"), workers: null, remove };
 }
 
@@ -43,11 +44,14 @@ function toldToPeople(): void {
   if (process.stderr.isTTY) say(dim("python   is compiled for this machine, once: its scripts start sooner from then on"));
 }
 
-async function started(isScript: boolean): Promise<LocalRoom | null> {
+async function started(program: string): Promise<LocalRoom | null> {
+  const isScript = /\.pyz?$/.test(program);
   const room = await openRoom();
   try {
+    const module = isScript ? null : await knownModule(program);
     const workers = await openWorkers({ ...room, ...(isScript ? { onMaking: toldToPeople } : {}), poolSize: 0, inUse: [] });
     if (isScript) workers.pool.expect({ path: workers.sandbox.runtimePath(workers.python.name) });
+    else if (module !== null) workers.pool.expect({ file: module });
     await workers.pool.startOne();
     return { ...room, workers };
   } catch {
@@ -59,7 +63,7 @@ async function started(isScript: boolean): Promise<LocalRoom | null> {
 
 /** Resolves once a process is starting. */
 export async function startAhead(program: string): Promise<void> {
-  ahead = started(/\.pyz?$/.test(program));
+  ahead = started(program);
   beforeLeaving(dropAhead);
   await ahead;
 }

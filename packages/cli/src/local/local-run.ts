@@ -11,6 +11,7 @@ import { encodedStreams } from "../output/encoded.ts";
 import { endingSays } from "../output/lease-lines.ts";
 import { printJson, say, showRaw } from "../output/terminal.ts";
 import { takeRoom } from "./ahead.ts";
+import { LOCAL, modulesIn } from "./local-module.ts";
 
 /** As a server would call it: only time ends a guest from outside here. */
 function reasonOf(end: GuestEnding): EndReason {
@@ -24,19 +25,26 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
   let left: RunningGuest | null = null;
   try {
     const job = finishJob(parsed, ENGINE_VERSION);
-    driver = await createWasmDriver({ folder, cache, sandboxes, workers, modules: path.join(cache, "modules"), poolSize: 0, inUse: [] });
-    for (const [digest, blob] of job.blobs)
-      if (!driver.hasRuntime(digest)) await writeFile(path.join(folder, digest), await blob.read(0, blob.size));
+    driver = await createWasmDriver({ folder, cache, sandboxes, workers, modules: modulesIn(cache), poolSize: 0, inUse: [] });
+    const bring = async (digest: string): Promise<void> => {
+      const blob = job.blobs.get(digest)!;
+      await writeFile(path.join(folder, digest), await blob.read(0, blob.size));
+    };
+    const { module } = job.spec;
+    for (const digest of job.blobs.keys()) if (digest !== module) await bring(digest);
     const prepared = await driver.prepare({
-      lease: "local",
-      customer: "local",
+      lease: LOCAL,
+      customer: LOCAL,
       spec: job.spec,
       inputs: job.inputs,
       vcpu: 1,
       fuelMax: BigInt(job.spec.fuelMax),
       runMsMax: wanted.durationMsMax,
       breakpoints: null,
+      unjudged: true,
+      keepsCode: true,
       blobFile: (digest) => path.join(folder, digest),
+      bringModule: () => bring(module),
     });
     const guest = (left = await prepared.begin());
     const read = { stdout: 0, stderr: 0 };

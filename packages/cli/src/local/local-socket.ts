@@ -8,9 +8,9 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { jsonIn } from "@xenoservers/protocol";
+import { folderFor } from "@xenoservers/sdk";
 import * as z from "zod/mini";
 import { UserError } from "../output/ui.ts";
-import { folderFor } from "./folder-for.ts";
 
 const SOCKET_PATH_MAX = 100;
 const LINE_CHARS_MAX = 65_536;

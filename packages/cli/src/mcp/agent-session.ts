@@ -2,7 +2,7 @@
  * One agent's session: whose key it spends by, what that may spend, and the leases that it started and that end with it. Who controls the
  * inputs: the agent (which calls come), the broker (what the key may do).
  */
-import { shortId, type Context, type MarketClient } from "@xenoservers/sdk";
+import { LastWills, shortId, type Context, type MarketClient } from "@xenoservers/sdk";
 import { isLive } from "@xenoservers/market";
 import { openClient } from "../input/client.ts";
 import { say } from "../output/terminal.ts";
@@ -20,6 +20,8 @@ export interface AgentSession {
   /** What it spends by, in words. */
   bounds: string;
   leases: StartedLeases;
+  /** The broker stops what it started where this program cannot. */
+  wills: Pick<LastWills, "leave">;
 }
 
 /** Leases that run on while nobody follows them; all are stopped when the agent goes. */
@@ -86,5 +88,5 @@ export async function openAgentSession(folder: string | null): Promise<AgentSess
   if (!own || (spends && cap === null))
     throw new UserError("this token may spend without a cap, which no agent may: make another with --max-per-day 2.50");
   const bounds = cap === null || !spends ? "nothing: it may only look" : `at most ${money(cap, context.currency)} a day`;
-  return { client, context, folder, bounds, leases: new StartedLeases(client) };
+  return { client, context, folder, bounds, leases: new StartedLeases(client), wills: LastWills.of(client) };
 }

@@ -148,6 +148,7 @@ export async function serveAgent(session: AgentSession): Promise<void> {
     await handle.close();
     await calls.allDone();
     await session.leases.stopAll();
+    session.wills.leave();
   });
   say(`serving an agent, which may spend ${session.bounds}`);
   await over;

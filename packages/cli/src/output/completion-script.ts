@@ -4,6 +4,7 @@
  */
 import type { Command, Option } from "commander";
 import { shellWord } from "@xenoservers/sdk";
+import type { WordList } from "./completion-words.ts";
 
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -18,7 +19,7 @@ interface Entry {
   path: string;
   words: string[];
   /** A list that its first word is of. */
-  list: "leases" | "contexts" | null;
+  list: WordList | null;
   /** A verb's words may be files; where a verb is still to come nothing is. */
   isVerb: boolean;
 }
@@ -60,7 +61,10 @@ function choices(command: Command): Map<string, readonly string[]> {
   return found;
 }
 
-const listIn = (list: string): string => `$(cat "$folder/${list}" 2>/dev/null)`;
+/** Not by a name that its user has given another meaning. */
+const READ_BY: Readonly<Record<WordList, string>> = { contexts: "command cat", leases: "command ls -t" };
+const listing = (list: WordList): string => `${READ_BY[list]} "$folder/${list}" 2>/dev/null`;
+const listIn = (list: WordList): string => `$(${listing(list)})`;
 
 function forBash(root: Command, { folder, below }: Places): string[] {
   const all = entries(root, "");
@@ -119,7 +123,7 @@ function forFish(root: Command, { folder, below }: Places): string[] {
     ...all.flatMap(({ path, words, list, isVerb }) => [
       `        case '${path}'`,
       `            printf '%s\\n' ${words.join(" ")}`,
-      ...(list === null ? [] : [`            cat "$folder/${list}" 2>/dev/null`]),
+      ...(list === null ? [] : [`            ${listing(list)}`]),
       ...(isVerb ? ["            __fish_complete_path (commandline -ct)"] : []),
     ]),
     "    end",

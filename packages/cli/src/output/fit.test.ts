@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Typed } from "../typed.fixture.ts";
-import { fitted } from "./fit.ts";
+import { beginningOf, cutTo, fitted, placesIn } from "./fit.ts";
 import { ago, table } from "./ui.ts";
 
 const typed = new Typed();
@@ -84,3 +84,23 @@ it.each([
   [86_400_000 * 3, "3 d ago"],
   [-60_000, "now"],
 ])("a time %d ms ago is '%s'", (ms, says) => expect(ago(1_000_000_000_000 - ms, 1_000_000_000_000)).toBe(says));
+
+it("counts what a terminal draws in two places as two", () => {
+  expect(["plain", "größe", "数据.img", "🚀.img"].map(placesIn)).toEqual([5, 5, 8, 6]);
+  expect([beginningOf("数据.img", 5), beginningOf("数据.img", 3), beginningOf("plain", 9), beginningOf("🚀🚀", 3)]).toEqual([
+    "数据.",
+    "数",
+    "plain",
+    "🚀",
+  ]);
+  expect(cutTo("数据数据", 6)).toBe("数据…");
+  expect(
+    fitted(
+      [
+        ["id", "label"],
+        ["1", "数据数据数据"],
+      ],
+      14,
+    )?.rows[1]?.[1],
+  ).toBe("数据数据…");
+});

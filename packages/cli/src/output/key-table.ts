@@ -2,10 +2,15 @@
 import { shortId, type KeyView } from "@xenoservers/sdk";
 import { ahead, money, table } from "./ui.ts";
 
-const stateOf = ({ key, revokedAt, expiresAt }: KeyView, own: string): string => {
-  if (revokedAt !== null) return "revoked";
-  if (expiresAt !== null && expiresAt <= Date.now()) return "expired";
-  return key === own ? "this one" : "";
+const hasExpired = ({ expiresAt }: KeyView): boolean => expiresAt !== null && expiresAt <= Date.now();
+
+/** Whether it is one that may still say something. */
+export const keyStands = (key: KeyView): boolean => key.revokedAt === null && !hasExpired(key);
+
+const stateOf = (key: KeyView, own: string): string => {
+  if (key.revokedAt !== null) return "revoked";
+  if (hasExpired(key)) return "expired";
+  return key.key === own ? "this one" : "";
 };
 
 /** Where it acts: an account, a label, or everywhere. */

@@ -1,6 +1,7 @@
 /** How far a map has come, in one line; on a terminal it stands, in a log it comes every now and then. */
 import type { MapProgress } from "@xenoservers/sdk";
-import { dim, say, sayOver } from "./terminal.ts";
+import { sayOver } from "./over.ts";
+import { dim, say } from "./terminal.ts";
 import { countOf, duration, money } from "./ui.ts";
 
 const EVERY_MS_IN_LOGS = 10_000;

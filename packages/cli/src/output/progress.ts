@@ -2,7 +2,8 @@
  * How far something has come: bytes, rate, what is left. On a terminal a line that stands; where nobody looks, one every now and then, so
  * that a log shows that it goes on.
  */
-import { dim, say, sayOver } from "./terminal.ts";
+import { sayOver } from "./over.ts";
+import { dim, say } from "./terminal.ts";
 
 const EVERY_MS = 200;
 const EVERY_MS_IN_LOGS = 10_000;

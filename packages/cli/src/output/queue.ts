@@ -4,7 +4,8 @@
  */
 import { AbortedError, GivenUpError, NoLongerWaiting, type Watching } from "@xenoservers/sdk";
 import { LEFT_SAYS, onSignals } from "./interrupt.ts";
-import { dim, say, sayOver } from "./terminal.ts";
+import { sayOver } from "./over.ts";
+import { dim, say } from "./terminal.ts";
 import { EXIT } from "./exit.ts";
 import { UserError, countOf, duration } from "./ui.ts";
 

@@ -23,16 +23,20 @@ describe("a refusal in words", () => {
     ],
     [refuse("key_not_allowed", { kind: "key-grant", role: "device" }), /the device key of this context may not do it/],
     [
+      refuse("key_not_allowed", { kind: "key-revoke", why: "the root key is replaced with `xeno key rotate`" }),
+      /^key_not_allowed: [^\n]*\n {2}the root key is replaced with `xeno key rotate`\n {2}\(kind key-revoke\)$/,
+    ],
+    [
       refuse("busy", { excluded: { offline: 1 }, explanation: "offline excluded 1" }),
       /^busy: every server that could take it has no room now, or is away: wait for one \(`--wait`\)\n {2}offline excluded 1\n {2}offline: not connected now/,
     ],
     [
       refuse("no_match", { excluded: { emulated: 1, "region=eu": 2 }, explanation: "region=eu excluded 2, emulated excluded 1" }),
-      /no server of this market meets the conditions, whenever you ask\n {2}region=eu excluded 2, emulated excluded 1\n {2}emulated: has no KVM: --accel any takes [^\n]*$/,
+      /no server that is listed meets the conditions, however free it is\n {2}region=eu excluded 2, emulated excluded 1\n {2}emulated: has no KVM: --accel any takes [^\n]*$/,
     ],
     [refuse("no_match", { excluded: { capacity: 1 } }), /capacity: has not so much, even with nobody on it/],
     [refuse("busy", { excluded: { capacity: 1 } }), /capacity: has not so much free now: wait/],
-    [refuse("no_match", { excluded: { toString: 1 }, explanation: "toString excluded 1" }), /ask\n {2}toString excluded 1$/],
+    [refuse("no_match", { excluded: { toString: 1 }, explanation: "toString excluded 1" }), /it is\n {2}toString excluded 1$/],
     [refuse("wrong_state", { state: "final", why: "it has ended" }), /^wrong_state: the lease is in a state that does not allow this\n/],
     [
       refuse("no_referee", { why: "the referee cannot run this job now (no_match)" }),

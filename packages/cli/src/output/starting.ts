@@ -2,7 +2,8 @@
  * What stands on a terminal while a server makes ready what it was sent: a disk built of an image, a machine booted, a module rewritten. It
  * says how long that has taken; how much there is to do only the server knows. Where nobody looks nothing is said.
  */
-import { dim, say, sayOver } from "./terminal.ts";
+import { sayOver } from "./over.ts";
+import { dim, say } from "./terminal.ts";
 import { duration } from "./ui.ts";
 
 const EVERY_MS = 1_000;

@@ -9,6 +9,7 @@ import { program } from "../program.ts";
 import { showLines } from "../verbs/lease-show.ts";
 import { keyTable } from "./key-table.ts";
 import { endLine } from "./lease-lines.ts";
+import { sayOver } from "./over.ts";
 import { reportError } from "./report.ts";
 import { showState } from "./shown.ts";
 import { bold, logLines, print, printJson, printJsonList, red, say, showRaw } from "./terminal.ts";
@@ -97,6 +98,19 @@ it("colours are this program's own", () => {
     Object.assign(process.stdout, { isTTY: isTTY[0] });
     Object.assign(process.stderr, { isTTY: isTTY[1] });
     vi.unstubAllEnvs();
+  }
+});
+
+it("a line that stands is whole on a terminal that says that it has no columns", () => {
+  const { isTTY, columns } = process.stderr;
+  try {
+    Object.assign(process.stderr, { isTTY: true, columns: 0 });
+    sayOver("3/3 done");
+    Object.assign(process.stderr, { columns: 5 });
+    sayOver("3/3 done");
+    expect(said.stderr).toBe("\r\u001B[K3/3 done\r\u001B[K3/3 ");
+  } finally {
+    Object.assign(process.stderr, { isTTY, columns });
   }
 });
 

@@ -52,12 +52,6 @@ export const showLine = (line: string): Promise<void> => showRaw("stdout", `${vi
 /** A line of a JSON text for programs, in the same way. */
 export const showJsonLine = (line: string): Promise<void> => showRaw("stdout", `${visibleJson(line)}\n`);
 
-/** A line that the next one takes the place of, on a terminal alone; an empty one takes it away. */
-export function sayOver(line: string): void {
-  const { stderr } = process;
-  if (stderr.isTTY) stderr.write(`\r\u001B[K${visible(line).slice(0, stderr.columns - 1)}`);
-}
-
 /** The fields of an object as they stand within its braces. */
 const fieldsOf = (value: object): string => JSON.stringify(value).slice(1, -1);
 

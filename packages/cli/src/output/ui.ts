@@ -129,7 +129,7 @@ function keyLines({ facts }: Refusal): string[] {
   const what = facts["kind"] === undefined ? "this" : `a document of kind ${plain(facts["kind"])}`;
   const may =
     typeof facts["scopes"] === "string" && facts["scopes"] !== "" ? ` may only ${facts["scopes"].replaceAll(" ", ", ")}` : " may not do it";
-  const lacks = `${what} takes another key: the ${plain(facts["role"] ?? "")} key of this context${may}`;
+  const lacks = `${what} takes another key: the ${plain(facts["role"])} key of this context${may}`;
   return [`key_not_allowed: ${lacks}`, "  use another (xeno context use NAME), or have one granted: xeno token create --scopes …"];
 }
 
@@ -138,7 +138,8 @@ const forPeople = (says: string): string =>
   says.replace(/; see `\w+`(?:(?: (?:and|or) `\w+`)?$|, then(?= ))/, (all) => (all.endsWith("then") ? ";" : ""));
 
 export function describeRefusal(refusal: Refusal): string[] {
-  if (refusal.code === "key_not_allowed") return keyLines(refusal);
+  // without a role it is not for the scopes that it was refused: its reason says what else there is
+  if (refusal.code === "key_not_allowed" && refusal.facts["role"] !== undefined) return keyLines(refusal);
   const { says, blame } = ERROR_CODES[refusal.code];
   const { explanation, why, requestId } = refusal.facts;
   const facts = factsText(refusal.facts);

@@ -44,6 +44,15 @@ export const CUSTOMERS: readonly Verb[] = [
   ),
   group("key", "keys of one's party", [
     verb(
+      "list",
+      "root keys and delegated ones",
+      async () => (await keyTakes()).keyListInput,
+      async (given) => (await import("../verbs/key-list.ts")).keyList(given),
+      {
+        alias: "ls",
+      },
+    ),
+    verb(
       "add",
       "a key for another device",
       async () => (await keyTakes()).keyAddInput,
@@ -66,6 +75,12 @@ export const CUSTOMERS: readonly Verb[] = [
       "all of them into a file",
       async () => (await keyTakes()).keyBackupInput,
       async (given) => (await import("../verbs/key-backup.ts")).keyBackup(given),
+    ),
+    verb(
+      "restore",
+      "those of a backup, beside what is here",
+      async () => (await keyTakes()).keyRestoreInput,
+      async (given) => (await import("../verbs/key-backup.ts")).keyRestore(given),
     ),
   ]),
   group("token", "delegated keys", [

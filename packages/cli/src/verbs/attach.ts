@@ -9,6 +9,7 @@ import { endLine } from "../output/lease-lines.ts";
 import { ReceiptLine } from "../output/receipt-line.ts";
 import { showOutput, showState } from "../output/shown.ts";
 import { say, yellow } from "../output/terminal.ts";
+import { stoppedLines } from "../proof/why-stopped.ts";
 
 export async function attach({ lease: id, out, stdin }: AttachInput): Promise<void> {
   const { client, context } = await openClient("read");
@@ -32,7 +33,7 @@ export async function attach({ lease: id, out, stdin }: AttachInput): Promise<vo
     receipt.end(true);
     const { lease, result } = came;
     const isDelivered = (result?.delivered ?? null) !== null;
-    say(endLine(lease, context.currency));
+    say(endLine(lease, context.currency), ...(await stoppedLines(client, lease)));
     process.exitCode = exitCodeWith(lease, isDelivered);
     if (lease.end?.result && !isDelivered)
       say(`its output cannot be had any more, or is not what the server signed: xeno dispute ${shortId(lease.id)}`);

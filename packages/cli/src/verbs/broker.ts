@@ -1,11 +1,10 @@
 /** `xeno broker`: runs a market. */
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
+import { assertFolderFor, fetchMarket, fingerprintOf, pinsOf } from "@xenoservers/sdk";
 import { pino, type Logger } from "pino";
 import type { BrokerInput } from "../input/verbs/operator.ts";
 import { brokerFolder } from "../local/broker-folder.ts";
 import { brokerSettings, type BrokerSettings, type OpenSettings, type Program } from "../local/broker-settings.ts";
-import { assertFolderFor } from "../local/folder-for.ts";
 import { assertLinux } from "../local/right-system.ts";
 import { ownFolder } from "../local/local-socket.ts";
 import { onHangup, rereadWords } from "../local/on-hangup.ts";

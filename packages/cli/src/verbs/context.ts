@@ -1,14 +1,15 @@
 /** `xeno context`: the markets known here, and as whom. */
 import { home, readContexts, saveContext } from "@xenoservers/sdk";
 import type { ContextListInput, ContextUseInput } from "../input/verbs/context.ts";
-import { noteWords } from "../output/completion-words.ts";
+import { noteContexts } from "../output/completion-words.ts";
+import { sayOverruled } from "../output/overruled.ts";
 import { printJson } from "../output/terminal.ts";
 import { UserError, table } from "../output/ui.ts";
 
 export async function contextList({ json }: ContextListInput): Promise<void> {
   const { current, contexts } = await readContexts();
   const all = Object.entries(contexts);
-  await noteWords(home.data, "contexts", Object.keys(contexts));
+  await noteContexts(home.data, async () => Object.keys((await readContexts()).contexts));
   if (json) {
     const shown = all.map(([name, { url, party, role, scopes, account, label, leaseLabel }]) => [
       name,
@@ -27,4 +28,5 @@ export async function contextUse({ name }: ContextUseInput): Promise<void> {
   const context = contexts[name];
   if (!context) throw new UserError(`no context is called ${name}; there are: ${Object.keys(contexts).join(", ") || "none"}`);
   await saveContext(name, context);
+  sayOverruled(name);
 }

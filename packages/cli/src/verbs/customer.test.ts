@@ -318,6 +318,11 @@ describe("tokens", () => {
     expect(await xeno("token", "list")).toBe(0);
     expect(typed.said.stdout).toMatch(/nightly +read +account a_9+, label n +1\.0000 credits/);
     expect(typed.said.stdout).not.toContain("old");
+    expect(await xeno("key", "ls")).toBe(0);
+    expect(typed.said.stdout).toMatch(/ root +root [^]* ci +nightly /);
+    expect(typed.said.stdout).not.toContain("old");
+    expect(await xeno("key", "list", "--all", "--json")).toBe(0);
+    expect(JSON.parse(typed.said.stdout)).toEqual({ keys: [key("root", { role: "root" }), key("nightly"), key("old", { revokedAt: 1 })] });
     expect(await xeno("token", "revoke", "nightly", "--reason", "lost")).toBe(0);
     expect(payloadOf("key-revoke")).toMatchObject({ key: key("nightly").key, reason: "lost" });
     expect(typed.said.stdout).toContain("(nightly) is revoked; what it had open is cut");
@@ -357,6 +362,28 @@ it("what is to hold for an hour holds for one by the broker's clock, however wro
       expect(Math.abs(expiresAt - market.info.now - hour)).toBeLessThan(hour);
     }
   }
+});
+
+describe("key restore", () => {
+  const file = (): string => path.join(folder, "keys.json");
+  const elsewhere = (): string => path.join(folder, "elsewhere");
+
+  it("brings a backup's keys back, and says which are not", async () => {
+    expect(await xeno("key", "backup", file())).toBe(0);
+    vi.stubEnv("XENO_HOME", elsewhere());
+    expect(await xeno("key", "backup", file())).toBe(125);
+    expect(typed.said.stderr).toContain("there are no keys here yet");
+    expect(await xeno("key", "restore", file())).toBe(0);
+    expect([typed.said.stdout, await readContexts()]).toEqual(["m is restored\n", { current: "m", contexts: { m: context() } }]);
+    expect(await xeno("key", "restore", file())).toBe(0);
+    expect(typed.said.stdout).toBe("m is here already\n");
+    await saveContext("m", context({ seed: "7".repeat(64) }));
+    expect(await xeno("key", "restore", file(), "--json")).toBe(125);
+    expect(JSON.parse(typed.said.stdout.split("\n")[0]!)).toEqual({ restored: [], there: [], differs: ["m"] });
+    expect((await currentContext()).context.seed).toBe("7".repeat(64));
+    expect(await xeno("key", "restore", path.join(folder, "job.wasm"))).toBe(125);
+    expect(typed.said.stderr).toContain("is no backup of keys");
+  });
 });
 
 describe("key rotate", () => {

@@ -72,7 +72,8 @@ async function play(stage: Stage, folder: string, cheat: Cheats[string] | null, 
   sayNext(stage, folder, judged === null ? null : lease);
   await untilTold();
   say("closing");
-  await endJobs(market);
+  // whoever was Carl may have rotated the key meanwhile
+  await endJobs(await Market.connect({ context: "demo" }));
 }
 
 /** Whoever reads on is Carl. */

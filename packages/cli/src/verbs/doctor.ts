@@ -38,7 +38,8 @@ async function tokenFindings(): Promise<Finding[]> {
 async function contextFindings(): Promise<Finding[]> {
   if (isByToken()) return tokenFindings();
   const contexts = await readContexts().catch((error: Error) => error.message);
-  if (typeof contexts === "string") return [{ ok: false, what: contexts, next: "mend that, or restore it from a key backup" }];
+  if (typeof contexts === "string")
+    return [{ ok: false, what: contexts, next: "mend that, or put it aside and restore a backup: xeno key restore FILE" }];
   const count = Object.keys(contexts.contexts).length;
   const found = { ok: count > 0, what: countOf(count, "market context"), next: "run `xeno login URL`" };
   return count === 0 ? [found] : [found, ...(await marketFindings())];

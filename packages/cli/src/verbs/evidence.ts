@@ -22,12 +22,11 @@ import {
 } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { ReceiptFile, currentContext, fetchFrom, home, isLongReceipt, keptPromises } from "@xenoservers/sdk";
+import { ReceiptFile, currentContext, fetchFrom, home, isLongReceipt, keptPromises, marketHistory } from "@xenoservers/sdk";
 import { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "@xenoservers/verify";
 import type { EvidenceInput } from "../input/verbs/proof.ts";
 import { print, say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
-import { marketHistory } from "../proof/market-history.ts";
 
 /** A document, and where it stands in the broker's log, as far as that was found. */
 interface FoundDocument {

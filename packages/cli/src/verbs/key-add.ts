@@ -5,7 +5,7 @@ import { print, printJson, say } from "../output/terminal.ts";
 
 export async function keyAdd({ label, json }: KeyAddInput): Promise<void> {
   const { market } = await openMarket("manage");
-  const { key, token } = await market.tokens.forDevice({ label });
+  const { key, token } = await market.keys.add(label);
   if (json) return printJson({ key, token });
   say(`a key for the device '${label}'; on it run: xeno login --token …`);
   print(token);

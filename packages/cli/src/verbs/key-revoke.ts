@@ -6,7 +6,7 @@ import { print, printJson } from "../output/terminal.ts";
 
 export async function keyRevoke({ key: wanted, reason, json }: KeyRevokeInput): Promise<void> {
   const { market } = await openMarket("manage");
-  const { key, label } = await market.tokens.revoke(wanted, { reason });
+  const { key, label } = await market.keys.revoke(wanted, { reason });
   if (json) printJson({ key, label, revoked: true });
   else print(`${shortId(key)} (${label}) is revoked; what it had open is cut`);
 }

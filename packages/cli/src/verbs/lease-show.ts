@@ -6,13 +6,14 @@ import type { LeaseShowInput } from "../input/verbs/lease.ts";
 import { endLine, nextCommand } from "../output/lease-lines.ts";
 import { bold, print, printJson } from "../output/terminal.ts";
 import { duration, money, putTimesAs, when } from "../output/ui.ts";
+import { stoppedLines } from "../proof/why-stopped.ts";
 
 export async function leaseShow({ lease: id, timeFormat, json }: LeaseShowInput): Promise<void> {
   putTimesAs(timeFormat);
   const { client, context } = await openClient("read");
   const lease = await client.read("lease", { params: { id } });
   if (json) return printJson(lease);
-  for (const line of showLines(lease, context.currency)) print(line);
+  for (const line of showLines(lease, context.currency, await stoppedLines(client, lease))) print(line);
   // a machine has one run, and in the end a long receipt
   const mayHaveRuns = lease.customer === context.party && lease.terms === "on-result";
   for (const line of runLines(mayHaveRuns ? await runsOf(client, lease.id) : [])) print(line);
@@ -35,7 +36,7 @@ async function runsOf(client: MarketClient, lease: string): Promise<Runs> {
 /** Each by its number, as a map's lines and its `--json` name it. */
 export const runLines = (runs: Runs): string[] => runs.map(({ args }, index) => `run ${index}`.padEnd(9) + args.map(shellWord).join(" "));
 
-export function showLines(lease: LeaseView, currency: string): string[] {
+export function showLines(lease: LeaseView, currency: string, stopped: readonly string[] = []): string[] {
   const { id, state, label, server, terms, result, delivery, deadlineAt } = lease;
   const opened = lease.openedAt === null ? "" : `, opened ${when(lease.openedAt)}`;
   return [
@@ -50,6 +51,7 @@ export function showLines(lease: LeaseView, currency: string): string[] {
     ...(delivery ? [deliveryLine(delivery)] : []),
     ...(deadlineAt !== null && !lease.end ? [`until    ${when(deadlineAt)}: then the broker acts by itself`] : []),
     ...(lease.end ? [`end      ${endLine(lease, currency)}`] : []),
+    ...stopped,
     ...windowLines(lease),
     ...doubtLines(lease, currency),
     `next     ${nextCommand(lease)}`,

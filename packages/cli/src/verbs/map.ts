@@ -171,7 +171,9 @@ export async function map(input: MapInput): Promise<void> {
   const problem = scopeProblem(known, context, ["spend", "read"]);
   if (problem !== null) throw new UserError(problem);
   const { currency } = context;
+  const stops = stopsOnExit(input);
   const market = await Market.connect({
+    stopOnExit: stops,
     moduleCheck: await import("@xenoservers/engine/check"),
     onWarning: (text) => say(yellow(text)),
   });
@@ -188,7 +190,6 @@ export async function map(input: MapInput): Promise<void> {
     }
     off.abort(new Error("interrupted"));
   });
-  const stops = stopsOnExit(input);
   if (!quiet) say(dim(`map      ${name}: ${countOf(wanted.inputs.length, "input")}, ${input.parallel} at once`));
   const results = market.map(wanted.inputs, run, {
     ...{ parallel: input.parallel, retries: input.retries, resume: name, signal: off.signal, stops },

@@ -5,7 +5,7 @@ import { dueAudits, home, pagesOf, shellWord, shortId } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import type { PsInput } from "../input/verbs/lease.ts";
 import { dueLine } from "../proof/audit-due.ts";
-import { noteLeases } from "../output/completion-words.ts";
+import { noteLeases, notedLeases } from "../output/completion-words.ts";
 import { Listing, fromPlace } from "../output/listing.ts";
 import { printJsonList, say } from "../output/terminal.ts";
 import { ago, countOf, duration, money, putTimesAs, table } from "../output/ui.ts";
@@ -18,6 +18,7 @@ const endOf = ({ end }: LeaseView): string => (end ? `${end.reason}${end.exitCod
 export async function ps({ all, label, limit, after, timeFormat, json }: PsInput): Promise<void> {
   putTimesAs(timeFormat);
   const { client, context } = await openClient("read");
+  const noted = await notedLeases(home.data);
   const query = { live: all ? "false" : "true", ...fromPlace(after) } as const;
   const away: AwayView[] = [];
   const listing = new Listing(pagesOf(client, "leases", query, limit), (page) => {
@@ -31,6 +32,7 @@ export async function ps({ all, label, limit, after, timeFormat, json }: PsInput
     await noteLeases(
       home.data,
       leases.map(({ id }) => id),
+      noted,
     );
   const mine = (lease: LeaseView): boolean => lease.customer === context.party;
   const now = client.timers.now();

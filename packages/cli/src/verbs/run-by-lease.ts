@@ -1,6 +1,6 @@
 /** A run on the market: quote, order, send, follow, fetch, pay. */
 import { USUAL_PROCESS, processOf } from "@xenoservers/protocol";
-import { home, shortId, untilEndedWell, type Job, type Watching, type Work } from "@xenoservers/sdk";
+import { LastWills, home, shortId, untilEndedWell, type Job, type Watching, type Work } from "@xenoservers/sdk";
 import { openClient } from "../input/client.ts";
 import { stopsOnExit } from "../input/on-exit.ts";
 import type { RunInput } from "../input/verbs/run.ts";
@@ -11,7 +11,7 @@ import { EXIT } from "../output/exit.ts";
 import { LEFT_SAYS, onInterrupt, type Left } from "../output/interrupt.ts";
 import { Queue } from "../output/queue.ts";
 import { RunLines } from "../output/run-lines.ts";
-import { dim, print, printJson, say, showRaw } from "../output/terminal.ts";
+import { dim, print, printJson, say, showRaw, yellow } from "../output/terminal.ts";
 import { UserError, countOf } from "../output/ui.ts";
 import { prepare, type Prepared } from "./quote.ts";
 import { concludeRun, type Streams } from "./run-end.ts";
@@ -124,10 +124,21 @@ async function printed({ output }: Job, lines: RunLines, { json }: RunInput): Pr
 /** `again`: of what a try came to, whether another follows. */
 async function runOnMarket(prepared: Prepared, work: Work, input: RunInput, again: (tried: Tried) => boolean): Promise<void> {
   const quiet = input.quiet || input.json;
+  if (input.detach) return detach(prepared, new Ordering(prepared, work, quiet), input);
+  const wills = stopsOnExit(input) ? LastWills.of(prepared.market.client) : null;
+  try {
+    const left = await followed(prepared, new Ordering(prepared, work, quiet), input, again);
+    if (left === "detach" && wills && !(await wills.release()))
+      say(yellow("         the broker could not be told so: it may stop it a minute from now"));
+  } finally {
+    wills?.leave();
+  }
+}
+
+/** Ordered, and followed to its end (null), or until somebody lets go of it here. */
+async function followed(prepared: Prepared, ordering: Ordering, input: RunInput, again: (tried: Tried) => boolean): Promise<Left | null> {
   const { run } = prepared;
-  const ordering = new Ordering(prepared, work, quiet);
-  if (input.detach) return detach(prepared, ordering, input);
-  const joined = joinedHere(quiet);
+  const joined = joinedHere(input.quiet || input.json);
   const held = "vm" in run.work.spec ? processOf(run.work.spec.vm) : USUAL_PROCESS;
   const job = await ordering.until((watching) => run.run({ ...watching, onInput: () => joined.input(held) }));
   job.result.then(
@@ -143,10 +154,14 @@ async function runOnMarket(prepared: Prepared, work: Work, input: RunInput, agai
     await job.result.catch(() => {});
     joined.close();
   });
-  if (typeof left === "string") return sayLeft(job, left);
+  if (typeof left === "string") {
+    sayLeft(job, left);
+    return left;
+  }
   const came = { ...left, printed: await output };
-  if (again(came)) return noteLease(home.data, came.lease.id, false);
-  await concludeRun(prepared, job, input, came);
+  if (again(came)) await noteLease(home.data, came.lease.id, false);
+  else await concludeRun(prepared, job, input, came);
+  return null;
 }
 
 /** Until it has ended, or somebody lets go of it here. */

@@ -13,6 +13,7 @@ import { dim, printJson, red, say } from "../output/terminal.ts";
 import { linuxProblem } from "../local/right-system.ts";
 import { countOf } from "../output/ui.ts";
 import { auditLine } from "../proof/audit.ts";
+import { stoppedLines } from "../proof/why-stopped.ts";
 import type { Prepared } from "./quote.ts";
 
 /** What was printed, piece by piece. */
@@ -29,7 +30,12 @@ async function audited(job: Job, lease: LeaseView, { noAudit }: RunInput): Promi
   return noAudit ? { ...drawn, undone: "it was left to later" } : job.audit();
 }
 
-export async function concludeRun({ context, run }: Prepared, job: Job, input: RunInput, { lease, result, printed }: Ended): Promise<void> {
+export async function concludeRun(
+  { market, context, run }: Prepared,
+  job: Job,
+  input: RunInput,
+  { lease, result, printed }: Ended,
+): Promise<void> {
   const quiet = input.quiet || input.json;
   const isDelivered = (result?.delivered ?? null) !== null;
   await noteLease(home.data, lease.id, false);
@@ -48,7 +54,7 @@ export async function concludeRun({ context, run }: Prepared, job: Job, input: R
       ...encodedStreams(printed),
     });
   if (!quiet || lease.end?.reason !== "completed") {
-    say(endLine(lease, context.currency));
+    say(endLine(lease, context.currency), ...(await stoppedLines(market.client, lease)));
     if (detail !== "") say(`         ${detail}`);
   }
   if (lease.end?.result && !isDelivered) say(red(`         its output did not come as the server signed it; ${nextCommand(lease)}`));

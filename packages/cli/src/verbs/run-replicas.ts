@@ -5,6 +5,7 @@
 import type { LeaseView } from "@xenoservers/protocol";
 import {
   type DisputeTerms,
+  LastWills,
   LeftOpenError,
   ReplicasGivenUpError,
   type ReplicasResult,
@@ -12,6 +13,7 @@ import {
   type ReplicatedJob,
   shortId,
 } from "@xenoservers/sdk";
+import { stopsOnExit } from "../input/on-exit.ts";
 import type { RunInput } from "../input/verbs/run.ts";
 import { exitCodeFor } from "../output/deliver.ts";
 import { encodedStreams } from "../output/encoded.ts";
@@ -90,6 +92,7 @@ export async function runReplicas({ market, context, run }: Prepared, input: Run
   const quiet = input.quiet || input.json;
   const queue = new Queue({ quiet, brokerNow: () => market.client.brokerNow() });
   const [output, ended, off] = [new HeldOutput(run.wanted.replicas ?? 1), new Map<string, LeaseView>(), new AbortController()];
+  const wills = stopsOnExit(input) ? LastWills.of(market.client) : null;
   try {
     const watching = {
       ...{ watch: told({ output, ended, quiet, currency: context.currency }), noAudit: input.noAudit, receiptWaitMs: 0 },
@@ -104,6 +107,7 @@ export async function runReplicas({ market, context, run }: Prepared, input: Run
   } catch (error) {
     failed(error, off.signal.aborted);
   } finally {
+    wills?.leave();
     await output.close();
   }
 }

@@ -3,9 +3,9 @@ import { hostname } from "node:os";
 import { DRIVERS, isDriver } from "@xenoservers/market";
 import { pino } from "pino";
 import * as z from "zod/mini";
+import { assertFolderFor } from "@xenoservers/sdk";
 import type { ServeInput } from "../input/verbs/owner.ts";
 import { configFileOf } from "../local/config-file.ts";
-import { assertFolderFor } from "../local/folder-for.ts";
 import { installUnit } from "../local/install-unit.ts";
 import { assertLinux } from "../local/right-system.ts";
 import { ownFolder } from "../local/local-socket.ts";
@@ -59,6 +59,7 @@ async function runDaemon({ startDaemon, hoursShown }: Program, { folder, configF
     folder,
     configFile,
     metrics: metricsPort === null ? undefined : { host: "127.0.0.1", port: metricsPort },
+    startsApart: true,
     log: (what, facts) => logger.info(facts, what),
     onRefused: (why) => {
       say(`the broker refused this server: ${why}`);

@@ -101,7 +101,7 @@ it("checks a file without a login by the fingerprint of its market, and by no ot
   const right = fingerprintOf(crypto, story.cast.pins);
   vi.stubEnv("XENO_HOME", path.join(folder, "nobody"));
   expect(await verify(witnessed(story, {}))).toBe(125);
-  expect(typed.said.stderr).toContain("no market yet");
+  expect(typed.said.stderr).toContain("no market yet: run `xeno login URL` first, or give --fingerprint");
   expect(await verify(witnessed(story, {}), "--fingerprint", right.replaceAll(" ", ""))).toBe(0);
   expect(typed.said.stdout).toMatch(/proved +bill/);
   expect(typed.said.stdout).not.toMatch(/your order/);

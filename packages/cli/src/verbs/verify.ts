@@ -9,8 +9,10 @@ import { zReceipt, type MarketPins, type Witness } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { isEvidence, verifyEvidence, verifyReceipt, type OwnRun, type Verification } from "@xenoservers/verify";
 import {
+  ContextError,
   InputError,
   ReceiptFile,
+  assertFingerprint,
   currentContext,
   home,
   isArchive,
@@ -21,7 +23,6 @@ import {
   shortId,
   verifyKept,
 } from "@xenoservers/sdk";
-import { assertFingerprint } from "../input/fingerprint.ts";
 import type { VerifyInput } from "../input/verbs/proof.ts";
 import { say } from "../output/terminal.ts";
 import { UserError } from "../output/ui.ts";
@@ -110,7 +111,11 @@ interface Known {
 /** By what a receipt is checked: the market that one is logged in to, or the one of that fingerprint, whose keys the receipt holds. */
 async function knownFor(fingerprint: string | null, leaseOrFile: string): Promise<Known> {
   if (fingerprint === null) {
-    const { context } = await currentContext();
+    const { context } = await currentContext().catch(async (error: unknown) => {
+      const isFile = (await stat(leaseOrFile).catch(() => null)) !== null;
+      if (!isFile || !(error instanceof ContextError)) throw error;
+      throw new UserError(`${error.message}, or give --fingerprint as the receipt's market published it`);
+    });
     return { pins: context.pins, party: context.party, witnesses: context.witnesses ?? [] };
   }
   const isLong = await isLongReceipt(leaseOrFile);

@@ -6,12 +6,15 @@ interface FileFieldProps {
   label: string;
   accept: string;
   /** Another file was dropped: forms hear nothing of it by themselves. */
-  dropped(): void;
+  dropped?(): void;
+  /** A file was chosen or dropped, or several where that is so. */
+  chosen?(files: readonly File[]): void;
+  several?: boolean;
 }
 
 const hasFiles = ({ dataTransfer }: DragEvent): boolean => dataTransfer.types.includes("Files");
 
-export function FileField({ name, label, accept, dropped }: FileFieldProps): ReactNode {
+export function FileField({ name, label, accept, dropped, chosen, several = false }: FileFieldProps): ReactNode {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const [isOver, setIsOver] = useState(false);
@@ -24,12 +27,13 @@ export function FileField({ name, label, accept, dropped }: FileFieldProps): Rea
     if (!hasFiles(event) || input.current === null) return;
     event.preventDefault();
     setIsOver(false);
-    const [file] = event.dataTransfer.files;
-    if (!file) return;
-    const one = new DataTransfer();
-    one.items.add(file);
-    input.current.files = one.files;
-    dropped();
+    const files = [...event.dataTransfer.files].slice(0, several ? Infinity : 1);
+    if (files.length === 0) return;
+    const taken = new DataTransfer();
+    for (const file of files) taken.items.add(file);
+    input.current.files = taken.files;
+    dropped?.();
+    chosen?.(files);
   };
   return (
     <div
@@ -39,7 +43,15 @@ export function FileField({ name, label, accept, dropped }: FileFieldProps): Rea
       onDrop={drop}
     >
       <label htmlFor={id}>{label}; or drop it here</label>
-      <input ref={input} id={id} name={name} type="file" accept={accept} />
+      <input
+        ref={input}
+        id={id}
+        name={name}
+        type="file"
+        accept={accept}
+        multiple={several}
+        onChange={({ currentTarget: { files } }) => files && files.length > 0 && chosen?.([...files])}
+      />
     </div>
   );
 }

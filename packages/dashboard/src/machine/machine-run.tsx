@@ -1,6 +1,7 @@
 /** A machine is described, quoted and ordered; what was asked for last is what is quoted. */
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import type { PreparedRun } from "@xenoservers/sdk";
+import type { ReadProgress } from "@xenoservers/sdk/machines";
 import type { Access } from "../access.ts";
 import { linkToLease } from "../place.ts";
 import { Problem } from "../problem.tsx";
@@ -9,6 +10,8 @@ import { said } from "../words.ts";
 import { MachineFormView } from "./machine-form.tsx";
 import { machineInput, unreadable, type MachineForm } from "./machine-input.ts";
 import { marketOf } from "./market.ts";
+import { ReadView } from "./read-view.tsx";
+import { Reading, type Read } from "./reading.ts";
 
 interface Ready {
   run: PreparedRun;
@@ -19,10 +22,12 @@ interface Ready {
   notes: readonly string[];
 }
 
-async function readied(access: Access, form: MachineForm, signal: AbortSignal): Promise<Ready> {
+type OnRead = (progress: ReadProgress) => void;
+
+async function readied(access: Access, form: MachineForm, signal: AbortSignal, onRead: OnRead): Promise<Ready> {
   const notes: string[] = [];
   const run = await marketOf(access)
-    .prepare({ ...machineInput(form), signal, onNote: (note) => void notes.push(note) })
+    .prepare({ ...machineInput(form), signal, onRead, onNote: (note) => void notes.push(note) })
     .catch(unreadable);
   const { balances } = await access.market.accounts({ signal });
   return { run, available: BigInt(balances.available), isChosen: form.server !== "", notes };
@@ -32,6 +37,8 @@ export function MachineRun({ access, currency }: { access: Access; currency: str
   const [ready, setReady] = useState<Ready | null>(null);
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  /** Null: nothing is being read. */
+  const [read, setRead] = useState<Read | null>(null);
   /** A large file is read for a while: another word of the form calls it off. */
   const asking = useRef<AbortController | null>(null);
   const callOff = (): void => {
@@ -42,6 +49,7 @@ export function MachineRun({ access, currency }: { access: Access; currency: str
   const changed = (): void => {
     callOff();
     setReady(null);
+    setRead(null);
     setIsBusy(false);
   };
   const quote = (form: MachineForm): void => {
@@ -50,18 +58,27 @@ export function MachineRun({ access, currency }: { access: Access; currency: str
     asking.current = asked;
     setIsBusy(true);
     setError(null);
-    void readied(access, form, asked.signal)
+    const reading = new Reading();
+    const onRead: OnRead = (progress) => {
+      const shown = reading.told(progress, performance.now());
+      if (shown && !asked.signal.aborted) setRead(shown);
+    };
+    void readied(access, form, asked.signal, onRead)
       .then(
         (found) => asked.signal.aborted || setReady(found),
         (why: unknown) => asked.signal.aborted || setError(why),
       )
-      .finally(() => asked.signal.aborted || setIsBusy(false));
+      .finally(() => {
+        if (asked.signal.aborted) return;
+        setRead(null);
+        setIsBusy(false);
+      });
   };
   const order = (run: PreparedRun): void => {
     setIsBusy(true);
     setError(null);
     void access
-      .order(run)
+      .order(run, { market: marketOf(access) })
       .then((lease) => (location.hash = linkToLease(lease)), setError)
       .finally(() => setIsBusy(false));
   };
@@ -69,6 +86,7 @@ export function MachineRun({ access, currency }: { access: Access; currency: str
     <>
       <p className="lead">A whole computer, or a container, from a file of yours: it goes from this page to its server, piece by piece.</p>
       <MachineFormView quote={quote} changed={changed} isBusy={isBusy} label={access.client.identity.leaseLabel} currency={currency} />
+      {read && <ReadView read={read} callOff={changed} />}
       <Problem error={error} what="It does not run" />
       {ready && (
         <>

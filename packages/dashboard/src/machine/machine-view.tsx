@@ -1,9 +1,14 @@
-/** A lease's machine as it runs: its console, a shell in it, its ports. Who controls what is shown: the guest and its server. */
+/**
+ * A lease's machine as it runs: its console, a shell in it, its files, screen and ports, and what is asked of it as a whole. Who controls
+ * what is shown: the guest and its server.
+ */
 import { useEffect, useMemo, type ReactNode } from "react";
-import type { LeaseState } from "@xenoservers/market";
+import type { LeaseView } from "@xenoservers/protocol";
 import type { Access } from "../access.ts";
 import type { Followed } from "../followed.ts";
 import { ConsoleView } from "./console-view.tsx";
+import { ControlView } from "./control-view.tsx";
+import { FilesView } from "./files-view.tsx";
 import { Hands, isThere } from "./hands.ts";
 import { marketOf } from "./market.ts";
 import { PortsView } from "./ports-view.tsx";
@@ -12,14 +17,14 @@ import { ShellView } from "./shell-view.tsx";
 
 interface MachineViewProps {
   access: Access;
-  lease: string;
+  lease: Pick<LeaseView, "id" | "state" | "ratePerHourNanos">;
   followed: Followed;
-  state: LeaseState;
+  currency: string;
 }
 
-export function MachineView({ access, lease, followed, state }: MachineViewProps): ReactNode {
+export function MachineView({ access, lease: { id, state, ratePerHourNanos }, followed, currency }: MachineViewProps): ReactNode {
   const isHeld = isThere(state);
-  const hands = useMemo(() => (isHeld ? new Hands(marketOf(access), lease) : null), [access, lease, isHeld]);
+  const hands = useMemo(() => (isHeld ? new Hands(marketOf(access), id) : null), [access, id, isHeld]);
   useEffect(() => () => hands?.close(), [hands]);
   return (
     <>
@@ -31,8 +36,10 @@ export function MachineView({ access, lease, followed, state }: MachineViewProps
             this console.
           </p>
           <ShellView hands={hands} />
+          <FilesView hands={hands} />
           <ScreenView hands={hands} />
-          <PortsView hands={hands} lease={lease} hasToken={access.kept.kind === "token"} />
+          <PortsView hands={hands} lease={id} hasToken={access.kept.kind === "token"} />
+          <ControlView {...{ hands, followed, ratePerHourNanos, currency }} maySpend={access.may("spend")} />
         </>
       )}
     </>

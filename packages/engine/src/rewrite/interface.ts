@@ -20,8 +20,8 @@ const lettersOf = (types: readonly number[]): string => types.map((type) => LETT
 function checkImport({ text, names, type }: ParsedImport, { types }: ParsedModule): void {
   const [, from = "", name = ""] = /^([^.]*)\.(.*)$/s.exec(text) ?? [];
   const offered = LAYOUTS.has(from) ? WASI_SIGNATURES.get(name) : NOTICES.get(text);
-  if (!offered) throw new Refusal(`import of ${text}`, names.start, wayOut(text));
   const { params, results } = typeAt(types, type, names.start);
+  if (!offered) throw new Refusal(`import of ${text}`, names.start, wayOut(text, lettersOf(params)));
   if (lettersOf(params) !== offered.params || lettersOf(results) !== offered.results)
     throw new Refusal(`import of ${text} as a function of another type`, names.start, "build for wasm32-wasip1");
 }

@@ -17,7 +17,7 @@ export function otherKindOf(bytes: Uint8Array): string | null {
   if (bytes.length === 0) return "it is empty";
   if (begins(bytes, MAGIC)) {
     if (begins(bytes, CORE, MAGIC.length)) return null;
-    if (isComponent(bytes)) return `it is a component (WASI 0.2), and core modules run here: ${BUILD}`;
+    if (isComponent(bytes)) return `it is a component (WASI 0.2 or later), and core modules run here: ${BUILD}`;
     return `it is WebAssembly of another version than 1: ${BUILD}`;
   }
   if (begins(bytes, text("(module")) || begins(bytes, text(";;"))) return "it is WebAssembly as text: assemble it first (wat2wasm)";
@@ -33,16 +33,42 @@ const THROWN_IN_JAVASCRIPT =
 
 const A_HOST = "it needs a host of its own, such as Emscripten's: build with wasi-sdk, or emcc -sSTANDALONE_WASM";
 
+const GO = "it is Go's build for a browser: build with GOOS=wasip1 GOARCH=wasm";
+const DOTNET = `it is .NET's build for a browser: ${BUILD} (the workload wasi-experimental of .NET 8), or run it in an image`;
+const MOONBIT = `it needs MoonBit's own host (moonrun): ${BUILD}, printing by way of WASI`;
+/** AssemblyScript's name for a failed assertion: message, file, line and column. Emscripten's of that name takes nothing. */
+const ABORTED = "env.abort(iiii)";
+const ASSEMBLYSCRIPT = "it is AssemblyScript's build for a browser: build with @assemblyscript/wasi-shim";
+
 /** What to do where a module imports from here; what is not listed is a host's own. */
 const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
-  ["gojs.", "it is Go's build for a browser: build with GOOS=wasip1 GOARCH=wasm"],
-  ["go.", "it is Go's build for a browser: build with GOOS=wasip1 GOARCH=wasm"],
+  ["gojs.", GO],
+  ["go.", GO],
   ["wasi:", `its imports are of WASI 0.2: ${BUILD}`],
   ["wasi.thread-spawn", "threads are not deterministic; build without them, for wasm32-wasip1"],
   ["wasix_", `WASIX has calls beyond WASI's: ${BUILD}`],
   ["env.napi_", `it is an addon for Node: ${BUILD}, as a command`],
   ["napi.", `it is an addon for Node: ${BUILD}, as a command`],
   ["webcil.", `it is a library of .NET in a wrapping for browsers: ${BUILD}, as a command`],
+  ["env.mono_wasm_", DOTNET],
+  ["env.SystemJS_", DOTNET],
+  ["env.SystemInteropJS_", DOTNET],
+  // TinyGo's until 2021
+  ["env.runtime.", GO],
+  ["env.syscall/js.", GO],
+  ["javascript_kit.", `it is Swift's build for a browser (JavaScriptKit): ${BUILD} without it`],
+  [
+    "rb-js-abi-host.",
+    `it is Ruby with its library for JavaScript (the gem js): build it without that (rbwasm), or run the script in an image`,
+  ],
+  ["javy", "it is one half of what Javy makes, and imports the other: build the whole (javy build -C dynamic=n)"],
+  ["spectest.", MOONBIT],
+  ["__moonbit_", MOONBIT],
+  ["moonbit:", MOONBIT],
+  ["extism:host/", `it is a plug-in of Extism: ${BUILD}, as a command`],
+  ["env.proxy_", `it is a filter for a proxy (Proxy-Wasm): ${BUILD}, as a command`],
+  ["wasi_nn.", `WASI-NN runs models on hardware, which is not deterministic: ${BUILD} without it`],
+  ["wasi_ephemeral_nn.", `WASI-NN runs models on hardware, which is not deterministic: ${BUILD} without it`],
   ["a.", "it is Emscripten's build for a browser: build with wasi-sdk, or emcc -sSTANDALONE_WASM"],
   ["env.invoke_", THROWN_IN_JAVASCRIPT],
   // what is done as it ends, which throws nothing
@@ -62,7 +88,9 @@ const BUILT_FOR: readonly (readonly [prefix: string, what: string])[] = [
 const OF_BINDGEN = /^wbg\.|(?:^|\.)__wb(?:g|indgen)_/;
 const OF_WASI = /^wasi_(snapshot_preview1|unstable)\./;
 
-export const wayOut = (imported: string): string =>
+/** `params`: a letter each, as `i` for i32. */
+export const wayOut = (imported: string, params = ""): string =>
+  (`${imported}(${params})` === ABORTED ? ASSEMBLYSCRIPT : null) ??
   (OF_BINDGEN.test(imported) ? "it is wasm-bindgen's build for a browser: build with --target wasm32-wasip1" : null) ??
   BUILT_FOR.find(([prefix]) => imported.startsWith(prefix))?.[1] ??
   (OF_WASI.test(imported)

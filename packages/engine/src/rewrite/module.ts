@@ -2,7 +2,7 @@
 import { Reader, Refusal } from "./binary.ts";
 import { wayOut } from "./kinds.ts";
 import { assertWithin } from "./module-limits.ts";
-import { EXNREF, EXTERNREF, FUNCREF, V128 } from "./opcodes.ts";
+import { EXNREF, EXTERNREF, FUNCREF, V128, WITHOUT_SWITCHING } from "./opcodes.ts";
 
 export interface FunctionType {
   params: readonly number[];
@@ -89,22 +89,29 @@ const LIMITS_64 = 4;
 const LIMITS_PAGE_SIZE = 8;
 
 const SHARED = "shared memory";
-const WITHOUT_GC = "compile for wasm32-wasip1 without garbage collection or typed references (wasm-opt: not -all)";
+const OF_GC = "it needs garbage collection or typed references, as what Kotlin, Dart and Java are compiled to does";
+const WITHOUT_GC = `${OF_GC}: compile for memory alone, for wasm32-wasip1 (wasm-opt: not -all)`;
+/** Values and types of the stack-switching proposal (its Explainer.md, binary format). */
+const CONTINUATIONS: ReadonlySet<number> = new Set([0x68, 0x75]);
+const CONTINUATION_TYPE = 0x5d;
 
-function limitsOf(reader: Reader): Limits {
+const refusedType = (what: string, isContinuation: boolean, at: number): Refusal =>
+  isContinuation ? new Refusal(`${what} of stack switching`, at, WITHOUT_SWITCHING) : new Refusal(what, at, WITHOUT_GC);
+
+function limitsOf(reader: Reader, of: "memory" | "table"): Limits {
   const at = reader.at;
   const flags = reader.byte();
-  if (flags & LIMITS_SHARED) throw new Refusal(SHARED, at, "threads are not deterministic; compile without -pthread");
+  if (flags & LIMITS_SHARED) throw new Refusal(`shared ${of}`, at, "threads are not deterministic; compile without -pthread");
   if (flags & LIMITS_PAGE_SIZE)
     throw new Refusal("a memory with pages of its own size", at, "link it with pages of 64 KiB, without --page-size");
-  if (flags & LIMITS_64) throw new Refusal("64-bit memory", at, "compile for wasm32");
+  if (flags & LIMITS_64) throw new Refusal(`64-bit ${of}`, at, "compile for wasm32");
   const initial = reader.u32();
   return { initial, maximum: flags & LIMITS_MAXIMUM ? reader.u32() : null };
 }
 
 export function assertValueType(type: number, at: number): void {
   if ((type >= V128 && type <= 0x7f) || type === FUNCREF || type === EXTERNREF || type === EXNREF) return;
-  throw new Refusal(`value type 0x${type.toString(16)}`, at, WITHOUT_GC);
+  throw refusedType(`value type 0x${type.toString(16)}`, CONTINUATIONS.has(type), at);
 }
 
 export function valueType(reader: Reader): number {
@@ -217,7 +224,7 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
     case SECTION.function:
       return each(counted("functions"), () => module.functions.push(section.u32()));
     case SECTION.table:
-      return each(section.u32(), () => module.tables.push({ type: keptType(section, "a table"), limits: limitsOf(section) }));
+      return each(section.u32(), () => module.tables.push({ type: keptType(section, "a table"), limits: limitsOf(section, "table") }));
     case SECTION.memory:
       return each(section.u32(), () => readMemory(module, section));
     case SECTION.global:
@@ -248,7 +255,7 @@ function readSection(module: ParsedModule, id: number, section: Reader, at: numb
 /** What tool-conventions' DynamicLinking.md has a library say of itself, in its second and first edition. */
 const OF_LIBRARIES: readonly string[] = ["dylink.0", "dylink"];
 
-const LIBRARY = "it is a library that a host links into a program while that runs: link it into a command";
+const LIBRARY = "it is a library that a host links into a program while that runs, or such a program: link all of it into a command";
 
 /** What stands in one changes nothing about what runs (WebAssembly 3.0, 7.5): nothing is refused for it. */
 function readCustom(module: ParsedModule, section: Reader): void {
@@ -266,7 +273,7 @@ function readTypes(module: ParsedModule, section: Reader, count: number): void {
   for (let left = count; left > 0; left--) {
     const start = section.at;
     const form = section.byte();
-    if (form !== FUNCTION_TYPE) throw new Refusal(`type form 0x${form.toString(16)}`, start, WITHOUT_GC);
+    if (form !== FUNCTION_TYPE) throw refusedType(`type form 0x${form.toString(16)}`, form === CONTINUATION_TYPE, start);
     const type = { params: typesOf(section), results: typesOf(section) };
     assertWithin("values in types", (values += type.params.length + type.results.length), start);
     module.types.push(type);
@@ -295,14 +302,14 @@ function importOf({ isLibrary }: ParsedModule, section: Reader): ParsedImport {
   const names = { start, end: section.at };
   const kind = section.byte();
   // of a memory it tells more which kind it is than who has to bring it
-  if (kind === KIND.memory) limitsOf(section);
+  if (kind === KIND.memory) limitsOf(section, "memory");
   if (kind !== KIND.function) throw new Refusal(`import of ${text}`, start, isLibrary ? LIBRARY : wayOut(text));
   return { names, text, type: section.u32() };
 }
 
 function readMemory(module: ParsedModule, section: Reader): void {
   if (module.memory) throw new Refusal("second memory", section.at, "compile without -mmultimemory");
-  module.memory = limitsOf(section);
+  module.memory = limitsOf(section, "memory");
 }
 
 function globalOf(section: Reader): ParsedGlobal {

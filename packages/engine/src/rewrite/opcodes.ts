@@ -279,6 +279,9 @@ simd(250, "v:v", "f32x4.convert_i32x4_s f32x4.convert_i32x4_u");
 simd(252, "v:v", "i32x4.trunc_sat_f64x2_s_zero i32x4.trunc_sat_f64x2_u_zero", "none");
 simd(254, "v:v", "f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u");
 
+/** Nothing counts what a stack that is put aside takes of the host. */
+export const WITHOUT_SWITCHING = "this engine does not know it; compile coroutines without it, such as with wasm-opt --asyncify";
+
 /** Why an opcode that V8 knows is not allowed, and what avoids it. */
 export function refusedOpcode(opcode: number, sub: number): [what: string, advice: string] {
   const hex = (value: number): string => `0x${value.toString(16)}`;
@@ -290,6 +293,7 @@ export function refusedOpcode(opcode: number, sub: number): [what: string, advic
     return [`wide-arithmetic instruction 0xfc ${hex(sub)}`, "this engine does not know it; compile with -mno-wide-arithmetic"];
   if (opcode === 0xfd && sub >= 0x100)
     return [`relaxed SIMD instruction 0xfd ${hex(sub)}`, "its result differs between machines; compile with -mno-relaxed-simd"];
+  if (opcode >= 0xe0 && opcode <= 0xe6) return [`stack-switching instruction ${hex(opcode)}`, WITHOUT_SWITCHING];
   if (opcode === 0xfb)
     return [`garbage-collection instruction 0xfb ${hex(sub)}`, "only linear memory is offered; compile for wasm32-wasip1"];
   if (opcode === 0x14 || opcode === 0x15 || (opcode >= 0xd3 && opcode <= 0xd6))

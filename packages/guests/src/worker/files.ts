@@ -1,8 +1,7 @@
 /**
  * Files of the worker's folder, in pieces: one call of the platform takes two GiB at most, and what a guest may bring or leave is larger.
  */
-import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, newSha256, openSync, readSync, writeSync } from "./of-node.ts";
 
 const PIECE_BYTES = 16 * 1024 * 1024;
 
@@ -36,7 +35,7 @@ export function readWhole(file: string): Uint8Array {
 
 /** SHA-256, hex. */
 export function digestOf(chunks: Iterable<Uint8Array>): string {
-  const hash = createHash("sha256");
+  const hash = newSha256();
   for (const chunk of chunks) for (let at = 0; at < chunk.length; at += PIECE_BYTES) hash.update(chunk.subarray(at, at + PIECE_BYTES));
   return hash.digest("hex");
 }

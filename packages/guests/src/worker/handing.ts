@@ -3,13 +3,15 @@
  * neither make a file nor open one to write: its filter of calls ends it (seccomp.ts), and its folder is mounted read-only. Each has its
  * place among the descriptors that the worker begins with. Who controls the inputs: the guest (contents, digests).
  */
-import { writeSync } from "node:fs";
 import { LIMITS } from "@xenoservers/engine";
 import { writeAll } from "./files.ts";
+import { writeSync } from "./of-node.ts";
 
 /** Files of the worker's folder by the order of their descriptors. */
 export const HANDED_IN = [
   ...(["stdout", "stderr", "result.json", "prepared.wasm"] as const),
+  /** Machine code of the module, as it was made by the end of the job. */
+  "prepared.code",
   /** All that it keeps, one after the other: files by their digests. */
   "kept",
   /** Where each lies in there: its digest, offset and length. */

@@ -54,6 +54,11 @@ export interface WorkerJob {
   comesWithEngine: boolean;
   /** Hand in the module as `prepareModule` made it, for later jobs of the same module. */
   keepPrepared: boolean;
+  /**
+   * Hand in the module's machine code too, where there was none yet or much was added: for jobs of this very module, of the same customer
+   * and judged by nobody.
+   */
+  keepCode?: boolean;
   args: string[];
   env: [string, string][];
   /** Paths below the guest's root; each lies in one mount. Of several runs: behind the number of the run that they are of. */
@@ -72,6 +77,8 @@ export interface WorkerJob {
   fuelMax: string;
   /** Of a job of several runs; `file`: where what each came to is listed in what is left. Absent: it is one run. */
   runs?: { list: WorkerRun[]; file: string };
+  /** Nobody compares the result: the memory at its end is not hashed. Of one run. */
+  unjudged?: boolean;
   /** Null for a plain run. Both others use the build with breakpoints. */
   breakpoints: TraceJob | SegmentJob | null;
   /** A backstop when the daemon is gone: the longest the owner ever lets a guest run. */
@@ -101,7 +108,7 @@ export interface WorkerResult {
   roots: string[] | null;
   /** Of a segment that reached its end: the state's root there. */
   stateRoot: string | null;
-  /** Hex; null when the host stopped the guest, or it never started. */
+  /** Hex; null when the host stopped the guest, or it never started, or where nobody compares it. */
   memoryHash: string | null;
   /** System-wide monotonic clock when the guest ended, in ms. */
   endedMonotonicMs: number;

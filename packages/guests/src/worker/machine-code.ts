@@ -4,26 +4,31 @@
  * it: V8's own functions are named in a syntax of their own, which is allowed while these two are read and never after. Who controls the
  * inputs: whoever made the root that guests run in.
  */
-import { setFlagsFromString } from "node:v8";
-import vm from "node:vm";
+import { Script, setFlag } from "./of-node.ts";
 
 /** What stands behind a module's path where its code lies beside it. */
 export const CODE_SUFFIX = ".code";
 
 /** Throws SyntaxError where this V8 has no such function. */
 function own<Function>(text: string): Function {
-  setFlagsFromString("--allow-natives-syntax");
+  setFlag("--allow-natives-syntax");
   try {
-    return new vm.Script(`(${text})`).runInThisContext() as Function;
+    return new Script(`(${text})`).runInThisContext() as Function;
   } finally {
     // as before: V8 takes code, Node's own too, under the flags alone that it was made with
-    setFlagsFromString("--no-allow-natives-syntax");
+    setFlag("--no-allow-natives-syntax");
   }
 }
 
-/** Of the functions that the optimizing compiler has made by now. */
+/** Of the functions that the optimizing compiler has made by now. Where there is none V8 ends the process. */
 export const codeOf = (module: WebAssembly.Module): Uint8Array =>
   new Uint8Array(own<(module: WebAssembly.Module) => ArrayBuffer>("function (module) { return %SerializeWasmModule(module) }")(module));
+
+/** The same of one that may have none, which has that of `entry` then, a small exported function of it. */
+export function codeWith(entry: () => void, module: WebAssembly.Module): Uint8Array {
+  own<(entry: () => void) => void>("function (entry) { %WasmTierUpFunction(entry) }")(entry);
+  return codeOf(module);
+}
 
 type Read = (code: ArrayBufferLike, bytes: Uint8Array) => WebAssembly.Module | undefined;
 

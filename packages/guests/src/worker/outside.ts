@@ -1,7 +1,6 @@
 /** What ends a guest from outside: the daemon, or the clock. Who controls the inputs: the daemon. */
-import { existsSync } from "node:fs";
-import vm from "node:vm";
 import { STOP_WITHIN_MS } from "./job.ts";
+import { Script, existsSync } from "./of-node.ts";
 
 /** The longest that the platform lets a script be limited to. */
 const TIMEOUT_MS_MAX = 2 ** 32 - 1;
@@ -9,7 +8,7 @@ const LOOK_EVERY_MS = 50;
 
 export const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
 
-const START = new vm.Script("guestStart()");
+const START = new Script("guestStart()");
 
 /** Of one job. */
 export class Outside {

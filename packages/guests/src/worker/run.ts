@@ -4,21 +4,23 @@
  * next call, or is interrupted; either way its files in memory are readable: what was written so far still travels back. Who controls the
  * inputs: the customer (module, files), the daemon (limits, paths).
  */
-import { createHash } from "node:crypto";
 import { BadState, runJob, seededRandom, type Finished, type Job, type TreeEntry } from "@xenoservers/engine";
 import { piecesOf, readWhole } from "./files.ts";
 import { HandIn, Keeping } from "./handing.ts";
 import { WORKER_FILES, type TreeManifestEntry, type WorkerJob, type WorkerResult, type WorkerRun } from "./job.ts";
-import type { Modules } from "./modules.ts";
+import { codeAtEnd, type Modules } from "./modules.ts";
 import { Outside, monotonicMs } from "./outside.ts";
 import { describe, handIn, kept, shortened } from "./result.ts";
 import { SeveralRuns, detailOf, prefixOf } from "./several-runs.ts";
+import { sha256 } from "./of-node.ts";
 
 const MIB = 1024 * 1024;
 const WASM_PAGES_PER_MIB = 16;
 const ALIVE_EVERY_MS = 500;
-
-export const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+/** Of what ran for less, no machine code is written again: that would be seen in what the job takes. */
+const CODE_AFTER_MS = 1_000;
+/** So much larger it is worth keeping in place of what there is. */
+const CODE_MORE = 1.1;
 
 /** A result without its tree, which is written last; and the tree. */
 interface Came {
@@ -33,17 +35,24 @@ const unfit = (ending: "malformed" | "memory-limit", message: string): Came => (
 
 export class JobRun {
   readonly #folder: string;
-  readonly #modules: Modules;
+  readonly #modules: Pick<Modules, "of">;
   readonly #job: WorkerJob;
-  readonly #handing = new HandIn();
-  readonly #keeping = new Keeping(this.#handing);
+  readonly #read: typeof readWhole;
+  readonly #handing: HandIn;
+  readonly #keeping: Keeping;
   #aliveAt = monotonicMs();
   #made: Uint8Array | null = null;
+  /** Of its end, where it is to be handed in. */
+  #code: Uint8Array | null = null;
 
-  constructor(folder: string, modules: Modules, job: WorkerJob) {
+  /** `handing`, `read`: where it hands in, and how standard input is read, where that is nobody's job (warm-up.ts). */
+  constructor(folder: string, modules: Pick<Modules, "of">, job: WorkerJob, { handing = new HandIn(), read = readWhole } = {}) {
     this.#folder = folder;
     this.#modules = modules;
     this.#job = job;
+    this.#read = read;
+    this.#handing = handing;
+    this.#keeping = new Keeping(handing);
   }
 
   /** Runs it, and hands in what came of it. */
@@ -52,6 +61,7 @@ export class JobRun {
     this.#handing.progress("begun");
     const { result, tree } = breakpoints === null ? this.#run() : await this.#runWithBreakpoints(breakpoints);
     if (this.#made && keepPrepared) this.#handing.append("prepared.wasm", this.#made);
+    if (this.#code) this.#handing.append("prepared.code", this.#code);
     handIn(result, tree, this.#handing);
   }
 
@@ -79,7 +89,7 @@ export class JobRun {
 
   #engineJob(module: WebAssembly.Module, run: WorkerRun = this.#job, of = ""): Job {
     const job = this.#job;
-    const stdin = readWhole(this.#blobFile(run.stdin));
+    const stdin = this.#read(this.#blobFile(run.stdin));
     return {
       module,
       comesWithEngine: job.comesWithEngine,
@@ -128,8 +138,18 @@ export class JobRun {
     const outside = new Outside(this.#job.runMsMax, `${this.#folder}/${WORKER_FILES.stop}`);
     const { runs } = this.#job;
     if (runs) return this.#runAll(built.module, runs, outside);
-    const guest: Job = { ...this.#engineJob(built.module), isStopped: () => outside.isStopped() };
-    const finished = runJob(guest, (start) => outside.interruptible(start));
+    const guest: Job = { ...this.#engineJob(built.module), unjudged: this.#job.unjudged ?? false, isStopped: () => outside.isStopped() };
+    const begun = monotonicMs();
+    let called: (() => void) | null = null;
+    const finished = runJob(guest, (start, entry) => {
+      called = entry;
+      return outside.interruptible(start);
+    });
+    const isWorthIt = built.codeBytes === 0 || monotonicMs() - begun > CODE_AFTER_MS;
+    if (this.#job.keepCode && called !== null && finished.ending.kind === "exit" && isWorthIt) {
+      const code = codeAtEnd(called, built.module);
+      if (code.length > built.codeBytes * CODE_MORE) this.#code = code;
+    }
     return this.#cameOf(finished, outside.by, 0n);
   }
 

@@ -2,12 +2,12 @@
  * A job of several runs of one module: what each printed stands behind what those before it printed, what each left lies behind its number,
  * and what each came to is listed in one file. A run counts, and is listed, where all of it is kept. Who controls the inputs: the customer.
  */
-import { createHash } from "node:crypto";
 import { LIMITS, runJobs, type Finished, type Job, type RunDone, type Runs, type RunsFinished } from "@xenoservers/engine";
 import type { Keeping } from "./handing.ts";
 import type { TreeManifestEntry, WorkerJob } from "./job.ts";
 import { collect } from "./collect.ts";
 import { describe, kept, shortened } from "./result.ts";
+import { newSha256 } from "./of-node.ts";
 
 const MIB = 1024 * 1024;
 /** So much of the memory of runs that are over may wait to be given back. */
@@ -28,7 +28,7 @@ export function detailOf({ ending, done }: RunsFinished): { detail: string } {
 }
 
 type Stream = "stdout" | "stderr";
-type Hashes = Record<Stream, ReturnType<typeof createHash>>;
+type Hashes = Record<Stream, ReturnType<typeof newSha256>>;
 
 /** How it is run: which folders are kept, where it is listed, how the engine calls. */
 interface Ways {
@@ -74,7 +74,7 @@ export class SeveralRuns {
   }
 
   #hashing(job: Job, index: number): Job {
-    const hashes = (this.#hashes[index] = { stdout: createHash("sha256"), stderr: createHash("sha256") });
+    const hashes = (this.#hashes[index] = { stdout: newSha256(), stderr: newSha256() });
     const through = (stream: Stream) => (bytes: Uint8Array) => {
       hashes[stream].update(bytes);
       job[stream](bytes);
@@ -111,7 +111,7 @@ export class SeveralRuns {
       };
     });
     const bytes = Buffer.from(JSON.stringify(lines));
-    const digest = createHash("sha256").update(bytes).digest("hex");
+    const digest = newSha256().update(bytes).digest("hex");
     this.#keeping.keep(digest, [bytes]);
     return { path, kind: "file", digest, size: bytes.length };
   }

@@ -3,7 +3,7 @@
  * xenconsoled ended by itself, xenstore still names what it had. Who controls the inputs: every program of dom0 (which numbers are in use).
  */
 import { readFile, readdir } from "node:fs/promises";
-import { startTicksOf } from "../pool.ts";
+import { startTicksOf } from "../programs/process-id.ts";
 
 const TICKS_PER_SECOND = 100;
 

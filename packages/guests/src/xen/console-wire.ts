@@ -2,11 +2,9 @@
  * A process of dom0's at the other end of one of a domain's consoles (ring.pl): it ends with whoever holds what this gives. Who controls
  * the inputs: the guest, what it offers and every byte that comes.
  */
-import { spawn, type ChildProcess } from "node:child_process";
-import type { Socket } from "node:net";
 import path from "node:path";
 import type { Duplex } from "node:stream";
-import { spawned } from "../pool.ts";
+import { start } from "../programs/start.ts";
 import type { ConsoleOffer } from "./domain-consoles.ts";
 
 const RING = path.join(import.meta.dirname, "ring.pl");
@@ -24,11 +22,11 @@ export const ringCommand: WireCommand = (domain, { grant, port }) => [
 
 /** Paused. */
 export async function openWire([program, ...args]: readonly [string, ...string[]]): Promise<Duplex> {
-  const child: ChildProcess = spawn(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe"], cwd: "/", env: { PATH } });
-  await spawned(child);
-  const wire = child.stdio[3] as Socket;
+  const ring = await start(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe"], cwd: "/", env: { PATH } });
+  const wire = ring.stdio[3];
+  if (!wire) throw new Error("a console's other end was started without a wire");
   wire.on("error", () => {}); // its close says enough
-  wire.once("close", () => child.kill("SIGKILL"));
-  child.once("exit", () => wire.destroy());
+  wire.once("close", () => ring.kill("SIGKILL"));
+  void ring.exited.then(() => wire.destroy());
   return wire.pause();
 }

@@ -10,7 +10,7 @@ import path from "node:path";
 import { JOIN_GROUPS, PERIOD_US, hostLimits, isCgroup, removeCgroup, wasOutOfMemory, type Cgroup } from "../cgroup.ts";
 import { guestTextEnd } from "../guest-files.ts";
 import { isRecord, parseOwn } from "../json.ts";
-import { isAlive, startTicksOf, type ProcessId } from "../pool.ts";
+import { isAlive, startTicksOf, type ProcessId } from "../programs/process-id.ts";
 import { SYSTEM_PATH } from "../qemu/machine/box.ts";
 import { DEVICE_MODEL_CALLS } from "../qemu/machine/box-calls.ts";
 import { Viewers } from "../qemu/machine/viewers.ts";

@@ -4,13 +4,11 @@
  * the device once the domain has (dmsetup(8), --deferred). Who controls the inputs: this program, every path and number; the guest, how
  * much it writes.
  */
-import { execFile } from "node:child_process";
 import { closeSync, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { promisify } from "node:util";
+import { run } from "../programs/start.ts";
 import { hasMark } from "./domain-names.ts";
 
-const run = promisify(execFile);
 const BOUNDS = { timeout: 60_000, killSignal: "SIGKILL", env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } } as const;
 const SECTORS_PER_MIB = 2_048;
 /** 64 KiB: of each that is written dom0's kernel keeps a record of 32 bytes in memory, whoever writes them in whatever order. */

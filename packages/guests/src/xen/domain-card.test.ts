@@ -10,7 +10,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { VmSpec } from "@xenoservers/protocol";
 import { until } from "../../../../test/until.ts";
-import { startTicksOf } from "../pool.ts";
+import { startTicksOf } from "../programs/process-id.ts";
 import type { Domain } from "./domain.ts";
 import { Domains } from "./domains.ts";
 import { isThere } from "./domain-disk.ts";

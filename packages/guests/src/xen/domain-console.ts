@@ -3,12 +3,12 @@
  * reads at once, and which the kernel stops at the bound), what its customer types goes the other way. xenconsoled keeps up to a mebibyte
  * while nobody reads, and forgets the oldest. Who controls the inputs: the guest, every byte and how many; the customer, what is typed.
  */
-import { spawn } from "node:child_process";
 import { constants } from "node:fs";
 import { open, readFile, readdir, readlink, realpath, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { isRecord, parseOwn } from "../json.ts";
-import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../pool.ts";
+import { isAlive, isProcessId, startTicksOf, type ProcessId } from "../programs/process-id.ts";
+import { start } from "../programs/start.ts";
 import { codeOf } from "../thrown.ts";
 import { writeOwnAtOnce } from "../write-own.ts";
 import { isConsoleOf, type ConsoleDaemon } from "./console-daemon.ts";
@@ -99,12 +99,13 @@ export async function keepConsole(folder: string, console: ConsoleOf, outputMibM
   if ((await printedBytes(folder)) >= bound) return true;
   const from = await opened(console, constants.O_RDONLY);
   if (!from) return false;
-  const log = await open(logOf(folder), "a", 0o600);
-  const child = spawn("prlimit", [`--fsize=${bound}`, "cat"], {
-    ...{ detached: true, stdio: [from.fd, log.fd, "ignore"], cwd: "/", env: { PATH: "/usr/bin:/bin" } },
-  });
-  const pid = await spawned(child).finally(() => Promise.all([from.close(), log.close()]));
-  child.unref();
+  // the very terminal that was looked at, whatever has its name meanwhile
+  const terminal = { file: `/proc/${process.pid}/fd/${from.fd}`, flags: constants.O_RDONLY | constants.O_NOCTTY };
+  const log = { file: logOf(folder), flags: "a", mode: 0o600 };
+  const { pid, unref } = await start("prlimit", [`--fsize=${bound}`, "cat"], {
+    ...{ detached: true, stdio: [terminal, log, "ignore"], cwd: "/", env: { PATH: "/usr/bin:/bin" } },
+  }).finally(() => from.close());
+  unref();
   const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
   writeOwnAtOnce(path.join(folder, KEEPER), JSON.stringify({ id, tty } satisfies Kept));
   return true;

@@ -2,15 +2,13 @@
  * A domain's disk: a sparse raw file of its folder, as a loop device. The kernel lets go of the device by itself once the domain has
  * (losetup(8), --detach), so nothing of it has to be remembered. Who controls the inputs: this program, every path.
  */
-import { execFile } from "node:child_process";
 import { access, copyFile, open, stat } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "../programs/start.ts";
 import { hashedFiles } from "../hashed-files.ts";
 import { isRecord } from "../json.ts";
 import { letOverlayGo, makeOverlay, type Overlay } from "./disk-overlay.ts";
 
-const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const BOUNDS = { timeout: 60_000, killSignal: "SIGKILL", env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } } as const;
 

@@ -27,7 +27,8 @@ interface FollowingOf {
   /** Null where it has no disk that grows. */
   room: DomainRoom | null;
   deviceModel: DeviceModel | null;
-  backEnd: DomainBackEnd;
+  /** Null where dom0's kernel does nothing for it: it has neither disk nor card. */
+  backEnd: DomainBackEnd | null;
   /** Null: it is gone. */
   look(found: ListedDomain | null): void;
   keepAgain(): Promise<void>;
@@ -65,7 +66,7 @@ export class DomainFollowing {
       void room?.look().catch((error: unknown) => failed("has a disk whose room was not looked at", error));
       if (++polls % KEPT_POLLS === 0) void keepAgain().catch((error: unknown) => failed("has no console", error));
       if (polls % MODEL_POLLS === 0) void this.#lookAtModel().catch((error: unknown) => failed("has a QEMU that was not seen", error));
-      if (polls % MODEL_POLLS === 0 && this.#id !== null)
+      if (backEnd && polls % MODEL_POLLS === 0 && this.#id !== null)
         void backEnd.hold(this.#id).catch((error: unknown) => failed("has no bounds for its disks", error));
       if (polls % DISK_POLLS === 0) void this.#lookAtDisk().catch((error: unknown) => failed("has a disk that was not seen", error));
     }, POLL_MS);

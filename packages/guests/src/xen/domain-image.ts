@@ -2,11 +2,10 @@
  * An OCI image's job as a domain's disks, and its answer as it lies on one of them afterwards (init/domain.pl says how). Who controls the
  * inputs: the customer (image, job, inputs); the guest, every byte of the answer.
  */
-import { execFile } from "node:child_process";
 import { createReadStream } from "node:fs";
 import { chmod, open, readdir, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "../programs/start.ts";
 import { filesOnDisk, processOf, type VmSpec } from "@xenoservers/protocol";
 import type { InputTree } from "@xenoservers/protocol/channel";
 import { readGuestFile } from "../guest-files.ts";
@@ -24,7 +23,6 @@ import { held, type DiskFile } from "./domain-disk.ts";
 import type { DomainStreams } from "./domain-streams.ts";
 import type { ShutdownReason } from "./listing.ts";
 
-const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const BLOCK_BYTES = 512;
 const COPY_MS = 30 * 60_000;

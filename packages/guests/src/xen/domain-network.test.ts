@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 import packet from "dns-packet";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { until } from "../../../../test/until.ts";
-import { startTicksOf } from "../pool.ts";
+import { startTicksOf } from "../programs/process-id.ts";
 import { Gate } from "../qemu/network/gate.ts";
 import { LookUpRoom } from "../qemu/network/look-ups.ts";
 import { NetNamespace } from "../qemu/network/namespace.ts";

@@ -3,18 +3,17 @@
  * packet of it is ever routed (network/gate.ts decides what goes on from there). A process that does nothing holds it and outlives the
  * daemon; a domain that starts again finds it as it was. Who controls the inputs: the guest, every packet; this program, every name.
  */
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { promisify } from "node:util";
-import { isProcessId, isAlive, spawned, startTicksOf, type ProcessId } from "../pool.ts";
+import { run } from "../programs/start.ts";
+import { isProcessId, isAlive, spawned, startTicksOf, type ProcessId } from "../programs/process-id.ts";
 import { parseOwn } from "../json.ts";
 import { codeOf, messageOf } from "../thrown.ts";
 import { writeOwn } from "../write-own.ts";
 import { isThere } from "./domain-disk.ts";
 
-const run = promisify(execFile);
 const ENV = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
 const BOUNDS = { timeout: 60_000, killSignal: "SIGKILL", env: ENV, cwd: "/" } as const;
 const HOLDER = "network.json";

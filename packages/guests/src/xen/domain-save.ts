@@ -4,10 +4,9 @@
  * no word that ends that. The next daemon waits for it, by a file of the domain's folder that says where the state goes. Who controls the
  * inputs: the guest (whether its kernel suspends itself, and what its memory holds).
  */
-import { execFile } from "node:child_process";
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "../programs/start.ts";
 import { writeOwn } from "../write-own.ts";
 import type { DomainPlan } from "./domain-config.ts";
 import { held } from "./domain-disk.ts";
@@ -16,7 +15,6 @@ import { otherEnd, stateOf, type SentState } from "./live-save.ts";
 import { savingLine } from "./still-save.ts";
 import type { Xl } from "./xl.ts";
 
-const run = promisify(execFile);
 const COPY_MS = 30 * 60_000;
 const LOOK_MS = 200;
 /** Between two tries to let it go on. */

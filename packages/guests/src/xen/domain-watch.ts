@@ -2,7 +2,8 @@
  * Looks at the list of domains whenever xenstore says that one has ended, and now and then besides. One look serves all who follow a
  * domain. Who controls the inputs: the toolstack; how often domains end, customers.
  */
-import { spawn, type ChildProcess } from "node:child_process";
+import type { Program } from "../programs/program.ts";
+import { start } from "../programs/start.ts";
 import type { ListedDomain } from "./listing.ts";
 import type { Xl } from "./xl.ts";
 
@@ -17,7 +18,8 @@ export class DomainWatch {
   readonly #xl: Pick<Xl, "list">;
   readonly #followed = new Map<string, Look>();
   readonly #failed: (why: string) => void;
-  #listener: ChildProcess | null = null;
+  /** Null in it: it could not be begun. */
+  #listener: Promise<Program | null> | null = null;
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
   #again = false;
@@ -76,17 +78,19 @@ export class DomainWatch {
   #listen(): void {
     if (this.#listener || this.#closed) return;
     const words = ["--pdeathsig", "KILL", "xenstore-watch", "@releaseDomain"];
-    const listener = spawn("setpriv", words, { stdio: ["ignore", "pipe", "ignore"], cwd: "/" });
-    listener.stdout.on("data", () => this.look());
-    const over = (): void => void (this.#listener === listener && (this.#listener = null));
-    listener.once("error", over).once("exit", over);
+    const listener = start("setpriv", words, { stdio: ["ignore", "pipe", "ignore"], cwd: "/" }).catch(() => null);
     this.#listener = listener;
+    void listener.then(async (program) => {
+      program?.stdio[1]?.on("data", () => this.look());
+      await program?.exited;
+      if (this.#listener === listener) this.#listener = null;
+    });
   }
 
   #rest(): void {
     if (this.#timer) clearInterval(this.#timer);
     this.#timer = null;
-    this.#listener?.kill("SIGKILL");
+    void this.#listener?.then((program) => program?.kill("SIGKILL"));
     this.#listener = null;
   }
 

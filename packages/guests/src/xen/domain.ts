@@ -25,6 +25,7 @@ import { disksOf, type DomainPlan } from "./domain-config.ts";
 import { DomainFollowing } from "./domain-following.ts";
 import { DomainMaking, type DomainSource } from "./domain-making.ts";
 import { DomainPausing } from "./domain-pausing.ts";
+import { DomainPowerDown } from "./domain-power-down.ts";
 import { isMade, progressOf, reached } from "./domain-progress.ts";
 import { DomainRoom, type RoomRules } from "./domain-room.ts";
 import { DomainSaving } from "./domain-save.ts";
@@ -42,10 +43,6 @@ const MIB = 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 /** Starting a domain takes dom0's time, which its guest does not pay for. */
 const RESTART_MS = 10_000;
-/** How long a kernel that was asked to power down may take, at most; an image's hands back what its program left. */
-const POWERDOWN_MS = 10_000;
-/** How often it is looked whether it has. */
-const LOOK_MS = 1_000;
 const SEED_BYTES = 32;
 
 interface DomainParts {
@@ -91,6 +88,7 @@ export class Domain {
   #settling = false;
   readonly #saving: DomainSaving;
   readonly #pausing: DomainPausing;
+  readonly #powerDown: DomainPowerDown;
   readonly #talk: DomainTalk;
   /** Of the domain that this daemon has made last. */
   #keeping: ConsoleKeeping | null = null;
@@ -120,7 +118,8 @@ export class Domain {
     const stands = { folder, pause: () => this.#pausing.forRoom(), over: () => this.#end({ kind: "no-room" }) };
     this.#room = disksOf(plan).some(({ isWritable }) => isWritable) ? new DomainRoom(stands, parts.roomRules) : null;
     this.#following = new DomainFollowing({
-      ...{ watch, token, over: plan.over, room: this.#room, deviceModel, backEnd: this.#making.backEnd },
+      ...{ watch, token, over: plan.over, room: this.#room, deviceModel },
+      backEnd: this.card || disksOf(plan).length > 0 ? this.#making.backEnd : null,
       look: (found) => void this.#look(found),
       keepAgain: () => this.#keepAgain(),
       changed: () => this.#changed(),
@@ -146,6 +145,15 @@ export class Domain {
       },
     });
     this.ended = new Promise((resolve) => (this.#finish = resolve));
+    this.#powerDown = new DomainPowerDown({
+      ...{ isImage: this.#streams !== null, ended: this.ended, isOver: () => this.#over, isSettling: () => this.#settling },
+      id: () => this.#making.id(),
+      found: () => this.#making.found(),
+      askToEnd: (id) => xl.askToEnd(id),
+      resume: () => this.resume(),
+      notResumed: (error) => this.#failed("was not resumed to be stopped", error),
+      look: (found) => this.#look(found),
+    });
   }
 
   /** It has ended, or is left to the next daemon. */
@@ -362,25 +370,8 @@ export class Domain {
   async stop(withinMs: number): Promise<void> {
     if (this.#over) return;
     this.#stopping = true;
-    if (withinMs > 0) {
-      // an image's program that stands still hears nothing, and hands nothing back
-      if (this.#streams) await this.resume().catch((error: unknown) => this.#failed("was not resumed to be stopped", error));
-      const id = await this.#making.id().catch(() => null);
-      if (id !== null) await this.#parts.xl.askToEnd(id).catch(() => {}); // its kernel may know nothing of that
-      if (this.#streams) await this.#answersWithin(withinMs);
-      else await Promise.race([this.ended, pause(Math.min(withinMs, POWERDOWN_MS))]);
-    }
+    if (withinMs > 0) await this.#powerDown.within(withinMs);
     await this.#end({ kind: "stopped" });
-  }
-
-  /** Until what an image's job left was read; it is looked for, whether or not xenstore says when. */
-  async #answersWithin(ms: number): Promise<void> {
-    for (const deadline = Date.now() + ms; !this.#over && Date.now() < deadline;) {
-      await Promise.race([this.ended, pause(LOOK_MS)]);
-      const found = await this.#making.found().catch(() => null);
-      if (found && found.shutdown !== null) await this.#look(found);
-    }
-    if (this.#settling) await this.ended;
   }
 
   /** Asks its kernel to start again; the domain follows. Throws, in words, where it is being sent elsewhere. */

@@ -2,15 +2,13 @@
  * Whether this host makes domains with emulated hardware: what they need is looked for, and what is missing said in words. Who controls the
  * inputs: the owner's machine.
  */
-import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { promisify } from "node:util";
+import { run } from "../programs/start.ts";
 import { messageOf } from "../thrown.ts";
 import { DEVICE_MODEL } from "./device-model.ts";
 import { isThere } from "./domain-disk.ts";
 import type { XenInfo } from "./xen-info.ts";
 
-const run = promisify(execFile);
 /** Users may be kept on another machine, which may not answer, or be many. */
 const ASKS_USERS = { timeout: 60_000, killSignal: "SIGKILL", maxBuffer: 64 * 1024 * 1024 } as const;
 

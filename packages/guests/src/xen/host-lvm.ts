@@ -3,12 +3,10 @@
  * then the host's as well: under names that the customer chose, with the domain's disk held open. Who controls the inputs: the owner
  * (lvm.conf(5)).
  */
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { promisify } from "node:util";
+import { run } from "../programs/start.ts";
 import { codeOf } from "../thrown.ts";
 
-const run = promisify(execFile);
 const BOUNDS = { timeout: 60_000, killSignal: "SIGKILL", env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" } } as const;
 
 /** Names that disks of domains have in dom0, each of one device. */

@@ -3,15 +3,12 @@
  * image. Of a raw image it is a copy, which shares its blocks where the file system can, of a qcow2 what qemu-img writes of it, in a box.
  * Who controls the inputs: the customer, every byte of the image.
  */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
+import { run } from "../programs/start.ts";
 import { mibOf, type ImageFormat } from "@xenoservers/protocol";
 import { cached, type Cache } from "../qemu/images/cache.ts";
 import { checkImage } from "../qemu/images/image.ts";
 import { WRITE_MS, writeRaw } from "../qemu/images/raw-disk.ts";
 import { Refusal } from "../qemu/refusal.ts";
-
-const run = promisify(execFile);
 
 interface ImageDisk {
   image: string;

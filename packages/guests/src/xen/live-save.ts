@@ -4,9 +4,9 @@
  * there, so xl lets it go on here, paused where it was paused meanwhile. That is as `xl save -p` leaves it. Who controls the inputs: the
  * toolstack (what it sends), the guest (how much of its memory it changes).
  */
-import { spawn } from "node:child_process";
-import { open, readFile } from "node:fs/promises";
-import type { Readable, Writable } from "node:stream";
+import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
+import { start } from "../programs/start.ts";
 import { SaveStream } from "./save-stream.ts";
 import { complaintIn } from "./xl-words.ts";
 
@@ -32,21 +32,19 @@ export type SendState = (id: number, name: string, log: string) => Promise<SentS
 
 /** Outlives the daemon as far as it must: xl lets the domain go on. */
 export const openLive: SendState = async (id, name, log) => {
-  const said = await open(log, "w", 0o600);
+  const said = { file: log, flags: "w", mode: 0o600 };
   const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
-  const child = spawn("xl", ["migrate", "-s", "", String(id), otherEnd(name)], {
-    ...{ detached: true, stdio: ["ignore", said.fd, said.fd, "pipe", "pipe"], cwd: "/", env },
+  const { stdio, exited } = await start("xl", ["migrate", "-s", "", String(id), otherEnd(name)], {
+    ...{ detached: true, stdio: ["ignore", said, said, "pipe", "pipe"], cwd: "/", env },
   });
-  const ended = new Promise<void>((resolve) => child.once("error", () => resolve()).once("exit", () => resolve()));
-  await said.close();
-  const [stream, until] = [child.stdio[OUT] as Readable, child.stdio[UNTIL] as Writable];
-  until.on("error", () => {}); // it has ended by itself
+  const [stream, until] = [stdio[OUT] as Socket, stdio[UNTIL] as Socket];
+  for (const each of [stream, until]) each.on("error", () => {}); // it has ended by itself
   return {
     stream,
     async end() {
       until.end();
       stream.destroy();
-      await ended;
+      await exited;
       return complaintIn(await readFile(log, "utf8"));
     },
   };

@@ -2,9 +2,10 @@
  * A domain's state as `xl save` writes it, into a pipe in place of a file: its kernel suspends itself first, and it is left paused. Where
  * nobody reads on, xl fails to write, and resumes it. Who controls the inputs: the toolstack (what it sends).
  */
-import { spawn } from "node:child_process";
-import { open, readFile } from "node:fs/promises";
-import { PassThrough, type Readable } from "node:stream";
+import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
+import { PassThrough } from "node:stream";
+import { start } from "../programs/start.ts";
 import type { SendState } from "./live-save.ts";
 import { complaintIn } from "./xl-words.ts";
 
@@ -16,19 +17,20 @@ export const savingLine = (id: number, name: string): string => `: ${name}; trap
 
 /** Outlives the daemon as far as it must: xl lets the domain go on. */
 export const openStill: SendState = async (id, name, log) => {
-  const said = await open(log, "w", 0o600);
+  const said = { file: log, flags: "w", mode: 0o600 };
   const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
-  const child = spawn("sh", ["-c", savingLine(id, name)], { detached: true, stdio: ["ignore", "pipe", said.fd], cwd: "/", env });
-  const stdout = child.stdout as Readable;
+  const { stdio, exited } = await start("sh", ["-c", savingLine(id, name)], {
+    ...{ detached: true, stdio: ["ignore", "pipe", said], cwd: "/", env },
+  });
+  const stdout = stdio[1] as Socket;
+  stdout.on("error", () => {}); // its end says enough
   // Node throws away what nobody has asked for once the program has ended
   const stream = stdout.pipe(new PassThrough());
-  const ended = new Promise<void>((resolve) => child.once("error", () => resolve()).once("exit", () => resolve()));
-  await said.close();
   return {
     stream,
     async end() {
       for (const each of [stdout, stream]) each.destroy();
-      await ended;
+      await exited;
       return complaintIn(await readFile(log, "utf8"));
     },
   };

@@ -2,9 +2,10 @@
  * A domain that is made of a state as that comes, paused; where the state is cut short, or nobody wants the domain any more, xl makes none.
  * Who controls the inputs: the other host (the state, and when it comes).
  */
-import { spawn } from "node:child_process";
-import { open, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
+import { start } from "../programs/start.ts";
 import { complaintIn } from "./xl-words.ts";
 
 const MIB = 1024 * 1024;
@@ -43,20 +44,14 @@ async function sentTo(to: Writable, state: AsyncIterable<Uint8Array>): Promise<b
 }
 
 export const restoreFrom: RestoreFrom = async ({ config, state, log, dataMibMax, signal }) => {
-  const said = await open(log, "w", 0o600);
+  const said = { file: log, flags: "w", mode: 0o600 };
   const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
   const words = ["--pdeathsig", "KILL", "sh", "-c", LINE, "sh", String(dataMibMax * MIB), config];
   // a group of its own: what works for xl ends with it
-  const child = spawn("setpriv", words, { detached: true, stdio: ["pipe", said.fd, said.fd], cwd: "/", env });
-  const ended = new Promise<string | null>((resolve) => {
-    child.once("error", (error) => resolve(error.message));
-    child.once("exit", (code, by) => resolve(code === 0 ? null : `it ended with ${by ?? code}`));
-  });
-  const kill = (): void => {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, "SIGKILL");
-  };
-  const stdin = child.stdin as Writable;
-  await said.close();
+  const program = await start("setpriv", words, { detached: true, stdio: ["pipe", said, said], cwd: "/", env });
+  const ended = program.exited.then(({ code, signal: by }) => (code === 0 ? null : `it ended with ${by ?? code}`));
+  const kill = (): void => program.kill("SIGKILL", true);
+  const stdin = program.stdio[0] as Socket;
   stdin.on("error", () => {}); // xl has ended, and has said why
   signal?.addEventListener("abort", kill, { once: true });
   let late: NodeJS.Timeout | undefined;

@@ -4,6 +4,7 @@
  */
 import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { hostLimits } from "../cgroup.ts";
 import { openStock, stockProblem, type Stock } from "../qemu/images/stock.ts";
 import { domainUuid, hasMark } from "./domain-names.ts";
 import { messageOf } from "../thrown.ts";
@@ -18,11 +19,14 @@ import { emulationMissing } from "./emulation-host.ts";
 import { lvmProblem } from "./host-lvm.ts";
 import type { ListedDomain } from "./listing.ts";
 import { TRIAL_MEMORY_MIB, trialKernel } from "./trial-kernel.ts";
-import { Xl } from "./xl.ts";
+import { ReadyShells } from "../programs/ready-shells.ts";
+import { TOOLSTACK_ENV, Xl, runBy } from "./xl.ts";
 import type { XenInfo } from "./xen-info.ts";
 
 export interface XenHost {
   xl: Xl;
+  /** What begins the toolstack's programs that somebody waits for. */
+  ready: Pick<ReadyShells, "close">;
   kind: DomainKind;
   info: XenInfo;
   /** What boots a disk image by its own kernel; null where something is missing, which `loaderWhy` says. */
@@ -47,6 +51,8 @@ export interface XenHost {
 
 export type XenHostState = { ok: true; host: XenHost } | { ok: false; why: string };
 
+/** To make a domain, and to have it run; then there are others. */
+const READY_SHELLS = 2;
 const TRIAL_MS = 120_000;
 const POLL_MS = 200;
 /** As little as a BIOS starts in. */
@@ -206,7 +212,8 @@ async function loaderOf(kind: DomainKind): Promise<Pick<XenHost, "loader" | "loa
 export async function openXenHost(
   kind: DomainKind,
   { mark, cache }: { mark: string; cache: string },
-  xl: Xl = new Xl(),
+  ready = new ReadyShells(READY_SHELLS, TOOLSTACK_ENV),
+  xl: Xl = new Xl(runBy(ready)),
 ): Promise<XenHostState> {
   if (!(await isDom0())) return { ok: false, why: "this system is not dom0 of a Xen host" };
   const daemon = await daemonMissing();
@@ -216,6 +223,7 @@ export async function openXenHost(
   const why = abilityMissing(info, kind);
   if (why !== null) return { ok: false, why };
   try {
+    await hostLimits(); // it may have to move this process into a group of its own, with nothing that waits left beside
     await mkdir(cache, { recursive: true, mode: 0o700 });
     const of = { mark, within: cache };
     await tried(xl, of, (trial) => runsTrial(trial, kind));
@@ -230,7 +238,7 @@ export async function openXenHost(
     const engine = `xen-${info.version}-${kind}`;
     return {
       ok: true,
-      host: { xl, kind, info, roomMib, ...(await loaderOf(kind)), ...images, networkWhy, emulationWhy, ratesWhy, lvmWhy, engine },
+      host: { xl, ready, kind, info, roomMib, ...(await loaderOf(kind)), ...images, networkWhy, emulationWhy, ratesWhy, lvmWhy, engine },
     };
   } catch (error) {
     return { ok: false, why: `a domain (${kind}) was tried: ${messageOf(error)}` };

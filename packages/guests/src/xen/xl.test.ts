@@ -1,7 +1,7 @@
 /** What is asked of the toolstack, and what of its answers is believed. */
 import { describe, expect, it } from "vitest";
 import { Toolstack } from "./toolstack.fixture.ts";
-import { Xl } from "./xl.ts";
+import { Xl, runBy } from "./xl.ts";
 
 describe("xl", () => {
   it.each(["/etc/passwd", "/dev/pts/1/../../sda", "/dev/pts/x", "/dev/pts/1 /dev/sda", ""])("has no console at %j", async (tty) => {
@@ -76,6 +76,28 @@ describe("xl", () => {
     const calls = [() => xl.pause(1), () => xl.destroy(1), () => xl.askToEnd(1), () => xl.askToRestart(1), () => xl.own(["/a", "n0"])];
     for (const call of [...calls, () => xl.unpause(1), () => xl.list(), () => xl.info(), () => xl.usage()]) await call().catch(() => {}); // of an answer that is none
     expect(outliving).toEqual(["xl unpause", "xl list", "xl info", "xentop -b"]);
+  });
+
+  it("is begun by a shell that waits where somebody waits for it, with the same bound, and complains as ever", async () => {
+    const begun: unknown[] = [];
+    let stderr = "";
+    const run = async (words: readonly string[], { dataBytesMax }: { dataBytesMax?: number }) => {
+      begun.push([words.join(" "), dataBytesMax]);
+      if (stderr !== "") throw Object.assign(new Error("failed"), { stderr });
+      return { stdout: "", stderr };
+    };
+    const xl = new Xl(runBy({ run }));
+    await xl.create("/f/domain.cfg", { kernelMib: 88 });
+    await xl.unpause(7);
+    stderr = "libxl: warning: slow\n7 is an invalid domain identifier (rc=-6)\n";
+    await expect(xl.pause(7)).rejects.toMatchObject({ name: "XlError", message: "xl pause: 7 is an invalid domain identifier (rc=-6)" });
+    // what only asks is begun as it comes
+    await xl.list().catch(() => {});
+    expect(begun).toEqual([
+      ["xl create -e -p -q /f/domain.cfg", 600 * 1024 * 1024],
+      ["xl unpause 7", undefined],
+      ["xl pause 7", undefined],
+    ]);
   });
 
   it("is not there on most machines, which is said by its name", async () => {

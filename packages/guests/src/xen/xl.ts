@@ -4,9 +4,9 @@
  * command of an earlier daemon makes a domain that nobody knows. Who controls the inputs: this program, every argument; the customer, the
  * kernel that `xl create` reads.
  */
-import { execFile, spawn } from "node:child_process";
-import { open, readFile } from "node:fs/promises";
-import { promisify } from "node:util";
+import { readFile } from "node:fs/promises";
+import type { ReadyShells } from "../programs/ready-shells.ts";
+import { run, start } from "../programs/start.ts";
 import { isRecord } from "../json.ts";
 import { firstLineOf } from "../thrown.ts";
 import { offerNodes, parseOffer, type ConsoleOffer, type DomainConsole } from "./domain-consoles.ts";
@@ -19,7 +19,6 @@ import { parseListing, type ListedDomain } from "./listing.ts";
 import { parseUsage, type DomainUsage } from "./usage.ts";
 import { askStore, type AskStore } from "./xen-store.ts";
 
-const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const ANSWER_BYTES_MAX = 4 * MIB;
 /** Toolstacks wait for each other, and an emulated host is slow. */
@@ -39,6 +38,8 @@ interface Bounds {
   dataMibMax?: number;
   /** Whoever comes after this daemon may see it done: it asks, or lets go on what was to begin. To be ended is a program more, too. */
   mayOutlive?: boolean;
+  /** A domain stands still for it, or its customer waits: a shell that is ready becomes it, where there is one. */
+  isAwaited?: boolean;
   signal?: AbortSignal;
 }
 
@@ -47,20 +48,34 @@ export class XlError extends Error {
   override name = "XlError";
 }
 
-type Run = (program: string, args: readonly string[], bounds: Bounds & Required<Pick<Bounds, "timeoutMs">>) => Promise<string>;
+/** What the toolstack's programs find set. */
+export const TOOLSTACK_ENV = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
+
+export type Run = (program: string, args: readonly string[], bounds: Bounds & Required<Pick<Bounds, "timeoutMs">>) => Promise<string>;
 
 /** What a program prints. Throws what it says first where it fails. */
-const runHere: Run = async (program, args, { timeoutMs, dataMibMax, mayOutlive = false, signal }) => {
+export const runHere: Run = async (program, args, { timeoutMs, dataMibMax, mayOutlive = false, signal }) => {
   const ended = mayOutlive ? [] : ["setpriv", "--pdeathsig", "KILL"];
   const bound = dataMibMax === undefined ? [] : ["prlimit", `--data=${dataMibMax * MIB}`];
   const [first, ...words] = [...ended, ...bound, program, ...args] as [string, ...string[]];
   const { stdout } = await run(first, words, {
     ...{ timeout: timeoutMs, killSignal: "SIGKILL", maxBuffer: ANSWER_BYTES_MAX, cwd: "/" },
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
+    env: TOOLSTACK_ENV,
     ...(signal ? { signal } : {}),
   });
   return stdout;
 };
+
+/** The same, where what is waited for is begun by shells that were begun before; all else as before. */
+export const runBy =
+  (shells: Pick<ReadyShells, "run">): Run =>
+  async (program, args, bounds) => {
+    const { timeoutMs, dataMibMax, isAwaited = false, signal } = bounds;
+    const bound = dataMibMax === undefined ? {} : { dataBytesMax: dataMibMax * MIB };
+    const given = { timeoutMs, maxBuffer: ANSWER_BYTES_MAX, ...bound, ...(signal ? { signal } : {}) };
+    const going = isAwaited ? shells.run([program, ...args], given) : null;
+    return going ? (await going).stdout : runHere(program, args, bounds);
+  };
 
 type RunApart = (program: string, args: readonly string[], log: string) => Promise<void>;
 
@@ -74,22 +89,12 @@ function complaintOf(cause: unknown): string {
 
 /** Outlives the daemon; what it says goes into a file. Throws the first of that where it fails. */
 const runApart: RunApart = async (program, args, log) => {
-  const said = await open(log, "w", 0o600);
-  const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
-  const child = spawn(program, args, { detached: true, stdio: ["ignore", said.fd, said.fd], cwd: "/", env });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      child.once("error", reject).once("exit", (code, signal) => {
-        if (code === 0) resolve();
-        else reject(new Error(`it ended with ${signal ?? code}`));
-      });
-    });
-  } catch (cause) {
-    const stderr = complaintIn(await readFile(log, "utf8")) || String(cause);
-    throw Object.assign(new Error("failed", { cause }), { stderr });
-  } finally {
-    await said.close();
-  }
+  const said = { file: log, flags: "w", mode: 0o600 };
+  const { exited } = await start(program, args, { detached: true, stdio: ["ignore", said, said], cwd: "/", env: TOOLSTACK_ENV });
+  const { code, signal } = await exited;
+  if (code === 0) return;
+  const how = `it ended with ${signal ?? code}`;
+  throw Object.assign(new Error("failed"), { stderr: complaintIn(await readFile(log, "utf8")) || how });
 };
 
 /** States on their way, in no file. */
@@ -159,7 +164,7 @@ export class Xl {
 
   /** Made, and paused before its first instruction. No process of xl's stays behind: what ends is read from the list. */
   async create(config: string, { kernelMib, signal }: { kernelMib: number; signal?: AbortSignal | undefined }): Promise<void> {
-    const bounds = { timeoutMs: CREATE_MS, dataMibMax: BUILDER_MIB + kernelMib };
+    const bounds = { timeoutMs: CREATE_MS, dataMibMax: BUILDER_MIB + kernelMib, isAwaited: true };
     await this.#ask("xl", ["create", "-e", "-p", "-q", config], { ...bounds, ...(signal ? { signal } : {}) });
   }
 
@@ -235,11 +240,11 @@ export class Xl {
 
   /** Of a domain that is there, by its number. */
   async pause(id: number): Promise<void> {
-    await this.#ask("xl", ["pause", String(id)]);
+    await this.#ask("xl", ["pause", String(id)], { isAwaited: true });
   }
 
   async unpause(id: number): Promise<void> {
-    await this.#ask("xl", ["unpause", String(id)], { mayOutlive: true });
+    await this.#ask("xl", ["unpause", String(id)], { mayOutlive: true, isAwaited: true });
   }
 
   /** Asks the domain's kernel to power down, by the button of an emulated machine where it knows nothing of Xen; it may not listen. */

@@ -20,6 +20,7 @@
  *   stdin {offset, last} + bytes what its program reads: of an image alone, no further than a window beyond
  *              ◀───────── stdin-taken {bytes, isTerminal}   (when this side has attached, and whenever the program has read some)
  *   resize {window}              the customer's terminal has another size
+ *              ◀───────── state {paused}   (behind running, while it stands still at its customer's word; running: it goes on)
  *   ask {id, what} + JSON        pause, resume, reboot, snapshot, or a request to the guest agent; answered by answer {id, ok} + JSON
  */
 import * as z from "zod/mini";
@@ -125,7 +126,11 @@ const zChannelHeader = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("attach"), stdout: zOffset, stderr: zOffset }),
   z.strictObject({ t: z.literal("want"), digest: zId, offset: zOffset, length: z.int().check(z.gte(1), z.lte(PART_BYTES_MAX)) }),
   z.strictObject({ t: z.literal("part"), digest: zId, offset: zOffset }),
-  z.strictObject({ t: z.literal("state"), state: z.enum(["waiting", "preparing", "running", "ended"]), usedMs: z.int().check(z.gte(0)) }),
+  z.strictObject({
+    t: z.literal("state"),
+    state: z.enum(["waiting", "preparing", "running", "paused", "ended"]),
+    usedMs: z.int().check(z.gte(0)),
+  }),
   z.strictObject({ t: z.literal("shown") }),
   z.strictObject({ t: z.literal("output"), stream: z.enum(["stdout", "stderr"]), offset: zOffset }),
   z.strictObject({ t: z.literal("ended"), result: zEnvelope, tree: zTree, stdoutSize: zOffset, stderrSize: zOffset }),

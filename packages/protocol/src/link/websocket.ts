@@ -2,6 +2,7 @@
 import { randomFillSync } from "node:crypto";
 import type { WebSocket } from "ws";
 import { letGo } from "../bytes.ts";
+import { connectionsOf } from "./link-socket.ts";
 import type { Pipe } from "./pipe.ts";
 
 const CONNECT_WITHIN_MS = 10_000;
@@ -29,12 +30,15 @@ class Masks {
 /** What it is made of is loaded by whoever has one: most questions need none. */
 export async function connectPipe(url: string): Promise<Pipe> {
   const { WebSocket } = await import("ws");
+  const target = new URL("/api/v1/link", url);
+  const isSecure = target.protocol === "https:";
+  const createConnection = await connectionsOf(isSecure);
   return new Promise((resolve, reject) => {
-    const target = new URL("/api/v1/link", url);
-    target.protocol = target.protocol === "https:" ? "wss:" : "ws:";
+    target.protocol = isSecure ? "wss:" : "ws:";
     const masks = new Masks();
     const socket = new WebSocket(target, {
       ...{ handshakeTimeout: CONNECT_WITHIN_MS, perMessageDeflate: false, maxPayload: 1024 * 1024, generateMask: masks.make },
+      createConnection,
     });
     socket.once("error", reject);
     socket.once("open", () => {

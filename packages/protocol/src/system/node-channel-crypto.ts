@@ -9,6 +9,7 @@ import {
   createHash,
   createPrivateKey,
   createPublicKey,
+  createSecretKey,
   diffieHellman,
   getCipherInfo,
   randomBytes,
@@ -29,6 +30,18 @@ const OPTIONS = { authTagLength: TAG_BYTES } as const;
 const SHORT_BYTES = getCipherInfo(CIPHER) ? 1_024 : Infinity;
 /** What BLAKE2b takes in at a time (RFC 7693). */
 const BLOCK_BYTES = 128;
+
+/** A channel's key seals packet after packet, and nobody changes it: OpenSSL is handed it once. */
+const handed = new WeakMap<Uint8Array, KeyObject>();
+
+/** Handed over raw each time, a key costs more than sealing half a packet with it. */
+function cipherKey(key: Uint8Array): KeyObject {
+  const there = handed.get(key);
+  if (there) return there;
+  const made = createSecretKey(key);
+  handed.set(key, made);
+  return made;
+}
 
 function der(prefix: Uint8Array, key: Uint8Array): Buffer {
   if (key.length !== KEY_BYTES) throw new TypeError("an X25519 key has 32 bytes");
@@ -70,7 +83,7 @@ export const nodeChannelCrypto: ChannelCrypto = {
   hmacBlake2b,
   seal(into, plain, also, nonce, key) {
     if (plain.length < SHORT_BYTES) return pureCipher.seal(into, plain, also, nonce, key);
-    const cipher = createCipheriv(CIPHER, key, nonce, OPTIONS);
+    const cipher = createCipheriv(CIPHER, cipherKey(key), nonce, OPTIONS);
     if (also) cipher.setAAD(also, { plaintextLength: plain.length });
     const sealed = cipher.update(plain);
     cipher.final();
@@ -80,7 +93,7 @@ export const nodeChannelCrypto: ChannelCrypto = {
   },
   open(into, sealed, also, nonce, key) {
     if (into.length < SHORT_BYTES) return pureCipher.open(into, sealed, also, nonce, key);
-    const decipher = createDecipheriv(CIPHER, key, nonce, OPTIONS);
+    const decipher = createDecipheriv(CIPHER, cipherKey(key), nonce, OPTIONS);
     if (also) decipher.setAAD(also, { plaintextLength: into.length });
     decipher.setAuthTag(sealed.subarray(into.length));
     const plain = decipher.update(sealed.subarray(0, into.length));

@@ -19,6 +19,7 @@ describe("what a program hands in to dispute a lease", () => {
     ["a lease that is no text", 7, {}, "lease must be a lease's id"],
     ["no lease", undefined, {}, "lease must be a lease's id"],
     ["a budget of nothing", "ab", { budget: 0n }, "budget must be an amount above 0"],
+    ["a budget of nothing in words", "ab", { budget: "0" }, "budget must be an amount above 0"],
     ["a budget below nothing", "ab", { budget: -1n }, "budget must be an amount above 0"],
     ["a budget as a number", "ab", { budget: 0.5 }, "budget must be an amount above 0"],
     ["a budget that is no amount", "ab", { budget: "much" }, "budget"],

@@ -12,7 +12,7 @@ import { disputeTerms, type DisputeTerms } from "../dispute-terms.ts";
 import type { RefereeRun } from "../dispute-run.ts";
 import { InputError } from "../errors.ts";
 import { fetchBound } from "../purchase-order.ts";
-import { parseAmount } from "../words.ts";
+import { budgetIn } from "../words.ts";
 import { assertWanted, unlessOff } from "../calling-off.ts";
 import type { Here } from "./here.ts";
 import { leaseAsItIs } from "./lease-acts.ts";
@@ -66,8 +66,7 @@ async function keepReceipt({ client, here }: Doubting, lease: string): Promise<v
 export function assertJudging(id: unknown, options: object): void {
   const { budget, onTerms, signal }: { [option in keyof JudgingOptions<never>]?: unknown } = options;
   if (typeof id !== "string") throw new InputError("lease must be a lease's id, or its first letters");
-  const isAmount = budget === undefined || typeof budget === "string" || (typeof budget === "bigint" && budget > 0n);
-  if (!isAmount) throw new InputError('budget must be an amount above 0: "0.50", or nanos as bigint');
+  if (budget !== undefined) budgetIn(budget);
   if (onTerms !== undefined && typeof onTerms !== "function") throw new InputError("onTerms must be a function");
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InputError("signal must be an AbortSignal");
 }
@@ -80,11 +79,10 @@ export async function disputeLease(
   tracerOf: TracerOf | null,
 ): Promise<Dispute> {
   assertJudging(id, { budget, onTerms, signal });
-  const given = typeof budget === "string" ? parseAmount(budget, "budget") : budget;
   assertWanted(signal);
   const lease = await leaseAsItIs(client, id, signal);
   const { payload: order } = (await unlessOff(signal, fetchBound(client, lease.id))).order;
-  const budgetNanos = given ?? BigInt(order.budgetNanos);
+  const budgetNanos = budgetIn(budget ?? BigInt(order.budgetNanos));
   const job = await unlessOff(signal, here.keptJob(order.jobHash));
   const traces = tracerOf !== null && DRIVERS[job.driver].can.breakpoints ? await tracerOf(order.jobHash) : undefined;
   if (onTerms) await onTerms(await unlessOff(signal, disputeTerms(client, [lease.id], order, job, budgetNanos, traces !== undefined)));

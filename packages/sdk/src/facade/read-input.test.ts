@@ -21,6 +21,8 @@ describe("a run as it is asked for", () => {
     [{ ...script, files: ["a"] }, /files must be contents by name/],
     [{ ...script, budget: 1 }, /budget must be an amount/],
     [{ ...script, budget: -1n }, /budget must be an amount/],
+    [{ ...script, budget: 0n }, /^budget must be an amount above 0/],
+    [{ ...script, budget: "0.00" }, /^budget must be an amount above 0/],
     [{ ...script, budget: "much" }, /budget 'much' is not an amount/],
     [{ ...script, maxTime: "soon" }, /maxTime 'soon' is not a duration/],
     [{ ...script, maxTime: 1.5 }, /maxTime must be a duration/],

@@ -5,7 +5,7 @@
 import { ASSURANCES, MACHINE_DRIVERS, PAYMENT_TERMS, REPLICAS_MAX, WAITING_MS_MAX } from "@xenoservers/market";
 import { InputError } from "../errors.ts";
 import { PYTHON_FILE } from "../runtimes.ts";
-import { LEASE_ID, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
+import { LEASE_ID, budgetIn, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
 import { WORK_DEFAULTS, type WorkOptions } from "../work-options.ts";
 import { VM_DRIVER } from "../vm.ts";
 import { assertTaken } from "./not-taken.ts";
@@ -104,6 +104,7 @@ const KINDS: { readonly [K in keyof Required<ReplicasInput>]: Kind } = {
   receiptWaitMs: COUNT,
   onReceipt: CALL,
   onNote: CALL,
+  onRead: CALL,
   onImage: [isObject, "an object with onLayer, onWait and onNext"],
   onWarning: CALL,
 };
@@ -131,7 +132,6 @@ export function assertRunInput(input: RunInput | ReplicasInput): void {
     );
 }
 
-const amountIn = (value: string | bigint, name: string): bigint => (typeof value === "bigint" ? value : parseAmount(value, name));
 const timeIn = (value: string | number, name: string): number => (typeof value === "number" ? value : parseDurationMs(value, name));
 
 function pairsOf(env: Readonly<Record<string, string>>): string[] {
@@ -157,43 +157,35 @@ export function isReplicated(input: RunInput | ReplicasInput): input is Replicas
   return isSeveral;
 }
 
+/** Of these of its options, what was given; null: nothing was. */
+const orNull = <K extends keyof RunInput>(input: RunInput, ...names: K[]) =>
+  Object.fromEntries(names.map((name) => [name, input[name] ?? null])) as { [N in K]: NonNullable<RunInput[N]> | null };
+const isAsked = <K extends keyof RunInput>(input: RunInput, ...names: K[]) =>
+  Object.fromEntries(names.map((name) => [name, input[name] ?? false])) as { [N in K]: boolean };
+
 /** Throws InputError. */
 export function workOptionsOf(input: RunInput | ReplicasInput): WorkOptions {
   const { budget = WORK_DEFAULTS.budget, maxTime, maxPrice, maxFee, maxFuel, stopGrace } = input;
-  const orNull = <T>(value: T | undefined): T | null => value ?? null;
   return {
     file: typeof input.python === "string" ? input.python : typeof input.module === "string" ? input.module : null,
     args: [...(input.args ?? [])],
-    ...{ in: orNull(input.in), out: orNull(input.out), dir: [...(input.dir ?? [])], env: pairsOf(input.env ?? {}) },
-    budget: amountIn(budget, "budget"),
-    maxPrice: maxPrice === undefined ? null : amountIn(maxPrice, "maxPrice"),
+    ...{ dir: [...(input.dir ?? [])], env: pairsOf(input.env ?? {}) },
+    budget: budgetIn(budget),
+    maxPrice: typeof maxPrice === "string" ? parseAmount(maxPrice, "maxPrice") : (maxPrice ?? null),
     maxFee: maxFee === undefined ? null : parsePercent(maxFee, "maxFee"),
     maxTime: maxTime === undefined ? null : timeIn(maxTime, "maxTime"),
     maxFuel: maxFuel === undefined ? null : parseGigaFuel(String(maxFuel), "maxFuel"),
     maxOutput: input.maxOutput ?? WORK_DEFAULTS.maxOutput,
-    ...{
-      audit: false,
-      replicas: isReplicated(input) ? input.replicas : 1,
-      assurance: input.assurance ?? "isolated",
-      pay: orNull(input.pay),
-      on: input.on ?? "market",
-      stay: input.stay ?? false,
-    },
+    audit: false,
+    replicas: isReplicated(input) ? input.replicas : 1,
+    ...{ assurance: input.assurance ?? "isolated", on: input.on ?? "market" },
     where: conditionsIn(input.where ?? "", "where: "),
-    ...{ cpu: String(input.cpu ?? WORK_DEFAULTS.cpu), mem: orNull(input.mem), disk: orNull(input.disk) },
-    ...{ label: orNull(input.label), batch: orNull(input.batch), forgetInputs: input.forgetInputs ?? false },
-    ...{ image: orNull(input.image), vm: orNull(input.vm), iso: orNull(input.iso), kernel: orNull(input.kernel) },
-    ...{
-      tty: input.tty ?? false,
-      workdir: orNull(input.workdir),
-      stopSignal: orNull(input.stopSignal),
-      entrypoint: orNull(input.entrypoint),
-    },
+    cpu: String(input.cpu ?? WORK_DEFAULTS.cpu),
     stopGrace: stopGrace === undefined ? null : timeIn(stopGrace, "stopGrace"),
-    ...{ format: orNull(input.format), digest: orNull(input.digest), initrd: orNull(input.initrd), append: orNull(input.append) },
-    ...{ machine: orNull(input.machine), uefi: input.uefi ?? false, tpm: input.tpm ?? false, windows: input.windows ?? false },
-    ...{ screen: input.screen ?? false, hostname: orNull(input.hostname), user: orNull(input.user), sshKey: orNull(input.sshKey) },
-    ...{ userData: orNull(input.userData), network: input.network ?? false, egress: input.egress ?? "none" },
+    ...orNull(input, "in", "out", "pay", "mem", "disk", "label", "batch", "image", "vm", "iso", "kernel", "workdir", "stopSignal"),
+    ...orNull(input, "entrypoint", "format", "digest", "initrd", "append", "machine", "hostname", "user", "sshKey", "userData"),
+    ...isAsked(input, "stay", "forgetInputs", "tty", "uefi", "tpm", "windows", "screen", "network"),
+    egress: input.egress ?? "none",
     ...{ egressMax: input.egressMax ?? WORK_DEFAULTS.egressMax, accel: input.accel ?? "kvm" },
     driver: input.driver ?? VM_DRIVER,
   };

@@ -6,7 +6,7 @@ import type { ReceiptProgress } from "./long-receipt.ts";
 import type { Assurance, MachineDriver, PaymentTerms } from "@xenoservers/market";
 import type { ImageFormat } from "@xenoservers/protocol";
 import type { ByteSource } from "@xenoservers/protocol/channel";
-import type { Given } from "../given-bytes.ts";
+import type { Given, ReadProgress } from "../given-bytes.ts";
 import type { ImageWatch } from "../oci/image-watch.ts";
 import type { UploadProgress } from "../session/upload.ts";
 
@@ -140,7 +140,7 @@ export interface Watching {
   signal?: AbortSignal;
   /** Its lease, as soon as the order has one. */
   onLease?(lease: string): void;
-  /** waiting, preparing, running, ended, reconnecting, matched again, and problems in words. */
+  /** waiting, preparing, running, paused (behind running, until it is running again), ended, reconnecting, matched again, problems. */
   onState?(state: string): void;
   /** So much of the job has gone to its server by now. */
   onSent?(progress: UploadProgress): void;
@@ -171,6 +171,8 @@ export interface AttachOptions extends Watching {
 interface Reading {
   /** What it is, in words: which Python, which image. */
   onNote?(text: string): void;
+  /** Of each file of this machine, in folders too, and of bytes in their place: how much of it was read. */
+  onRead?(progress: ReadProgress): void;
   /** Of an image that is fetched: how much of it is here. */
   onImage?: ImageWatch;
   /** What cannot be done as asked and is no reason to end: a file that cannot be written here, an address that is not reached. */

@@ -75,8 +75,7 @@ export function keyCalled(keys: readonly KeyView[], wanted: string): KeyView {
   const standing = keys.filter(({ revokedAt }) => revokedAt === null);
   const byId = standing.filter(({ key }) => key.startsWith(wanted));
   const [found, ...others] = byId.length > 0 ? byId : standing.filter(({ label }) => label === wanted);
-  if (!found || wanted === "")
-    throw new InputError(`no key that stands starts with '${wanted}' or is called so; see \`xeno token list\` and \`xeno whoami\``);
+  if (!found || wanted === "") throw new InputError(`no key that stands starts with '${wanted}' or is called so; see \`xeno key list\``);
   if (others.length > 0)
     throw new InputError(
       `'${wanted}' is more than one key (${[found, ...others].map(({ key }) => shortId(key)).join(", ")}); write more of its id`,

@@ -1,9 +1,9 @@
-/** A file out of a guest whose agent, or owner in its place, means harm. */
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+/** A file out of a guest whose agent, or owner in its place, means harm; and into one, by whatever way it has. */
+import { appendFile, chmod, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { agentCopyOut } from "./agent-copy.ts";
+import { agentCopyIn, agentCopyOut } from "./agent-copy.ts";
 
 let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(path.join(tmpdir(), "xeno-agent-copy-"))));
@@ -34,4 +34,94 @@ it("without an end leaves this machine some room, and says how much came", async
 
 it("of nothing, again and again, is none", async () => {
   await expect(copy((asked) => ({ bytes: Buffer.alloc(0), eof: asked > 20 }))).rejects.toThrow("gives nothing");
+});
+
+/** A guest and a server; `asIs`: it takes files as they are. What was asked, in order, and what came. */
+function taker({ asIs, onWrite = async () => {}, takes = 1 }: { asIs: boolean; onWrite?: () => Promise<unknown>; takes?: number }) {
+  const asked: string[] = [];
+  const came: Buffer[] = [];
+  let wanted: Record<string, unknown> | null = null;
+  const ask = async (
+    _: string,
+    { command, arguments: args }: { command: string; arguments: Record<string, unknown> },
+  ): Promise<unknown> => {
+    asked.push(command);
+    if (command === "guest-copy-open" && !asIs) throw new Error("The command guest-copy-open has not been found");
+    if (command === "guest-copy-open") wanted = args;
+    if (command.endsWith("-write")) came.push(Buffer.from(args["buf-b64"] as string, "base64"));
+    if (command.endsWith("-write")) await onWrite();
+    return command === "guest-file-write" ? { count: Math.floor(takes * came.at(-1)!.length), eof: false } : 1;
+  };
+  const session = { machine: { ask } } as unknown as Parameters<typeof agentCopyIn>[0];
+  return { session, asked, bytes: () => Buffer.concat(came), wanted: () => wanted };
+}
+const three = Buffer.concat([PIECE, PIECE, PIECE]);
+
+it("goes in as it is where the server and the guest do that, with its mode, and else piece by piece", async () => {
+  const from = path.join(folder, "from");
+  await writeFile(from, three);
+  await chmod(from, 0o640);
+  const fast = taker({ asIs: true });
+  await agentCopyIn(fast.session, from, "/srv/");
+  expect(fast.wanted()).toEqual({ path: "/srv/from", bytes: three.length, mode: "640" });
+  expect(fast.asked).toEqual(["guest-copy-open", ...Array.from({ length: 3 }, () => "guest-copy-write"), "guest-copy-close"]);
+  expect(fast.bytes().equals(three)).toBe(true);
+  const slow = taker({ asIs: false });
+  await agentCopyIn(slow.session, from, "/srv/");
+  expect(slow.asked).toEqual([
+    ...["guest-copy-open", "guest-file-open"],
+    ...Array.from({ length: 3 }, () => "guest-file-write"),
+    "guest-file-close",
+  ]);
+  expect(slow.bytes().equals(three)).toBe(true);
+});
+
+it("of nothing, or little, goes in without a shell", async () => {
+  const from = path.join(folder, "from");
+  await writeFile(from, "");
+  const { session, asked } = taker({ asIs: true });
+  await agentCopyIn(session, from, "/x");
+  expect(asked).toEqual(["guest-file-open", "guest-file-close"]);
+});
+
+it("that grows while it is read goes in as it was; one that became shorter does not", async () => {
+  const from = path.join(folder, "from");
+  await writeFile(from, three);
+  const grown = taker({ asIs: true, onWrite: () => appendFile(from, PIECE) });
+  await agentCopyIn(grown.session, from, "/x");
+  expect(grown.bytes().equals(three)).toBe(true);
+  const many = Buffer.concat(Array.from({ length: 8 }, () => PIECE));
+  await writeFile(from, many);
+  const shrunk = taker({ asIs: true, onWrite: () => truncate(from, PIECE.length) });
+  await expect(agentCopyIn(shrunk.session, from, "/x")).rejects.toThrow("became shorter");
+  expect(shrunk.asked.at(-1)).toBe("guest-copy-close");
+});
+
+// tuna-os/wootc 42: what an agent did not take was skipped, and the copy passed for a whole one
+it("of which the agent takes less than it was given is none", async () => {
+  const from = path.join(folder, "from");
+  await writeFile(from, three);
+  for (const takes of [0, 0.5]) {
+    const { session, asked } = taker({ asIs: false, takes });
+    await expect(agentCopyIn(session, from, "/x")).rejects.toThrow(`took ${takes * PIECE.length} of ${PIECE.length} bytes`);
+    expect(asked.at(-1)).toBe("guest-file-close");
+  }
+});
+
+// BassT23/Proxmox 256: Red Hat's agents forbid guest-exec, and a tool took them for absent
+it("goes piece by piece where the agent's owner forbids to start programs", async () => {
+  const from = path.join(folder, "from");
+  await writeFile(from, three);
+  const { session, asked, bytes } = taker({ asIs: true });
+  const forbidding: typeof session = {
+    machine: {
+      ask: (what: string, request: { command: string }) =>
+        request.command === "guest-copy-open"
+          ? Promise.reject(new Error("Command guest-exec has been disabled: the command is not allowed"))
+          : session.machine.ask(what as "agent", request),
+    } as typeof session.machine,
+  };
+  await agentCopyIn(forbidding, from, "/x");
+  expect(asked).not.toContain("guest-copy-write");
+  expect(bytes().equals(three)).toBe(true);
 });

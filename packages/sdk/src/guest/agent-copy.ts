@@ -2,7 +2,7 @@
  * One file into a guest that has nothing but its agent, or out of it: a request for each piece, several under way. Who controls the inputs:
  * the guest, every answer.
  */
-import { open } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 
 import * as z from "zod/mini";
@@ -15,6 +15,7 @@ const COPY_BYTES = 512 * 1024;
 /** Of a file's pieces: the agent answers in order. */
 const UNDER_WAY = 4;
 const zHandle = z.int();
+const zWritten = z.object({ count: z.int() });
 const zRead = z.object({ "buf-b64": z.string(), eof: z.boolean(), count: z.int() });
 
 async function withFile<T>(session: AgentSession, file: string, mode: "rb" | "wb", use: (handle: number) => Promise<T>): Promise<T> {
@@ -61,24 +62,61 @@ export function agentCopyOut(session: AgentSession, file: string, to: string, ro
   });
 }
 
+/** Takes a file's pieces in turn, some under way; resolves when the last is there. */
+async function eachPiece(source: FileHandle, bytesMax: number, put: (piece: Buffer) => Promise<unknown>): Promise<number> {
+  const asked: Promise<unknown>[] = [];
+  let offset = 0;
+  while (offset < bytesMax) {
+    const buffer = Buffer.alloc(Math.min(COPY_BYTES, bytesMax - offset));
+    const { bytesRead } = await source.read(buffer, 0, buffer.length, offset);
+    if (bytesRead === 0) break;
+    const one = put(buffer.subarray(0, bytesRead));
+    one.catch(() => {}); // said when its turn has come
+    asked.push(one);
+    if (asked.length >= UNDER_WAY) await asked.shift();
+    offset += bytesRead;
+  }
+  await Promise.all(asked);
+  return offset;
+}
+
+/**
+ * Its bytes as they are, where the server and the guest's shell do that (guests/src/qemu/machine/agent-copies.ts): whole or not at all.
+ * False where they do not. Of one that grows meanwhile what it had at first is copied.
+ */
+async function copiedAsIs(session: AgentSession, source: FileHandle, target: string): Promise<boolean> {
+  const { size, mode } = await source.stat();
+  if (size < COPY_BYTES) return false; // a shell takes longer to start
+  const wanted = { path: target, bytes: size, mode: (mode & 0o777).toString(8).padStart(3, "0") };
+  const copy = await askAgent(session, "guest-copy-open", wanted).catch(() => null);
+  if (typeof copy !== "number") return false;
+  try {
+    const came = await eachPiece(source, size, (piece) =>
+      askAgent(session, "guest-copy-write", { copy, "buf-b64": piece.toString("base64") }),
+    );
+    if (came < size) throw new InputError(`it became shorter while it was copied: nothing of it is at ${target}`);
+  } catch (error) {
+    await askAgent(session, "guest-copy-close", { copy }).catch(() => {});
+    throw error;
+  }
+  await askAgent(session, "guest-copy-close", { copy });
+  return true;
+}
+
 export async function agentCopyIn(session: AgentSession, from: string, to: string): Promise<void> {
   const source = await open(from, "r").catch(() => {
     throw new InputError(`there is no file ${from}`);
   });
   try {
     const target = to.endsWith("/") ? `${to}${path.basename(from)}` : to;
-    await withFile(session, target, "wb", async (handle) => {
-      const asked: Promise<unknown>[] = [];
-      for (let offset = 0; ;) {
-        const buffer = Buffer.alloc(COPY_BYTES);
-        const { bytesRead } = await source.read(buffer, 0, COPY_BYTES, offset);
-        if (bytesRead === 0) break;
-        asked.push(askAgent(session, "guest-file-write", { handle, "buf-b64": buffer.subarray(0, bytesRead).toString("base64") }));
-        if (asked.length >= UNDER_WAY) await asked.shift();
-        offset += bytesRead;
-      }
-      await Promise.all(asked);
-    });
+    if (await copiedAsIs(session, source, target)) return;
+    await withFile(session, target, "wb", (handle) =>
+      eachPiece(source, Number.POSITIVE_INFINITY, async (piece) => {
+        const { count } = zWritten.parse(await askAgent(session, "guest-file-write", { handle, "buf-b64": piece.toString("base64") }));
+        // the next pieces are on their way already
+        if (count !== piece.length) throw new GuestFileError(`the guest took ${count} of ${piece.length} bytes: ${target} is damaged`);
+      }),
+    );
   } finally {
     await source.close();
   }

@@ -278,12 +278,26 @@ export class GuestFiles {
     const refuse = (below: string, why: string): never => {
       throw new GuestRefusal(`${path}/${below}: ${why}`);
     };
-    return this.#ask(["list", path], async () => {
+    return this.#list("list", path, each, lost ?? refuse);
+  }
+
+  /** The same of what lies in a folder itself, where its shell can do that. */
+  entries(path: string, each: (entry: GuestEntry) => void, lost: (path: string, why: string) => void): Promise<void> {
+    return this.#list("entries", path, each, lost);
+  }
+
+  #list(
+    request: "list" | "entries",
+    path: string,
+    each: (entry: GuestEntry) => void,
+    lost: (path: string, why: string) => void,
+  ): Promise<void> {
+    return this.#ask([request, path], async () => {
       for (;;) {
         const answer = await this.#answer();
         if (answer[0] === "ok") return;
         if (answer[0] === "there") each(entryIn(answer));
-        else if (answer[0] === "lost") (lost ?? refuse)(answer[1] ?? "", answer[2] ?? "");
+        else if (answer[0] === "lost") lost(answer[1] ?? "", answer[2] ?? "");
         else throw new GuestRefusal(answer[1] ?? "the guest refused");
       }
     });
@@ -295,7 +309,7 @@ export class GuestFiles {
   }
 
   /** Whether its shell has that request: it comes with the server, or came with an earlier one. */
-  can(request: "fill" | "runs"): Promise<boolean> {
+  can(request: "fill" | "runs" | "entries"): Promise<boolean> {
     return this.#ask(["can", request], async () => (await this.#answer())[0] === "ok");
   }
 

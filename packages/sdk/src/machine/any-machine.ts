@@ -13,7 +13,7 @@ import { byteStreams, type ByteStreams } from "../guest/web-streams.ts";
 import type { WindowSize } from "../guest/window-size.ts";
 import { isWithoutShell } from "../guest/without-shell.ts";
 import type { MachineLink } from "../session/machine-link.ts";
-import { parseAmount, parseDurationMs } from "../words.ts";
+import { budgetIn, parseDurationMs } from "../words.ts";
 import { WORK_DEFAULTS } from "../work-options.ts";
 import { Gathered } from "./gathered.ts";
 import { forkMachine, takeSnapshot, type HeldMachine } from "./fork.ts";
@@ -57,6 +57,8 @@ interface ForkOptions {
   maxTime?: string | number;
   /** The most that each may cost: "0.50", or nanos. */
   budget?: string | bigint;
+  /** Called with each lease once it runs: where a later one does not start, those before it go on. */
+  onFork?(lease: string): void;
   signal?: AbortSignal;
 }
 
@@ -186,14 +188,19 @@ export class AnyMachine {
    * New leases on the same server that go on from where this machine is; gives their ids, each of them running. Called off, it orders no
    * more and gives those that run.
    */
-  async fork({ count = 1, maxTime = WORK_DEFAULTS.maxTime, budget = WORK_DEFAULTS.budget, signal }: ForkOptions = {}): Promise<string[]> {
+  async fork({ count = 1, maxTime = WORK_DEFAULTS.maxTime, budget = WORK_DEFAULTS.budget, onFork, signal }: ForkOptions = {}): Promise<
+    string[]
+  > {
     const leases: string[] = [];
     assertWanted(signal);
     await forkMachine(this.#held, {
       ...{ count, signal },
       maxTime: typeof maxTime === "number" ? maxTime : parseDurationMs(maxTime, "maxTime"),
-      budget: typeof budget === "bigint" ? budget : parseAmount(budget, "budget"),
-      onFork: (lease) => void leases.push(lease),
+      budget: budgetIn(budget),
+      onFork: (lease) => {
+        leases.push(lease);
+        onFork?.(lease);
+      },
     });
     return leases;
   }

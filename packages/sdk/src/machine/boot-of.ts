@@ -32,6 +32,10 @@ import type { VmOptions } from "./vm-options.ts";
 
 export const MIB = 1024 * 1024;
 const OCI_DISK_MIB = 2_048;
+/** So much an image may unpack to where no disk is asked for; nothing that is larger comes by chance. */
+const UNASKED_MIB = 16 * 1024;
+/** What unpacks to more than its disk is looked at so far, to say how large a disk it takes. */
+const ASKED_TIMES = 4;
 const NO_INPUTS: JobInput["mounts"] = [];
 
 /** What kind of disk a file is, and how large, by its header, as the server will see it. `disk`: what was ordered for it. */
@@ -172,8 +176,9 @@ export const inputBytes = (mounts: JobInput["mounts"]): number =>
 
 async function ociBoot(given: Given, args: string[], options: VmOptions, { env, disk }: ImageMeans, place: MachinePlace): Promise<Boot> {
   // brought here before a server waits for it and its time runs
-  const image = await place.image(given);
-  const unpackedBytes = (await image.unpackedBytes().catch(inWords)) ?? 0;
+  const most = (disk === null ? UNASKED_MIB : disk * ASKED_TIMES) * MIB;
+  const image = await place.image(given, most);
+  const unpackedBytes = (await image.unpackedBytes(most).catch(inWords)) ?? 0;
   if (disk !== null) refuseFor(imageSizeProblem(unpackedBytes, disk));
   const command = await commandOf(image, args, options.entrypoint, place);
   const mounts: JobInput["mounts"] = [...command.script];

@@ -1,9 +1,10 @@
 /** Several who write one file of a guest at once, and names as long as any. */
-import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { plainPart } from "../guest/copy-in.ts";
+import { GuestFiles, type GuestEntry } from "../guest/files.ts";
 import { ShellHere, hasPerl } from "../guest/guest.fixture.ts";
 import { AnyMachineFiles } from "./machine-files.ts";
 
@@ -11,6 +12,7 @@ const here = new ShellHere();
 let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(path.join(tmpdir(), "xeno-machine-files-"))));
 afterEach(async () => {
+  vi.restoreAllMocks();
   here.end();
   await rm(folder, { recursive: true, force: true });
 });
@@ -25,6 +27,37 @@ describe.skipIf(!hasPerl)("files of a machine", () => {
       await files().write(at(name), name);
       expect(await readFile(at(name), "utf8")).toBe(name);
     }
+  });
+
+  it("are listed folder by folder: what lies below one is not looked at", async () => {
+    await mkdir(at("in/deep/er"), { recursive: true });
+    await writeFile(at("in/b"), "four");
+    await writeFile(at("in/deep/c"), "");
+    await symlink("deep", at("in/l"));
+    const bare = ({ path, kind, size, target }: GuestEntry) => [path, kind, kind === "file" ? size : 0, target];
+    const wanted = [
+      ["b", "file", 4, ""],
+      ["deep", "folder", 0, ""],
+      ["l", "link", 0, "deep"],
+    ];
+    expect((await files().entries(at("in"))).map(bare)).toEqual(wanted);
+    const before = here.bytes;
+    expect((await files().entries(at("in/l"))).map(({ path }) => path)).toEqual(["c", "er"]);
+    expect(here.bytes - before).toBeLessThan(2_000);
+    // the shell of a server that is older than this knows no such request
+    vi.spyOn(GuestFiles.prototype, "can").mockResolvedValue(false);
+    expect((await files().entries(at("in"))).map(bare)).toEqual(wanted);
+    await expect(files().entries(at("nowhere"))).rejects.toThrow("No such file");
+  });
+
+  it("tell how much of them has come and gone", async () => {
+    const [gone, come]: number[][] = [[], []];
+    const bytes = Buffer.alloc(20 * 1024 * 1024 + 7, "x");
+    await files().write(at("f"), new Blob([bytes]), { onBytes: (more) => void gone!.push(more) });
+    const blob = await files().readBlob(at("f"), { onBytes: (more) => void come!.push(more) });
+    const sum = (counts: number[]): number => counts.reduce((all, each) => all + each, 0);
+    expect([blob.size, sum(gone!), sum(come!)]).toEqual([bytes.length, bytes.length, bytes.length]);
+    expect(Math.max(...gone!, ...come!)).toBeLessThanOrEqual(64 * 1024);
   });
 
   it("are one of those that were written at once, whole, and nothing else is left", async () => {

@@ -23,11 +23,26 @@ export interface Asking {
   signal?: AbortSignal;
 }
 
-async function* piecesOf(content: Uint8Array | HeldBytes): AsyncGenerator<Uint8Array> {
-  if (content instanceof Uint8Array) for (let at = 0; at < content.length; at += PIECE_BYTES) yield content.subarray(at, at + PIECE_BYTES);
-  else
-    for (let at = 0; at < content.size; at += PART_BYTES)
-      yield new Uint8Array(await content.slice(at, Math.min(at + PART_BYTES, content.size)).arrayBuffer());
+/** Whoever waits for a file. */
+export interface Moving extends Asking {
+  /** Called as its bytes come or go: so many more. */
+  onBytes?(bytes: number): void;
+}
+
+/** What is there and cannot be looked at. */
+const UNKNOWN = { kind: "other", mode: 0, uid: 0, gid: 0, size: 0, mtime: 0, target: "", which: "" } as const;
+
+async function* piecesOf(content: Uint8Array | HeldBytes, gone: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  const size = content instanceof Uint8Array ? content.length : content.size;
+  for (let at = 0; at < size; at += PART_BYTES) {
+    const part = content.slice(at, Math.min(at + PART_BYTES, size));
+    const bytes = part instanceof Uint8Array ? part : new Uint8Array(await part.arrayBuffer());
+    for (let from = 0; from < bytes.length; from += PIECE_BYTES) {
+      const piece = bytes.subarray(from, from + PIECE_BYTES);
+      yield piece;
+      gone(piece.length);
+    }
+  }
 }
 
 /** Beside it, until it is whole: of each call its own, for several may write one file, and short, for its name may be as long as any. */
@@ -56,6 +71,22 @@ export class AnyMachineFiles {
     return this.with(asking, (files) => listed(files, folder, undefined, LISTED_MAX));
   }
 
+  /** What lies in a folder itself, by name. A shell of an earlier server looks through all that is below. */
+  entries(folder: string, asking: Asking = {}): Promise<GuestEntry[]> {
+    return this.with(asking, async (files) => {
+      const found: GuestEntry[] = [];
+      const isShort = await files.can("entries");
+      const list: Pick<GuestFiles, "list"> = {
+        list: (path, each) => {
+          const lost = (name: string): void => each({ ...UNKNOWN, path: name, isText: name.isWellFormed() });
+          return isShort ? files.entries(path, each, lost) : files.list(path, each, () => {});
+        },
+      };
+      for (const entry of await listed(list, folder, undefined, LISTED_MAX)) if (!entry.path.includes("/")) found.push(entry);
+      return found;
+    });
+  }
+
   /** A file's bytes; larger ones than 64 MiB are for `readBlob`, or `copyOut` on Node. */
   async read(file: string, asking: Asking = {}): Promise<Uint8Array> {
     const held = new Gathered();
@@ -67,7 +98,7 @@ export class AnyMachineFiles {
   }
 
   /** A file as a Blob, however large it is: it lies where the platform keeps its Blobs. */
-  async readBlob(file: string, asking: Asking = {}): Promise<Blob> {
+  async readBlob(file: string, { onBytes, ...asking }: Moving = {}): Promise<Blob> {
     const blobs: Blob[] = [];
     let held = new Gathered();
     const gather = (): void => {
@@ -77,6 +108,7 @@ export class AnyMachineFiles {
     await this.#get(file, asking, (bytes) => {
       held.add(bytes);
       if (held.size >= PART_BYTES) gather();
+      onBytes?.(bytes.length);
     });
     gather();
     return new Blob(blobs);
@@ -89,7 +121,7 @@ export class AnyMachineFiles {
   }
 
   /** A file with these bytes, whole or not there; a Blob is read piece by piece. */
-  async write(file: string, content: string | Uint8Array | HeldBytes, asking: Asking = {}): Promise<void> {
+  async write(file: string, content: string | Uint8Array | HeldBytes, { onBytes, ...asking }: Moving = {}): Promise<void> {
     const bytes = typeof content === "string" || content instanceof Uint8Array ? bytesOf(content) : content;
     const size = bytes instanceof Uint8Array ? bytes.length : bytes.size;
     const mtime = Math.floor(Date.now() / SECOND_MS);
@@ -97,7 +129,7 @@ export class AnyMachineFiles {
     this.#left.delete(file);
     try {
       await this.with(asking, (files) =>
-        files.put({ path: file, part, offset: 0, size, mode: FILE_MODE, owner: null, mtime }, piecesOf(bytes)),
+        files.put({ path: file, part, offset: 0, size, mode: FILE_MODE, owner: null, mtime }, piecesOf(bytes, onBytes ?? (() => {}))),
       );
     } catch (error) {
       this.#left.set(file, part);

@@ -17,8 +17,8 @@ export interface MachinePlace {
   open(given: Given, option: string): Promise<OpenedBytes>;
   /** What a server will fetch is looked at, where that can be done here; `disk`: MiB that were ordered for it. Throws InputError. */
   lookFirst(url: string, disk: number | null): Promise<void>;
-  /** With all its layers. Throws InputError. */
-  image(given: Given): Promise<NamedImage>;
+  /** With all its layers. `most`: bytes that those may unpack to, where they are unpacked at once. Throws InputError. */
+  image(given: Given, most: number): Promise<NamedImage>;
   /** A script that stands here under the first word of a command; null: it is the guest's own. */
   script(word: string): Promise<OpenedBytes | null>;
   /** What lies in /in; null: nothing. */

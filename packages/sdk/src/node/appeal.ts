@@ -13,7 +13,7 @@ import { InputError, KeptError } from "../errors.ts";
 import { assertWanted, unlessOff } from "../calling-off.ts";
 import { assertJudging, type JudgingOptions } from "../facade/doubting.ts";
 import { segmentJob } from "../segment.ts";
-import { parseAmount, shortId } from "../words.ts";
+import { budgetIn, shortId } from "../words.ts";
 import { rebuilt, type Kept, type KeptJob, type KeptWork } from "./kept-job.ts";
 import type { JobTracer } from "./rerun.ts";
 
@@ -79,13 +79,12 @@ export async function appeal(client: MarketClient, id: string, options: AppealOp
   assertJudging(id, options);
   if (typeof work !== "function") throw new InputError("work must be a function that gives what the xenoserver keeps of the lease");
   if (trace !== undefined && typeof trace !== "function") throw new InputError("trace must be a function");
-  const given = typeof budget === "string" ? parseAmount(budget, "budget") : budget;
   assertWanted(signal);
   const convicted = await unlessOff(signal, convictionOf(client, id));
   const { view, order, part } = convicted;
   const kept = await unlessOff(signal, Promise.resolve(work(view.id)));
   assertOrdered(kept, convicted);
-  const budgetNanos = given ?? BigInt(order.budgetNanos);
+  const budgetNanos = budgetIn(budget ?? BigInt(order.budgetNanos));
   await onTerms?.({ lease: view.id, budgetNanos, part: part?.index ?? null });
   assertWanted(signal);
   const { job, close } = await ranBy(kept, convicted, trace);

@@ -58,7 +58,7 @@ it("says what to do where there is no market, or the file is damaged", async () 
   await expect(currentContext()).rejects.toThrow("no market yet: run `xeno login URL` first");
   await writeWhole(home.contexts, "{");
   await expect(readContexts()).rejects.toThrow(
-    /is damaged, or was written by another version of xeno: use that one, or restore it from a backup/,
+    /is damaged, or was written by another version of xeno: use that one, or put it aside and restore a backup/,
   );
   const { operatorKey: _, ...old } = context.pins;
   await writeWhole(home.contexts, JSON.stringify({ current: "one", contexts: { one: { ...context, pins: old } } }));
@@ -113,4 +113,12 @@ it("goes on with what the broker took where it cannot be kept", async () => {
     answer: {},
   });
   expect(told.join("")).toMatch(/took the stop; it could not be kept here/);
+});
+
+it("says of a token that is none where it stands, in the environment alone", async () => {
+  await saveContext("one", context);
+  vi.stubEnv("XENO_TOKEN", "garbage");
+  await expect(currentContext()).rejects.toThrow(/this is not a token.*XENO_TOKEN holds it.*unset it/);
+  await expect(currentContext({ token: "garbage" })).rejects.toThrow(/^this is not a token; make one with `xeno token create`$/);
+  await expect(currentContext({ context: "one" })).resolves.toMatchObject({ name: "one" });
 });

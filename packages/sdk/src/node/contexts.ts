@@ -7,8 +7,9 @@ import { jsonIn, rootAccountOf, samePins, zAccount, zParty, zPins } from "@xenos
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { pinsOf } from "@xenoservers/protocol/link";
 import * as z from "zod/mini";
+import { assertWanted, unlessOff } from "../calling-off.ts";
 import { MarketClient, fetchMarket, type Filed } from "../client.ts";
-import { ContextError } from "../errors.ts";
+import { ContextError, InputError } from "../errors.ts";
 import { identityOf } from "../identity.ts";
 import { parseCiToken, zSeed, type CiToken } from "../ci-token.ts";
 import { home } from "./home.ts";
@@ -40,8 +41,8 @@ const zContext = z.strictObject({
   witnesses: z.optional(z.array(z.strictObject({ name: z.string(), key: z.string().check(z.regex(/^[0-9a-f]{64}$/)) }))),
 });
 export type Context = z.infer<typeof zContext>;
-const zContexts = z.strictObject({ current: z.nullable(z.string()), contexts: z.record(z.string(), zContext) });
-type Contexts = z.infer<typeof zContexts>;
+export const zContexts = z.strictObject({ current: z.nullable(z.string()), contexts: z.record(z.string(), zContext) });
+export type Contexts = z.infer<typeof zContexts>;
 
 export async function readContexts(file = home.contexts): Promise<Contexts> {
   const text = await readIfThere(file);
@@ -50,13 +51,18 @@ export async function readContexts(file = home.contexts): Promise<Contexts> {
   if (parsed.success) return parsed.data;
   const at = parsed.error.issues[0]?.path.join(".") ?? "";
   throw new ContextError(
-    `${file} is damaged${at === "" ? "" : ` (${at})`}, or was written by another version of xeno: use that one, or restore it ` +
-      "from a backup (`xeno key backup`), or put it aside and log in again",
+    `${file} is damaged${at === "" ? "" : ` (${at})`}, or was written by another version of xeno: use that one, or put it aside ` +
+      "and restore a backup (`xeno key restore FILE`), or log in again",
   );
 }
 
 /** Two that read it and write what they read with one more would lose each other's key, with all that it owns. */
 const lockOf = (file: string): string => `${file}.lock`;
+
+/** All of it at once: whatever happens, what was there before is there, or what it is changed to. */
+export async function changeContexts(change: (before: Contexts) => Contexts, file = home.contexts): Promise<void> {
+  await whileLocked(lockOf(file), async () => writeWhole(file, JSON.stringify(change(await readContexts(file)), null, 1)));
+}
 
 /** And makes it the current one, or `current`. */
 export async function saveContext(
@@ -64,19 +70,35 @@ export async function saveContext(
   context: Context,
   { current = name, file = home.contexts }: { current?: string; file?: string } = {},
 ): Promise<void> {
-  await whileLocked(lockOf(file), async () => {
-    const all = await readContexts(file);
-    await writeWhole(file, JSON.stringify({ current, contexts: { ...all.contexts, [name]: context } }, null, 1));
-  });
+  await changeContexts(({ contexts }) => ({ current, contexts: { ...contexts, [name]: context } }), file);
 }
+
+export const without = (contexts: Contexts["contexts"], name: string): Contexts["contexts"] =>
+  Object.fromEntries(Object.entries(contexts).filter(([each]) => each !== name));
 
 /** Removes one, and makes another the current. */
 export async function dropContext(name: string, current: string, file = home.contexts): Promise<void> {
-  await whileLocked(lockOf(file), async () => {
-    const { contexts } = await readContexts(file);
-    const kept = Object.fromEntries(Object.entries(contexts).filter(([each]) => each !== name));
-    await writeWhole(file, JSON.stringify({ current, contexts: kept }, null, 1));
+  await changeContexts(({ contexts }) => ({ current, contexts: without(contexts, name) }), file);
+}
+
+/** The one of that name, whatever a broker calls itself. */
+export const contextCalled = (contexts: Contexts["contexts"], name: string): Context | undefined =>
+  Object.hasOwn(contexts, name) ? contexts[name] : undefined;
+
+/**
+ * While a program makes a key, has the market take it and keeps it, no other program of this machine does so: it would lose one of them.
+ * `signal`: ends the waiting for others, never what is under way. Throws InUseError where another does not come to its end.
+ */
+export async function whileKeysChange<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  assertWanted(signal);
+  const { promise: isBegun, resolve: begin } = Promise.withResolvers<void>();
+  const doing = whileLocked(`${home.contexts}.keys.lock`, () => {
+    assertWanted(signal);
+    begin();
+    return work();
   });
+  await unlessOff(signal, Promise.race([isBegun, doing]));
+  return doing;
 }
 
 /** What a token says is enough to act in its market: nothing is written for it. Throws where the market shows other keys. */
@@ -92,7 +114,7 @@ export function tokenContext({ pins, seed, key }: CiToken, url: string, currency
   return { url, pins, currency, party, account: account ?? rootAccountOf(party), role, scopes, label, leaseLabel, seed };
 }
 
-interface Known {
+export interface Known {
   name: string;
   context: Context;
 }
@@ -101,10 +123,17 @@ interface Known {
 export async function currentContext(asked: { context?: string; token?: string } = {}): Promise<Known> {
   const named = asked.context ?? (asked.token === undefined ? process.env["XENO_CONTEXT"] : undefined);
   const token = asked.token ?? process.env["XENO_TOKEN"];
-  if (named === undefined && token !== undefined && token !== "") return { name: "of the token", context: await contextOfToken(token) };
+  if (named === undefined && token !== undefined && token !== "") {
+    const context = await contextOfToken(token).catch((error: unknown) => {
+      // whoever has just logged in does not think of a variable that was set long ago
+      if (asked.token !== undefined || !(error instanceof InputError)) throw error;
+      throw new InputError(`${error.message}; XENO_TOKEN holds it, which goes before every context: unset it where that is not meant`);
+    });
+    return { name: "of the token", context };
+  }
   const { current, contexts } = await readContexts();
   const name = named ?? current;
-  const context = name === null ? undefined : contexts[name];
+  const context = name === null ? undefined : contextCalled(contexts, name);
   if (name === null || !context)
     throw new ContextError(
       name === null ? "no market yet: run `xeno login URL` first" : `no context is called ${name}; see \`xeno context ls\``,

@@ -45,11 +45,12 @@ async function planOf(input: RunInput, check: ModuleCheck): Promise<Planned> {
   const program = programOf(input);
   const work = await workOf(options, {
     ...(program ? { program } : {}),
-    ...(files ? { files: await entriesOf(files) } : {}),
+    ...(files ? { files: await entriesOf(files, input) } : {}),
     stdin: async () => bytesOf(stdin ?? ""),
     feedsImage: onInput !== undefined,
     check,
     looking: { watch: onImage, warn: onWarning },
+    reading: input,
   });
   if (onInput !== undefined && !work.isFed)
     throw new InputError("onInput feeds an image's program: a module or script reads stdin, and a machine its console");

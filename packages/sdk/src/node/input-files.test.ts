@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { InputError } from "../errors.ts";
+import { AbortedError, InputError } from "../errors.ts";
+import type { ReadProgress } from "../given-bytes.ts";
 import { entriesOf, inputsOf } from "./input-files.ts";
 
 let folder: string;
@@ -47,4 +48,33 @@ it("lie beside a folder's own, and in its folders, but never on its files", asyn
 
 it.each(["/dev/zero", "/dev", "/dev/null"])("%s, which is no file, is refused before it is read", async (name) => {
   await expect(entriesOf({ a: { path: name } })).rejects.toThrow(/cannot be read \(.* is no file\)/);
+});
+
+it("tells how much of each was read, in folders too, and reads no more once it is called off", async () => {
+  await mkdir(path.join(folder, "sub"));
+  const mib = new Uint8Array(1024 * 1024);
+  for (const name of ["sub/large", "small"]) await writeFile(path.join(folder, name), name === "small" ? "1" : Buffer.concat([mib, mib]));
+  const told: unknown[] = [];
+  const onRead = ({ name, bytes, bytesInAll }: ReadProgress): void => void told.push([name, bytes, bytesInAll]);
+  await inputsOf({ in: folder }, { onRead });
+  await entriesOf({ x: { path: path.join(folder, "small") } }, { onRead });
+  const all = 2 * mib.length;
+  expect(told).toEqual([
+    ["small", 1, 1],
+    ["sub/large", mib.length, all],
+    ["sub/large", all, all],
+    ["small", 1, 1],
+  ]);
+  const off = new AbortController();
+  const upTo: number[] = [];
+  const reading = {
+    signal: off.signal,
+    onRead: ({ bytes }: ReadProgress): void => {
+      upTo.push(bytes);
+      if (bytes === mib.length) off.abort();
+    },
+  };
+  await expect(inputsOf({ in: path.join(folder, "sub") }, reading)).rejects.toThrow(AbortedError);
+  await expect(entriesOf({ x: { path: path.join(folder, "small") } }, reading)).rejects.toThrow(AbortedError);
+  expect(upTo).toEqual([mib.length]);
 });

@@ -2,8 +2,8 @@
 import { open, stat } from "node:fs/promises";
 import path from "node:path";
 import type { SourceEntry } from "../blob.ts";
-import { InputError } from "../errors.ts";
-import { openGiven, type Given, type OpenedBytes } from "../given-bytes.ts";
+import { AbortedError, InputError } from "../errors.ts";
+import { openGiven, passedOf, type Given, type OpenedBytes, type Reading } from "../given-bytes.ts";
 import type { MachinePlace } from "../machine/machine-place.ts";
 import { openImage } from "../oci/image.ts";
 import { isOnThisMachine } from "../oci/on-this-machine.ts";
@@ -34,28 +34,31 @@ async function readOnce(file: string, offset: number, length: number): Promise<U
   }
 }
 
-async function openFile(file: string, option: string): Promise<OpenedBytes> {
+async function openFile(file: string, option: string, reading: Reading): Promise<OpenedBytes> {
   const found = await stat(file).catch(() => null);
   if (found === null) throw new InputError(`${option}: there is no file ${file}`);
   if (!found.isFile()) throw new InputError(`${option}: ${file} is no file`);
   const { size } = found;
+  const name = path.basename(file);
   return {
-    ...{ name: path.basename(file), size, read: (offset, length) => readOnce(file, offset, length) },
+    ...{ name, size, read: (offset, length) => readOnce(file, offset, length) },
     blob: () =>
-      fileBlob(file).catch((cause: unknown) => {
+      fileBlob(file, passedOf(reading, name, size)).catch((cause: unknown) => {
+        if (cause instanceof AbortedError) throw cause;
         throw new InputError(`${option}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
       }),
   };
 }
 
-const opened = (given: Given, option: string): Promise<OpenedBytes> =>
-  typeof given === "string" ? openFile(given, option) : openGiven(given, option);
+const opened = (given: Given, option: string, reading: Reading): Promise<OpenedBytes> =>
+  typeof given === "string" ? openFile(given, option, reading) : openGiven(given, option, reading);
 
 /** Node holds what it unpacks in memory; who waits for it is not to be killed for it. */
 const unpackedMax = (): number => Math.min(UNPACKED_BYTES_MAX, Math.floor(process.availableMemory() / 2));
 
-async function imageOf(given: Given, { watch }: Looking) {
-  if (typeof given !== "string") return heldImage(await openGiven(given, "--image"), unpackedMax()).catch(inWords);
+async function imageOf(given: Given, layersMax: number, { watch }: Looking, reading: Reading) {
+  if (typeof given !== "string")
+    return heldImage(await openGiven(given, "--image", reading), { reading, unpackedMax: unpackedMax(), layersMax }).catch(inWords);
   if (!isOnThisMachine(given) && !parseReference(given))
     throw new InputError(`${given} is neither a .wasm module, a .py script, nor the name of an image`);
   const image = await openImage(given, path.join(home.data, "oci"), watch).catch(inWordsOf(given));
@@ -63,19 +66,19 @@ async function imageOf(given: Given, { watch }: Looking) {
   return image;
 }
 
-export function machineHere(inputs: Inputs, looking: Looking): MachinePlace {
+export function machineHere(inputs: Inputs, looking: Looking, reading: Reading = {}): MachinePlace {
   const { rows, columns } = process.stdout;
   return {
     window: { ...(rows === undefined ? {} : { rows }), ...(columns === undefined ? {} : { columns }) },
-    open: opened,
+    open: (given, option) => opened(given, option, reading),
     lookFirst: (url, disk) => lookFirst(url, disk, looking),
-    image: (given) => imageOf(given, looking),
+    image: (given, most) => imageOf(given, most, looking, reading),
     async script(word) {
       const isScript = /\.[a-z0-9]+$/i.test(word) && (await stat(word).catch(() => null))?.isFile() === true;
-      return isScript ? openFile(word, word) : null;
+      return isScript ? openFile(word, word, reading) : null;
     },
-    inputs: () => inputsOf(inputs),
+    inputs: () => inputsOf(inputs, reading),
     folder: sharedFolder,
-    tree: readTree,
+    tree: (folder) => readTree(folder, reading),
   };
 }

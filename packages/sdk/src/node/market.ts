@@ -5,17 +5,22 @@ import { OpenMarket, type Callable, type Found, type SearchOptions } from "../fa
 import type { Dispute, DisputeOptions } from "../facade/doubting.ts";
 import type { ReceiptProgress } from "../facade/long-receipt.ts";
 import type { MarketClient } from "../client.ts";
+import type { Here } from "../facade/here.ts";
 import { InputError } from "../errors.ts";
 import { checkedReceipts, type CheckedReceipt } from "./archive/checked.ts";
 import { appeal, type Appeal, type AppealOptions } from "./appeal.ts";
 import { holdMachine } from "../machine/hold.ts";
 import { Machine } from "./machine/machine.ts";
-import { clientOf, currentContext } from "./contexts.ts";
+import { clientOf, currentContext, type Known } from "./contexts.ts";
+import { exportTo, type Exported, type ExportOptions } from "./export.ts";
 import { hereWith } from "./here.ts";
+import { Keys } from "./keys.ts";
+import { LastWills, alsoOfEarlier } from "./last-wills.ts";
 import { readKeptJob } from "./kept-job.ts";
 import { plainCheck, type ModuleCheck } from "../module-check.ts";
 import { assertRuntime } from "./runtime.ts";
 import { rerun as runAgain, type JobTracer, type Rerun } from "./rerun.ts";
+import type { Witness } from "@xenoservers/protocol";
 import type { ReceiptVerification } from "@xenoservers/verify";
 
 /** How a market is found and as whom; nothing: as the `xeno` command would. */
@@ -28,9 +33,18 @@ export interface ConnectOptions {
   moduleCheck?: ModuleCheck;
   /** What it does beyond one lease at a time, as a page has to say; absent: all of it. */
   beyond?: Beyond;
+  /**
+   * What is ordered here is stopped once this program is gone, however it went: the broker misses it for a minute. `close` lets go of it in
+   * the same way. Absent: false.
+   */
+  stopOnExit?: boolean;
   /** Told what could not be kept on this machine; absent: a warning of the process. */
   onWarning?(text: string): void;
   signal?: AbortSignal;
+}
+
+interface ClientOptions extends Pick<ConnectOptions, "moduleCheck" | "beyond"> {
+  known?: Known | null;
 }
 
 /** How a receipt is checked. */
@@ -49,21 +63,40 @@ export interface TracedDispute extends DisputeOptions {
 
 /** The market: `const market = await Market.connect()`. */
 export class Market extends OpenMarket {
+  /** The party's keys: its root key is rotated and backed up where it is kept. */
+  readonly keys: Keys;
+  #wills: LastWills | null = null;
+
+  constructor(client: MarketClient, here: Here, beyond: Beyond, witnesses: readonly Witness[] = [], known: Known | null = null) {
+    super(client, here, beyond, witnesses);
+    this.keys = new Keys({ client, assertMay: (...needs) => this.assertMay(...needs) }, this.tokens, known);
+  }
+
   /** Reads who the customer is, and that the market shows the keys that were pinned; throws ContextError, and InputError before Node 22. */
-  static async connect({ context, token, onWarning, signal, ...means }: ConnectOptions = {}): Promise<Market> {
+  static async connect({ context, token, onWarning, signal, stopOnExit = false, ...means }: ConnectOptions = {}): Promise<Market> {
     assertRuntime();
     const asked = { ...(context === undefined ? {} : { context }), ...(token === undefined ? {} : { token }) };
     const known = await unlessOff(signal, currentContext(asked));
     const client = clientOf(known.context, onWarning ?? ((text) => process.emitWarning(text, "XenoWarning")));
     await unlessOff(signal, client.market());
     const { moduleCheck = plainCheck, beyond = all } = means;
-    return new Market(client, hereWith(moduleCheck), beyond, known.context.witnesses);
+    const wills = stopOnExit ? LastWills.of(client) : null;
+    const own = wills ? alsoOfEarlier(beyond, wills) : beyond;
+    const market = new Market(client, hereWith(moduleCheck), own, known.context.witnesses, known);
+    market.#wills = wills;
+    return market;
   }
 
-  /** The same by a client that is there already; throws InputError before Node 22. */
-  static of(client: MarketClient, { moduleCheck = plainCheck, beyond = all }: Pick<ConnectOptions, "moduleCheck" | "beyond"> = {}): Market {
+  /** Lets go of everything that is followed: leases run on, or are stopped a minute later where it was connected with `stopOnExit`. */
+  override close(): void {
+    super.close();
+    this.#wills?.leave();
+  }
+
+  /** The same by a client that is there already; `known`: the context that it speaks for. Throws InputError before Node 22. */
+  static of(client: MarketClient, { moduleCheck = plainCheck, beyond = all, known = null }: ClientOptions = {}): Market {
     assertRuntime();
-    return new Market(client, hereWith(moduleCheck), beyond);
+    return new Market(client, hereWith(moduleCheck), beyond, [], known);
   }
 
   /** Servers on offer: `market.search("cpu>=2 mem>=4G region=eu")`. */
@@ -86,8 +119,18 @@ export class Market extends OpenMarket {
    * Checks a file of the market's archive, receipt by receipt: `for await (const { lease, ok, failed } of market.verifyArchive(file))`.
    * Throws InputError, after what could be read of it, where the file is not whole.
    */
-  verifyArchive(file: string): AsyncGenerator<CheckedReceipt, void> {
-    return checkedReceipts(file, this.client.pins, this.witnesses);
+  async *verifyArchive(file: string, { signal }: Callable = {}): AsyncGenerator<CheckedReceipt, void> {
+    const receipts = checkedReceipts(file, this.client.pins, this.witnesses);
+    try {
+      for (;;) {
+        const { done, value } = await unlessOff(signal, receipts.next());
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      // a file that does not go on holds nobody up
+      receipts.return().catch(() => {});
+    }
   }
 
   /** Has a doubted result judged by the market's referee, which runs the job, or the part of it where states part. */
@@ -97,6 +140,15 @@ export class Market extends OpenMarket {
       const kept = await readKeptJob(jobHash);
       return (step, upTo) => trace(kept, step, upTo);
     });
+  }
+
+  /**
+   * Writes everything that the market knows of the party to a folder: party, accounts, statement, leases with their receipts, however many
+   * there are, and last the log's checkpoint. What a file held before is gone. Throws `unavailable` where the broker cannot read all of it.
+   */
+  async export(folder: string, options: ExportOptions = {}): Promise<Exported> {
+    this.assertMay("read");
+    return exportTo(folder, this.client, options);
   }
 
   /**

@@ -61,7 +61,7 @@ it("takes the module out of a component that only wraps it, and names another", 
   expect([isUnwrapped, input.module.digest, input.args]).toEqual([true, (await fileBlob(at("big.wasm"))).digest, ["component.wasm"]]);
   expect((await parse("big.wasm")).isUnwrapped).toBe(false);
   await expect(parse("other.wasm")).rejects.toThrow(
-    /other\.wasm cannot run: it is a component \(WASI 0\.2\) with nothing to run by itself/,
+    /other\.wasm cannot run: it is a component \(WASI 0\.2 or later\) with nothing to run by itself/,
   );
 });
 

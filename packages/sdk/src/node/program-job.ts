@@ -10,8 +10,9 @@ import { buildJob, type BuiltJob } from "../job.ts";
 import type { ModuleCheck } from "../module-check.ts";
 import { WORKING_FOLDER, openFolders, programJob, type Interpreter, type OpenFolders, type ProgramJob } from "../program-input.ts";
 import { PROGRAM_FILE } from "../runtimes.ts";
-import type { SourceEntry } from "../blob.ts";
-import { fileBlob, readTree } from "../tree.ts";
+import type { Blob, SourceEntry } from "../blob.ts";
+import type { Reading } from "../given-bytes.ts";
+import { blobAt, readTree } from "../tree.ts";
 import { WINDOWS, sentTarget } from "../tree-plan.ts";
 import { envPair } from "../environment.ts";
 import type { SharedFolder } from "../machine/machine-place.ts";
@@ -37,6 +38,10 @@ export interface JobArgs {
   fuelMax: bigint;
   /** Looks at modules before they are sent. */
   check: ModuleCheck;
+  /** How a file of this machine is read; absent: all of it, for its digest. */
+  blobOf?: ((file: string) => Promise<Blob>) | undefined;
+  /** Who waits while files are read. */
+  reading?: Reading | undefined;
 }
 
 export interface ParsedJob extends ProgramJob {
@@ -66,13 +71,13 @@ export function sharedFolder(text: string, windows = WINDOWS): { host: string; g
 type Folders = OpenFolders & Pick<ParsedJob, "shared">;
 
 /** Read from this machine. */
-async function foldersAt({ dir, in: input, files, out }: Pick<JobArgs, "dir" | "in" | "files" | "out">): Promise<Folders> {
+async function foldersAt({ dir, in: input, files, out, reading }: JobArgs): Promise<Folders> {
   const shared: SharedFolder[] = [];
   for (const text of dir) {
     const { host, guest } = sharedFolder(text);
-    shared.push({ host, guest: guest === "/" ? WORKING_FOLDER : guest, before: await readTree(host) });
+    shared.push({ host, guest: guest === "/" ? WORKING_FOLDER : guest, before: await readTree(host, reading) });
   }
-  return { ...openFolders(shared, await inputsOf({ in: input, files }), out !== undefined), shared };
+  return { ...openFolders(shared, await inputsOf({ in: input, files }, reading), out !== undefined), shared };
 }
 
 /** Where the folder of this file lies in one of those that are shared; null where it lies in none. */
@@ -90,17 +95,18 @@ async function placeOf(file: string): Promise<string> {
   return (await lstat(file)).isSymbolicLink() ? path.relative("", await realpath(file)) : file;
 }
 
-async function programAt(file: string): Promise<GivenProgram> {
+async function programAt(file: string, { blobOf, reading = {} }: Pick<JobArgs, "blobOf" | "reading">): Promise<GivenProgram> {
   if (!PROGRAM_FILE.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script or .pyz archive`);
   await access(file).catch(() => {
     throw new InputError(`there is no file ${file}`);
   });
-  return { name: path.basename(file), blob: await fileBlob(file) };
+  const name = path.basename(file);
+  return { name, blob: await (blobOf ? blobOf(file) : blobAt(file, name, reading)) };
 }
 
 export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   const { interpreter, args, env, check, stdin = async () => new Uint8Array(), memoryMib, diskMib, outputMib, fuelMax } = options;
-  const { name, blob, said = name } = typeof options.file === "string" ? await programAt(options.file) : options.file;
+  const { name, blob, said = name } = typeof options.file === "string" ? await programAt(options.file, options) : options.file;
   const file = typeof options.file === "string" ? options.file : said;
   const { shared, ...open } = await foldersAt(options);
   const isHere = typeof options.file === "string";

@@ -6,10 +6,11 @@ import { forgetting, type BuiltWork } from "../built.ts";
 import { InputError } from "../errors.ts";
 import type { GivenProgram } from "../facade/given-program.ts";
 import { given } from "../given.ts";
+import type { Reading } from "../given-bytes.ts";
 import type { Quoted, Wanted } from "../order.ts";
 import type { Interpreter } from "../program-input.ts";
 import { PYTHON } from "../runtimes.ts";
-import type { SourceEntry } from "../blob.ts";
+import type { Blob, SourceEntry } from "../blob.ts";
 import { wantedOf } from "../wanted-of.ts";
 import { parseSizeMib } from "../words.ts";
 import type { WorkOptions } from "../work-options.ts";
@@ -34,7 +35,11 @@ interface WorkMeans {
   /** Somebody feeds the image's program. */
   feedsImage: boolean;
   check: ModuleCheck;
+  /** How a module's or script's file is read; absent: all of it, for its digest. */
+  blobOf?: (file: string) => Promise<Blob>;
   looking: Looking;
+  /** Who waits while files of this machine are read. */
+  reading?: Reading;
 }
 
 /** What is to run, of either kind. */
@@ -51,18 +56,19 @@ export interface Work {
   module: ParsedJob | null;
 }
 
-async function moduleOf(input: WorkOptions, wanted: Wanted, { program, interpreter, files, stdin, check }: WorkMeans): Promise<ParsedJob> {
+async function moduleOf(input: WorkOptions, wanted: Wanted, means: WorkMeans): Promise<ParsedJob> {
   const { file, args, dir, env, maxOutput } = input;
+  const { program, interpreter, files, stdin, check, blobOf, reading } = means;
   const what = program ?? file;
   if (what === null) throw new InputError("say what to run: a .wasm module, a .py script, the name of an image, or --vm, --kernel, --iso");
   return parseJob({
-    ...{ file: what, args, dir, env, stdin, check },
+    ...{ file: what, args, dir, env, stdin, check, blobOf },
     memoryMib: wanted.resources.memoryMib,
     diskMib: wanted.resources.diskMib,
     outputMib: parseSizeMib(maxOutput, "--max-output"),
     fuelMax: wanted.fuelMax,
     ...(files ? { files } : {}),
-    ...given({ interpreter, in: input.in, out: input.out }),
+    ...given({ interpreter, in: input.in, out: input.out, reading }),
   });
 }
 
@@ -109,7 +115,7 @@ export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work
     const inputs = { in: input.in ?? undefined, files: means.files };
     const hasInputs = input.in !== null || (means.files?.length ?? 0) > 0;
     const shared = { hasInputs, dir, env, cpu, maxOutput, deterministic, ...given({ mem, disk }) };
-    const machine = await parseVm(file ?? undefined, args, options, shared, machineHere(inputs, means.looking));
+    const machine = await parseVm(file ?? undefined, args, options, shared, machineHere(inputs, means.looking, means.reading));
     const wanted = wantedOf(input, machine);
     return {
       wanted,

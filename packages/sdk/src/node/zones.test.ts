@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { bytesBlob, type SourceEntry } from "../blob.ts";
 import { zonesOf } from "./zones.ts";
 
 let folder: string;
@@ -12,27 +13,30 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const names = async (source: string): Promise<string[]> => (await zonesOf(folder, source)).map((entry) => entry.path).sort();
+const module = (path: string, text: string): SourceEntry => ({ path, kind: "file", blob: bytesBlob(new TextEncoder().encode(text)) });
+const names = async (source: string, ...brought: SourceEntry[]): Promise<string[]> =>
+  (await zonesOf(folder, `import zoneinfo\n${source}`, brought)).map((entry) => entry.path).sort();
+const namesBeside = async (source: string, ...brought: SourceEntry[]): Promise<string[]> =>
+  (await zonesOf(folder, source, brought)).map((entry) => entry.path).sort();
+const ALL = ["Europe", "Europe/London", "Europe/Oslo", "UTC"];
 
 test("the zones that a script names come along, and UTC", async () => {
   expect(await names(`ZoneInfo("Europe/Oslo")`)).toEqual(["Europe", "Europe/Oslo", "UTC"]);
 });
 
 test("a script that names none of them, or a text that only looks like one, has all", async () => {
-  const all = ["Europe", "Europe/London", "Europe/Oslo", "UTC"];
-  expect(await names(`ZoneInfo(sys.argv[1])`)).toEqual(all);
-  expect(await names(`open("Data/in"); ZoneInfo(name)`)).toEqual(all);
+  expect(await names(`ZoneInfo(sys.argv[1])`)).toEqual(ALL);
+  expect(await names(`open("Data/in"); ZoneInfo(name)`)).toEqual(ALL);
 });
 
 test("a script that names one, and may want others besides, has all", async () => {
-  const all = ["Europe", "Europe/London", "Europe/Oslo", "UTC"];
   for (const more of [
     `ZoneInfo(row["zone"])`,
     `ZoneInfo(f"Europe/{city}")`,
     `zoneinfo.available_timezones()`,
     `ZoneInfo.no_cache(args.zone)`,
   ])
-    expect(await names(`home = ZoneInfo("Europe/Oslo"); ${more}`), more).toEqual(all);
+    expect(await names(`home = ZoneInfo("Europe/Oslo"); ${more}`), more).toEqual(ALL);
   expect(await names(`ZoneInfo( "Europe/Oslo" ); ZoneInfo.no_cache('Europe/Oslo'); ZoneInfo(zone)`)).toEqual([
     "Europe",
     "Europe/Oslo",
@@ -48,5 +52,29 @@ test("links to zones are zones; links to folders and links that lead nowhere are
 });
 
 test("a machine without zones has none to bring", async () => {
-  expect(await zonesOf(path.join(folder, "absent"), `ZoneInfo("Europe/Oslo")`)).toEqual([]);
+  expect(await zonesOf(path.join(folder, "absent"), `from zoneinfo import ZoneInfo; ZoneInfo("Europe/Oslo")`, [])).toEqual([]);
+});
+
+test("a script that speaks of no zones, beside modules that speak of none, has none", async () => {
+  expect(await namesBeside(`print("Europe/Oslo")`, module("own.py", "x = 1"), module("data/zones.txt", "zoneinfo"))).toEqual([]);
+});
+
+test("zones come for a module that speaks of them, as a library's does that looks into their folder by itself", async () => {
+  const library = module("dateutil/tz/tz.py", `TZPATHS = ["/usr/share/zoneinfo"]`);
+  expect(await namesBeside(`tz.gettz("Europe/Oslo")`, library)).toEqual(["Europe", "Europe/Oslo", "UTC"]);
+  expect(await namesBeside(`tz.gettz(sys.argv[1])`, library)).toEqual(ALL);
+  expect(await namesBeside(`a = tz.gettz("Europe/Oslo"); b = tz.gettz(row["zone"])`, library)).toEqual(ALL);
+});
+
+test("a module's own zones come beside the script's, and all where a module may want any", async () => {
+  const own = module("own.py", `from zoneinfo import ZoneInfo\nHOME = ZoneInfo("Europe/London")`);
+  expect(await namesBeside(`import own; print(own.at("Europe/Oslo"))`, own)).toEqual(ALL);
+  expect(await namesBeside(`import own; print(own.HOME)`, own)).toEqual(ALL);
+  const any = module("any.py", `from zoneinfo import ZoneInfo\nat = lambda row: ZoneInfo(row["zone"])`);
+  expect(await namesBeside(`any.at({"zone": "Europe/Oslo"})`, any)).toEqual(ALL);
+});
+
+test("beside more modules than are read, all zones come", async () => {
+  const large = module("large.py", `x = "${"y".repeat(8 * 2 ** 20)}"`);
+  expect(await namesBeside(`print(1)`, large)).toEqual(ALL);
 });

@@ -6,7 +6,8 @@ import path from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { headerOf, summed, type Part } from "@xenoservers/testkit";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openGiven } from "../given-bytes.ts";
+import { AbortedError } from "../errors.ts";
+import { openGiven, type ReadProgress } from "../given-bytes.ts";
 import { heldImage } from "./held-image.ts";
 import { openImage } from "./image.ts";
 import { OciError } from "./source.ts";
@@ -197,6 +198,43 @@ describe("an image in an archive that is held", () => {
     await expect(asked).rejects.toThrow(says);
   });
 
+  it.each([
+    ["docker save", dockerSave()],
+    ["docker save, of packed layers", dockerSave({ packed: gzipSync })],
+    ["an OCI archive", ociArchive()],
+  ])("is told of as it is read, and each layer is hashed once, as it is and unpacked: %s", async (_, bytes) => {
+    const told: ReadProgress[] = [];
+    const image = await heldImage(await openGiven(bytes, "--image"), { reading: { onRead: (each) => void told.push(each) } });
+    const layers = image.layers.reduce((sum, { blob }) => sum + blob.size, 0);
+    expect(told.at(-1)).toEqual({ name: "image", bytes: layers, bytesInAll: bytes.length });
+    expect(told.map((each) => each.bytes)).toEqual(told.map((each) => each.bytes).toSorted((a, b) => a - b));
+  });
+
+  it.each([
+    ["that lies as it is", dockerSave()],
+    ["that is packed as a whole", gzipSync(dockerSave())],
+    ["of packed layers", ociArchive()],
+  ])("%s is read no further where nobody wants it any more", async (_, bytes) => {
+    const off = new AbortController();
+    let told = 0;
+    const reading = { signal: off.signal, onRead: () => void (told++, off.abort()) };
+    await expect(heldImage(await openGiven(bytes, "--image"), { reading })).rejects.toBeInstanceOf(AbortedError);
+    expect(told).toBe(1);
+  });
+
+  it.each([
+    ["docker save", (packed: typeof gzipSync) => dockerSave({ packed })],
+    ["an OCI archive", (packed: typeof gzipSync) => ociArchive({ packed })],
+  ])("whose layers unpack to more than its disk could need is unpacked no further: %s", async (_, archive) => {
+    // zeros behind each layer, which come to a few bytes
+    const bomb = archive(((bytes: Buffer) => gzipSync(Buffer.concat([bytes, Buffer.alloc(64 * 1024 * 1024)]))) as typeof gzipSync);
+    await expect(heldImage(await openGiven(bomb, "--image"), { layersMax: 1024 * 1024 })).rejects.toThrow(
+      "the layers of image unpack to more than 1 MiB: say how large the image's disk may be",
+    );
+    const small = await openGiven(archive(gzipSync), "--image");
+    await expect(heldImage(small, { layersMax: 1024 * 1024 })).resolves.toMatchObject({ entrypoint: ["/bin/sh"] });
+  });
+
   it("that is packed, and unpacks to more than is held, is refused as soon as that much came", async () => {
     const given = await openGiven(gzipSync(Buffer.concat([dockerSave(), Buffer.alloc(16 * 1024 * 1024)]), { level: 0 }), "--image");
     let read = 0;
@@ -208,11 +246,15 @@ describe("an image in an archive that is held", () => {
       },
     };
     const bytesMax = 1024 * 1024;
-    await expect(heldImage(opened, bytesMax)).rejects.toThrow("image unpacks to more than 1 MiB, which is all that is held here");
+    await expect(heldImage(opened, { unpackedMax: bytesMax })).rejects.toThrow(
+      "image unpacks to more than 1 MiB, which is all that is held here",
+    );
     expect(read).toBeLessThan(given.size / 2);
     const small = await openGiven(gzipSync(dockerSave()), "--image");
-    await expect(heldImage(small, bytesMax)).resolves.toMatchObject({ entrypoint: ["/bin/sh"] });
+    await expect(heldImage(small, { unpackedMax: bytesMax })).resolves.toMatchObject({ entrypoint: ["/bin/sh"] });
     // what is not packed is read where it lies, and is of any size
-    await expect(heldImage(await openGiven(dockerSave(), "--image"), 1)).resolves.toMatchObject({ entrypoint: ["/bin/sh"] });
+    await expect(heldImage(await openGiven(dockerSave(), "--image"), { unpackedMax: 1 })).resolves.toMatchObject({
+      entrypoint: ["/bin/sh"],
+    });
   });
 });

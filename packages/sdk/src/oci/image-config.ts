@@ -121,11 +121,14 @@ export async function readImage(source: Manifests, read: (config: Descriptor) =>
   return { digest, ...config, layers };
 }
 
-/** What all layers unpack to; null where one cannot be told. */
-export async function unpackedBytesOf(layers: readonly { unpackedBytes(): Promise<number | null> }[]): Promise<number | null> {
+/** What all layers unpack to; null where one cannot be told. `most`: of all of them together, for those that know when to stop. */
+export async function unpackedBytesOf(
+  layers: readonly { unpackedBytes(most?: number): Promise<number | null> }[],
+  most = Infinity,
+): Promise<number | null> {
   let sum = 0;
   for (const layer of layers) {
-    const bytes = await layer.unpackedBytes();
+    const bytes = await layer.unpackedBytes(most - sum);
     if (bytes === null) return null;
     sum += bytes;
   }

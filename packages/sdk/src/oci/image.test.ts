@@ -146,6 +146,19 @@ it("refuses what is an index and an image at once: each reader would see another
   expect(await said(source)).toContain("is an index and an image at once (layers)");
 });
 
+it("stops at a layer that unpacks to more than the image may, and says of it what helps, also when it was looked at before", async () => {
+  const MIB = 1024 * 1024;
+  const source = imageOf([
+    [Buffer.alloc(2 * MIB), LAYER],
+    [gzipSync(Buffer.alloc(64 * MIB)), `${LAYER}+gzip`],
+  ]);
+  const image = await resolveImage(source, cache);
+  await expect(image.unpackedBytes(20 * MIB)).rejects.toThrow(/a layer of .* unpacks to more than 18 MiB: .*--disk/);
+  // nothing was noted of what was not read to its end
+  expect(await image.unpackedBytes(66 * MIB)).toBe(66 * MIB);
+  await expect((await resolveImage(source, cache)).unpackedBytes(66 * MIB - 1)).rejects.toThrow("--disk");
+});
+
 it("says what is wrong with a layer's bytes", async () => {
   const of = async (bytes: Buffer): Promise<string> => {
     const image = await resolveImage(imageOf([[bytes, LAYER]]), cache);

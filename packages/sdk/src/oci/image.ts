@@ -23,7 +23,7 @@ export type OciImage = AnyImage<OciLayer>;
 export async function resolveImage(source: OciSource, cache: string, blobOf = lazyBlob): Promise<OciImage> {
   const { layers: read, ...image } = await readImage(source, (config) => blobOf(source, config, cache).read(0, config.size));
   const layers = read.map((layer) => layerOf(source, layer, cache));
-  return { ...image, layers, unpackedBytes: () => unpackedBytesOf(layers) };
+  return { ...image, layers, unpackedBytes: (most) => unpackedBytesOf(layers, most) };
 }
 
 const nobody: ImageWatch = { onLayer() {}, onWait() {}, onNext() {} };

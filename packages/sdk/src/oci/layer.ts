@@ -27,8 +27,11 @@ export interface OciLayer extends ImageLayer {
   isHere(): Promise<boolean>;
   /** Throws OciError where it cannot be had. */
   bring(onBytes: OnBytes): Promise<void>;
-  /** Null where this machine cannot tell: the server will. Throws OciError where the bytes are no layer, or not the one that is meant. */
-  unpackedBytes(): Promise<number | null>;
+  /**
+   * Null where this machine cannot tell: the server will. Throws OciError where the bytes are no layer, or not the one that is
+   * meant, and as soon as they are more than `most`.
+   */
+  unpackedBytes(most?: number): Promise<number | null>;
 }
 
 /** How many bytes it has; null where it is not there. From now on it was used lately, so that who makes room leaves it. */
@@ -168,8 +171,12 @@ interface Unpacked {
   stored: number;
 }
 
+/** Whoever made a layer may have packed a disk's fill of zeros into a few bytes. */
+const tooLarge = ({ name }: OciSource, most: number): OciError =>
+  new OciError(`a layer of ${name} unpacks to more than ${Math.floor(most / MIB)} MiB: say how large the image's disk may be (--disk)`);
+
 /** By the hash that `stated` is of. Null where this machine cannot tell. */
-async function measured(file: string, stated: string | null, source: OciSource): Promise<Unpacked | null> {
+async function measured(file: string, stated: string | null, source: OciSource, most: number): Promise<Unpacked | null> {
   const found = packingOf(await startOf(file));
   if (!found.ok) throw new OciError(`${source.name}: ${found.why}`);
   const through = await unpackersHere(found.packing);
@@ -181,6 +188,7 @@ async function measured(file: string, stated: string | null, source: OciSource):
   const count = new Writable({
     write(chunk: Buffer, _, done) {
       bytes += chunk.length;
+      if (bytes > most) return done(tooLarge(source, most));
       hash.update(chunk);
       if (start.length < START_BYTES) start = Buffer.concat([start, chunk.subarray(0, START_BYTES - start.length)]);
       done();
@@ -223,9 +231,9 @@ export function layerOf(source: OciSource, { descriptor, compression, stated }: 
     blob.isHere(hex);
     return path.join(cache, hex);
   };
-  const measuredAnew = async (): Promise<Unpacked | null> => {
+  const measuredAnew = async (most: number): Promise<Unpacked | null> => {
     const file = await brought();
-    const unpacked = await measured(file, stated, source);
+    const unpacked = await measured(file, stated, source, most);
     if (unpacked) await writeFile(`${file}${UNPACKED}`, `${unpacked.bytes} ${unpacked.digest} ${unpacked.stored}`, { mode: 0o600 });
     return unpacked;
   };
@@ -242,9 +250,9 @@ export function layerOf(source: OciSource, { descriptor, compression, stated }: 
     async bring(onBytes) {
       await brought(onBytes);
     },
-    async unpackedBytes() {
+    async unpackedBytes(most = Infinity) {
       const before = await noted(cache, await hexIn(cache, descriptor.digest), stated);
-      const unpacked = before ?? (await measuredAnew());
+      const unpacked = before ?? (await measuredAnew(most));
       if (unpacked === null) return null;
       checkSize(unpacked.stored, source, descriptor);
       if (stated !== null && unpacked.digest !== stated) {
@@ -253,6 +261,7 @@ export function layerOf(source: OciSource, { descriptor, compression, stated }: 
           `a layer of ${source.name} unpacks to other bytes than its configuration states (${digest}): build or push it anew`,
         );
       }
+      if (unpacked.bytes > most) throw tooLarge(source, most);
       return unpacked.bytes;
     },
   };

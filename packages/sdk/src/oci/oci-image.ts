@@ -30,7 +30,7 @@ export interface AnyImage<Layer extends ImageLayer = ImageLayer> extends Omit<Im
   digest: string;
   layers: Layer[];
   /** All layers together, which are brought here for it; null where this machine cannot tell. Throws OciError. */
-  unpackedBytes(): Promise<number | null>;
+  unpackedBytes(most?: number): Promise<number | null>;
 }
 
 export type NamedImage = AnyImage & { name: string };

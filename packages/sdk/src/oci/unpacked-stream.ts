@@ -3,10 +3,12 @@ import { toHex } from "@xenoservers/protocol";
 import { startHash, type HashName } from "@xenoservers/protocol/hashes";
 import { PACKING_BYTES, packingOf, type Packing } from "@xenoservers/protocol/packing";
 import type { Blob } from "../blob.ts";
+import type { Passed } from "../given-bytes.ts";
 import { OURS, hashLike } from "./hash-like.ts";
 import { OciError } from "./source.ts";
 
-const READ_BYTES = 1024 * 1024;
+/** Hashed at once, as what is read of other files (given-bytes.ts). */
+const READ_BYTES = 128 * 1024;
 /** A browser unpacks all of what it is given at once, which may be a thousand times as much. */
 const UNPACKED_FROM_BYTES = 64 * 1024;
 /** As browsers and Node call what they unpack. */
@@ -21,7 +23,7 @@ interface Stated {
   plain?: string | null | undefined;
 }
 
-interface Unpacked {
+export interface Unpacked {
   packing: Packing;
   /** Of the bytes as they are. */
   stored: string;
@@ -50,12 +52,16 @@ class Digests {
   }
 }
 
-async function* piecesOf({ size, read }: Held): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for (let at = 0; at < size; at += READ_BYTES) yield (await read(at, READ_BYTES)) as Uint8Array<ArrayBuffer>;
+async function* piecesOf({ size, read }: Held, passed: Passed): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (let at = 0; at < size; at += READ_BYTES) {
+    const piece = (await read(at, READ_BYTES)) as Uint8Array<ArrayBuffer>;
+    passed(piece.length);
+    yield piece;
+  }
 }
 
-async function* smallPiecesOf(held: Held): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for await (const piece of piecesOf(held))
+async function* smallPiecesOf(held: Held, passed: Passed): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for await (const piece of piecesOf(held, passed))
     for (let at = 0; at < piece.length; at += UNPACKED_FROM_BYTES) yield piece.subarray(at, at + UNPACKED_FROM_BYTES);
 }
 
@@ -84,31 +90,52 @@ export function unpackerFor(packing: Packing): DecompressionStream | null {
   }
 }
 
-export const unpackedStream = (held: Held, unpacker: DecompressionStream): ReadableStream<Uint8Array<ArrayBuffer>> =>
-  streamOf(smallPiecesOf(held)).pipeThrough(unpacker);
+export const unpackedStream = (held: Held, unpacker: DecompressionStream, passed: Passed): ReadableStream<Uint8Array<ArrayBuffer>> =>
+  streamOf(smallPiecesOf(held, passed)).pipeThrough(unpacker);
 
-async function readInto(digests: Digests, stream: ReadableStream<Uint8Array>): Promise<Digests> {
-  for (const reader = stream.getReader(); ;) {
-    const { value, done } = await reader.read();
-    if (done) return digests;
-    digests.update(value);
+async function readInto(digests: Digests, stream: ReadableStream<Uint8Array>, came: Passed = () => {}): Promise<Digests> {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return digests;
+      came(value.length);
+      digests.update(value);
+    }
+  } catch (error) {
+    // what is left is not unpacked
+    reader.cancel().catch(() => {});
+    throw error;
   }
 }
 
-/** `name`: of the image, for error texts. Throws OciError where it is packed with what no layer is. */
-export async function unpackedOf(held: Held, name: string, stated: Stated): Promise<Unpacked> {
+/** Whoever is told as a layer is read. */
+export interface Told {
+  /** Of each of its bytes once. */
+  passed: Passed;
+  /** Of what comes out of one that is packed; throws OciError where no more may. */
+  unpacked: Passed;
+}
+
+/** `name`: of the image, for error texts. Throws OciError where it is packed with what no layer is, or unpacks to more than may be. */
+export async function unpackedOf(held: Held, name: string, stated: Stated, { passed, unpacked }: Told): Promise<Unpacked> {
   const found = packingOf(await held.read(0, Math.min(held.size, PACKING_BYTES)));
   if (!found.ok) throw new OciError(`${name}: ${found.why}`);
   const { packing } = found;
   const [like, plainLike] = [hashLike(stated.stored), hashLike(stated.plain)];
   if (packing === "none") {
-    const all = await readInto(new Digests(OURS, like, plainLike), streamOf(piecesOf(held)));
+    const all = await readInto(new Digests(OURS, like, plainLike), streamOf(piecesOf(held, passed)));
     return { packing, stored: all.by(OURS), storedLike: all.by(like), plain: { digest: all.by(plainLike), bytes: all.bytes } };
   }
   const unpacker = unpackerFor(packing);
   // a layer of several members (pigz, stargz) is right, and more than some browsers unpack: what it is, the server says
-  const plain = unpacker && (await readInto(new Digests(plainLike), unpackedStream(held, unpacker)).catch(() => null));
+  const half: Passed = (bytes) => passed(bytes / 2); // it is read twice
+  const damaged = (error: unknown): null => {
+    if (error instanceof OciError) throw error;
+    return null;
+  };
+  const plain = unpacker && (await readInto(new Digests(plainLike), unpackedStream(held, unpacker, half), unpacked).catch(damaged));
   const as = new Digests(OURS, like);
-  for await (const piece of piecesOf(held)) as.update(piece);
+  for await (const piece of piecesOf(held, unpacker ? half : passed)) as.update(piece);
   return { packing, stored: as.by(OURS), storedLike: as.by(like), plain: plain && { digest: plain.by(plainLike), bytes: plain.bytes } };
 }

@@ -10,7 +10,7 @@ import { toldHere, workOptionsOf } from "../facade/read-input.ts";
 import type { ReplicasInput } from "../facade/replicated-job.ts";
 import type { RunInput } from "../facade/run-input.ts";
 import { given } from "../given.ts";
-import { openGiven, type Given, type OpenedBytes } from "../given-bytes.ts";
+import { openGiven, type Given, type OpenedBytes, type Reading } from "../given-bytes.ts";
 import type { SourceEntry } from "../blob.ts";
 import { parseVm } from "../machine/machine-job.ts";
 import type { MachinePlace } from "../machine/machine-place.ts";
@@ -33,8 +33,8 @@ function assertHere(input: RunInput, isLoaded: boolean): void {
   if (several !== undefined && !isLoaded) throw notLoaded(several);
 }
 
-async function opened(bytes: Given, option: string): Promise<OpenedBytes> {
-  if (typeof bytes !== "string") return openGiven(bytes, option);
+async function opened(bytes: Given, option: string, reading: Reading): Promise<OpenedBytes> {
+  if (typeof bytes !== "string") return openGiven(bytes, option, reading);
   throw new InputError(`${option}: a page has no file ${bytes}: give its bytes, a Blob or a File`);
 }
 
@@ -42,15 +42,15 @@ const noFolder = (): never => {
   throw new InputError("a page has no folders");
 };
 
-const placeWith = (entries: SourceEntry[]): MachinePlace => ({
+const placeWith = (entries: SourceEntry[], reading: Reading): MachinePlace => ({
   window: {},
-  open: opened,
+  open: (bytes, option) => opened(bytes, option, reading),
   // browsers keep a page from what other hosts have; whether it is there, the server will say
   lookFirst: async (url) => {
     if (!URL.canParse(url)) throw new InputError(`${url} is no address`);
   },
-  async image(archive) {
-    if (typeof archive !== "string") return heldImage(await openGiven(archive, "--image")).catch(inWords);
+  async image(archive, layersMax) {
+    if (typeof archive !== "string") return heldImage(await openGiven(archive, "--image", reading), { reading, layersMax }).catch(inWords);
     throw new InputError(
       `--image: a page cannot ask a registry for ${archive}: give the archive that docker save or podman save writes of it`,
     );
@@ -68,7 +68,8 @@ async function planOf(input: RunInput, isLoaded: boolean): Promise<Planned> {
   const { args, env, cpu, mem, disk, maxOutput, assurance, forgetInputs } = options;
   const entries = await entriesIn(files ?? {}, fileAt);
   const shared = { hasInputs: entries.length > 0, dir: [], env, cpu, maxOutput, deterministic: assurance === "deterministic-vm" };
-  const machine = await parseVm(undefined, args, vmOptionsOf(options, false), { ...shared, ...given({ mem, disk }) }, placeWith(entries));
+  const place = placeWith(entries, input);
+  const machine = await parseVm(undefined, args, vmOptionsOf(options, false), { ...shared, ...given({ mem, disk }) }, place);
   const wanted = wantedOf(options, machine);
   for (const line of machine.says) onNote?.(line);
   return {

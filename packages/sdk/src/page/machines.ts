@@ -36,7 +36,9 @@ export class Market extends PageMarket {
 export { Machine } from "./machine.ts";
 export type { ConnectOptions } from "./market.ts";
 export type { ExecResult, ProgramOptions, StartOptions } from "../machine/any-machine.ts";
+export type { GuestEntry } from "../guest/files.ts";
+export type { Moving } from "../machine/machine-files.ts";
 export type { WebProgram } from "../guest/web-program.ts";
 export type { ByteStreams } from "../guest/web-streams.ts";
-export type { Given, HeldBytes } from "../given-bytes.ts";
+export type { Given, HeldBytes, ReadProgress } from "../given-bytes.ts";
 export type { RunInput } from "../facade/run-input.ts";

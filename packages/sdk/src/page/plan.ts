@@ -24,7 +24,7 @@ const TAKEN: ReadonlySet<string> = new Set<keyof RunInput>([
   ...(["python", "module", "args", "env", "files", "stdin", "leaveFiles", "forgetInputs"] as const),
   ...(["budget", "maxPrice", "maxFee", "maxTime", "maxFuel", "maxOutput", "cpu", "mem", "disk"] as const),
   ...(["where", "on", "assurance", "pay", "label", "account", "batch", "after", "wait", "receiptWaitMs"] as const),
-  ...(["signal", "onLease", "onState", "onSent", "onPlace", "onNote", "onWarning"] as const),
+  ...(["signal", "onLease", "onState", "onSent", "onPlace", "onNote", "onRead", "onWarning"] as const),
 ]);
 
 /** Of several owners' servers, which takes more code than a page has by itself. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { PassThrough } from "node:stream";
 import type { LeaseView, SignedDocument } from "@xenoservers/protocol";
-import { parseDocumentOf } from "@xenoservers/protocol";
+import { parseDocumentOf, refuse } from "@xenoservers/protocol";
 import { respondChannel, type Channel, type ChannelHeader, type InputEntry } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
 import { nodeCrypto } from "@xenoservers/protocol/node";
@@ -237,6 +237,22 @@ describe("a lease session", () => {
     await until(() => client.kinds().includes("delivery"), 5_000);
     await gone(5_000);
     expect(client.kinds().filter((kind) => kind === "delivery")).toHaveLength(1);
+  });
+
+  it("tells it once the broker is back that was away just then, by the same document", async () => {
+    open();
+    await attached();
+    finish();
+    await until(() => kinds().includes("delivered"));
+    const [taken, away] = [client.onSubmit, refuse("unavailable")];
+    client.onSubmit = () => away;
+    view = { ...view, state: "delivering" };
+    await until(() => client.kinds().includes("delivery"), 5_000);
+    client.onSubmit = taken;
+    const words = () => client.submitted.filter(({ kind }) => kind === "delivery").map(({ id }) => id);
+    await until(() => words().length === 2, 5_000);
+    await gone(5_000);
+    expect(words()).toEqual([words()[0], words()[0]]);
   });
 
   it("signs nothing where nothing is to be delivered, or its key may not", async () => {
@@ -599,7 +615,8 @@ describe("an order that is withdrawn", () => {
     open();
     session.close();
     const lost = "d".repeat(64);
-    client.onSubmit = ({ kind }) => (kind === "order" ? { ok: false, code: "unavailable", facts: {} } : { ok: true, answer: {} });
+    client.onSubmit = ({ kind }) =>
+      kind === "order" ? refuse("unavailable") : kind === "order-withdrawal" ? refuse("wrong_state") : { ok: true, answer: {} };
     client.answers.order = ({ params }) => ({ id: params?.["id"] ?? "", lease: lost, attempt: 1, waiting: null, refused: null });
     const { resources, terms, assurance, on, durationMsMax } = bound.order.payload;
     const wanted = { resources, terms, assurance, on, durationMsMax, maxPriceNanosPerHour: null, label: "" } as const;

@@ -3,7 +3,7 @@
  * lapsed is followed to where its order was placed again. Who controls the inputs: the broker, every answer.
  */
 import { unreachableAfterMs } from "@xenoservers/market";
-import { zLeaseView, type Envelope, type LeaseView, type Payload } from "@xenoservers/protocol";
+import { isTakenLater, zLeaseView, type Envelope, type LeaseView, type Payload } from "@xenoservers/protocol";
 import type { LinkEvent } from "@xenoservers/protocol/link";
 import type { MarketClient } from "../client.ts";
 import { RefusedError } from "../errors.ts";
@@ -148,8 +148,9 @@ export class LeaseWatch {
   async #handIn(): Promise<void> {
     const word = this.#host.word();
     if (word === null || this.#wordHandedIn) return;
-    this.#wordHandedIn = true;
-    await this.#host.client.submit(word); // refused where the server was faster
+    const answer = await this.#host.client.submit(word);
+    // refused where the server was faster; a broker that is away is told at the next look
+    this.#wordHandedIn = answer.ok || !isTakenLater(answer.code);
   }
 
   /** A lease that has lapsed is told together with where its order went: where that is nowhere, the order is over. */

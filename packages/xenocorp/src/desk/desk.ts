@@ -85,6 +85,12 @@ export class Desk {
     return answer ?? refuse("unknown_kind", { kind: document.kind });
   }
 
+  /** Why a document would not be taken if it came now; null where it would be, or was. Nothing comes of it. */
+  async weigh(document: AnyDocument): Promise<Refusal | null> {
+    const outcome = await plan(new Round(this.services), document, { delivery: null, waits: false });
+    return outcome === null ? refuse("unknown_kind", { kind: document.kind }) : outcome.ok ? null : outcome;
+  }
+
   /** A result's bytes lie sealed with this broker, under this digest: its lease is settled. */
   async sealed(lease: string, digest: string): Promise<Answer> {
     const answer = await this.#enqueue((round) => sealedHere(round, lease, digest));
@@ -94,6 +100,11 @@ export class Desk {
   /** Says that this broker hears, where it does. */
   hear(): Promise<void> {
     return this.#listening.hear();
+  }
+
+  /** Why nothing that is sent can be taken now, in words for strangers; null: it can, as far as is known. */
+  get unwritten(): string | null {
+    return this.#listening.unwritten;
   }
 
   /** Runs every timer that is due; returns how many steps were taken. */

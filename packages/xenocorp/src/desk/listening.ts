@@ -3,6 +3,7 @@
  * hears only while what it hears can be written down: where a commit fails by the store's own fault, nobody was heard since the last beat.
  * A gap is filed before the beat that would hide it, so that a broker that ends in between files it at its next start.
  */
+import { DISK_IS_FULL, isDiskFull } from "../store/lost.ts";
 import type { CommitResult } from "../store/store.ts";
 import { nextAuditTurn, turnAuditRounds } from "./audit-rounds.ts";
 import { GAP_MIN_MS, fileGap, isBeatDue } from "./hearing.ts";
@@ -20,6 +21,8 @@ export class Listening {
   #hearing: Promise<void> | null = null;
   /** What somebody said since the last beat was lost. */
   #isDeaf = false;
+  /** Why the latest change could not be written down; null: it could. */
+  #unwritten: string | null = null;
   /** When rounds of audits are to be looked at again, in broker time. */
   #turnAt = 0;
 
@@ -39,9 +42,28 @@ export class Listening {
   /** All that is committed for somebody else goes through here. */
   async commit(changes: readonly Change[]): Promise<CommitResult[]> {
     try {
-      return await this.#services.store.commit(changes);
+      return await this.#write(changes);
     } catch (error) {
       this.#isDeaf = true;
+      throw error;
+    }
+  }
+
+  /**
+   * What keeps this broker from taking anything, in words for strangers; null: nothing that is known. The next change that is written ends
+   * it, as does that it hears again.
+   */
+  get unwritten(): string | null {
+    return this.#unwritten;
+  }
+
+  async #write(changes: readonly Change[]): Promise<CommitResult[]> {
+    try {
+      const results = await this.#services.store.commit(changes);
+      if (changes.length > 0) this.#unwritten = null;
+      return results;
+    } catch (error) {
+      this.#unwritten = isDiskFull(error) ? DISK_IS_FULL : "the latest change could not be written down";
       throw error;
     }
   }
@@ -61,6 +83,8 @@ export class Listening {
     await this.#services.store.beat(now);
     await this.#turnRounds(now);
     this.#beatAt = now;
+    // also where another broker has filed the gap, and nobody sends anything to one that is not ready
+    this.#unwritten = null;
   }
 
   async #turnRounds(now: number): Promise<void> {
@@ -74,7 +98,7 @@ export class Listening {
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const outcome = await plan(new Round(this.#services));
       if (outcome === null || !outcome.ok) return;
-      const [result] = await this.#services.store.commit([outcome.change]);
+      const [result] = await this.#write([outcome.change]);
       if (result?.status === "refused") throw new Error(`${outcome.change.id} cannot be held: ${result.what}`);
       if (result?.status !== "conflict") return;
     }

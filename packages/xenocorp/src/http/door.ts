@@ -23,6 +23,7 @@ export const MESSAGE_COSTS: Readonly<Record<ToBroker["t"], number>> = {
   "channel-open": 16,
   "channel-close": 1,
   ping: 4,
+  will: 8,
 };
 /** A channel that was asked for where there is none costs its look-up and an answer. */
 export const OPEN_REFUSED_COST = 48;
@@ -45,7 +46,8 @@ export const PLACES = {
   connections: { max: 20_000, perHolder: 4_096 },
   waiting: { max: 5_000, perHolder: 512 },
   addressLinks: { max: 20_000, perHolder: 2_048 },
-  partyLinks: { max: 20_000, perHolder: 128 },
+  /** Two for a run in a pipeline: what it follows, and its last wills. */
+  partyLinks: { max: 20_000, perHolder: 256 },
   channels: { max: 20_000, perHolder: 1_024 },
   /** Documents whose answer is not there yet: the desk takes all that wait at once, so that few of one holder are all that it needs. */
   documents: { max: 4_000, perHolder: 64 },

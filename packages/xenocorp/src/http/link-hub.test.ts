@@ -117,6 +117,16 @@ it("has few documents of one party on their way, over all of its links, and says
   expect(links[0]!.heard.at(-1)).not.toMatchObject({ error: { code: "rate_limited" } });
 });
 
+it("answers a will as a document where none is kept, and the link goes on", async () => {
+  const link = await new Far().login(customer.root, customer.id);
+  const { envelope } = world.sign(customer.root, "stop", { lease: "ab".repeat(32), party: customer.id, reason: "" });
+  link.say({ t: "will", ref: 7, lease: "ab".repeat(32), envelope });
+  expect(await link.hears("answer")).toMatchObject({ ref: 7, error: { code: "unknown_kind" } });
+  link.say({ t: "ping" });
+  await link.hears("pong");
+  expect(link.closed).toBeNull();
+});
+
 describe("a key that ends", () => {
   it("loses its link and its channels at once, and is heard no more", async () => {
     const device = await world.key(customer, "device");

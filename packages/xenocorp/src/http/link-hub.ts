@@ -24,6 +24,7 @@ import type { Services } from "../desk/round.ts";
 import { isBound, isCustomer, sees, type LeaseSides } from "../store/reader.ts";
 import { briefOf } from "../store/brief.ts";
 import type { MarketEvent } from "../store/store.ts";
+import type { Wills } from "../wills/wills.ts";
 import type { FarEnd, FarOpen } from "../fleet/far-end.ts";
 import { NO_FLEET, NOT_CONNECTED, type LinkFleet } from "../fleet/link-fleet.ts";
 import type { Faults } from "@xenoservers/protocol/faults";
@@ -45,6 +46,9 @@ interface HubDesk {
   readonly services: Services;
   submit(envelope: unknown, delivery?: unknown, waits?: boolean): Promise<Answer>;
 }
+
+/** Absent: no wills are kept here. */
+type HubWills = Pick<Wills, "say" | "gone" | "afterMs">;
 
 const charsOf = (filed: readonly FiledEnvelope[]): number => filed.reduce((sum, { envelope }) => sum + envelope.payload.length, 0);
 
@@ -78,6 +82,7 @@ export class LinkHub {
   readonly #customers = new Map<string, Set<Link>>();
   readonly channels = new Channels();
   readonly #fleet: LinkFleet;
+  readonly #wills: HubWills | null;
   readonly #failed: Faults["failed"];
   /** How often either end of a link lets the other hear something. */
   readonly beat: Beat;
@@ -95,8 +100,10 @@ export class LinkHub {
       fleet = NO_FLEET,
       failed = () => {},
       beat = DEFAULT_BEAT,
-    }: { door?: Door; fleet?: LinkFleet; failed?: Faults["failed"]; beat?: Beat } = {},
+      wills = null,
+    }: { door?: Door; fleet?: LinkFleet; failed?: Faults["failed"]; beat?: Beat; wills?: HubWills | null } = {},
   ) {
+    this.#wills = wills;
     this.beat = beat;
     this.door = door;
     this.#failed = failed;
@@ -110,6 +117,11 @@ export class LinkHub {
 
   get counts() {
     return { servers: this.#servers.size, customers: this.#customers.size, channels: this.channels.size };
+  }
+
+  /** After what time nobody's word keeps a last will from being filed; null: none is taken here. */
+  get willAfterMs(): number | null {
+    return this.#wills?.afterMs ?? null;
   }
 
   get #services(): Services {
@@ -180,7 +192,14 @@ export class LinkHub {
     if (session === null) return this.#close(link, "not-logged-in");
     switch (message.t) {
       case "submit":
-        return this.#submit(link, session, message);
+        return this.#answer(link, session, message.ref, () => this.#desk().submit(message.envelope, message.delivery, message.waits));
+      case "will":
+        return this.#answer(
+          link,
+          session,
+          message.ref,
+          async () => (await this.#wills?.say(link, session, message.lease, message.envelope)) ?? refuse("unknown_kind", { kind: "will" }),
+        );
       case "channel-open":
         return this.#open(link, session, message);
       case "channel-close":
@@ -251,7 +270,7 @@ export class LinkHub {
     return { grants: grants.map(({ envelope }) => envelope), filed: filed.map(({ envelope, at }) => ({ envelope, at })) };
   }
 
-  async #submit(link: Link, session: PartySession, { ref, envelope, delivery, waits }: Extract<ToBroker, { t: "submit" }>): Promise<void> {
+  async #answer(link: Link, session: PartySession, ref: number, take: () => Promise<Answer>): Promise<void> {
     const refused = (refusal: Refusal): void => {
       link.tell({ t: "answer", ref, error: refusalBody(refusal).error });
       this.#charge(link, SUBMIT_REFUSED_COST);
@@ -260,7 +279,7 @@ export class LinkHub {
     if (!leave)
       return refused(refuse("rate_limited", { retryAfterMs: 1_000, why: "too many documents of this party wait for their answers" }));
     try {
-      const answer = await this.#desk().submit(envelope, delivery, waits);
+      const answer = await take();
       if (answer.ok) link.tell({ t: "answer", ref, answer: answer.answer });
       else refused(answer);
     } catch (error) {
@@ -327,6 +346,7 @@ export class LinkHub {
     link.gone();
     link.letGo();
     link.leave();
+    this.#wills?.gone(link);
     this.channels.gone(link);
     const { server, session } = link;
     if (server !== null && this.#servers.get(server) === link) {

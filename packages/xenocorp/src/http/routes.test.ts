@@ -47,6 +47,15 @@ it("a search with a token finds one's own servers, and those that serve only som
   expect(await found("on=mine", null)).toEqual([]);
 });
 
+it("whom a full disk keeps waiting is told of it, and of nothing else that the database says", async () => {
+  const full = Object.assign(new Error('could not extend file "base/5/16447": No space left on device'), { code: "53100" });
+  const headers = await headersOf(customer.root);
+  vi.spyOn(world.store, "load").mockRejectedValueOnce(full);
+  const { statusCode, body } = await world.app.inject({ url: "/api/v1/offers?on=mine", headers });
+  expect([statusCode, body]).toEqual([503, expect.stringContaining("the disk of the broker's database is full")]);
+  expect(body).not.toContain("base/5");
+});
+
 it("a server whose last room is taken while it is looked for is found with none left", async () => {
   const server = await world.server(await world.party());
   const [offer] = [...world.services.index.all()];

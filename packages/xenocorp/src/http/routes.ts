@@ -11,6 +11,7 @@ import type { Readable } from "node:stream";
 import { SigningStopped } from "../log/log-view.ts";
 import { noRoom, readBody } from "./body.ts";
 import { ArchiveAway } from "../store/archived.ts";
+import { DISK_IS_FULL, isDiskFull } from "../store/lost.ts";
 import type { Callers } from "./caller.ts";
 import type { Faults } from "@xenoservers/protocol/faults";
 import type { Door } from "./door.ts";
@@ -176,7 +177,8 @@ export class Routes {
   #failed(error: unknown, asked: { requestId: string; route: RouteName }): Refusal {
     if (isPassing(error)) {
       this.#parts.faults.failed("requests find no database, or no signature", error, asked);
-      return error instanceof ArchiveAway ? refuse("unavailable", { why: ARCHIVE_AWAY }) : refuse("unavailable");
+      if (error instanceof ArchiveAway) return refuse("unavailable", { why: ARCHIVE_AWAY });
+      return isDiskFull(error) ? refuse("unavailable", { why: DISK_IS_FULL }) : refuse("unavailable");
     }
     this.#parts.logger.error({ ...asked, error: describeError(error) }, "a request failed");
     return refuse("internal");

@@ -4,6 +4,7 @@
  */
 import { letGo, API, openApi, refuse, type Refusal, type Route, type RouteName } from "@xenoservers/protocol";
 import { CLOSINGS, systemTimers } from "@xenoservers/protocol/link";
+import { LINK_WORDS_PATH, type LinkWords } from "@xenoservers/protocol/will";
 import Fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
@@ -123,6 +124,8 @@ export async function createHttpServer(parts: HttpParts): Promise<FastifyInstanc
   // Fastify looks at the time of a request only where somebody may ask when it was answered: without this every duration is 0
   app.addHook("onResponse", async () => {});
   app.get("/api/openapi.json", () => openApi(parts.version));
+  const { willAfterMs } = hub;
+  if (willAfterMs !== null) app.get(LINK_WORDS_PATH, (): LinkWords => ({ will: { afterMs: willAfterMs } }));
   const page = parts.page && keptPage(parts.page, systemTimers);
   showFrontPage(app, {
     ...{ reads, crypto: desk.services.crypto, callers: who, timers: systemTimers, page },

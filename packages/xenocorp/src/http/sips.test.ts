@@ -87,6 +87,23 @@ it("once it is deaf, takes nothing more from the kernel, however much its other 
   server.close();
 });
 
+it("gives what came back at once, and hands on what a long frame holds in one piece", async () => {
+  const { socket, one } = sips({ ms: 0 });
+  const given: Buffer[] = [];
+  one.on("data", (bytes: Buffer) => void given.push(bytes));
+  const frame = Buffer.concat([Buffer.from([0x82, 128 | 126, 60_000 >> 8, 60_000 & 255, 0, 0, 0, 0]), Buffer.alloc(60_000, 7)]);
+  const come = [frame.subarray(0, 20_000), frame.subarray(20_000, 50_000), frame.subarray(50_000)].map((part) => {
+    const own = Buffer.from(new ArrayBuffer(part.length));
+    own.set(part);
+    return own;
+  });
+  for (const part of come) socket.push(part);
+  while (given.length < 2) await new Promise(setImmediate);
+  expect(given.map(({ length, buffer }) => [length, buffer.byteLength])).toEqual([8, 60_000].map((size) => [size, size]));
+  expect(Buffer.concat(given).equals(frame)).toBe(true);
+  expect(come.map(({ buffer }) => buffer.byteLength)).toEqual([0, 0, 0]);
+});
+
 it("gives all that came before the end, then the end", async () => {
   const { socket, one } = sips({ ms: 0 });
   let come = 0;

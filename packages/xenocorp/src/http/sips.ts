@@ -6,8 +6,8 @@
 import { letGo } from "@xenoservers/protocol";
 import { Duplex } from "node:stream";
 import type { Timers } from "@xenoservers/protocol/link";
+import { WholeFrames } from "@xenoservers/protocol/websocket-frames";
 import { BulkTurns } from "./bulk-turns.ts";
-import { FrameLengths } from "./frame-lengths.ts";
 import { stopReading } from "./stop-reading.ts";
 
 /** Small enough that the messages in it cost little. */
@@ -20,18 +20,20 @@ export class Sips extends Duplex {
   readonly #socket: Duplex;
   readonly #timers: Timers;
   readonly #turns: BulkTurns;
-  readonly #frames = new FrameLengths();
+  readonly #frames = new WholeFrames();
   /** Whose turn is asked for. */
   #holder: () => string = () => "";
   #hasAsked = false;
   #isItsTurn = false;
   /** For how many ms nothing more should be taken. */
   #owedMs: () => number = () => 0;
-  /** What has come of the socket and was not taken. */
-  #come: Buffer = Buffer.alloc(0);
+  /** What has come of the socket last, and what of it was not taken. */
+  #piece: Buffer = Buffer.alloc(0);
+  #come: Buffer = this.#piece;
   #hasEnded = false;
   #isDeaf = false;
   #wanted = false;
+  #isGiving = false;
   #callOff: (() => void) | null = null;
 
   /** `head`: what came of it before; long messages of all sockets share `turns`. */
@@ -45,12 +47,12 @@ export class Sips extends Duplex {
     this.#socket = socket;
     this.#timers = timers;
     this.#turns = turns;
-    this.#come = head;
+    this.#heard(head);
     socket.pause();
     socket.on("data", (bytes: Buffer) => {
       socket.pause();
       if (this.#isDeaf) return letGo(bytes);
-      this.#come = bytes;
+      this.#heard(bytes);
       this.#offer();
     });
     socket.on("end", () => {
@@ -74,8 +76,7 @@ export class Sips extends Duplex {
   /** Lets go of what has come and was not taken, and of what comes before the socket has stopped. */
   deafen(): void {
     this.#isDeaf = true;
-    letGo(this.#come);
-    this.#come = Buffer.alloc(0);
+    this.#forget();
     stopReading(this.#socket);
   }
 
@@ -112,18 +113,37 @@ export class Sips extends Duplex {
     return hasTurn;
   }
 
+  #heard(bytes: Buffer): void {
+    this.#piece = bytes;
+    this.#come = bytes;
+  }
+
+  #letGo(): void {
+    letGo(this.#piece);
+    this.#heard(Buffer.alloc(0));
+  }
+
+  #forget(): void {
+    this.#letGo();
+    this.#frames.drop();
+  }
+
+  /** A sip that is the middle of a long frame is kept until that is whole, and the next one is taken. */
   #give(): void {
-    const { length, isLong } = this.#frames.take(this.#come, SIP_BYTES, LONG_SIP_BYTES);
+    const { length, isLong, pieces } = this.#frames.take(this.#come, SIP_BYTES, LONG_SIP_BYTES);
     if (isLong) this.#turns.taken(length);
-    const sip = this.#come.subarray(0, length);
     this.#come = this.#come.subarray(length);
-    this.#wanted = false;
-    this.push(sip);
+    if (this.#come.length === 0) this.#letGo();
+    this.#wanted = pieces.length === 0;
+    this.#isGiving = true;
+    for (const piece of pieces) this.push(piece);
+    this.#isGiving = false;
+    if (this.#wanted) this.#offer();
   }
 
   override _read(): void {
     this.#wanted = true;
-    this.#offer();
+    if (!this.#isGiving) this.#offer();
   }
 
   override _write(bytes: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -142,7 +162,7 @@ export class Sips extends Duplex {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#callOff?.();
-    this.#come = Buffer.alloc(0);
+    this.#forget();
     this.#socket.destroy();
     done(error);
   }

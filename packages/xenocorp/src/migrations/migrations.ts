@@ -24,6 +24,7 @@ const NAMES = [
   "012-references",
   "013-rows",
   "014-brief",
+  "015-wills",
 ] as const;
 
 export const MIGRATIONS: readonly Migration[] = NAMES.map((name) => ({

@@ -81,7 +81,7 @@ it("counts no channel that closed while it was answered", async () => {
 });
 
 /** Channels of one lease, whose guest's shell is as given. */
-function channels(shell: () => Promise<PassThrough>, sleep: (ms: number) => Promise<void>) {
+function channels(shell: () => Promise<PassThrough>, sleep: (ms: number) => Promise<void>, isPaused: () => boolean = () => false) {
   const random = new Random(10);
   const clock = new SimClock(1_800_000_000_000, random);
   const market = new PaperMarket(random, clock.now());
@@ -92,7 +92,7 @@ function channels(shell: () => Promise<PassThrough>, sleep: (ms: number) => Prom
     ...{ lease, channelKey: server.channelKey, customerKey: toHex(customer.channelKey.publicKey) },
     ...{ state: () => ({ state: "running", usedMs: 0 }), standsStill: () => null, isShown: () => false, progress() {} },
     requests: {
-      ...{ capabilities: { console: true }, guest: () => ({ controls: { shell } }), begun: () => null, isPaused: () => false, sleep },
+      ...{ capabilities: { console: true }, guest: () => ({ controls: { shell } }), begun: () => null, isPaused, sleep },
     },
   } as unknown as AttachmentsHost;
   const attachments = new Attachments(host);
@@ -166,5 +166,35 @@ it("takes no channel from who is about to ask again for a place in the guest, bu
   await until(() => attachments.count === CHANNELS_MAX);
   await attach(102);
   await until(() => closed.has(1));
+  attachments.close();
+});
+
+it("says of a machine that its customer has paused that it stands still, to whoever looks on and whoever comes later, until it goes on", async () => {
+  let isPaused = false;
+  const { attachments, attach, until } = channels(
+    async () => new PassThrough(),
+    async () => {},
+    () => isPaused,
+  );
+  const told: string[][] = [];
+  const listen = async (number: number): Promise<void> => {
+    const states: string[] = [];
+    told.push(states);
+    (await attach(number)).onMessage((header) => void (header.t === "state" && states.push(header.state)));
+  };
+  await listen(1);
+  await until(() => told[0]?.length === 1);
+  isPaused = true;
+  attachments.sayStates();
+  await until(() => told[0]?.length === 3);
+  await listen(2);
+  await until(() => told[1]?.length === 2);
+  isPaused = false;
+  attachments.sayStates();
+  await until(() => told.every((states) => states.at(-1) === "running"));
+  expect(told).toEqual([
+    ["running", "running", "paused", "running"],
+    ["running", "paused", "running"],
+  ]);
   attachments.close();
 });

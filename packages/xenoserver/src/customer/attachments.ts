@@ -114,7 +114,7 @@ export class Attachments {
       });
       channel.onUsed(() => this.#host.progress());
       channel.onMessage((header, body) => this.#receive(attached, header, body).catch((error: unknown) => this.#failed(attached, error)));
-      void channel.send({ t: "state", ...this.#host.state() });
+      this.#sayState(channel);
       const why = this.#host.standsStill();
       if (why !== null) void channel.send({ t: "problem", code: STANDS_STILL, why });
     };
@@ -135,9 +135,20 @@ export class Attachments {
   }
 
   sendState(): void {
-    for (const { channel } of this.#attached) void channel.send({ t: "state", ...this.#host.state() });
+    this.sayStates();
     this.#host.requests.guest()?.controls?.stdin?.onTaken(() => this.#sayTaken());
     this.#sayTaken();
+  }
+
+  /** Where it stands, whoever is attached. */
+  sayStates(): void {
+    for (const { channel } of this.#attached) this.#sayState(channel);
+  }
+
+  #sayState(channel: Channel): void {
+    const { state, usedMs } = this.#host.state();
+    void channel.send({ t: "state", state, usedMs });
+    if (state === "running" && this.#host.requests.isPaused()) void channel.send({ t: "state", state: "paused", usedMs });
   }
 
   #sayTaken(): void {

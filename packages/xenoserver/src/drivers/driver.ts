@@ -49,6 +49,11 @@ export interface GuestJob extends Ordered {
   runMsMax: number;
   /** How long an image at an address may take to come; absent: as long as somebody wants it. */
   fetchMsMax?: number;
+  /**
+   * Of one that an earlier daemon began: the last moment at which that is known to have followed it as it ran, by the driver's clock.
+   * Absent where it stood still then: whatever it says, it did not end.
+   */
+  livedUntilMs?: number;
   /** Over its network before, where an earlier daemon or another server ran it; asked when its network opens, as that may be later. */
   egressBytesUsed(): number;
   /** For a dispute: run it again in the build with breakpoints, one after each so much fuel, to where the first run was ended. */
@@ -93,7 +98,9 @@ export interface Carrying {
   running: readonly CarriedFile[];
   /** Calls where it stands still while the last of these is sent, once or more. Absent: it runs as long. */
   onStill?(told: () => Promise<void>): void;
-  /** The rest, of a guest that stands still. */
+  /** Whether the rest has it stand still by itself: it is not paused before, only to run again as it is saved. */
+  standsByItself?: true;
+  /** The rest, of a guest that stands still, or does with it. */
   rest(): Promise<readonly CarriedFile[]>;
   /** Nothing that was made to be carried is left. */
   dispose(): Promise<void>;

@@ -3,10 +3,11 @@ import { statfs } from "node:fs/promises";
 import path from "node:path";
 import { channelKeyPair } from "@xenoservers/protocol/channel";
 import { Addresses, type ServerStanding } from "@xenoservers/protocol";
-import type { MetricsPlace, MetricsServer } from "@xenoservers/protocol/metrics-page";
+import type { MetricsPlace } from "@xenoservers/protocol/metrics-page";
 import { systemTimers, type LinkOptions, type Timers } from "@xenoservers/protocol/link";
 import { createSigner, nodeCrypto } from "@xenoservers/protocol/node";
 import { connectPipe } from "@xenoservers/protocol/websocket";
+import { useStarter } from "@xenoservers/guests";
 import type { VmDriver } from "../drivers/qemu/vm-driver.ts";
 import { openJournal, type Journal, type LeaseRecord } from "../lease/journal.ts";
 import type { InputRules } from "../lease/kept-inputs.ts";
@@ -43,6 +44,8 @@ export interface DaemonOptions extends Pick<OpenDriversOptions, "log" | "network
   timers?: Timers;
   /** Where Prometheus finds its metrics; absent = nowhere. */
   metrics?: MetricsPlace | undefined;
+  /** Whether a process of its own starts all programs: this one is to be large. */
+  startsApart?: boolean;
   onRefused?(why: string): void;
   onState?(): void;
 }
@@ -117,10 +120,19 @@ async function identityIn(folder: string): Promise<ServerIdentity> {
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const counting = new Counting(options.log, options.timers ?? systemTimers);
   const served = await counting.serve(options.metrics);
-  try {
-    return await startCounted(options, counting, served);
-  } catch (error) {
+  const slow = (why: string): void =>
+    counting.log("this process starts programs itself, and stands still for each: its starter failed", { why });
+  const starter = options.startsApart === true ? useStarter(slow) : null;
+  const letGo = async (): Promise<void> => {
     await served?.close();
+    await starter?.close();
+  };
+  try {
+    const daemon = await startCounted(options, counting, served?.url ?? null);
+    const close = daemon.close.bind(daemon);
+    return Object.assign(daemon, { close: () => close().finally(letGo) });
+  } catch (error) {
+    await letGo();
     throw error;
   }
 }
@@ -179,7 +191,7 @@ function follow(test: SelfTest, capacity: SelfTest["resources"], relist: () => P
   relist().catch((error: Error) => log("what the pool can give now could not be listed", { why: error.message }));
 }
 
-async function startCounted(options: DaemonOptions, counting: Counting, served: MetricsServer | null): Promise<Daemon> {
+async function startCounted(options: DaemonOptions, counting: Counting, metricsUrl: string | null): Promise<Daemon> {
   const {
     folder,
     cache = path.join(folder, "prepared"),
@@ -234,7 +246,7 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     })
     .catch((error: Error) => log("the machines' speed could not be measured", { why: error.message }));
   return {
-    ...{ server, vms, test, identity, moveListen: moves?.at ?? null, metricsUrl: served?.url ?? null },
+    ...{ server, vms, test, identity, moveListen: moves?.at ?? null, metricsUrl },
     get config() {
       return settings.now;
     },
@@ -243,7 +255,6 @@ async function startCounted(options: DaemonOptions, counting: Counting, served: 
     async close() {
       closing.abort();
       clearInterval(tidying);
-      await served?.close();
       moves?.close();
       await server.close();
       await measured;

@@ -22,6 +22,9 @@ interface ClaimsHost {
 /** A claim that was not receipted is looked at again, where something waits for its receipt. */
 const CLAIM_AGAIN_MS = 1_000;
 
+/** Of a claim's interval: so long the guests of an earlier daemon have to say that they ended before what they used since is claimed. */
+const HEARD_SHARE = 3;
+
 /** The broker takes no claim of this lease any more. */
 const CLOSED_CODES = ["wrong_state", "not_found"];
 /** What the broker heard last is not what this server remembers. */
@@ -33,6 +36,8 @@ export class Claims {
   #cancel: () => void = () => {};
   #cancelSilence: (() => void) | null = null;
   #receiptedAt: number;
+  /** Nothing was claimed by this daemon of what an earlier one began: whether its guest ran on is not known yet. */
+  #isTakenUp = false;
   #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(ctx: LeaseContext, host: ClaimsHost) {
@@ -49,14 +54,28 @@ export class Claims {
     });
   }
 
+  /** Of an earlier daemon's lease: the broker hears at once that it is here, and of the time since the last claim by the next, soon. */
+  takeUp(): void {
+    this.#isTakenUp = true;
+    this.schedule(0);
+  }
+
   /** Whether it was receipted. */
   #claimNow(): Promise<boolean> {
     const claimed = this.#claim().catch((error: unknown) => {
       this.#ctx.log("a claim failed", { error: String(error) });
+      this.schedule(); // a disk that was full has room again
       return false;
     });
     this.#underWay = claimed;
     return claimed;
+  }
+
+  /** Whether all that was used is receipted, and nothing is claimed that the broker may still receipt. */
+  get #isAllReceipted(): boolean {
+    const { record, facts } = this.#ctx;
+    const { usedMs, egressBytes } = lastClaimOf(facts.lease);
+    return record.pendingClaim === null && usedMs >= this.#usedMs && egressBytes >= this.#host.egressBytes();
   }
 
   /**
@@ -64,14 +83,14 @@ export class Claims {
    * not wanted any more.
    */
   async receipted(isWanted: () => boolean): Promise<boolean> {
-    for (let isReceipted = false; isWanted();) {
+    while (isWanted()) {
       this.#cancel();
       await this.#underWay;
       if (!isWanted()) break;
       this.#cancel(); // what was under way has set the next
       if (!this.#may) return false;
-      if (isReceipted && lastClaimOf(this.#ctx.facts.lease).usedMs >= this.#usedMs) return true;
-      isReceipted = await this.#claimNow();
+      if (this.#isAllReceipted) return true;
+      const isReceipted = await this.#claimNow();
       if (isWanted()) this.#cancel();
       if (!isReceipted) await this.#ctx.sleep(CLAIM_AGAIN_MS);
     }
@@ -101,7 +120,9 @@ export class Claims {
   async #claim(): Promise<boolean> {
     if (!this.#may) return false;
     const { record, world } = this.#ctx;
-    record.pendingClaim ??= this.#sign();
+    const isFirst = this.#isTakenUp;
+    this.#isTakenUp = false;
+    record.pendingClaim ??= this.#sign(isFirst);
     const { envelope } = record.pendingClaim;
     await this.#ctx.save();
     this.#listen();
@@ -114,7 +135,8 @@ export class Claims {
       // the next claim does not wait for a guest that is slow to go on
       this.#ctx.apart(this.#host.heard());
     }
-    this.schedule();
+    const { claimIntervalMs } = this.#ctx.po.timings;
+    this.schedule(isFirst ? claimIntervalMs / HEARD_SHARE : claimIntervalMs);
     return receipted;
   }
 
@@ -141,10 +163,10 @@ export class Claims {
     return Math.min(this.#host.usedMs(), this.#ctx.facts.lease.durationMsMax);
   }
 
-  #sign(): SignedClaim {
+  #sign(isTakenUp: boolean): SignedClaim {
     const { world, record, facts, po } = this.#ctx;
     const last = lastClaimOf(facts.lease);
-    const usedMs = Math.max(last.usedMs, this.#usedMs);
+    const usedMs = isTakenUp ? last.usedMs : Math.max(last.usedMs, this.#usedMs);
     const egressBytes = Math.max(last.egressBytes, this.#host.egressBytes());
     const { id, envelope } = signDocument(world.crypto, world.signer, "claim", {
       ...{ origin: po.origin, seen: world.seen(), lease: record.lease, incarnation: record.incarnation, sequence: last.sequence + 1 },

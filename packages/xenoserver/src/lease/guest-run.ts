@@ -172,8 +172,10 @@ export class GuestRun {
    */
   async adopt(): Promise<void> {
     const { record } = this.#ctx;
-    const job = this.job();
-    if (!record.guest || !job) return;
+    const made = this.job();
+    if (!record.guest || !made) return;
+    const livedUntilMs = this.#clock.claimedUntilMs;
+    const job = { ...made, ...(livedUntilMs === undefined ? {} : { livedUntilMs }) };
     const { token } = record.guest;
     const first = await this.#look(token, job);
     if (record.result) {

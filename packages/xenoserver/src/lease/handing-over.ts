@@ -95,13 +95,18 @@ export class HandingOver {
     carrying.onStill?.(async () => {
       if (this.#isCarrying) await this.#clock.stand("moving");
     });
+    let early: Promise<unknown> = Promise.resolve();
     try {
       await this.#send(to, carrying.running);
+      this.#running();
+      await this.#clock.stand("moving");
+      early = this.#claimEarly();
       await this.#standStill(to, guest, carrying);
     } finally {
       await carrying.dispose();
     }
-    const receipted = this.#host.claims.receipted(() => this.#isCarrying);
+    // what its guest sent as it was saved is claimed, too
+    const receipted = early.then(() => this.#receipted());
     if (!(await Promise.race([receipted, to.gone]))) throw new Error("the lease takes no claim any more");
     this.#running();
     await telling.rest();
@@ -119,11 +124,19 @@ export class HandingOver {
   }
 
   async #standStill(to: Taker, guest: RunningGuest, carrying: Carrying): Promise<void> {
-    this.#running();
-    await this.#clock.stand("moving");
-    await guest.pause();
+    if (carrying.standsByItself !== true) await guest.pause();
     await this.#send(to, await carrying.rest());
     await to.restored();
+  }
+
+  #receipted(): Promise<boolean> {
+    return this.#host.claims.receipted(() => this.#isCarrying);
+  }
+
+  /** No more time is used: that is claimed while the rest is carried. That may take long, and the broker hears of the lease meanwhile. */
+  async #claimEarly(): Promise<void> {
+    await this.#receipted().catch(() => {}); // it is claimed again once all is there
+    this.#host.claims.schedule();
   }
 
   async #send(to: Taker, files: readonly CarriedFile[]): Promise<void> {

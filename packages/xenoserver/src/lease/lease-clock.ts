@@ -3,6 +3,7 @@
  * server's disk is full, or at its customer's word. Only the last of these is billed. Who controls the inputs: the broker (silence), the
  * owner (room on the disk), the customer (pause).
  */
+import { lastClaimOf } from "@xenoservers/market";
 import type { RunningGuest } from "../drivers/driver.ts";
 import type { StopReason, Unbilled } from "./journal.ts";
 import type { LeaseContext } from "./lease-context.ts";
@@ -14,11 +15,14 @@ export class LeaseClock {
   readonly #ctx: LeaseContext;
   /** The time that was bought is over. */
   readonly #over: (reason: StopReason) => void;
+  /** Its customer's word was done: it stands still, or goes on. */
+  readonly #held: () => void;
   #cancelLimit: () => void = () => {};
 
-  constructor(ctx: LeaseContext, over: (reason: StopReason) => void) {
+  constructor(ctx: LeaseContext, over: (reason: StopReason) => void, held: () => void) {
     this.#ctx = ctx;
     this.#over = over;
+    this.#held = held;
   }
 
   get usedMs(): number {
@@ -30,6 +34,14 @@ export class LeaseClock {
     if (!guest) return 0;
     const until = Math.min(monotonicMs, guest.stands?.sinceMonotonicMs ?? monotonicMs);
     return Math.max(0, Math.floor(until - guest.startedMonotonicMs - guest.pausedMs));
+  }
+
+  /** By the driver's clock, when as much was used as is claimed; undefined where its guest stands still, or was to go on. */
+  get claimedUntilMs(): number | undefined {
+    const { guest, pausedByCustomer, pendingClaim } = this.#ctx.record;
+    if (!guest || guest.stands || guest.goesOn || pausedByCustomer) return undefined;
+    const claimedMs = Math.max(lastClaimOf(this.#ctx.facts.lease).usedMs, pendingClaim?.usedMs ?? 0);
+    return guest.startedMonotonicMs + guest.pausedMs + claimedMs;
   }
 
   /** Silence longer than the grace: the guest waits, so that nobody works for nothing and the slot is never used twice. */
@@ -118,6 +130,7 @@ export class LeaseClock {
     } finally {
       await this.#keep();
     }
+    this.#held();
   }
 
   /** Says when the time that was bought is over; anew after every change of it. */

@@ -160,6 +160,30 @@ describe("a lease that ends while its guest is made", () => {
   });
 });
 
+it("claims at first, after a restart, what was claimed before, and soon after that what its guest used since", async () => {
+  const lease = await begin(fakeJob(["run", 600_000, 0, "x"]));
+  await until(() => handedIn("claim").length === 2);
+  const before = handedIn("claim").at(-1)!.usedMs;
+  await test.server.close();
+  await passing(3_000);
+  await test.restart();
+  await until(() => handedIn("claim").length === 4);
+  const [first, next] = handedIn("claim").slice(2);
+  expect(first!.usedMs).toBe(before);
+  expect(next!.usedMs).toBeGreaterThan(before + 3_000);
+  expect(next!.usedMs).toBeLessThan(before + market.lease(lease).timings.claimIntervalMs);
+});
+
+it("claims on where a claim could not be kept, once there is room on its disk again", async () => {
+  await begin(fakeJob(["run", 600_000, 0, "x"]));
+  await until(() => handedIn("claim").length === 2);
+  const { save } = test.journal;
+  test.journal.save = () => Promise.reject(new Error("ENOSPC: no space left on device"));
+  await until(() => test.said("a claim failed").length === 1);
+  test.journal.save = save;
+  await until(() => handedIn("claim").length === 4);
+});
+
 describe("what is under way to make a guest", () => {
   const making = async (): Promise<string> => {
     [slow, arrived] = ["making", false];

@@ -75,7 +75,11 @@ export class LeaseRunner implements LeaseContext {
     this.order = order.document.payload;
     this.driver = world.drivers.get(this.order.driver) ?? missingDriver(this.order.driver, world.timers);
     this.#stage = resumed(record, this.facts.lease, world.server);
-    this.#clock = new LeaseClock(this, (reason) => this.apart(this.stop(reason)));
+    this.#clock = new LeaseClock(
+      this,
+      (reason) => this.apart(this.stop(reason)),
+      () => this.#attachments.sayStates(),
+    );
     this.#guestRun = new GuestRun(this, this.#clock, {
       begins: () => this.#attachments.sendState(),
       began: () => {
@@ -222,7 +226,7 @@ export class LeaseRunner implements LeaseContext {
   /** Begins, or goes on where the journal says an earlier daemon stopped. */
   async start(): Promise<void> {
     const { stop } = this.record;
-    if (STAGES[this.#stage.is].claims) this.#claims.schedule(0); // the silence while no daemon ran counts against the grace
+    if (STAGES[this.#stage.is].claims) this.#claims.takeUp(); // the silence while no daemon ran counts against the grace
     switch (this.#stage.is) {
       case "accepting":
         return this.#accept();

@@ -7,8 +7,8 @@ import type { Taker } from "./taker.ts";
 import type { LeaseContext } from "./lease-context.ts";
 import { documentsIn, logPages } from "./lease-log.ts";
 
-/** A broker shows what it has answered within a moment. */
-const SHOWN_WAIT_MS = 1_000;
+/** A broker shows what it has answered within a moment, for which a guest stands still; it is waited for twice as long each time. */
+const SHOWN_WAIT_MS = 20;
 const SHOWN_TRIES_MAX = 10;
 /** Of the documents that were told last, so many are remembered. */
 const RECENT_MAX = 1_000;
@@ -53,7 +53,7 @@ export class TellingLog {
       await this.#pages();
       const { lastClaim } = this.#ctx.facts.lease;
       if (this.#after !== null && (lastClaim === null || this.#recent.includes(lastClaim.id))) return;
-      await this.#ctx.sleep(SHOWN_WAIT_MS);
+      await this.#ctx.sleep(SHOWN_WAIT_MS * 2 ** tries);
       this.#check();
     }
     throw new Error("the broker does not show its log of the lease");

@@ -3,7 +3,7 @@ import { Network, Random, SimClock } from "@xenoservers/testkit";
 import { beforeEach, expect, it } from "vitest";
 import type { Carrying, GuestDriver, RunningGuest } from "../drivers/driver.ts";
 import { TIMINGS } from "../testing/fake-market.ts";
-import { twoServers } from "../testing/two-servers.ts";
+import { twoServers, type TwoServers } from "../testing/two-servers.ts";
 
 let clock: SimClock;
 let network: Network;
@@ -51,6 +51,57 @@ it("goes where saving it takes longer than a lease's grace", async () => {
   const two = await twoServers({ clock, network }, { wrap });
   expect(await two.hasMoved()).toBeNull();
   expect(await two.hasMoved(undefined, [two.second, two.first])).toBeNull();
+});
+
+it("is claimed for to the end while the rest is carried, and as often as ever where that takes long", async () => {
+  const interval = TIMINGS.claimIntervalMs;
+  let two: TwoServers | null = null;
+  const seen = { unclaimedMs: Number.NaN, claims: 0 };
+  const claims = (): number => two!.market.received.filter(({ kind }) => kind === "claim").length;
+  const wrap = carried((carrying) => ({
+    running: carrying.running,
+    dispose: () => carrying.dispose(),
+    async rest() {
+      await passing(interval / 10);
+      const { lastClaim } = two!.market.lease(two!.lease);
+      seen.unclaimedMs = two!.ran(two!.first) + two!.ran(two!.second) - (lastClaim?.usedMs ?? 0);
+      const before = claims();
+      await passing(3 * interval);
+      seen.claims = claims() - before;
+      return carrying.rest();
+    },
+  }));
+  two = await twoServers({ clock, network }, { wrap });
+  expect(await two.hasMoved()).toBeNull();
+  // no claim is due just then
+  await clock.runUntil(clock.now() + 1.5 * interval);
+  expect(await two.hasMoved(undefined, [two.second, two.first])).toBeNull();
+  expect(seen.unclaimedMs).toBeLessThanOrEqual(0);
+  expect(seen.claims).toBeGreaterThanOrEqual(2);
+});
+
+it("is not paused where what is carried of it has it stand still by itself", async () => {
+  const paused: string[] = [];
+  const wrap = carried((carrying, guest) => {
+    const pause = guest.pause.bind(guest);
+    guest.pause = async () => void paused.push("by the lease");
+    return {
+      running: carrying.running,
+      standsByItself: true,
+      dispose: () => carrying.dispose(),
+      async rest() {
+        paused.push("as it was saved");
+        await pause();
+        return carrying.rest();
+      },
+    };
+  });
+  const two = await twoServers({ clock, network }, { wrap });
+  expect(await two.hasMoved()).toBeNull();
+  expect(await two.hasMoved(undefined, [two.second, two.first])).toBeNull();
+  expect(paused).toEqual(["as it was saved"]);
+  await two.until(() => two.market.lease(two.lease).state === "settled");
+  expect(two.market.lease(two.lease).end?.billableMs).toBe(100_000);
 });
 
 it("is not billed from when it stands still, though it is still sent", async () => {

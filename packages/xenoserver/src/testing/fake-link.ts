@@ -27,6 +27,8 @@ export abstract class FakeLink extends FakeParties {
   abstract readonly LATER: LinkAnswer;
   /** The server's, as it is told at its next login. */
   clock: MeasuredClock | null = null;
+  /** What a link that comes up is told of. */
+  live: Filed[] = [];
   /** By who is at the other end. */
   readonly #links = new Map<string, (message: string | Uint8Array) => void>();
   #isAway = false;
@@ -84,7 +86,7 @@ export abstract class FakeLink extends FakeParties {
     }
     const value: unknown = JSON.parse(message);
     if (message.includes('"t":"hello"'))
-      this.#send({ t: "welcome", party: this.owner.party, live: { grants: [], filed: [] }, clock: this.clock }, from);
+      this.#send({ t: "welcome", party: this.owner.party, live: { grants: this.grants, filed: this.live }, clock: this.clock }, from);
     if (message.includes('"t":"ping"')) this.#send({ t: "pong", now: this.timers.now() - (this.clock?.offsetMs ?? 0) }, from);
     const submit = zSubmit.safeParse(value);
     if (!submit.success) return;

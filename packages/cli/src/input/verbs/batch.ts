@@ -1,9 +1,9 @@
-import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
+import { parseBudget, parseDurationMs } from "@xenoservers/sdk";
 import { parseBatch } from "../parse.ts";
 import { inputOf, json, text, valueOr, wordAs, type InputOf } from "../verb.ts";
 
 export const batchOpenInput = inputOf(
-  { budget: wordAs(parseAmount) },
+  { budget: wordAs(parseBudget) },
   {
     expires: valueOr("--expires <duration>", "when what is left comes back", "1d", parseDurationMs),
     account: text("--account <account>", "paid from this account"),

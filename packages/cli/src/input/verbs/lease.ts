@@ -1,4 +1,4 @@
-import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
+import { parseAmount, parseBudget, parseDurationMs } from "@xenoservers/sdk";
 import { countOrAll, parseLabel } from "../parse.ts";
 import { data, flag, inputOf, json, needed, text, timeFormat, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 import { leaseWord, leaseWords } from "../lease-words.ts";
@@ -28,7 +28,7 @@ export type AuditInput = InputOf<typeof auditInput>;
 export const disputeInput = inputOf(
   { lease: leaseWord },
   {
-    budget: valueOr("--budget <amount>", "at most this for the referee's run", "1.00", parseAmount),
+    budget: valueOr("--budget <amount>", "at most this for the referee's run", "1.00", parseBudget),
     yes: flag("-y, --yes", "do not ask about the deposit"),
     json,
   },
@@ -38,7 +38,7 @@ export type DisputeInput = InputOf<typeof disputeInput>;
 export const appealInput = inputOf(
   { lease: leaseWord },
   {
-    budget: valueOr("--budget <amount>", "at most this for the second referee's run", "1.00", parseAmount),
+    budget: valueOr("--budget <amount>", "at most this for the second referee's run", "1.00", parseBudget),
     yes: flag("-y, --yes", "do not ask about the cost"),
     ...{ json, data },
   },

@@ -1,4 +1,4 @@
-import { parseAmount, parseDurationMs } from "@xenoservers/sdk";
+import { parseBudget, parseDurationMs } from "@xenoservers/sdk";
 import { countTo } from "../parse.ts";
 import { flag, inputOf, json, many, negation, rest, text, value, valueOr, word, wordAs, type InputOf } from "../verb.ts";
 import { leaseWord } from "../lease-words.ts";
@@ -8,7 +8,7 @@ const FORKS_MAX = 64;
 export const forkInput = inputOf(
   { lease: leaseWord, count: wordAs(countTo(FORKS_MAX)) },
   {
-    budget: valueOr("--budget <amount>", "for each", "1.00", parseAmount),
+    budget: valueOr("--budget <amount>", "for each", "1.00", parseBudget),
     maxTime: valueOr("--max-time <duration>", "for each", "1h", parseDurationMs),
     json,
   },

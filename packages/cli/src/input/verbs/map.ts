@@ -1,4 +1,4 @@
-import { conditionsIn, isMapName, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
+import { conditionsIn, isMapName, parseAmount, parseBudget, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
 import { UserError } from "../../output/ui.ts";
 import { parseArray } from "../map-array.ts";
 import { onExit } from "../on-exit.ts";
@@ -25,9 +25,9 @@ export const mapInput = inputOf(
     budget: value(
       "--budget <amount>",
       "most that all of them together may cost, held once (default: 1.00, each held by itself)",
-      parseAmount,
+      parseBudget,
     ),
-    each: value("--each <amount>", "most that one may cost (default: half the budget, shared among those at once)", parseAmount),
+    each: value("--each <amount>", "most that one may cost (default: half the budget, shared among those at once)", parseBudget),
     retries: valueOr("--retries <count>", "run one again so often where it ends by no fault of its customer", "0", (typed, option) =>
       typed === "0" ? 0 : countTo(RETRIES_MAX)(typed, option),
     ),

@@ -1,5 +1,5 @@
 import { MACHINE_DRIVERS, REPLICAS_MAX } from "@xenoservers/market";
-import { VM_DRIVER, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
+import { VM_DRIVER, conditionsIn, parseAmount, parseBudget, parseDurationMs, parseGigaFuel, parsePercent } from "@xenoservers/sdk";
 import { onExit } from "../on-exit.ts";
 import { countTo, durationFrom, parseBatch, parseLabel, parseLeases } from "../parse.ts";
 import {
@@ -38,7 +38,7 @@ const job = {
     "send standard input (what is piped in always is): to an image's program as it comes, else read to its end first",
   ),
   noStdin: negation("--no-stdin", "send none"),
-  budget: valueOr("--budget <amount>", "most it may cost", "1.00", parseAmount),
+  budget: valueOr("--budget <amount>", "most it may cost", "1.00", parseBudget),
   maxPrice: value("--max-price <amount>", "most per hour", parseAmount),
   maxFee: value("--max-fee <percent>", "most of it that may go to the broker (default: what it announces)", parsePercent),
   maxTime: value("--max-time <duration>", "longest run (default: 1h)", parseDurationMs),

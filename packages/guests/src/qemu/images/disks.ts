@@ -1,9 +1,8 @@
 /** Blank disks, made once per size and copied: an empty overlay, and the formatted disk on which an OCI guest writes. */
-import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { chmod, copyFile, open, rename } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "../../programs/start.ts";
 import { filesOnDisk } from "@xenoservers/protocol";
 import type { Command } from "../../command.ts";
 import { SYSTEM_PATH } from "../machine/box.ts";
@@ -13,7 +12,6 @@ import { checkImage } from "./image.ts";
 import { Refusal } from "../refusal.ts";
 import { VM_FILES } from "../machine/plan.ts";
 
-const run = promisify(execFile);
 const MIB = 1024 * 1024;
 const CHECK_MS = 120_000;
 /** Of what writes one disk anew, its own tables and what is under way. */

@@ -3,17 +3,15 @@
  * which reads the stranger's bytes, is held in a box by memory, processor, time and the size of what it writes. Who controls the inputs:
  * the customer, every byte of the image.
  */
-import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, rm, statfs, truncate } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "../../programs/start.ts";
 import { mibOf, type ImageFormat } from "@xenoservers/protocol";
 import { boxProblem } from "../machine/box.ts";
 import { Refusal } from "../refusal.ts";
 import { checkImage } from "./image.ts";
 import { writeRaw } from "./raw-disk.ts";
 
-const run = promisify(execFile);
 const MIB = 1024 * 1024;
 /** Decides the user id of boxes that belong to no lease; hex. */
 const CONVERTER = "00000004";

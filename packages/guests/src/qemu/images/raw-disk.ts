@@ -2,15 +2,13 @@
  * A customer's qcow2 image as a raw file: what qemu-img writes of it, held in a box by memory, processor, time and the size of what it
  * writes. Who controls the inputs: the customer, every byte of the image.
  */
-import { execFile } from "node:child_process";
 import { chmod, constants, open, rename } from "node:fs/promises";
-import { promisify } from "node:util";
+import { run } from "../../programs/start.ts";
 import { uidOf } from "../machine/box.ts";
 import { inOwnBox } from "../machine/own-box.ts";
 import { boxFolder, boxPath, giveToBox, makeVmFolder } from "../machine/vm.ts";
 import { checkInside } from "./disks.ts";
 
-const run = promisify(execFile);
 export const WRITE_MS = 30 * 60_000;
 /** Of what reads one disk and writes another, its tables and what is under way. */
 const CONVERT_MIB = 512;

@@ -3,14 +3,11 @@
  * BusyBox and the QEMU guest agent, all from the distribution's packages, around init/init.pl and init/container.pl; for Xen domains with
  * the drivers of their disks and card, and init/domain.pl and init/sessions.pl in place of ports.
  */
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { access, chmod, mkdir, readFile, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "../../programs/start.ts";
 import { MODE, cpio, type CpioEntry } from "./cpio.ts";
-
-const run = promisify(execFile);
 
 export interface Stock {
   kernel: string;

@@ -9,7 +9,7 @@
 #            ◀──────  G: the job begins, and with it whatever may be said here in its name
 #            ◀──────  C milliseconds, newline: the time of day, after it stood still
 #            ◀──────  T number: a signal for its first program; W rows columns: its terminal's size; X: the agent is wanted; Y: the shell is (shell.pl)
-#   token, exit code, pieces of a tar of what is handed back (u32 length each, 0 at the end), whether it is whole   ──────▶   until the host says K
+#   token, "ended", milliseconds since; token, exit code, pieces of a tar of what is handed back (u32 length each, 0 at the end), whether it is whole   ──────▶   until the host says K
 $ENV{PATH} = '/bin';
 my $page = 65536;
 
@@ -17,6 +17,8 @@ sub sh { system('/bin/busybox', @_) }
 sub slurp { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; my $t = <$h>; close $h; $t =~ s/\s+$//; return $t }
 sub slurp_all { my ($f) = @_; open(my $h, '<', $f) or return ''; local $/; return <$h> // '' }
 sub spew { my ($f, $t) = @_; open(my $h, '>', $f) or return; print $h $t; close $h }
+# milliseconds, by a clock that stands still while this guest does
+sub up_ms { return int(1000 * (split / /, slurp('/proc/uptime'))[0]) }
 sub names { my ($dir) = @_; opendir(my $h, $dir) or return; my @n = grep { !/^\./ } readdir $h; closedir $h; return @n }
 do '/container.pl' or die "container.pl: $@$!";
 sub fail { my ($why) = @_; syswrite(STDERR, "xeno-init: $why\n"); sh('poweroff', '-f'); sleep 60 }
@@ -274,7 +276,7 @@ spew('/job', "$pid\0$settings");
 $SIG{PIPE} = 'IGNORE';
 %to = map { my ($from, $port) = @$_; (fileno $from, [$from, $to{"xeno.$port"}]) } @{ $stdio{outer} };
 my $input = input($typed, $stdio{input}, $stdio{master});
-my $status;
+my ($status, $ended_ms);
 my $deaf = 0;
 # a guest that waits sleeps. When its first program ends the job has ended, as in container engines: the rest of it is killed at once, and what it
 # had written is read to its end
@@ -282,7 +284,7 @@ while (%to || !defined $status) {
   while ((my $gone = waitpid(-1, 1)) > 0) {
     $agent = undef if $agent && $gone == $agent;
     $shell = undef if $shell && $gone == $shell;
-    if ($gone == $pid) { $status = $?; $pid = undef; @held = (); kill 'KILL', -1 }
+    if ($gone == $pid) { $status = $?; $ended_ms = up_ms(); $pid = undef; @held = (); kill 'KILL', -1 }
   }
   last if defined $status && !%to;
   my ($bits, $writes) = ('', '');
@@ -312,7 +314,8 @@ for my $path (sort { length $a <=> length $b } @keep) { push @back, $path unless
 # a host that lost its daemon meanwhile asks again; the token shows it where an answer begins
 my $letter = '';
 while ($letter ne 'K') {
-  put("\n$job{token} $code\n");
+  put("\n");    # comes back when somebody listens
+  put("$job{token} ended " . (up_ms() - $ended_ms) . "\n$job{token} $code\n");
   my $whole = 1;
   if (@back) {
     open(my $tar, '-|', '/bin/busybox', 'tar', 'c', '-C', '/d/m', '-f', '-', map { substr($_, 1) } @back) or fail('no tar');

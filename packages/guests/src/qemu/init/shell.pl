@@ -125,6 +125,7 @@ sub run {
 #   look PATH                                              there KIND MODE UID GID SIZE MTIME TARGET, or none
 #   list PATH                                              there ..., one of each thing below it, parents first, with its path and, of a file of
 #                                                          several names, which it is; lost PATH WORDS of one that cannot be looked at or into; ok
+#   entries PATH                                           the same of what lies in it itself
 #   part FILE                                              size BYTES: what is there already of a file that was cut off; 0 where nothing is
 #   put PATH PART OFFSET BYTES MODE UID GID MTIME + bytes  ok: whole under its own name. UID and GID may be -: as whoever makes it
 #   get PATH OFFSET                                        u32 length and bytes, again and again, 0; ok
@@ -158,8 +159,9 @@ sub about {
   return ('there', $kind, $at[2] & 07777, @at[4, 5, 7, 9], $target, defined $name ? ($name, $which) : ());
 }
 
+# `$is_deep`: what is below its folders, too
 sub below {
-  my ($top, $name) = @_;
+  my ($top, $name, $is_deep) = @_;
   my $dir = $name eq '' ? $top : "$top/$name";
   my $h;
   if (!opendir($h, $dir)) { return answer('lost', $name, "$!") if $name ne ''; die "$dir: $!\n" }
@@ -169,7 +171,7 @@ sub below {
     my $at = $name eq '' ? $_ : "$name/$_";
     my @about = about("$top/$at", $at);
     if (@about) { answer(@about) } elsif ($! != 2) { answer('lost', $at, "$!") }    # ENOENT: it went
-    below($top, $at) if @about && $about[1] eq 'folder';
+    below($top, $at, 1) if $is_deep && @about && $about[1] eq 'folder';
   }
 }
 
@@ -254,7 +256,7 @@ sub get {
   return $why;
 }
 
-my %can = map { $_ => 1 } qw(fill runs);
+my %can = map { $_ => 1 } qw(fill runs entries);
 sub files {
   while (defined(my $length = whole(4))) {
     my $size = unpack('N', $length);
@@ -263,7 +265,7 @@ sub files {
     my $why = 'that is no request';
     if ($what eq 'look') { my @about = about($of[0]); answer(@about ? @about : 'none'); next }
     elsif ($what eq 'part') { answer('size', (lstat $of[0] and -f _) ? -s _ : 0); next }
-    elsif ($what eq 'list') { $why = eval { below($of[0], ''); '' } // $@ }
+    elsif ($what eq 'list' || $what eq 'entries') { $why = eval { below($of[0], '', $what eq 'list'); '' } // $@ }
     elsif ($what eq 'can') { $why = '' if $can{ $of[0] } }
     elsif ($what eq 'put' || $what eq 'fill') { $why = put($what eq 'fill', @of) }
     elsif ($what eq 'get' || $what eq 'runs') { $why = get($what eq 'runs', @of) }

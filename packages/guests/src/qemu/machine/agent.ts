@@ -29,12 +29,11 @@ export class GuestAgent {
     this.#answerMs = answerMs;
   }
 
-  /** An agent that was asked by others before may still have answers under way: `guest-sync` says where ours begin. */
+  /** Whoever asked it before may have left answers under way, and half a request: `sync` says where ours begin. */
   async #open(): Promise<JsonLines> {
     const lines = new JsonLines(await this.#connect(), AGENT_ANSWER_BYTES_MAX);
     for (let attempt = 0; attempt < SYNC_TRIES; attempt++) {
-      const id = randomInt(1, 2 ** 31);
-      if ((await lines.execute("guest-sync", { id }, SYNC_MS).catch(() => null)) === id) return lines;
+      if (await lines.sync(randomInt(1, 2 ** 31), SYNC_MS)) return lines;
     }
     lines.close();
     throw new QmpError("no agent answers inside the guest: install qemu-guest-agent in it, and wait until it has booted");

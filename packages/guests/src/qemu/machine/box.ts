@@ -4,16 +4,13 @@
  * nothing else; without root, in a user namespace. Built with util-linux alone. Who controls the inputs: the owner's daemon; QEMU itself
  * is taken to be the guest's.
  */
-import { execFile } from "node:child_process";
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "../../programs/start.ts";
 import type { Command } from "../../command.ts";
 import { firstLineOf } from "../../thrown.ts";
 import { WITHOUT_CALLS } from "./box-calls.ts";
 import { JOIN_GROUPS, type Cgroup } from "../../cgroup.ts";
-
-const run = promisify(execFile);
 
 /** A range that distributions leave unused (systemd's UIDS-GIDS.md); a lease has one id of it to itself, but for rare collisions. */
 const UID_BASE = 1_879_048_192;

@@ -1,6 +1,7 @@
 /** What a customer can do with a running machine beside its output: type on its console, reach its ports and its agent, pause, reboot. */
 import type { Socket } from "node:net";
 import { GuestAgent } from "./agent.ts";
+import { AgentCopies } from "./agent-copies.ts";
 import { ConnectionTable } from "../network/connection-table.ts";
 import { guestConnection, soonToldAll, type CutReason, type GuestConnection } from "../network/guest-connection.ts";
 import { NetNamespace } from "../network/namespace.ts";
@@ -33,6 +34,7 @@ export class Control {
   readonly #vm: Vm;
   readonly agent: GuestAgent;
   readonly shell: ShellPorts;
+  readonly #copies: AgentCopies;
   readonly namespace: NetNamespace;
   readonly connections: ConnectionTable;
   readonly #hasNetwork: boolean;
@@ -58,9 +60,16 @@ export class Control {
       keepsOpen: true,
       connect: async (index) => (await connectSocket(boxPath(vm.folder, shellSocket(index)))).pause(),
     });
+    this.#copies = new AgentCopies(this.agent, () => this.shell.bare());
     vm.onPortClosed((device) => this.shell.closed(PORTS.map(shellDevice).indexOf(device)));
     this.namespace = new NetNamespace(vm.handle.id.pid);
     this.connections = new ConnectionTable(vm.handle.id.pid);
+  }
+
+  /** A request to the agent, or one in its way that this program answers itself. */
+  async ask(command: string, args: Record<string, unknown>): Promise<unknown> {
+    const own = this.#copies.command(command);
+    return own ? own(args) : this.agent.ask(command, args);
   }
 
   async input(bytes: Uint8Array): Promise<void> {
@@ -151,6 +160,7 @@ export class Control {
   }
 
   async close(): Promise<void> {
+    this.#copies.close();
     this.agent.close();
     this.shell.close();
     (await this.#stdin?.catch(() => null))?.close();

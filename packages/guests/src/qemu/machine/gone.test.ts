@@ -28,5 +28,10 @@ it("cannot be told where the machine is gone and its host is not, and says QEMU'
   expect(await endOfGone(token({ boot }))).toEqual({ kind: "crashed", detail: "QEMU ended while no daemon ran" });
   await writeFile(path.join(folder, VM_FILES.log), "one\ntwo\nthree\n");
   expect(await endOfGone(token({ boot }))).toEqual({ kind: "crashed", detail: "QEMU ended while no daemon ran: two / three" });
+  const ofUnshare = "unshare: sigprocmask unblock failed: Invalid argument\n";
+  await writeFile(path.join(folder, VM_FILES.log), `one\ntwo\nthree\n${ofUnshare}`);
+  expect(await endOfGone(token({ boot }))).toEqual({ kind: "crashed", detail: "QEMU ended while no daemon ran: two / three" });
+  await writeFile(path.join(folder, VM_FILES.log), ofUnshare);
+  expect(await endOfGone(token({ boot }))).toEqual({ kind: "crashed", detail: "QEMU ended while no daemon ran" });
   expect(await endOfGone(token())).toMatchObject({ kind: "crashed" });
 });

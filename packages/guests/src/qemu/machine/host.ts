@@ -2,11 +2,10 @@
  * What this machine can do with virtual machines: tried, not believed. Every part says in words what is missing and how to install it.
  * Who controls the inputs: the owner's machine.
  */
-import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { access, constants, mkdir, mkdtemp, readFile, readdir, realpath, rm } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "../../programs/start.ts";
 import type { VmSpec } from "@xenoservers/protocol";
 import { OWN_BOX, SYSTEM_PATH, boxProblem, isRoot } from "./box.ts";
 import { hostLimits, type Limits } from "../../cgroup.ts";
@@ -14,8 +13,6 @@ import { DETERMINISTIC_FLAGS, VM_OVERHEAD_MIB, planVm, type Accel } from "./plan
 import { writeOwn } from "../../write-own.ts";
 import { openStock, stockProblem, type Stock } from "../images/stock.ts";
 import { launchVm, makeVmFolder } from "./vm.ts";
-
-const run = promisify(execFile);
 
 export interface QemuHost {
   accel: Accel;

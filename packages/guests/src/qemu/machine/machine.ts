@@ -20,6 +20,7 @@ import { instructionsOf, saveState } from "./state.ts";
 import { flatten, type Base } from "../images/disks.ts";
 import { takeSnapshot } from "../snapshots/snapshot.ts";
 import type { Template, Templates } from "../snapshots/templates.ts";
+import { monotonicMs, unheardMs, type Away, type SaidAgo } from "./unheard.ts";
 import { boxFolder, boxPath, readVmStream, type Vm, type VmEnd, type VmStream } from "./vm.ts";
 import { readEnd, writeEnd } from "./written-end.ts";
 
@@ -47,6 +48,8 @@ interface Given {
   port: JobPort | null;
   /** Null where an earlier daemon began it. */
   begunAs: { template: Template | null; templates: Templates | null; laid: Laid } | null;
+  /** The last moment at which an earlier daemon is known to have followed it as it ran, by the host's monotonic clock. */
+  livedUntilMs?: number;
 }
 
 /** SHA-256, hex. */
@@ -161,13 +164,14 @@ export class Machine {
         this.#port = port;
         this.#opened.resolve(port);
         port.ask();
-        this.#awaitJob(port);
+        const { livedUntilMs } = this.#given;
+        this.#awaitJob(port, livedUntilMs === undefined ? null : { fromMs: livedUntilMs, toMs: monotonicMs() });
       })
       .catch((error: unknown) => this.#untold(error));
   }
 
-  #awaitJob(port: JobPort): void {
-    void this.#takeEnd(port).catch((error: unknown) =>
+  #awaitJob(port: JobPort, away: Away | null = null): void {
+    void this.#takeEnd(port, away).catch((error: unknown) =>
       error instanceof TooMuch ? this.#overLimit(error.message) : this.#hostFailed(error),
     );
   }
@@ -200,10 +204,14 @@ export class Machine {
     }
   }
 
-  async #takeEnd(port: JobPort): Promise<void> {
-    const end = await port.end(this.token.ociToken, this.#out, this.token.diskMib * MIB + ARCHIVE_EXTRA_BYTES);
+  async #takeEnd(port: JobPort, away: Away | null): Promise<void> {
+    let said: SaidAgo | null = null;
+    const end = await port.end({
+      ...{ token: this.token.ociToken, folder: this.#out, bytesMax: this.token.diskMib * MIB + ARCHIVE_EXTRA_BYTES },
+      ago: (ago) => (said = ago),
+    });
     if (end === null) return;
-    const told = { ...end, stopped: this.#stopping };
+    const told = { ...end, stopped: this.#stopping, endedMonotonicMs: monotonicMs() - unheardMs(said, away) };
     await writeEnd(this.token.folder, told);
     port.thank();
     this.#finish({ kind: "job", ...told });

@@ -287,8 +287,8 @@ export class Machines {
     return removeVm(folder);
   }
 
-  /** A machine of an earlier daemon; one that is gone ends as crashed. */
-  async adopt(token: MachineToken, job: MachineJob): Promise<Machine> {
+  /** A machine of an earlier daemon; one that is gone ends as crashed. `livedUntilMs`: as its machine is given it. */
+  async adopt(token: MachineToken, job: MachineJob, livedUntilMs?: number): Promise<Machine> {
     const handle: VmHandle = {
       ...{ folder: token.folder, id: { pid: token.pid, startTicks: token.startTicks }, uid: token.uid, outputMibMax: token.outputMibMax },
       cgroup: cgroupOf(token),
@@ -298,6 +298,7 @@ export class Machines {
     if (!vm) await killVm(handle); // one that lives and does not answer is of no use to anybody
     const machine = new Machine(vm, token, {
       ...{ asked: processOf(job.spec.vm), goesOn: job.spec.vm.kind === "snapshot", port: null, begunAs: null },
+      ...(livedUntilMs === undefined ? {} : { livedUntilMs }),
     });
     await machine.goOn();
     return machine;

@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { Duplex } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GuestAgent, AGENT_ANSWER_BYTES_MAX } from "./agent.ts";
 import { JsonLines, QMP_LINE_BYTES_MAX, QmpError, connectSocket } from "./qmp.ts";
@@ -49,6 +50,9 @@ describe("QEMU's control protocol", () => {
   });
 });
 
+/** Without the byte that ends what another left half-said. */
+const asIs = (line: string): string => line.replace("\uFFFD", "");
+
 /** An answer in a line of so many bytes. */
 const answerOf = (bytes: number): string => JSON.stringify({ return: "x".repeat(bytes - JSON.stringify({ return: "" }).length) });
 
@@ -67,7 +71,7 @@ describe("a line from a machine", () => {
     const answers = [AGENT_ANSWER_BYTES_MAX, AGENT_ANSWER_BYTES_MAX + 1, 100].map(answerOf);
     const server = createServer((socket) =>
       createInterface(socket).on("line", (line) => {
-        const { execute, arguments: given } = JSON.parse(line) as { execute: string; arguments: { id: number } };
+        const { execute, arguments: given } = JSON.parse(asIs(line)) as { execute: string; arguments: { id: number } };
         socket.write(`${execute === "guest-sync" ? JSON.stringify({ return: given.id }) : answers.shift()}\n`);
       }),
     );
@@ -90,7 +94,7 @@ describe("a line from a machine", () => {
     const server = createServer((socket) => {
       if (asleep-- > 0) return void socket.once("data", () => socket.destroy());
       createInterface(socket).on("line", (line) => {
-        const request = JSON.parse(line) as (typeof heard)[number];
+        const request = JSON.parse(asIs(line)) as (typeof heard)[number];
         heard.push(request);
         const isRefused = request.execute === "guest-set-time" && refusals-- > 0;
         const answer = isRefused ? { error: { class: "GenericError", desc: "busy" } } : { return: request.arguments.id ?? {} };
@@ -121,7 +125,7 @@ describe("a line from a machine", () => {
     const file = path.join(folder, "busy.sock");
     const server = createServer((socket) =>
       createInterface(socket).on("line", (line) => {
-        const { id } = (JSON.parse(line) as { arguments: { id?: number } }).arguments;
+        const { id } = (JSON.parse(asIs(line)) as { arguments: { id?: number } }).arguments;
         if (id !== undefined) socket.write(`${JSON.stringify({ return: id })}\n`);
       }),
     );
@@ -133,5 +137,32 @@ describe("a line from a machine", () => {
       agent.close();
       await new Promise((resolve) => server.close(resolve));
     }
+  });
+
+  it("is heard where others left half a request and answers of their own, which come one by one", async () => {
+    // as the agent does: what it cannot read is refused piece by piece, up to the byte that no request has
+    const REFUSED = '{"error":{"class":"GenericError","desc":"JSON parse error, expecting value"}}\n';
+    const left = ['{"return":{"count":3,"eof":false}}\n', ...Array.from({ length: 6 }, () => REFUSED)];
+    let isCut = true;
+    const heard: string[] = [];
+    const wire = new Duplex({
+      read: () => {},
+      async write(bytes: Buffer, _, done) {
+        heard.push(bytes.toString("latin1"));
+        done();
+        for (let each = left.shift(); each; each = left.shift()) {
+          wire.push(each);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        isCut &&= !bytes.includes(0xff);
+        const { id } = (JSON.parse(asIs(bytes.toString())) as { arguments: { id?: number } }).arguments;
+        wire.push(isCut ? REFUSED : `${JSON.stringify({ return: id ?? "pong" })}\n`);
+      },
+    });
+    const agent = new GuestAgent(async () => wire);
+    await expect(agent.ask("guest-ping", {})).resolves.toBe("pong");
+    expect(heard).toHaveLength(2);
+    expect(heard[0]!.charCodeAt(0)).toBe(0xff);
+    agent.close();
   });
 });

@@ -31,6 +31,9 @@ export async function connectSocket(file: string): Promise<Socket> {
   }
 }
 
+/** No byte of any request: a reader that waits for the rest of one gives that up. */
+const SENTINEL = Buffer.from([0xff]);
+
 export class QmpError extends Error {
   override name = "QmpError";
 }
@@ -42,6 +45,8 @@ export class JsonLines {
   #buffer: Buffer[] = [];
   #size = 0;
   readonly #waiting: { resolve(value: unknown): void; reject(error: Error): void }[] = [];
+  /** Until this is answered nothing that comes is an answer to anything else. */
+  #mark: { id: number; heard(): void } | null = null;
   onEvent: (event: QmpEvent) => void = () => {};
   readonly closed: Promise<void>;
   #over = false;
@@ -100,7 +105,9 @@ export class JsonLines {
     if (!isRecord(value)) return;
     const { event, data, error } = value;
     if (typeof event === "string") return this.onEvent({ event, data: isRecord(data) ? data : {} });
-    if ("return" in value) this.#waiting.shift()?.resolve(value["return"]);
+    if (this.#mark) {
+      if (value["return"] === this.#mark.id) this.#mark.heard();
+    } else if ("return" in value) this.#waiting.shift()?.resolve(value["return"]);
     else if ("error" in value) {
       const said = isRecord(error) && typeof error["desc"] === "string" ? error["desc"] : "refused";
       this.#waiting.shift()?.reject(new QmpError(said.slice(0, 300)));
@@ -123,6 +130,23 @@ export class JsonLines {
       this.#waiting.push({ resolve: (value) => (done(), resolve(value)), reject: (error) => (done(), reject(error)) });
       this.#socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
     });
+  }
+
+  /**
+   * Whether a guest's agent answers in time, however often it is asked. What another left half-said is over with the first byte, which no
+   * request has (qemu-ga-ref, guest-sync-delimited); what is answered before, refusals of what was cut among them, is nobody's.
+   */
+  async sync(id: number, timeoutMs: number): Promise<boolean> {
+    if (this.#over) return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(resolve, timeoutMs, false);
+    this.#mark = { id, heard: () => resolve(true) };
+    void this.closed.then(() => resolve(false));
+    this.#socket.write(Buffer.concat([SENTINEL, Buffer.from(`${JSON.stringify({ execute: "guest-sync", arguments: { id } })}\n`)]));
+    const isThere = await promise;
+    clearTimeout(timer);
+    this.#mark = null;
+    return isThere && !this.#over;
   }
 
   close(): void {

@@ -110,6 +110,14 @@ interface ShellWay {
   keepsOpen: boolean;
 }
 
+/** A port that one has to itself, without frames; what runs at it hears an end once it is given back. */
+export interface BarePort {
+  /** As the guest knows it. */
+  name: string;
+  socket: Duplex;
+  give(): void;
+}
+
 interface Port {
   index: number;
   socket: Duplex | null;
@@ -138,6 +146,22 @@ export class ShellPorts {
       const session = new ShellSession(socket);
       session.once("close", () => void (port.freeing = this.#free(port)));
       return session;
+    } catch (error) {
+      this.#drop(port);
+      throw error;
+    }
+  }
+
+  /** For a guest whose agent starts what reads it. Null where all are taken, or its own init has them. */
+  async bare(): Promise<BarePort | null> {
+    const { start } = this.#way;
+    const port = start.by === "agent" ? await this.#taken() : null;
+    if (!port || start.by !== "agent") return null;
+    try {
+      port.socket?.destroy();
+      const socket = await this.#way.connect(port.index, READY_MS);
+      port.socket = socket;
+      return { name: start.names[port.index] ?? "", socket, give: () => this.#drop(port) };
     } catch (error) {
       this.#drop(port);
       throw error;

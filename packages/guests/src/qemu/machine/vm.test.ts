@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { startTicksOf } from "../../pool.ts";
+import { startTicksOf } from "../../programs/process-id.ts";
 import { VM_FILES } from "./plan.ts";
 import { QmpError } from "./qmp.ts";
 import { boxPath, followVm, makeVmFolder, type Vm } from "./vm.ts";

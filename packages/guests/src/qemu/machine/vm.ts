@@ -6,13 +6,13 @@
  *
  * Who controls the inputs: the guest (output, events it can cause), and QEMU, which is taken to be the guest's.
  */
-import { spawn } from "node:child_process";
-import { closeSync, openSync, watch, type FSWatcher } from "node:fs";
+import { watch, type FSWatcher } from "node:fs";
 import { copyFile, lchown, mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { guestTextEnd, readGuestFile, statGuestFile } from "../../guest-files.ts";
 import { isRecord, parseOwn } from "../../json.ts";
-import { isAlive, isProcessId, spawned, startTicksOf, type ProcessId } from "../../pool.ts";
+import { isAlive, isProcessId, startTicksOf, type ProcessId } from "../../programs/process-id.ts";
+import { start } from "../../programs/start.ts";
 import { codeOf, messageOf } from "../../thrown.ts";
 import { writeOwn } from "../../write-own.ts";
 import { SYSTEM_PATH, boxed, uidOf, type Box } from "./box.ts";
@@ -89,8 +89,12 @@ export async function putPrinted(folder: string, printed: Readonly<Record<VmStre
 /** Of what QEMU writes into its log, which has no bound but that of a file. */
 const LOG_BYTES_MAX = 64 * 1024;
 
+/** What util-linux's unshare says of each program that a signal ended, before it ends by the same one itself: nothing of QEMU's. */
+const OF_UNSHARE = /^unshare: sigprocmask (?:un)?block failed: .*\n?/gm;
+
 /** The last that QEMU said. */
-export const logEnd = async (folder: string): Promise<string> => (await guestTextEnd(folder, VM_FILES.log, LOG_BYTES_MAX)).trim();
+export const logEnd = async (folder: string): Promise<string> =>
+  (await guestTextEnd(folder, VM_FILES.log, LOG_BYTES_MAX)).replaceAll(OF_UNSHARE, "").trim();
 
 /** Makes the folders of a machine; what is put into the box later must be handed to its user (`giveToBox`). */
 export async function makeVmFolder(folder: string): Promise<void> {
@@ -117,16 +121,14 @@ export async function launchVm({ folder, name, args, outputMibMax, fullDiskMsMax
   const inner = boxFolder(folder);
   await giveToBox(inner, uid);
   const [program, ...rest] = await boxed({ ...box, folder: inner, uid }, ["qemu-system-x86_64", ...args]);
-  const log = openSync(path.join(folder, VM_FILES.log), "a", 0o600);
-  const child = spawn(program, rest, {
+  const log = { file: path.join(folder, VM_FILES.log), flags: "a", mode: 0o600 };
+  const { pid, unref } = await start(program, rest, {
     detached: true,
     stdio: ["ignore", log, log],
     env: { PATH: SYSTEM_PATH },
     cwd: "/",
   });
-  closeSync(log);
-  const pid = await spawned(child);
-  child.unref();
+  unref();
   const id = { pid, startTicks: (await startTicksOf(pid)) ?? "gone" };
   await writeOwn(path.join(folder, PROCESS), JSON.stringify({ id, cgroup: box.cgroup } satisfies Left));
   try {

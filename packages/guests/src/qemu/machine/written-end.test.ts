@@ -26,6 +26,11 @@ describe("a machine's written end", () => {
     expect(await readEnd(folder)).toEqual({ kind: "job", ...end });
   });
 
+  it("has when it was, for a daemon that comes later", async () => {
+    await writeEnd(folder, { exitCode: 0, tree: [], detail: "", stopped: false, endedMonotonicMs: 12.5 });
+    expect(await readEnd(folder)).toMatchObject({ kind: "job", endedMonotonicMs: 12.5 });
+  });
+
   it("is read as it was written, of a deterministic machine", async () => {
     const end = { kind: "deterministic" as const, instructions: 2n ** 60n, memoryHash: "ab" };
     await writeEnd(folder, end);

@@ -8,8 +8,11 @@ import type { OciEnd } from "../oci/job-port.ts";
 import type { MachineEnd } from "./machine-end.ts";
 
 type Deterministic = Extract<MachineEnd, { kind: "deterministic" }>;
-type Job = OciEnd & { stopped: boolean };
-type Written = (OciEnd & { stopped?: boolean }) | (Omit<Deterministic, "instructions"> & { instructions: string });
+type Job = OciEnd & { stopped: boolean; endedMonotonicMs?: number };
+/** Those of earlier versions lack what may be absent here. */
+type Written =
+  | (OciEnd & { stopped?: boolean; endedMonotonicMs?: number })
+  | (Omit<Deterministic, "instructions"> & { instructions: string });
 
 export function isEntry(value: unknown): value is InputEntry {
   if (!isRecord(value) || typeof value["path"] !== "string") return false;
@@ -20,8 +23,9 @@ export function isEntry(value: unknown): value is InputEntry {
 
 function isWritten(value: unknown): value is Written {
   if (!isRecord(value)) return false;
-  const { kind, instructions, memoryHash, exitCode, tree, detail } = value;
+  const { kind, instructions, memoryHash, exitCode, tree, detail, endedMonotonicMs } = value;
   if (kind === "deterministic") return typeof instructions === "string" && /^\d+$/.test(instructions) && typeof memoryHash === "string";
+  if (endedMonotonicMs !== undefined && typeof endedMonotonicMs !== "number") return false;
   return typeof exitCode === "number" && Array.isArray(tree) && tree.every(isEntry) && typeof detail === "string";
 }
 

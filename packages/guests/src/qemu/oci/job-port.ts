@@ -12,6 +12,7 @@ import { pipeline } from "node:stream/promises";
 import type { TerminalWindow, VmProcess } from "@xenoservers/protocol";
 import type { InputEntry } from "@xenoservers/protocol/channel";
 import { connectSocket } from "../machine/qmp.ts";
+import { monotonicMs, type SaidAgo } from "../machine/unheard.ts";
 import { Refusal, type Fault } from "../refusal.ts";
 import { PortReader } from "./port-reader.ts";
 import { TooMuch, readTree } from "./returned-tree.ts";
@@ -92,16 +93,24 @@ interface Answered {
   token: string;
   folder: string;
   bytesMax: number;
+  /** Told with the first word of the end, where the guest says it: an init of an earlier version does not. */
+  ago?(said: SaidAgo): void;
 }
 
 /**
  * How the job ended; its files go into `folder` by digest. Null when the guest went away before. Throws TooMuch where it hands back
  * more than may be. What makes no sense is skipped like anything else that a guest says before its answer.
  */
-export async function readAnswer(reader: PortReader, { token, folder, bytesMax }: Answered): Promise<OciEnd | null> {
+export async function readAnswer(reader: PortReader, { token, folder, bytesMax, ago }: Answered): Promise<OciEnd | null> {
   const answer = new RegExp(`^${token} (\\d{1,3})$`);
-  const line = await reader.line((each) => (answer.test(each) ? each : null));
+  const ended = new RegExp(`^${token} ended (\\d{1,15})$`);
+  let agoMs: string | undefined;
+  const line = await reader.line((each) => {
+    agoMs = ended.exec(each)?.[1] ?? agoMs;
+    return answer.test(each) ? each : null;
+  });
   if (line === null) return null;
+  if (agoMs !== undefined) ago?.({ agoMs: Number(agoMs), heardMs: monotonicMs() });
   const exitCode = Number(answer.exec(line)?.[1]);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const archive = path.join(folder, "archive");
@@ -219,8 +228,8 @@ export class JobPort {
   }
 
   /** How the job ended: as `readAnswer`. */
-  end(token: string, folder: string, bytesMax: number): Promise<OciEnd | null> {
-    return readAnswer(this.#reader, { token, folder, bytesMax });
+  end(answered: Answered): Promise<OciEnd | null> {
+    return readAnswer(this.#reader, answered);
   }
 
   /** The host has it all. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { until } from "../../../../../test/until.ts";
-import { isAlive } from "../../pool.ts";
+import { isAlive } from "../../programs/process-id.ts";
 import { Templates, keep } from "./templates.ts";
 
 let folder: string;

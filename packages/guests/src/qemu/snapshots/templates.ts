@@ -5,15 +5,15 @@
  * clock, machine id, host keys) is renewed by its init before the job begins. Who controls the inputs: images are customers' bytes, of
  * which nothing ran yet; the rest is the host's own.
  */
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
+import { run } from "../../programs/start.ts";
 import { statGuestFile } from "../../guest-files.ts";
 import type { Cgroup } from "../../cgroup.ts";
 import { isRecord, parseOwn } from "../../json.ts";
 import { customerFolder } from "../images/cache.ts";
-import { isAlive, isProcessId, startTicksOf, type ProcessId } from "../../pool.ts";
+import { isAlive, isProcessId, startTicksOf, type ProcessId } from "../../programs/process-id.ts";
 import { writeOwn } from "../../write-own.ts";
 import { OWN_BOX, uidOf, type BoundFile } from "../machine/box.ts";
 import { flatten, type Base } from "../images/disks.ts";
@@ -24,7 +24,6 @@ import { ignoreSharedMemory, loadState, saveState } from "../machine/state.ts";
 import { templatesToDrop, type KeptTemplate } from "./template-room.ts";
 import { boxFolder, boxPath, giveToBox, launchVm, makeVmFolder, removeVm, type Vm } from "../machine/vm.ts";
 
-const run = promisify(execFile);
 const READY_MS = 60_000;
 /** Of a kept one's folder: who holds its memory. */
 const RECORD = "kept.json";

@@ -69,6 +69,8 @@ export class EarlierOrders {
   async #leaseOf(order: string, entries: ReadonlySet<JournalEntry>): Promise<string | null> {
     const { ways, journal, budget } = this.#shared;
     const lease = await ways.leaseOf(order);
+    // the journal may be another's by now
+    if (this.#off.aborted) return null;
     if (lease !== null) for (const entry of entries) entry.lease = lease;
     else {
       this.#left.delete(order);

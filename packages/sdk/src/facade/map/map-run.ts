@@ -242,12 +242,14 @@ export class MapRun<T> implements AsyncIterable<Mapped<T>> {
 
   async #shared(journal: MapJournal): Promise<MapShared> {
     const ways = this.#ways;
-    if (journal.batch !== null) await ways.closeBatch(journal.batch);
+    // a broker that does not answer keeps nobody who calls it off
+    const unlessEnded = <U>(asked: Promise<U>): Promise<U> => Promise.race([asked, this.#ended.promise]);
+    if (journal.batch !== null) await unlessEnded(ways.closeBatch(journal.batch));
     journal.batch = null;
     const { paidNanos, heldNanos } = journal.money;
     const budget = new MapBudget(this.#settings.budgetNanos, paidNanos, heldNanos);
     const earlier = new EarlierOrders({ ways, journal, budget }, this.#over.signal);
-    await earlier.askOnce();
+    await unlessEnded(earlier.askOnce());
     const isOneHold = this.#settings.budgetNanos !== null && this.#settings.holdsOnce;
     return {
       ...{ ways, journal, budget, off: this.#over.signal, followed: this.#followed, tries: new Tries(), pace: new Pace(), earlier },

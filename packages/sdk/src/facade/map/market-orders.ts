@@ -29,18 +29,25 @@ export interface MapMeans {
 
 export function ordersOf({ ordering, bound, verify }: MapMeans): Orders {
   const { client, here } = ordering;
+  /** As it was ordered last: what is too large to be kept is brought all the same where only the order's answer was lost. */
+  const ordered = new WeakMap<FilesPlace, BuiltWork>();
+  const workOf = async (placed: BoundOrder, planned: FilesPlace): Promise<BuiltWork | null> => {
+    const work = ordered.get(planned);
+    return work?.jobHash === placed.order.payload.jobHash ? work : ordering.keptJob(placed);
+  };
   return {
     ...{ client, here, verify },
     read: (input) => ordering.read(input),
     earlier: (read) => ordering.earlier(read),
     order: async (read, waiting) => {
       const prepared = await ordering.ready(read, waiting.signal).catch(toldHere);
+      ordered.set(read.planned, prepared.work);
       const placed = await ordering.place(prepared, waiting);
       return ordering.follow(placed, prepared.work, read.planned, {});
     },
     follow: async (lease, planned) => {
       const placed = await bound(lease);
-      return ordering.follow(placed, await ordering.keptJob(placed), planned, {});
+      return ordering.follow(placed, await workOf(placed, planned), planned, {});
     },
     orderTogether: async (reads, asked, waiting) => {
       const { planned, wanted, taken } = runsTogether(reads, asked);

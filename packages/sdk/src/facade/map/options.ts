@@ -1,7 +1,7 @@
 /** What `market.map` takes and gives. Who controls the inputs: the program that calls, or whoever it has them from. */
 import { WAITING_PER_PARTY_MAX } from "@xenoservers/market";
 import { InputError } from "../../errors.ts";
-import { parseAmount } from "../../words.ts";
+import { budgetIn } from "../../words.ts";
 import type { JobResult } from "../job-result.ts";
 import type { RunInput } from "../run-input.ts";
 
@@ -95,13 +95,6 @@ const isCount = (value: unknown, least: number, most: number): boolean =>
 /** Of a map, as of a file. */
 export const isMapName = (name: unknown): boolean => typeof name === "string" && /^[A-Za-z0-9_][\w.-]{0,63}$/.test(name);
 
-function budgetIn(budget: unknown): bigint | null {
-  if (budget === undefined) return null;
-  const nanos = typeof budget === "string" ? parseAmount(budget, "budget") : budget;
-  if (typeof nanos !== "bigint" || nanos <= 0n) throw new InputError('budget must be an amount above 0: "5.00", or nanos as bigint');
-  return nanos;
-}
-
 /** Throws InputError. */
 export function mapSettingsOf(options: MapOptions): MapSettings {
   const unknown = Object.keys(options).find((key) => !KEYS.includes(key));
@@ -129,7 +122,13 @@ export function mapSettingsOf(options: MapOptions): MapSettings {
   if (resume !== undefined && !isMapName(resume))
     throw new InputError("resume must be a name of at most 64 letters, digits, '-', '_' and '.'");
   return {
-    ...{ parallel, retries, raises: failures === "raise", budgetNanos: budgetIn(budget), holdsOnce: hold === "once" },
+    ...{
+      parallel,
+      retries,
+      raises: failures === "raise",
+      budgetNanos: budget === undefined ? null : budgetIn(budget),
+      holdsOnce: hold === "once",
+    },
     ...{ onProgress: onProgress ?? null, signal: signal ?? null, name: resume ?? null, reuses: reuse },
     stops: stops || resume === undefined,
   };

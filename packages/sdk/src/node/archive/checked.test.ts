@@ -9,7 +9,7 @@ import { expect, it } from "vitest";
 import { retold } from "../../../../verify/src/testing/moves.ts";
 import { storyOf } from "../../../../verify/src/testing/stories.ts";
 import type { MarketClient } from "../../client.ts";
-import { InputError } from "../../errors.ts";
+import { AbortedError, InputError } from "../../errors.ts";
 import { beyond } from "../../facade/all-beyond.ts";
 import { Market } from "../market.ts";
 import type { CheckedReceipt } from "./checked.ts";
@@ -29,6 +29,7 @@ it("gives what holds of it before it says that the file is not whole", async () 
   expect(read).toMatchObject([{ lease: receipt.lease, ok: true, failed: [] }]);
   await writeFile(file, gzipSync(`${JSON.stringify(receipt)}\n{"cut":`));
   await expect(readAll()).rejects.toThrow(new InputError("its last line is cut off"));
+  await expect(market.verifyArchive(file, { signal: AbortSignal.abort() }).next()).rejects.toThrow(AbortedError);
   expect(read).toHaveLength(2);
   await rm(folder, { recursive: true });
 });

@@ -50,6 +50,17 @@ it("is both of what localhost may be, and an end of one side leaves the other it
   expect(await said("localhost", port, "either")).toBe("either");
 });
 
+it("says what it is where nobody listens in the guest, and the rest as it is told", async () => {
+  const told = ["read ECONNRESET", "this machine was ordered without a network card"];
+  for (const why of told) {
+    const problems: string[] = [];
+    const { port } = await forwarded({ open: () => Promise.reject(new Error(why)) } as unknown as MachineLink, 0, problems);
+    await expect(said("127.0.0.1", port, "hello")).rejects.toThrow("ECONNRESET");
+    const broken = "a connection to port 80 of the machine was broken off (read ECONNRESET): does a program listen at it?";
+    expect(problems).toEqual([why === "read ECONNRESET" ? broken : why]);
+  }
+});
+
 it("says which port is taken, on either of the two (lima#1540)", async () => {
   for (const host of hasIpv6 ? ["127.0.0.1", "::1"] : ["127.0.0.1"]) {
     const port = portOf(await listening(host));

@@ -40,6 +40,15 @@ async function bothListening(port: number, taken: (socket: Socket) => void): Pro
   }
 }
 
+/** What either end of a connection that was broken off says, as its system has it. */
+const BROKEN_OFF = /\b(?:ECONNRESET|ECONNREFUSED|EPIPE)\b/;
+
+/** Why a connection to that port of the guest ended before its time: either side's word comes here. */
+const endWords = ({ message }: Error, guest: number): string =>
+  BROKEN_OFF.test(message)
+    ? `a connection to port ${guest} of the machine was broken off (${message}): does a program listen at it?`
+    : message;
+
 /** `port`: 0 is any that is free. `onProblem`: of one connection. */
 export async function forwardPort(
   machine: Pick<MachineLink, "open">,
@@ -48,9 +57,9 @@ export async function forwardPort(
   onProblem: (why: string) => void,
 ): Promise<PortForward> {
   const servers = await bothListening(port, (socket) => {
-    socket.on("error", (error) => onProblem(error.message));
+    socket.on("error", (error) => onProblem(endWords(error, guest)));
     const breakOff = (why: Error): void => {
-      onProblem(why.message);
+      onProblem(endWords(why, guest));
       socket.resetAndDestroy();
     };
     void machine.open(guest, Object.assign(socket, { breakOff })).catch(breakOff);

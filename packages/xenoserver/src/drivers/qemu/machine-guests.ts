@@ -15,7 +15,7 @@ function machineOf(work: Work): MachineJob {
   return work.vm;
 }
 
-function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, signal, fetchMsMax }: GuestJob): VmJob {
+function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, signal, fetchMsMax, livedUntilMs }: GuestJob): VmJob {
   const { spec, inputs, forgets = false } = machineOf(work);
   return {
     forgets,
@@ -25,6 +25,7 @@ function vmJobOf({ lease, po, order, work, fuelMax, egressBytesUsed, blobFile, s
     deterministic: order.assurance === "deterministic-vm",
     ...(signal ? { signal } : {}),
     ...(fetchMsMax === undefined ? {} : { fetchMsMax }),
+    ...(livedUntilMs === undefined ? {} : { livedUntilMs }),
   };
 }
 

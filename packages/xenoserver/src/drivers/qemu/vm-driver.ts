@@ -187,7 +187,11 @@ export async function createVmDriver(options: VmDriverOptions): Promise<VmDriver
         throw refusedOr(error);
       }),
     async adopt(token, job) {
-      const machine = await machines.adopt(token as MachineToken, { ...orderedOf(job), blobFile: job.blobFile, from: null });
+      const machine = await machines.adopt(
+        token as MachineToken,
+        { ...orderedOf(job), blobFile: job.blobFile, from: null },
+        job.livedUntilMs,
+      );
       await machine.stayed();
       await forgetCarried(machine);
       return runningGuest(machine, job, gates.open(job), parts);

@@ -4,7 +4,7 @@ import { processOf } from "@xenoservers/protocol";
 import type { GuestControls, GuestEnding, RunningGuest } from "../driver.ts";
 import { inputOf } from "./guest-input.ts";
 import type { VmBlobs } from "./vm-blobs.ts";
-import { endingOf } from "./vm-ends.ts";
+import { endedAt, endingOf } from "./vm-ends.ts";
 import { carryMachine, keptMib } from "./vm-carry.ts";
 import type { Gates } from "./vm-gates.ts";
 import type { VmJob } from "./vm-job.ts";
@@ -41,7 +41,7 @@ function controlsOf(machine: Machine, control: Control, job: VmJob, { blobs, kep
     resize: (window) => machine.resize(window),
     async agent(command, args) {
       await machine.wakeAgent();
-      return control.agent.ask(command, args);
+      return control.ask(command, args);
     },
     async reboot() {
       if (machine.token.kind === "oci") throw new Error("an image's job runs once: order it again");
@@ -125,7 +125,7 @@ export async function runningGuest(machine: Machine, job: VmJob, gate: Gate | nu
     await control?.close();
     return killed
       ? { kind: "host-failure", detail: "the machine was ended", endedMonotonicMs: monotonicMs() }
-      : endingOf(end, job.fuelMax, monotonicMs());
+      : endingOf(end, job.fuelMax, endedAt(end, monotonicMs()));
   });
   return {
     ...handlesOf(machine, control),

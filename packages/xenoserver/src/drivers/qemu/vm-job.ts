@@ -16,6 +16,8 @@ export interface VmJob {
   fuelMax: bigint;
   /** How long an image at an address may take to come. */
   fetchMsMax?: number;
+  /** As its guest's job has it. */
+  livedUntilMs?: number;
   /** Nothing of it is kept for its customer's next lease. */
   forgets?: boolean;
   blobFile(digest: string): string;

@@ -16,6 +16,7 @@ import {
   type Lane,
   type Runtime,
   type Sandbox,
+  type TakenWorker,
   openWorkers,
   type WorkerJob,
   type Workers,
@@ -90,8 +91,8 @@ function runsOf({ runs, seed }: PreparedJob["spec"]): Pick<WorkerJob, "runs"> {
 
 /** What a guest process is told of its job; `module`: where the module lies, and in what form. */
 const workerJobOf = (
-  { spec, inputs, fuelMax, runMsMax, breakpoints }: PreparedJob,
-  module: Pick<WorkerJob, "modulePath" | "prepared" | "comesWithEngine" | "keepPrepared">,
+  { spec, inputs, fuelMax, runMsMax, breakpoints, unjudged = false }: PreparedJob,
+  module: Pick<WorkerJob, "modulePath" | "prepared" | "comesWithEngine" | "keepPrepared" | "keepCode">,
 ): WorkerJob => ({
   ...module,
   module: spec.module,
@@ -109,6 +110,7 @@ const workerJobOf = (
   fuelMax: fuelMax.toString(),
   ...runsOf(spec),
   runMsMax,
+  unjudged,
   breakpoints: breakpointsOf(breakpoints, spec),
 });
 
@@ -132,6 +134,19 @@ const holdsIn = ({ beneath: { namespaces, calls, user }, limits }: Sandbox): Hol
     groups: limits.kind !== "process",
     files: calls === "",
   });
+
+/** What the guest handed in of its module, where that was asked for. */
+async function keep(modules: ModuleCache, module: { customer: string; digest: string }, folder: string, job: WorkerJob): Promise<void> {
+  if (job.keepPrepared) await modules.keep(module, folder);
+  if (job.keepCode) await modules.keepCode(module, folder);
+}
+
+async function letGo(worker: TakenWorker): Promise<void> {
+  const guest = followTaken(worker);
+  await guest.kill();
+  guest.release();
+  await guest.dispose();
+}
 
 interface WasmDriverOptions extends WorkersOptions {
   /** Where rewritten modules are; in its own folder where nothing is said. */
@@ -158,6 +173,7 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
       const { breakpoints } = job;
       const module = { customer: job.customer, digest: job.spec.module };
       const known = breakpoints || runtime ? null : await modules.find(module);
+      if (known === null && !runtime) await job.bringModule?.();
       await mustFit(job, runtime || known !== null ? null : job.blobFile(job.spec.module));
       if (!breakpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
       const worker = breakpoints ? await pool.takeDeep() : await pool.take(known, laneOf(job));
@@ -169,12 +185,7 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
       const files = new Set([...read, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
       if (!runtime && copy === null && !isCompiled) files.add(job.spec.module);
       if (breakpoints?.kind === "segment") for (const { digest } of breakpoints.pieces) files.add(digest);
-      const discard = async (): Promise<void> => {
-        const guest = followTaken(worker);
-        await guest.kill();
-        guest.release();
-        await guest.dispose();
-      };
+      const discard = (): Promise<void> => letGo(worker);
       try {
         for (const digest of files) await place(job.blobFile(digest), inside(digest));
         await writeFile(path.join(worker.folder, "lease"), job.lease);
@@ -189,13 +200,14 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
         prepared: (runtime !== undefined && !breakpoints) || copy !== null,
         comesWithEngine: runtime !== undefined,
         keepPrepared: known === null && !runtime && !breakpoints && !job.forgets,
+        keepCode: job.keepsCode === true && !runtime && !breakpoints && !job.forgets,
       });
       const token: GuestToken = { folder: worker.apart, pid: worker.id.pid, startTicks: worker.id.startTicks };
       return {
         token,
         async begin() {
           // where it is not kept, the next job tries again
-          const guest = followTaken(worker, workerJob.keepPrepared ? () => modules.keep(module, worker.folder) : undefined);
+          const guest = followTaken(worker, () => keep(modules, module, worker.folder, workerJob));
           await worker.hand(workerJob, job.vcpu);
           return running(guest, token);
         },

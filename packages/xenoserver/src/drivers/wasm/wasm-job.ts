@@ -25,8 +25,14 @@ export interface PreparedJob {
   sharedBy?: string;
   /** Nothing of it is kept for its customer's next job. */
   forgets?: boolean;
+  /** Nobody compares its result with another: its memory is not hashed at its end. */
+  unjudged?: boolean;
+  /** Its module's machine code is kept for later runs of this machine's user, and of nobody else's. */
+  keepsCode?: boolean;
   /** The host file that holds a blob whose digest was checked; null for a runtime the server has itself. */
   blobFile(digest: string): string;
+  /** Lays the module there, and is called where it is needed alone; absent: it lies there. */
+  bringModule?(): Promise<void>;
 }
 
 export interface WasmDriver {

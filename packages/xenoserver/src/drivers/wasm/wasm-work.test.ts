@@ -64,7 +64,8 @@ it("refuses a module whose making costs all the fuel that the lease pays for, un
     return jobProblem(nodeCrypto, driverOf, ordered, { ...fake.job, moduleSize });
   };
   const price = preparationFuel(moduleSize);
-  expect(of(price, null)).toContain("making the module ready takes 0.26 Gfuel");
+  expect(of(price, null)).toContain("making the module ready takes 0.268");
+  expect(of(1_798_560n, null)).toContain("0.00179856 Gfuel are the most");
   expect([of(price + 1n, null), of(1n, "44".repeat(32)), of(1n, null, { ...driver, hasRuntime: () => true })]).toEqual([null, null, null]);
 });
 

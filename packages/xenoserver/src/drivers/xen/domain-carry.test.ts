@@ -49,6 +49,7 @@ async function open(name: string, kind: DomainKind, { toolstack = new Toolstack(
       engine: `xen-4.17-${kind}`,
       emulationWhy: "no HVM",
       ratesWhy: null,
+      ready: { close: () => {} },
     },
     ...{ folder: path.join(folder, name), recordFolder: path.join(folder, "vm"), inUse, crypto: nodeCrypto, imageCacheGib: 1 },
     snapshots: { gib: 1, hours: 1 },

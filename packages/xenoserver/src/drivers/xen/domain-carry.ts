@@ -61,6 +61,7 @@ export async function carryDomain(domain: Domain, isLive: boolean): Promise<Carr
       ...(isLive && (await carrying.runs()) ? [live] : []),
     ],
     // what cannot be journaled just then is with whatever is next
+    standsByItself: true,
     onStill: (told) => carrying.onStill(() => void told().catch(() => {})),
     async rest() {
       return [

@@ -218,6 +218,7 @@ export async function createXenDriver(options: XenDriverOptions): Promise<GuestD
     async close() {
       kept.close();
       domains.close();
+      options.host.ready.close();
       await gates.close();
     },
   };

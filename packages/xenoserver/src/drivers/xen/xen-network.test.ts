@@ -53,7 +53,17 @@ describe.skipIf(process.getuid?.() !== 0)("a domain that may reach the network",
       engine: "xen-4.17-pv",
     } as const;
     const driver = await createXenDriver({
-      host: { ...host, loader: null, loaderWhy: "", stock: null, stockWhy: "", emulationWhy: "no HVM", ratesWhy: null, lvmWhy: null },
+      host: {
+        ...host,
+        ready: { close: () => {} },
+        loader: null,
+        loaderWhy: "",
+        stock: null,
+        stockWhy: "",
+        emulationWhy: "no HVM",
+        ratesWhy: null,
+        lvmWhy: null,
+      },
       ...{
         folder: path.join(folder, "xen"),
         recordFolder: path.join(folder, "vm"),

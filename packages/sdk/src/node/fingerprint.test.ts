@@ -1,5 +1,5 @@
+import { fingerprintOf } from "@xenoservers/protocol";
 import { nodeCrypto } from "@xenoservers/protocol/node";
-import { fingerprintOf } from "@xenoservers/sdk";
 import { PaperMarket, Random } from "@xenoservers/testkit";
 import { expect, it } from "vitest";
 import { assertFingerprint } from "./fingerprint.ts";

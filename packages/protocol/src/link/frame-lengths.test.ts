@@ -21,9 +21,9 @@ function taken(bytes: Buffer, comes: number, [shortMax, longMax] = [4_096, 65_53
   const frames = new FrameLengths();
   for (let at = 0; at < bytes.length; at += comes)
     for (let come = bytes.subarray(at, at + comes); come.length > 0;) {
-      const { length, isLong } = frames.take(come, shortMax, longMax);
+      const { length, longFrom } = frames.take(come, shortMax, longMax);
       lengths.push(length);
-      if (isLong) long += length;
+      if (longFrom < length) long += length;
       come = come.subarray(length);
     }
   return { lengths, long };

@@ -3,14 +3,14 @@
  * folder above is there and takes none, as below an automounter's.
  */
 import { makeFolder } from "@xenoservers/protocol/files";
-import { placeProblem } from "@xenoservers/sdk";
-import { UserError } from "../output/ui.ts";
+import { InputError } from "../errors.ts";
+import { placeProblem } from "./place-here.ts";
 
-/** `otherwise`: how another one is named. */
+/** `otherwise`: how another one is named. Throws InputError. */
 export async function assertFolderFor(folder: string, otherwise: string): Promise<void> {
   const problem = await placeProblem(folder);
   if (problem === null) return;
-  throw new UserError(`nothing can be kept in ${folder} (${problem}): mend that, or name another folder (${otherwise})`);
+  throw new InputError(`nothing can be kept in ${folder} (${problem}): mend that, or name another folder (${otherwise})`);
 }
 
 /** Makes it where it is not there. */

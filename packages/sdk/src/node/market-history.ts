@@ -5,7 +5,8 @@
 import path from "node:path";
 import { API, zHistory, type MarketHistory } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
-import { fetchFrom, home } from "@xenoservers/sdk";
+import { fetchFrom } from "../fetch-from.ts";
+import { home } from "./home.ts";
 
 const NOTHING: MarketHistory = { keySets: [], epochs: [], witnesses: [] };
 const TIMEOUT_MS = 10_000;
