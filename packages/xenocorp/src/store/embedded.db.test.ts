@@ -23,18 +23,18 @@ afterEach(async () => {
 const at = (name: string): string => path.join(folder, "postgres", name);
 
 /** What it answers to whoever asks; null: it lets him in. */
-async function codeOf({ connection }: EmbeddedPostgres): Promise<unknown> {
+async function refusalOf({ connection }: EmbeddedPostgres): Promise<{ code?: unknown; message: string } | null> {
   const client = new Client(connection);
   client.on("error", () => {});
-  const code = await client.connect().then(
+  const refusal = await client.connect().then(
     () => null,
-    (error: Error & { code?: unknown }) => error.code,
+    (error: Error & { code?: unknown }) => error,
   );
   await client.end().catch(() => {});
-  return code;
+  return refusal;
 }
 
-const answers = async (database: EmbeddedPostgres): Promise<boolean> => (await codeOf(database)) === null;
+const answers = async (database: EmbeddedPostgres): Promise<boolean> => (await refusalOf(database)) === null;
 
 it("tells each end in PostgreSQL's own words, and is there again once it can be", async () => {
   postgres = await startEmbeddedPostgres(folder);
@@ -66,7 +66,9 @@ it("is started again where it is stuck in its recovery, and says nothing but tha
   await writeFile(at("standby.signal"), "");
   const first = Number((await readFile(at("postmaster.pid"), "utf8")).split("\n")[0]);
   process.kill(first, "SIGKILL");
-  await until(async () => (await codeOf(postgres!)) === "57P03");
+  // one that has only begun has the same code, and may not have read yet that it is a standby
+  await until(async () => (await refusalOf(postgres!))?.message === "the database system is not accepting connections");
+  expect(await refusalOf(postgres)).toMatchObject({ code: "57P03" });
   expect(ends.length).toBe(1);
   await rm(at("standby.signal"));
   await writeFile(at("postgresql.conf"), settings);
