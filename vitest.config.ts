@@ -42,7 +42,7 @@ const ELSEWHERE = ["**/node_modules/**", "**/.tsbuild/**", "test/{vm,xen,apt,wor
 
 export default defineConfig({
   test: {
-    globalSetup: ["test/shared.ts"],
+    globalSetup: ["test/built.ts", "test/shared.ts"],
     sequence: { sequencer: LongestFirst },
     // only what hangs meets these: no test depends on how fast a machine is
     testTimeout: 900_000,

@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/pack/**/*.test.ts"],
-    globalSetup: "test/pack/pack-once.ts",
+    globalSetup: ["test/built.ts", "test/shared.ts", "test/pack/pack-once.ts"],
     testTimeout: 900_000,
     hookTimeout: 900_000,
     teardownTimeout: 60_000,

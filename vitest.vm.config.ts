@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/vm/**/*.test.ts"],
-    globalSetup: ["test/shared.ts"],
+    globalSetup: ["test/built.ts", "test/shared.ts"],
     testTimeout: 900_000,
     hookTimeout: 1_800_000,
     teardownTimeout: 60_000,

@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/xen/**/*.test.ts"],
-    globalSetup: ["test/shared.ts"],
+    globalSetup: ["test/built.ts", "test/shared.ts"],
     testTimeout: 2_400_000,
     hookTimeout: 2_400_000,
     teardownTimeout: 60_000,

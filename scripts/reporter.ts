@@ -1,7 +1,10 @@
-/** A vitest reporter that keeps what scripts/tally.ts adds up: counts, failures, and errors that no test caught, which vitest's JSON leaves out. */
+/**
+ * A vitest reporter that keeps what scripts/tally.ts adds up: counts, failures, errors that no test caught, which vitest's JSON leaves out,
+ * and how long each file took. Where the run is ended (SIGTERM) it tells what had passed until then, and what had not ended.
+ */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestCase, TestModule } from "vitest/node";
 
 export interface SuiteReport {
   passed: number;
@@ -9,32 +12,86 @@ export interface SuiteReport {
   skipped: number;
   /** Each what failed, where and why. */
   failures: string[];
+  /** How long each file took, in seconds. */
+  files: [file: string, seconds: number][];
 }
 
 const relative = (module: TestModule): string => path.relative(process.cwd(), module.moduleId);
 const told = (error: { message?: string; stack?: string }): string => error.stack ?? error.message ?? String(error);
+const nameOf = (test: TestCase): string => `${relative(test.module)}: ${test.fullName}`;
+const seconds = (since: number): number => Math.round((performance.now() - since) / 1000);
+
+/** What came of the tests of these files. */
+function count(modules: readonly TestModule[]): SuiteReport {
+  const report: SuiteReport = { passed: 0, failed: 0, skipped: 0, failures: [], files: [] };
+  for (const module of modules) {
+    for (const test of module.children.allTests()) {
+      const { state, errors: why } = test.result();
+      if (state === "passed") report.passed++;
+      else if (state === "skipped") report.skipped++;
+      else fail(report, `${nameOf(test)}: ${(why ?? []).map(told).join("\n") || "did not end"}`);
+    }
+    for (const suite of [module, ...module.children.allSuites()])
+      for (const error of suite.errors()) fail(report, `${relative(module)}: outside its tests: ${told(error)}`);
+  }
+  return report;
+}
+
+function fail(report: SuiteReport, why: string): void {
+  report.failed++;
+  report.failures.push(why);
+}
 
 export default class TallyReporter implements Reporter {
-  onTestRunEnd(
-    modules: Parameters<NonNullable<Reporter["onTestRunEnd"]>>[0],
-    errors: Parameters<NonNullable<Reporter["onTestRunEnd"]>>[1],
-  ): void {
-    const report: SuiteReport = { passed: 0, failed: 0, skipped: 0, failures: [] };
-    const fail = (text: string): void => {
-      report.failed++;
-      report.failures.push(text);
-    };
-    for (const module of modules) {
-      for (const test of module.children.allTests()) {
-        const { state, errors: why } = test.result();
-        if (state === "passed") report.passed++;
-        else if (state === "skipped") report.skipped++;
-        else fail(`${relative(module)}: ${test.fullName}: ${(why ?? []).map(told).join("\n") || "did not end"}`);
-      }
-      for (const suite of [module, ...module.children.allSuites()])
-        for (const error of suite.errors()) fail(`${relative(module)}: outside its tests: ${told(error)}`);
-    }
-    for (const error of errors) fail(`an error that no test caught: ${told(error)}`);
-    writeFileSync(process.env["TALLY_FILE"]!, JSON.stringify(report));
+  readonly #ended = new Set<TestModule>();
+  /** What runs, and since when. */
+  readonly #files = new Map<TestModule, number>();
+  readonly #tests = new Map<TestCase, number>();
+  readonly #took: SuiteReport["files"] = [];
+
+  onInit(): void {
+    process.once("SIGTERM", () => {
+      this.#write(this.#soFar());
+      process.exit(143);
+    });
+  }
+
+  onTestModuleStart(module: TestModule): void {
+    this.#files.set(module, performance.now());
+  }
+
+  onTestModuleEnd(module: TestModule): void {
+    this.#took.push([relative(module), seconds(this.#files.get(module) ?? performance.now())]);
+    this.#files.delete(module);
+    this.#ended.add(module);
+  }
+
+  onTestCaseReady(test: TestCase): void {
+    this.#tests.set(test, performance.now());
+  }
+
+  onTestCaseResult(test: TestCase): void {
+    this.#tests.delete(test);
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], errors: Parameters<NonNullable<Reporter["onTestRunEnd"]>>[1]): void {
+    const report = count(modules);
+    for (const error of errors) fail(report, `an error that no test caught: ${told(error)}`);
+    this.#write(report);
+  }
+
+  /** As it stands in the midst of a run. */
+  #soFar(): SuiteReport {
+    const report = count([...this.#ended]);
+    for (const [test, since] of this.#tests) fail(report, `${nameOf(test)}: had not ended after ${seconds(since)} s, as the run was`);
+    const busy = new Set([...this.#tests.keys()].map((test) => test.module));
+    for (const [module, since] of this.#files)
+      if (!busy.has(module)) fail(report, `${relative(module)}: had not ended after ${seconds(since)} s, as the run was`);
+    if (report.failed === 0) fail(report, "the run was ended between two of its files");
+    return report;
+  }
+
+  #write(report: SuiteReport): void {
+    writeFileSync(process.env["TALLY_FILE"]!, JSON.stringify({ ...report, files: this.#took }));
   }
 }

@@ -52,15 +52,10 @@ const work = await mkdtemp(path.join(tmpdir(), "xeno-pack-"));
 try {
   const release = { version: own.version, description: own.description ?? "", gitHead, nodeMin: NODE_MIN };
   const packed = await assemble(root, work, release, own.optionalDependencies ?? {});
-  const files: string[] = [];
-  for (const [name, folder] of packed) {
-    const { stdout } = await run("npm", ["pack", folder, "--pack-destination", out, "--json", "--ignore-scripts"], {
-      maxBuffer: 64 * 1024 * 1024,
-    });
-    const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
-    files.push(filename);
-    console.log(`${name} ${own.version}  ${filename}`);
-  }
+  const words = ["pack", ...packed.values(), "--pack-destination", out, "--json", "--ignore-scripts"];
+  const { stdout } = await run("npm", words, { maxBuffer: 64 * 1024 * 1024 });
+  const files = (JSON.parse(stdout) as { filename: string }[]).map(({ filename }) => filename);
+  for (const [i, name] of [...packed.keys()].entries()) console.log(`${name} ${own.version}  ${files[i]}`);
   const command = path.join(out, files.at(-1)!);
   for (const machine of machines) {
     const file = await packMachine(machine, command, work, out);

@@ -1,9 +1,11 @@
 /** A market for whoever has installed something. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { cp } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { expect } from "vitest";
+import { placeDatabase, preparedCache } from "../shared.ts";
 import { ended } from "./install.ts";
 
 export interface DemoMarket {
@@ -16,8 +18,13 @@ export interface DemoMarket {
   close(): Promise<void>;
 }
 
-/** A market that goes on serving, started by the command under test; `url` is where. */
+/**
+ * A market that goes on serving, started by the command under test; `url` is where. It finds its database made and Python prepared, as
+ * from its second start on.
+ */
 export async function demoMarket(node: string, xeno: string, data: string, ...words: string[]): Promise<DemoMarket> {
+  await placeDatabase(path.join(data, "broker"));
+  await cp(await preparedCache(data), path.join(data, "prepared"), { recursive: true });
   const env = { ...process.env, XENO_HOME: path.join(data, "home") };
   const child = spawn(node, [xeno, "demo", "--json", "--data", data, "--port", "0", ...words], {
     env,
