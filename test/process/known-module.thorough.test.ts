@@ -26,9 +26,11 @@ async function saying(word: string): Promise<Uint8Array> {
     (func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 100)))))`;
   return (await wabtInit()).parseWat("large.wat", text, { bulk_memory: true }).toBinary({}).buffer;
 }
-const ran = async (): Promise<string> =>
-  (await promisify(execFile)(XENO, ["run", "--local", "-q", module], { env: { ...process.env, XENO_HOME: path.join(folder, "home") } }))
-    .stdout;
+/** It has what is in that file on its standard input. */
+const ran = async (options: string[] = [], stdin = "/dev/null"): Promise<string> => {
+  const words = ["-c", 'exec "$@" <"$0"', stdin, XENO, "run", "--local", "-q", ...options, module];
+  return (await promisify(execFile)("sh", words, { env: { ...process.env, XENO_HOME: path.join(folder, "home") } })).stdout;
+};
 const modules = (): string => path.join(folder, "home/data/prepared/modules");
 
 it("does what it did, is taken for no other that lies in its place, and is made ready again where it was let go", async () => {
@@ -45,4 +47,12 @@ it("does what it did, is taken for no other that lies in its place, and is made 
   expect(await ran()).toBe("other\n");
   await rm(modules(), { recursive: true });
   expect(await ran()).toBe("other\n");
+});
+
+it("is read by its guest where it is an input, too: in a folder that is shared, and as standard input", async () => {
+  await writeFile(module, await saying("first"));
+  for (let run = 0; run < 3; run++) {
+    expect(await ran(["--dir", folder])).toBe("first\n");
+    expect(await ran([], module)).toBe("first\n");
+  }
 });

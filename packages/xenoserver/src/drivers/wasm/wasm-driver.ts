@@ -173,7 +173,13 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
       const { breakpoints } = job;
       const module = { customer: job.customer, digest: job.spec.module };
       const known = breakpoints || runtime ? null : await modules.find(module);
-      if (known === null && !runtime) await job.bringModule?.();
+      const read = [job.spec.stdin, ...(job.spec.runs ?? []).map(({ stdin }) => stdin)];
+      let isBrought = false;
+      const bring = async (): Promise<void> => {
+        if (!isBrought) await job.bringModule?.();
+        isBrought = true;
+      };
+      if ((known === null && !runtime) || read.includes(job.spec.module)) await bring();
       await mustFit(job, runtime || known !== null ? null : job.blobFile(job.spec.module));
       if (!breakpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
       const worker = breakpoints ? await pool.takeDeep() : await pool.take(known, laneOf(job));
@@ -181,12 +187,13 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
       const { copy } = worker;
       const isCompiled = worker.compiled === job.spec.module;
       const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
-      const read = [job.spec.stdin, ...(job.spec.runs ?? []).map(({ stdin }) => stdin)];
       const files = new Set([...read, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
       if (!runtime && copy === null && !isCompiled) files.add(job.spec.module);
       if (breakpoints?.kind === "segment") for (const { digest } of breakpoints.pieces) files.add(digest);
       const discard = (): Promise<void> => letGo(worker);
       try {
+        // it may be an input too, or what was kept of it is gone since it was found
+        if (files.has(job.spec.module)) await bring();
         for (const digest of files) await place(job.blobFile(digest), inside(digest));
         await writeFile(path.join(worker.folder, "lease"), job.lease);
       } catch (error) {
