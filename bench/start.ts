@@ -33,7 +33,7 @@ export async function start(): Promise<Figure[]> {
   const folder = await mkdtemp(path.join(tmpdir(), "xeno-start-"));
   const python = await pythonRuntime();
   const sandbox = await createSandbox(path.join(folder, "sandbox"), new Map([[python.name, await preparedRuntime(python, folder)]]));
-  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), 1, 2);
+  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), 1, { warm: 2 });
   await pool.open();
   const bytes = Buffer.from((await wabtInit()).parseWat("empty.wat", EMPTY).toBinary({}).buffer);
   const file = path.join(folder, "empty.wasm");

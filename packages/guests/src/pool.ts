@@ -11,6 +11,7 @@ import { guestTextEnd } from "./guest-files.ts";
 import { emptyHandIn, handInFiles, progressOf } from "./handed-in.ts";
 import { isAlive, startTicksOf, type Exit, type ProcessId } from "./programs/process-id.ts";
 import type { Program } from "./programs/program.ts";
+import { endsWithUs } from "./programs/ends-with-us.ts";
 import { start } from "./programs/start.ts";
 import { letGuestRead, letGuestSee, type Sandbox } from "./sandbox.ts";
 import { codeOf } from "./thrown.ts";
@@ -110,6 +111,13 @@ async function modulePlaced(file: string, folder: string): Promise<string | null
   return name;
 }
 
+export interface PoolOptions {
+  /** How many at most wait for the next job of their customer. */
+  warm?: number;
+  /** A guest is nobody's once this process is gone: it ends with it, and no later daemon takes it over. */
+  endWithUs?: boolean;
+}
+
 /** Starting a process blocks the daemon for some ms; the guest that was just taken goes first. */
 const REFILL_AFTER_MS = 50;
 
@@ -117,17 +125,19 @@ export class WorkerPool {
   readonly #sandbox: Sandbox;
   readonly #folder: string;
   readonly #size: number;
+  readonly #endWithUs: boolean;
   #waiting: Promise<Waiting>[] = [];
   #made = 0;
   #closed = false;
   #preload: Preload | null = null;
   readonly #warm: WarmWorkers<Started & WarmWorker>;
 
-  /** `size`: how many wait for anybody; `warm`: how many at most wait for the next job of their customer. */
-  constructor(sandbox: Sandbox, folder: string, size: number, warm = 0) {
+  /** `size`: how many wait for anybody. */
+  constructor(sandbox: Sandbox, folder: string, size: number, { warm = 0, endWithUs = false }: PoolOptions = {}) {
     this.#sandbox = sandbox;
     this.#folder = folder;
     this.#size = size;
+    this.#endWithUs = endWithUs;
     // without walls a guest could put links in the place of what is emptied here
     this.#warm = new WarmWorkers(sandbox.strength === "strong" ? warm : 0, (worker) => this.#ended(worker));
   }
@@ -182,6 +192,7 @@ export class WorkerPool {
       env: preloadPath === null ? {} : { [PRELOAD_VARIABLE]: preloadPath },
       cwd: "/",
     });
+    if (this.#endWithUs) endsWithUs(started);
     const [stdin] = started.stdio;
     if (!stdin) throw new Error("a guest process was started without standard input");
     stdin.on("error", () => {});

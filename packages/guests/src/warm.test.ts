@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 
 async function poolOf(warm: number): Promise<WorkerPool> {
-  const made = new WorkerPool(sandbox, path.join(folder, `pool-${pools.length}`), 0, warm);
+  const made = new WorkerPool(sandbox, path.join(folder, `pool-${pools.length}`), 0, { warm });
   pools.push(made);
   await made.open();
   return made;
@@ -284,10 +284,10 @@ describe("a later daemon", () => {
 
   it("keeps what leases have, and nothing of a process that only waited", async () => {
     const at = path.join(folder, "left");
-    const earlier = new WorkerPool(sandbox, at, 0, 2);
+    const earlier = new WorkerPool(sandbox, at, 0, { warm: 2 });
     await earlier.open();
     const { worker } = await wasm("left", COUNTS, {}, earlier);
-    const later = new WorkerPool(sandbox, at, 0, 2);
+    const later = new WorkerPool(sandbox, at, 0, { warm: 2 });
     await later.open([worker.apart]);
     expect(await readdir(at)).toEqual([path.basename(worker.apart)]);
     if (sandbox.limits.kind !== "process") await worker.exited;

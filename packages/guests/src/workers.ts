@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { keptSandbox } from "./kept-sandbox.ts";
-import { WorkerPool } from "./pool.ts";
+import { WorkerPool, type PoolOptions } from "./pool.ts";
 import { pythonRuntime, runtimeCode, runtimeFiles, type Runtime } from "./runtimes.ts";
 import { createSandbox, type Sandbox } from "./sandbox.ts";
 
@@ -12,13 +12,11 @@ export interface Workers {
   pool: WorkerPool;
 }
 
-export interface WorkersOptions {
+export interface WorkersOptions extends PoolOptions {
   folder: string;
   /** Where rewritten runtimes are kept from one start to the next. */
   cache: string;
   poolSize: number;
-  /** How many processes at most wait for their customer's next job. */
-  warm?: number;
   /** Where a sandbox that was tried is kept for whoever comes next; tried here where nothing is said. */
   sandboxes?: string;
   /** Machine code of Python may be made first, for a script; told before that, as it takes some seconds, once. Absent: none is made. */
@@ -41,10 +39,10 @@ async function sandboxFor({ folder, cache, sandboxes, onMaking, inUse }: Workers
 }
 
 export async function openWorkers(options: WorkersOptions): Promise<Workers> {
-  const { folder, cache, poolSize, warm, inUse } = options;
+  const { folder, cache, poolSize, inUse } = options;
   const python = await pythonRuntime(cache);
   const sandbox = await sandboxFor(options, python);
-  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize, warm);
+  const pool = new WorkerPool(sandbox, path.join(folder, "workers"), poolSize, options);
   await pool.open(inUse);
   return { python, sandbox, pool };
 }

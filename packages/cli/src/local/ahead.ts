@@ -49,7 +49,13 @@ async function started(program: string): Promise<LocalRoom | null> {
   const room = await openRoom();
   try {
     const module = isScript ? null : await knownModule(program);
-    const workers = await openWorkers({ ...room, ...(isScript ? { onMaking: toldToPeople } : {}), poolSize: 0, inUse: [] });
+    const workers = await openWorkers({
+      ...room,
+      ...(isScript ? { onMaking: toldToPeople } : {}),
+      poolSize: 0,
+      inUse: [],
+      endWithUs: true,
+    });
     if (isScript) workers.pool.expect({ path: workers.sandbox.runtimePath(workers.python.name) });
     else if (module !== null) workers.pool.expect({ file: module });
     await workers.pool.startOne();

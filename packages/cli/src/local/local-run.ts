@@ -13,10 +13,15 @@ import { printJson, say, showRaw } from "../output/terminal.ts";
 import { takeRoom } from "./ahead.ts";
 import { LOCAL, modulesIn } from "./local-module.ts";
 
-/** As a server would call it: only time ends a guest from outside here. */
-function reasonOf(end: GuestEnding): EndReason {
+/** What a shell says of a program that one of these ended (bash(1), EXIT STATUS). */
+const SIGNALLED = { SIGINT: 130, SIGTERM: 143 } as const;
+type Signalled = keyof typeof SIGNALLED;
+
+/** As a server would call it: only time ends a guest from outside here, and whoever waits for it. */
+function reasonOf(end: GuestEnding, signalled: Signalled | null): EndReason {
   if (end.kind !== "result") return "server-failed";
-  return end.reason === "stopped" ? "time-limit" : end.reason;
+  if (end.reason !== "stopped") return end.reason;
+  return signalled === null ? "time-limit" : "customer-stop";
 }
 
 export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | null, json: boolean): Promise<number> {
@@ -25,7 +30,16 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
   let left: RunningGuest | null = null;
   try {
     const job = finishJob(parsed, ENGINE_VERSION);
-    driver = await createWasmDriver({ folder, cache, sandboxes, workers, modules: modulesIn(cache), poolSize: 0, inUse: [] });
+    driver = await createWasmDriver({
+      folder,
+      cache,
+      sandboxes,
+      workers,
+      modules: modulesIn(cache),
+      poolSize: 0,
+      inUse: [],
+      endWithUs: true,
+    });
     const bring = async (digest: string): Promise<void> => {
       const blob = job.blobs.get(digest)!;
       await writeFile(path.join(folder, digest), await blob.read(0, blob.size));
@@ -64,21 +78,25 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     };
     let turn = Promise.resolve();
     guest.onChange(() => (turn = turn.then(pump)));
-    const interrupt = (): void => void guest.stop(0);
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, interrupt);
+    let signalled: Signalled | null = null;
+    const interrupt = (signal: NodeJS.Signals): void => {
+      signalled = signal === "SIGTERM" ? signal : "SIGINT";
+      void guest.stop(0);
+    };
+    for (const signal of Object.keys(SIGNALLED)) process.on(signal, interrupt);
     const end = await guest.ended;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.removeListener(signal, interrupt);
+    for (const signal of Object.keys(SIGNALLED)) process.removeListener(signal, interrupt);
     await turn.then(pump);
     const tree: InputEntry[] = end.kind === "result" ? end.tree : [];
     await writeHere(tree, (entry) => guest.readOutput(entry.digest, 0, entry.size), out, parsed.shared);
-    const reason = reasonOf(end);
+    const reason = reasonOf(end, signalled);
     if (reason === "server-failed") await forgetSandbox(sandboxes);
     const exitCode = end.kind === "result" ? end.exitCode : null;
 
     if (json) printJson({ local: true, end: { reason, exitCode, detail: end.detail }, ...encodedStreams(output) });
     else if (reason !== "completed") say(`ended: ${[endingSays(reason), end.detail].filter(Boolean).join(": ")}`);
     else if (end.detail !== "") say(`ended: trap ${end.detail}`);
-    return exitCodeFor({ reason, exitCode });
+    return reason === "customer-stop" && signalled !== null ? SIGNALLED[signalled] : exitCodeFor({ reason, exitCode });
   } finally {
     await left?.dispose();
     await (driver?.close() ?? workers?.pool.close());

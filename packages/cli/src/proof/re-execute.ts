@@ -28,7 +28,7 @@ interface Ran {
 /** Runs the job to its end in a folder of its own. */
 async function runAgain({ spec, inputs, blobFile }: Again, fuelMax: bigint, step: bigint | null): Promise<Ran> {
   const { folder, remove } = await scratch("again");
-  const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [] });
+  const driver = await createWasmDriver({ folder, cache: path.join(home.data, "prepared"), poolSize: 0, inUse: [], endWithUs: true });
   let left: RunningGuest | null = null;
   const close = async (): Promise<void> => {
     await left?.dispose();

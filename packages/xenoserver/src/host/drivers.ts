@@ -109,7 +109,7 @@ export async function inspectDrivers({ folder, cache, config }: Pick<OpenDrivers
     const sandbox = { strength: "strong", why: "", without: "" } as const;
     return { sandbox, states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)] };
   }
-  const { sandbox, close } = await createWasmDriver({ folder, cache, poolSize: 0, inUse: [] });
+  const { sandbox, close } = await createWasmDriver({ folder, cache, poolSize: 0, inUse: [], endWithUs: true });
   await close();
   const states: readonly DriverState[] = [
     ...[wasmState(sandbox), qemuState(await qemuHost(config, cache)), xenState(xen)],
