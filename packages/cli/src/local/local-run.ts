@@ -24,6 +24,19 @@ function reasonOf(end: GuestEnding, signalled: Signalled | null): EndReason {
   return signalled === null ? "time-limit" : "customer-stop";
 }
 
+/** Of one that a signal to this program stops. */
+async function endOf(guest: RunningGuest): Promise<{ end: GuestEnding; signalled: Signalled | null }> {
+  let signalled: Signalled | null = null;
+  const stop = (signal: NodeJS.Signals): void => {
+    signalled = signal === "SIGTERM" ? signal : "SIGINT";
+    void guest.stop(0);
+  };
+  for (const signal of Object.keys(SIGNALLED)) process.on(signal, stop);
+  const end = await guest.ended;
+  for (const signal of Object.keys(SIGNALLED)) process.removeListener(signal, stop);
+  return { end, signalled };
+}
+
 export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string | null, json: boolean): Promise<number> {
   const { folder, cache, sandboxes, workers, remove } = await takeRoom();
   let driver: Awaited<ReturnType<typeof createWasmDriver>> | null = null;
@@ -78,21 +91,13 @@ export async function runLocally(parsed: ParsedJob, wanted: Wanted, out: string 
     };
     let turn = Promise.resolve();
     guest.onChange(() => (turn = turn.then(pump)));
-    let signalled: Signalled | null = null;
-    const interrupt = (signal: NodeJS.Signals): void => {
-      signalled = signal === "SIGTERM" ? signal : "SIGINT";
-      void guest.stop(0);
-    };
-    for (const signal of Object.keys(SIGNALLED)) process.on(signal, interrupt);
-    const end = await guest.ended;
-    for (const signal of Object.keys(SIGNALLED)) process.removeListener(signal, interrupt);
+    const { end, signalled } = await endOf(guest);
     await turn.then(pump);
     const tree: InputEntry[] = end.kind === "result" ? end.tree : [];
     await writeHere(tree, (entry) => guest.readOutput(entry.digest, 0, entry.size), out, parsed.shared);
     const reason = reasonOf(end, signalled);
     if (reason === "server-failed") await forgetSandbox(sandboxes);
     const exitCode = end.kind === "result" ? end.exitCode : null;
-
     if (json) printJson({ local: true, end: { reason, exitCode, detail: end.detail }, ...encodedStreams(output) });
     else if (reason !== "completed") say(`ended: ${[endingSays(reason), end.detail].filter(Boolean).join(": ")}`);
     else if (end.detail !== "") say(`ended: trap ${end.detail}`);

@@ -72,6 +72,14 @@ async function mustFit({ spec, inputs, blobFile }: PreparedJob, module: string |
   if (misfit !== null) throw new RefusedJob(misfit);
 }
 
+/** Of each run. */
+const stdinsOf = ({ spec }: PreparedJob): string[] => [spec.stdin, ...(spec.runs ?? []).map(({ stdin }) => stdin)];
+
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | null = null;
+  return () => (done ??= work());
+}
+
 /** What a trace may leave on disk: as much as the lease could. */
 function breakpointsOf(
   breakpoints: PreparedJob["breakpoints"],
@@ -173,13 +181,8 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
       const { breakpoints } = job;
       const module = { customer: job.customer, digest: job.spec.module };
       const known = breakpoints || runtime ? null : await modules.find(module);
-      const read = [job.spec.stdin, ...(job.spec.runs ?? []).map(({ stdin }) => stdin)];
-      let isBrought = false;
-      const bring = async (): Promise<void> => {
-        if (!isBrought) await job.bringModule?.();
-        isBrought = true;
-      };
-      if ((known === null && !runtime) || read.includes(job.spec.module)) await bring();
+      const bring = once(async () => job.bringModule?.());
+      if ((known === null && !runtime) || stdinsOf(job).includes(job.spec.module)) await bring();
       await mustFit(job, runtime || known !== null ? null : job.blobFile(job.spec.module));
       if (!breakpoints) pool.expect(runtime ? { path: sandbox.runtimePath(runtime.name) } : known === null ? null : { file: known });
       const worker = breakpoints ? await pool.takeDeep() : await pool.take(known, laneOf(job));
@@ -187,7 +190,7 @@ export async function createWasmDriver(options: WasmDriverOptions): Promise<OwnW
       const { copy } = worker;
       const isCompiled = worker.compiled === job.spec.module;
       const inside = (digest: string): string => path.join(worker.folder, WORKER_FILES.blobs, digest);
-      const files = new Set([...read, ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
+      const files = new Set([...stdinsOf(job), ...job.inputs.entries.flatMap((entry) => (entry.kind === "file" ? [entry.digest] : []))]);
       if (!runtime && copy === null && !isCompiled) files.add(job.spec.module);
       if (breakpoints?.kind === "segment") for (const { digest } of breakpoints.pieces) files.add(digest);
       const discard = (): Promise<void> => letGo(worker);
