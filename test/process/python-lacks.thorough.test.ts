@@ -1,6 +1,6 @@
 /** Scripts that ask Python on WASI for what it has not: they can catch it as they would elsewhere, and its end says what to do. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -102,4 +102,37 @@ it("says before anything is asked for that nothing is installed for a job", asyn
   );
   const needs = await ran('# /// script\n# dependencies = ["rich>=13"]\n# ///\ndef f():\n  import rich\n');
   expect(lastLine(needs)).toMatch(/x\.py says that it needs rich>=13 \(PEP 723\).*pip install --target packages 'rich>=13'/);
+});
+
+it("is a folder with __main__.py, as python3 runs one, or a script of any name, by its first line or behind python3", async () => {
+  await mkdir(path.join(folder, "kit/part"), { recursive: true });
+  await writeFile(
+    path.join(folder, "kit/__main__.py"),
+    "import sys\nfrom part import word\nfrom beside import data\nprint(word, data(), sys.argv[1:])\n",
+  );
+  await writeFile(path.join(folder, "kit/part/__init__.py"), "word = 'part'\n");
+  await writeFile(
+    path.join(folder, "kit/beside.py"),
+    "import os.path\ndef data():\n    return open(os.path.join(os.path.dirname(__file__), 'data.txt')).read()\n",
+  );
+  await writeFile(path.join(folder, "kit/data.txt"), "read");
+  const said = { code: 0, stdout: "part read ['a', '-b']\n", stderr: "" };
+  expect(await run("python3", "kit", "a", "-b")).toEqual(said);
+  expect(await run("./kit/", "a", "-b")).toEqual(said);
+  await writeFile(path.join(folder, "tool"), "#!/usr/bin/env python3\nimport sys\nprint(sys.argv)\n");
+  for (const words of [["./tool"], ["tool"], ["python3", "tool"]])
+    expect(await run(...words, "x")).toEqual({ code: 0, stdout: "['/app/tool', 'x']\n", stderr: "" });
+});
+
+it("says of what Python had once that it was that, unless it is brought in", async () => {
+  const { code, stderr } = await ran("import distutils.core, imp\n");
+  expect({ code, stderr }).toEqual({
+    code: 125,
+    stderr:
+      "error: x.py imports distutils, imp, which Python has no more since 3.12: run it in an image of an older one (xeno run python:3.11 x.py)\n",
+  });
+  await mkdir(path.join(folder, "own"));
+  await writeFile(path.join(folder, "own/imp.py"), "print('own')\n");
+  await writeFile(path.join(folder, "own/x.py"), "import imp\n");
+  expect(await run("--dir", "own", "own/x.py")).toMatchObject({ code: 0, stdout: "own\n" });
 });

@@ -8,7 +8,7 @@ import { buildJob, type JobInput } from "./job.ts";
 import { moduleIn, type ModuleCheck } from "./module-check.ts";
 import { memoryMibAtStart } from "./module-memory.ts";
 import { scriptParts, type ScriptPlace } from "./python-script.ts";
-import { PYTHON, PYTHON_FILE, runtimeBlob } from "./runtimes.ts";
+import { PYTHON, PYTHON_FILE, runtimeBlob, type ProgramKind } from "./runtimes.ts";
 
 /** Where the folder lies that the guest knows as `/`: what lies at `/` itself is every mount. */
 export const WORKING_FOLDER = "/.work";
@@ -59,6 +59,10 @@ interface ProgramParts {
   /** As a file of it is called. */
   name: string;
   blob: Blob;
+  /** Absent: its name says it. */
+  kind?: ProgramKind | undefined;
+  /** Of a folder that is a program: all that is in it, below its name. */
+  tree?: readonly SourceEntry[] | undefined;
   /** Of a script: its folder, as it stands in one that is brought in. */
   folder: string | null;
   interpreter?: Interpreter | undefined;
@@ -85,13 +89,13 @@ const RUNTIME = { module: runtimeBlob(PYTHON), isUnwrapped: false };
 
 /** What does not fit is said before anything is searched or signed. Throws InputError. */
 export async function programJob(
-  { file, name, blob, folder, interpreter = PLAIN, args, env, open, stdin }: ProgramParts,
+  { file, name, blob, kind, tree, folder, interpreter = PLAIN, args, env, open, stdin }: ProgramParts,
   bounds: Bounds,
   { place, check }: { place: ScriptPlace; check: ModuleCheck },
 ): Promise<ProgramJob> {
-  const isPython = PYTHON_FILE.test(name);
+  const isPython = kind === undefined ? PYTHON_FILE.test(name) : kind !== "module";
   const path = new Map(env).get("PYTHONPATH");
-  const python = isPython ? await scriptParts({ file, name, blob, folder, path }, open.mounts, place) : null;
+  const python = isPython ? await scriptParts({ file, name, blob, kind, tree, folder, path }, open.mounts, place) : null;
   const { module, isUnwrapped } = isPython ? RUNTIME : await moduleIn({ name: file, blob }, check);
   const own = python?.mounts ?? [];
   const preopens = [...open.preopens, ...own.map(({ mount }): [string, string] => [mount.path, mount.path])];

@@ -5,6 +5,7 @@
 import { bytesBlob, type Blob, type SourceEntry } from "./blob.ts";
 import { InputError } from "./errors.ts";
 import type { JobInput } from "./job.ts";
+import type { ProgramKind } from "./runtimes.ts";
 
 type Mount = JobInput["mounts"][number];
 
@@ -20,8 +21,8 @@ export interface ScriptPlace {
   beside: { found(names: readonly string[]): Promise<string[]>; folder: string } | null;
   /** What Python loads before a script for what WASI lacks, and files beside it. Throws InputError where it is wanted and cannot be had. */
   support(isWanted: boolean, source: string): Promise<{ before: string; beside: readonly SourceEntry[] }>;
-  /** Throws InputError where the script says itself what it needs, and none of it is brought in. */
-  assertBrought(file: string, source: string, brought: readonly SourceEntry[]): void;
+  /** Throws InputError where the script says itself what it needs, or is of an older Python, and none of that is brought in. */
+  assertBrought(file: string, source: string, brought: readonly SourceEntry[]): void | Promise<void>;
   /** Time zones that the script or what it brings in wants, from the folder of that name; none where neither speaks of any. */
   zones(folder: string, source: string, brought: readonly SourceEntry[]): Promise<SourceEntry[]>;
 }
@@ -164,6 +165,8 @@ interface Script {
   file: string;
   name: string;
   blob: Blob;
+  kind?: ProgramKind | undefined;
+  tree?: readonly SourceEntry[] | undefined;
   /** Its folder, as it stands in one that is brought in: modules beside it are found there. */
   folder: string | null;
   /** The path of modules that was typed for it. */
@@ -172,13 +175,13 @@ interface Script {
 
 /** The script and what it needs beside it, looked at with what its folders bring in. */
 export async function scriptParts(script: Script, brought: readonly Mount[], place: ScriptPlace): Promise<PythonParts> {
-  const { name, blob, folder } = script;
+  const { name, blob, folder, kind = name.endsWith(".py") ? "script" : "archive", tree = [] } = script;
   // nobody looks into an archive
-  const source = name.endsWith(".py") ? new TextDecoder().decode(await blob.read(0, blob.size)) : "";
-  const entries = brought.flatMap((mount) => [...mount.entries]);
-  if (script.path === undefined) place.assertBrought(script.file, source, entries);
+  const source = kind === "archive" ? "" : new TextDecoder().decode(await blob.read(0, blob.size));
+  const entries = [...brought.flatMap((mount) => [...mount.entries]), ...tree];
+  if (script.path === undefined) await place.assertBrought(script.file, source, entries);
   await assertImports(script, place.beside, source, entries);
-  const app: SourceEntry[] = [{ path: name, kind: "file", blob }];
+  const app: SourceEntry[] = tree[0] ? [...tree] : [{ path: name, kind: "file", blob }];
   const mounts: Mount[] = [{ mount: { path: "/app", writable: false, keep: false }, entries: app }];
   const env: [string, string][] = [
     ["HOME", "/tmp"],
@@ -186,7 +189,7 @@ export async function scriptParts(script: Script, brought: readonly Mount[], pla
   ];
   if (name !== BEFORE_NAME) {
     const { before, beside } = await place.support(
-      entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source) || name.endsWith(".pyz"),
+      entries.some((entry) => entry.path.endsWith(".py")) || WANTS_SUPPORT.test(source) || kind === "archive",
       source,
     );
     const loaded: SourceEntry[] = [{ path: BEFORE_NAME, kind: "file", blob: beforeScript(before) }, ...beside];

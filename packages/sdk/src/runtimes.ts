@@ -17,6 +17,9 @@ export const PYTHON_FILE: RegExp = /\.pyz?$/;
 /** What runs here under its own name; all else is an image's. */
 export const PROGRAM_FILE: RegExp = /\.(?:wasm|pyz?)$/;
 
+/** An archive of Python's (`python3 -m zipapp`) and a folder are run as Python runs them: by their `__main__.py`. */
+export type ProgramKind = "module" | "script" | "archive" | "folder";
+
 /** What has to be sent and made ready of a module: nothing of a runtime. */
 export const moduleSizeOf = ({ digest, size }: Pick<Blob, "digest" | "size">): number => (digest === PYTHON.digest ? 0 : size);
 

@@ -15,16 +15,40 @@ it.each(["image.tar", "image.tgz", "image.tar.zst"])("shows how the image in a f
   await expect(programOf({ file, args: [] })).rejects.toThrow(`write --image archive:${file}`);
 });
 
-it("takes an archive of Python's for a script, and shows how a folder that is a program is run", async () => {
-  const archive = path.join(folder, "tool.pyz");
+it("takes an archive of Python's for a script, and a folder that is a program", async () => {
+  const [archive, tool] = [path.join(folder, "tool.pyz"), path.join(folder, "tool")];
   await writeFile(archive, "");
-  await mkdir(path.join(folder, "tool"));
-  await writeFile(path.join(folder, "tool/__main__.py"), "");
+  await mkdir(tool);
+  await expect(pythonWords({ file: "python3", args: [tool] })).rejects.toThrow(/there is no file .*tool here/);
+  await writeFile(path.join(tool, "__main__.py"), "");
   expect(await programOf({ file: archive, args: ["a"] })).toEqual({ file: archive, args: ["a"] });
-  expect(await pythonWords({ file: "python3", args: [archive, "a"] })).toMatchObject({ script: { file: archive }, args: ["a"] });
-  await expect(pythonWords({ file: "python3", args: [path.join(folder, "tool")] })).rejects.toThrow(
-    `xeno run --dir ${folder}::/ python3 -c 'import runpy; runpy.run_path("tool", run_name="__main__")'`,
-  );
+  expect(await programOf({ file: tool, args: ["a"] })).toEqual({ file: tool, args: ["a"], kind: "folder" });
+  for (const [file, kind] of [
+    [archive, "archive"],
+    [tool, "folder"],
+  ])
+    expect(await pythonWords({ file: "python3", args: [file!, "a"] })).toMatchObject({ script: { file, kind }, args: ["a"] });
+});
+
+it.each([
+  ["#!/bin/bash\n", /a script for bash: name the image/],
+  ["#!/usr/bin/env -S LC_ALL=C node --x\n", /a script for node: /],
+  ["\x7fELF", /a program for Linux: /],
+  ["MZ", /a program for Windows: /],
+  ["\xcf\xfa\xed\xfe", /a program for macOS: /],
+  ["", /neither a module nor a script: /],
+])("says what a file is that does not run here, and where it could: %j", async (begins, says) => {
+  const file = path.join(folder, "tool");
+  await writeFile(file, begins, "latin1");
+  await expect(programOf({ file, args: [] })).rejects.toThrow(says);
+});
+
+it("has Python run any text, as it does, and no module", async () => {
+  const file = path.join(folder, "tool");
+  await writeFile(file, "print(1)\n");
+  expect(await pythonWords({ file: "python3", args: [file] })).toMatchObject({ script: { file, kind: "script" } });
+  await writeFile(file, "\0asm\x01\0\0\0");
+  await expect(pythonWords({ file: "python3", args: [file] })).rejects.toThrow(/it is a WebAssembly module: xeno run /);
 });
 
 it.each(["/data:/data", "./data:/work:ro", "../x:/x"])(

@@ -1,11 +1,12 @@
 /** Which program the words after `xeno run` mean: a file that is here is never the name of an image. */
-import { stat } from "node:fs/promises";
-import { PROGRAM_FILE, shellWord } from "@xenoservers/sdk";
+import { PROGRAM_FILE, programAt, shellWord, type ProgramKind } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 
 interface Program {
   file: string;
   args: string[];
+  /** It runs here, whatever its name says. */
+  kind?: ProgramKind;
 }
 
 /** What `podman save` and the like are usually told to write. */
@@ -18,15 +19,15 @@ const BOOTS: readonly (readonly [RegExp, string])[] = [
 /** As containers' engines have folders brought in (`-v HOST:GUEST`): our `-v` is for more words, and takes none. */
 const VOLUME = /^(\.{0,2}\/[^:]*):(\/[^:]*)(?::\w+)?$/;
 
-const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
-
 /** Throws UserError where the first word is a file that is neither a module nor a script that runs here. */
 export async function programOf({ file, args }: Program): Promise<Program> {
+  const found = await programAt(file);
   const [, host, guest] = VOLUME.exec(file) ?? [];
-  if (host !== undefined && guest !== undefined && !(await isFile(file)))
+  if (host !== undefined && guest !== undefined && found === null)
     throw new UserError(`${file} is no program: a folder is brought in by --dir ${shellWord(`${host}::${guest}`)}`);
-  if (PROGRAM_FILE.test(file) || !(await isFile(file))) return { file, args };
-  const here = `${file} is a file here, neither a .wasm module nor a .py script`;
+  if (PROGRAM_FILE.test(file) || found === null) return { file, args };
+  if ("kind" in found) return { file, args, kind: found.kind };
+  const here = `${file} is a file here, ${found.is}`;
   if (IMAGE_FILE.test(file)) throw new UserError(`${here}: if an image was saved in it, write --image ${shellWord(`archive:${file}`)}`);
   const boots = BOOTS.find(([name]) => name.test(file));
   if (boots) throw new UserError(`${here}: ${boots[1]} ${shellWord(file)}`);

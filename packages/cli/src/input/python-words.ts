@@ -2,9 +2,7 @@
  * `python3 …` as people type it to a shell: which script it means, by CPython's own command line (python(1)). Nothing of it is an image's
  * command. Who controls the words: whoever types.
  */
-import { stat } from "node:fs/promises";
-import path from "node:path";
-import { PYTHON_FILE, shellWord } from "@xenoservers/sdk";
+import { PYTHON_FILE, programAt, shellWord, type ProgramKind } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 import { PYTHONS } from "./program-words.ts";
 
@@ -22,10 +20,10 @@ export interface PythonWords {
   unsaid: string | null;
   args: string[];
   /** A file here; a script that was typed; or what is piped in. */
-  script: { file: string } | { source: string } | "stdin";
+  script: { file: string; kind: ProgramKind } | { source: string } | "stdin";
 }
 
-const RUNS = "-c CODE, -m MODULE, FILE.py, and - for what is piped in";
+const RUNS = "-c CODE, -m MODULE, FILE, a folder with __main__.py, and - for what is piped in";
 
 /** Options of one letter without a value: the variable that says the same; null: it is so here anyway; "": none does. */
 const FLAGS: Readonly<Record<string, string | null>> = {
@@ -59,17 +57,6 @@ function assertNoInstaller(python: string, name: string): void {
     `${python} -m ${name} has nothing to install into: a job ends with its files. Bring in what is of Python alone ` +
       "(pip install --target packages NAME here, then xeno run --dir packages --env PYTHONPATH=/packages FILE.py), or run it in an image",
   );
-}
-
-const isFile = async (name: string): Promise<boolean> => (await stat(name).catch(() => null))?.isFile() === true;
-
-/** How a folder that is a program is run, in words: one that holds `__main__.py`; null: it is none. */
-async function folderProgram(file: string): Promise<string | null> {
-  if (!(await isFile(`${file}/__main__.py`))) return null;
-  const [folder, name] = [path.dirname(file), path.basename(file)];
-  const dir = shellWord(folder === "." ? folder : `${folder}::/`);
-  const code = `import runpy; runpy.run_path(${JSON.stringify(name)}, run_name="__main__")`;
-  return `to run it as Python does, bring its folder in: xeno run --dir ${dir} python3 -c ${shellWord(code)}`;
 }
 
 class Options {
@@ -155,9 +142,10 @@ export async function pythonWords(typed: Typed): Promise<PythonWords | null> {
   if (source !== null) return { ...said, args: rest, script: { source } };
   const [file = "-", ...args] = rest;
   if (file === "-") return { ...said, options: [...said.options, ...rest.slice(0, 1)], args, script: "stdin" };
-  const program = await folderProgram(file);
-  if (program !== null) throw new UserError(`${python} ${file}: ${program}`);
-  if (!(await isFile(file))) throw new UserError(`${python} ${file}: there is no file ${file} here; ${python} runs ${RUNS}`);
-  if (!PYTHON_FILE.test(file)) throw new UserError(`${python} ${file}: a script's name ends in .py here; write ${python} - < ${file}`);
-  return { ...said, args, script: { file } };
+  const program = await programAt(file);
+  if (program === null) throw new UserError(`${python} ${file}: there is no file ${file} here; ${python} runs ${RUNS}`);
+  // it is Python's to say what of a text it cannot run
+  const kind = "kind" in program ? program.kind : "script";
+  if (kind === "module") throw new UserError(`${python} ${file}: it is a WebAssembly module: xeno run ${shellWord(file)}`);
+  return { ...said, args, script: { file, kind } };
 }

@@ -9,7 +9,7 @@ import { pythonWords, type PythonWords } from "./python-words.ts";
 import { isPiped, standardInput } from "./standard-input.ts";
 import type { WorkInput } from "./verbs/run.ts";
 
-const fileOf = ({ script }: PythonWords): string | null => (typeof script === "object" && "file" in script ? script.file : null);
+const fileOf = ({ script }: PythonWords) => (typeof script === "object" && "file" in script ? script : null);
 
 /** What is typed in words, or piped in, stands in the script's place. */
 const interpreterOf = ({ options, script }: PythonWords): Interpreter => ({
@@ -41,7 +41,8 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   const { file, args, image, vm, kernel, iso } = typed;
   const program = file === null || bootsMachine({ image, vm, kernel, iso }) ? null : { file, args };
   const python = program && (await pythonWords(program));
-  const asked = python ? { file: fileOf(python), args: python.args } : program && (await programOf(program));
+  const found = python ? { file: null, ...fileOf(python), args: python.args } : program && (await programOf(program));
+  const { kind, ...asked } = { kind: undefined, ...found };
   const quiet = typed.quiet || typed.json;
   // of its own part of the program, which no other way loads
   const local =
@@ -53,6 +54,7 @@ export async function workOf(typed: WorkInput): Promise<Work> {
   const work = workFor(
     { ...typed, env: [...environmentOf(typed)].map(([name, value]) => `${name}=${value}`), ...asked },
     {
+      ...(kind ? { kind } : {}),
       ...(python ? { interpreter: interpreterOf(python) } : {}),
       ...(script ? { program: script } : {}),
       // Python reads a script that is piped in itself

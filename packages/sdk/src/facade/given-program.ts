@@ -1,6 +1,7 @@
 /** A program that a program hands in, which is no file. Who controls the inputs: the program that calls. */
-import { bytesBlob, type Blob } from "../blob.ts";
+import { bytesBlob, type Blob, type SourceEntry } from "../blob.ts";
 import { InputError } from "../errors.ts";
+import type { ProgramKind } from "../runtimes.ts";
 import type { RunInput } from "./run-input.ts";
 
 export interface GivenProgram {
@@ -9,6 +10,10 @@ export interface GivenProgram {
   blob: Blob;
   /** As messages call it; absent: by its name. */
   said?: string;
+  /** Absent: its name says it. */
+  kind?: ProgramKind;
+  /** Of a folder that is a program: all that is in it, below its name; `blob` is its `__main__.py`. */
+  tree?: readonly SourceEntry[];
 }
 
 /** A text as bytes, or bytes that nobody changes any more; `slice` of a Buffer would copy nothing. */

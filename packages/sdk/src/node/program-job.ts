@@ -2,14 +2,14 @@
  * From what a customer asks for to a job: which module or script, which folders and files, which limits. Who controls the inputs: whoever
  * runs this.
  */
-import { access, lstat, realpath } from "node:fs/promises";
+import { lstat, realpath } from "node:fs/promises";
 import path from "node:path";
 import { InputError } from "../errors.ts";
 import type { GivenProgram } from "../facade/given-program.ts";
 import { buildJob, type BuiltJob } from "../job.ts";
 import type { ModuleCheck } from "../module-check.ts";
 import { WORKING_FOLDER, openFolders, programJob, type Interpreter, type OpenFolders, type ProgramJob } from "../program-input.ts";
-import { PROGRAM_FILE } from "../runtimes.ts";
+import type { ProgramKind } from "../runtimes.ts";
 import type { Blob, SourceEntry } from "../blob.ts";
 import type { Reading } from "../given-bytes.ts";
 import { blobAt, readTree } from "../tree.ts";
@@ -17,10 +17,13 @@ import { WINDOWS, sentTarget } from "../tree-plan.ts";
 import { envPair } from "../environment.ts";
 import type { SharedFolder } from "../machine/machine-place.ts";
 import { inputsOf } from "./input-files.ts";
+import { programAt } from "./program-kind.ts";
 import { scriptPlace } from "./python.ts";
 
 export interface JobArgs {
   file: string | GivenProgram;
+  /** What the file is; absent: it is looked at. */
+  kind?: ProgramKind | undefined;
   interpreter?: Interpreter | undefined;
   args: string[];
   in?: string;
@@ -95,24 +98,41 @@ async function placeOf(file: string): Promise<string> {
   return (await lstat(file)).isSymbolicLink() ? path.relative("", await realpath(file)) : file;
 }
 
-async function programAt(file: string, { blobOf, reading = {} }: Pick<JobArgs, "blobOf" | "reading">): Promise<GivenProgram> {
-  if (!PROGRAM_FILE.test(file)) throw new InputError(`${file} is neither a .wasm module nor a .py script or .pyz archive`);
-  await access(file).catch(() => {
-    throw new InputError(`there is no file ${file}`);
-  });
-  const name = path.basename(file);
-  return { name, blob: await (blobOf ? blobOf(file) : blobAt(file, name, reading)) };
+async function kindOf(file: string): Promise<ProgramKind> {
+  const found = await programAt(file);
+  if (found === null) throw new InputError(`there is no file ${file}`);
+  if ("is" in found) throw new InputError(`${file} is neither a .wasm module nor a .py script or .pyz archive`);
+  return found.kind;
+}
+
+const below = (name: string, tree: readonly SourceEntry[]): SourceEntry[] => [
+  { path: name, kind: "directory" },
+  ...tree.map((entry) => ({ ...entry, path: `${name}/${entry.path}` })),
+];
+
+async function readProgram(file: string, options: Pick<JobArgs, "kind" | "blobOf" | "reading">): Promise<GivenProgram> {
+  const { kind = await kindOf(file), blobOf, reading = {} } = options;
+  const name = path.basename(path.resolve(file));
+  const main = kind === "folder" ? path.join(file, "__main__.py") : file;
+  const blob = await (blobOf ? blobOf(main) : blobAt(main, name, reading));
+  return { name, blob, kind, ...(kind === "folder" ? { tree: below(name, await readTree(file, reading)) } : {}) };
 }
 
 export async function parseJob(options: JobArgs): Promise<ParsedJob> {
   const { interpreter, args, env, check, stdin = async () => new Uint8Array(), memoryMib, diskMib, outputMib, fuelMax } = options;
-  const { name, blob, said = name } = typeof options.file === "string" ? await programAt(options.file, options) : options.file;
+  const {
+    name,
+    blob,
+    kind,
+    tree,
+    said = name,
+  } = typeof options.file === "string" ? await readProgram(options.file, options) : options.file;
   const file = typeof options.file === "string" ? options.file : said;
   const { shared, ...open } = await foldersAt(options);
   const isHere = typeof options.file === "string";
   const place = typeof options.file === "string" ? await placeOf(options.file) : file;
   const folder = isHere ? folderInGuest(place, shared) : shared.some(({ guest }) => guest === WORKING_FOLDER) ? "/" : null;
-  const parts = { file, name, blob, folder, interpreter, args, env: env.map(envPair), open, stdin };
+  const parts = { file, name, blob, kind, tree, folder, interpreter, args, env: env.map(envPair), open, stdin };
   const bounds = { memoryMibMax: memoryMib, diskMibMax: diskMib, outputMibMax: outputMib, fuelMax };
   return { shared, ...(await programJob(parts, bounds, { place: scriptPlace(place, isHere), check })) };
 }

@@ -9,7 +9,7 @@ import { given } from "../given.ts";
 import type { Reading } from "../given-bytes.ts";
 import type { Quoted, Wanted } from "../order.ts";
 import type { Interpreter } from "../program-input.ts";
-import { PYTHON } from "../runtimes.ts";
+import { PYTHON, type ProgramKind } from "../runtimes.ts";
 import type { Blob, SourceEntry } from "../blob.ts";
 import { wantedOf } from "../wanted-of.ts";
 import { parseSizeMib } from "../words.ts";
@@ -27,6 +27,8 @@ import { finishJob, parseJob, type ParsedJob } from "./program-job.ts";
 interface WorkMeans {
   /** In place of a file. */
   program?: GivenProgram;
+  /** What its file is, where that is known. */
+  kind?: ProgramKind;
   interpreter?: Interpreter;
   /** In /in, beside its folder. */
   files?: readonly SourceEntry[];
@@ -58,7 +60,7 @@ export interface Work {
 
 async function moduleOf(input: WorkOptions, wanted: Wanted, means: WorkMeans): Promise<ParsedJob> {
   const { file, args, dir, env, maxOutput } = input;
-  const { program, interpreter, files, stdin, check, blobOf, reading } = means;
+  const { program, kind, interpreter, files, stdin, check, blobOf, reading } = means;
   const what = program ?? file;
   if (what === null) throw new InputError("say what to run: a .wasm module, a .py script, the name of an image, or --vm, --kernel, --iso");
   return parseJob({
@@ -68,7 +70,7 @@ async function moduleOf(input: WorkOptions, wanted: Wanted, means: WorkMeans): P
     outputMib: parseSizeMib(maxOutput, "--max-output"),
     fuelMax: wanted.fuelMax,
     ...(files ? { files } : {}),
-    ...given({ interpreter, in: input.in, out: input.out, reading }),
+    ...given({ kind, interpreter, in: input.in, out: input.out, reading }),
   });
 }
 
@@ -111,7 +113,7 @@ export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work
   const deterministic = assurance === "deterministic-vm";
   const wished = <T extends BuiltWork>(work: T): T => (input.forgetInputs ? forgetting(work) : work);
   const options = vmOptionsOf(input, means.feedsImage);
-  if (means.program === undefined && asksForVm(file ?? undefined, options)) {
+  if (means.program === undefined && means.kind === undefined && asksForVm(file ?? undefined, options)) {
     const inputs = { in: input.in ?? undefined, files: means.files };
     const hasInputs = input.in !== null || (means.files?.length ?? 0) > 0;
     const shared = { hasInputs, dir, env, cpu, maxOutput, deterministic, ...given({ mem, disk }) };
