@@ -40,6 +40,9 @@ it("comes back whole on a machine that has no keys", async () => {
   await saveContext("two", context(), { current: "one" });
   const before = await readContexts();
   expect(await backupKeys(file)).toEqual(["one", "two"]);
+  const kept = await readFile(file, "utf8");
+  await expect(backupKeys(file)).rejects.toMatchObject({ code: "bad_input" });
+  expect(await readFile(file, "utf8")).toBe(kept);
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   onAnother();
   expect(await restoreKeys(file)).toEqual({ restored: ["one", "two"], there: [], differs: [] });

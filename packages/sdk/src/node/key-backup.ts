@@ -2,6 +2,7 @@
  * All keys of this machine's contexts in one file, and back. Who controls the inputs: whoever runs this (the file, which whoever reads it
  * can speak by).
  */
+import { lstat } from "node:fs/promises";
 import { jsonIn, toHex } from "@xenoservers/protocol";
 import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
 import { assertWanted } from "../calling-off.ts";
@@ -21,8 +22,8 @@ export interface Restored {
 }
 
 /**
- * Writes every key of this machine's contexts to a file, for its user alone, in place of what was there; gives the contexts' names. Whoever
- * reads the file is you. Throws ContextError where there is no key yet.
+ * Writes every key of this machine's contexts to a new file, for its user alone; gives the contexts' names. Whoever reads the file is you.
+ * Throws ContextError where there is no key yet, InputError where there is such a file: it may hold keys that are nowhere else any more.
  */
 export async function backupKeys(file: string, { signal }: Callable = {}): Promise<string[]> {
   assertWanted(signal);
@@ -30,6 +31,8 @@ export async function backupKeys(file: string, { signal }: Callable = {}): Promi
   const names = Object.keys(contexts);
   if (names.length === 0) throw new ContextError("there are no keys here yet: run `xeno login URL` first");
   assertWanted(signal);
+  if ((await lstat(file).catch(() => null)) !== null)
+    throw new InputError(`${file} is there already, and may hold keys that are kept nowhere else: name another file, or remove it`);
   await writeWhole(file, JSON.stringify({ current, contexts }, null, 1));
   return names;
 }

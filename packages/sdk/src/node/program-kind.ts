@@ -1,4 +1,7 @@
-/** What a program of this machine is, by its name where that says it, else by its first and last bytes. Who controls the file: whoever runs it. */
+/**
+ * What a program of this machine is, by its name where that says it, else by its first and last bytes. Who controls the file: whoever
+ * runs it.
+ */
 import { open, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { PROGRAM_FILE, type ProgramKind } from "../runtimes.ts";
@@ -36,7 +39,7 @@ export function interpreterIn(head: string): string | null {
 }
 
 /** `kind`: it runs here; `is`: in words, what it is in its place. */
-export type FoundProgram = { kind: ProgramKind } | { is: string };
+type FoundProgram = { kind: ProgramKind } | { is: string };
 
 function kindOf({ head, tail }: { head: string; tail: string }): FoundProgram {
   if (head.startsWith(MODULE)) return { kind: "module" };
