@@ -16,7 +16,7 @@ interface Placed {
   lease: string | null;
 }
 
-/** Not on the broker's word alone, which could name another lease of this customer's: by a purchase order for that order, however broken. */
+/** By a purchase order for that order, however broken: the broker's word alone could be another lease of this customer's. */
 async function leaseOf(client: MarketClient, order: string): Promise<string | null> {
   if (!client.identity.scopes.includes("read")) return null;
   const { lease } = await client.read("order", { params: { id: order } });

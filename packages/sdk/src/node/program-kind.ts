@@ -16,7 +16,7 @@ const MAIN = "__main__.py";
 /** CPython runs a folder, and an archive, that has one. */
 const MAIN_IN_ZIP = new RegExp(`(?<![\\w./-])${MAIN}`);
 
-/** Of what runs nowhere but on a system of its own, by how it begins: ELF, PE, Mach-O; of several, where a class of Java's says its version. */
+/** Of what runs on a system of its own, by how it begins: ELF, PE, Mach-O; of several, where a class of Java's says its version. */
 const EXECUTABLES: readonly (readonly [RegExp, string])[] = [
   [/^\x7fELF/, "a program for Linux"],
   [/^MZ/, "a program for Windows"],
