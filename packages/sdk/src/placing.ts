@@ -8,7 +8,7 @@ import * as z from "zod/mini";
 import type { MarketClient } from "./client.ts";
 import { InputError, RefusedError } from "./errors.ts";
 import { ORDER_VALID_MS, signOrder, type Wanted } from "./order.ts";
-import { BrokenPurchaseOrder, checkBound, type BoundOrder } from "./purchase-order.ts";
+import { BrokenPurchaseOrder, checkBound, leaseBy, type BoundOrder } from "./purchase-order.ts";
 import { giveUp, untilBound, type WhileWaiting } from "./waiting.ts";
 
 /** What an order is answered with. `grants`: what gives the keys of order and offers their roles. */
@@ -26,8 +26,8 @@ function clockProblem(client: MarketClient): string | null {
 }
 
 /** Ends what was bound under another purchase order than ordered: nothing of it is wanted. What is refused had not begun. */
-async function stopAll(client: MarketClient, broken: readonly (BrokenPurchaseOrder | BoundOrder)[]): Promise<void> {
-  const leases = broken.map((each) => (each instanceof BrokenPurchaseOrder ? each.leaseOf(client) : each.po.id));
+async function stopAll(client: MarketClient, order: string, broken: readonly (BrokenPurchaseOrder | BoundOrder)[]): Promise<void> {
+  const leases = broken.map((each) => (each instanceof BrokenPurchaseOrder ? leaseBy(client, each.purchaseOrder, order) : each.po.id));
   for (const lease of leases) {
     if (lease === null) continue;
     const reason = "the purchase order is not what was ordered";
@@ -86,7 +86,7 @@ export async function placeReplicas(
     const { all, bound } = checkAll(client, { order, at }, replicas?.map((slot) => slot.purchaseOrder) ?? [purchaseOrder], grants);
     const broken = all.find((each) => each instanceof BrokenPurchaseOrder) ?? replicasProblem(bound, wanted.replicas ?? 1, grants);
     if (!broken) return bound;
-    await stopAll(client, all);
+    await stopAll(client, order.id, all);
     throw broken;
   }
 }

@@ -33,12 +33,15 @@ export class BrokenPurchaseOrder extends MarketError {
     this.purchaseOrder = purchaseOrder;
     this.grants = grants;
   }
+}
 
-  /** The lease that it would begin, as far as it can be read. */
-  leaseOf(client: MarketClient): string | null {
-    const parsed = parseDocumentOf(client.crypto, "purchase-order", this.purchaseOrder);
-    return parsed.ok ? parsed.document.id : null;
-  }
+/**
+ * The lease that a purchase order begins, or would if it were right; null where it cannot be read, or is that of another order, whose lease
+ * runs by right.
+ */
+export function leaseBy(client: MarketClient, purchaseOrder: unknown, order: string): string | null {
+  const parsed = parseDocumentOf(client.crypto, "purchase-order", purchaseOrder);
+  return parsed.ok && parsed.document.payload.orderId === order ? parsed.document.id : null;
 }
 
 /** What is known of keys after these public documents; each counts only where it is rightly signed. */

@@ -6,6 +6,8 @@
 import { ATTEMPTS_MAX } from "@xenoservers/market";
 import type { MarketClient } from "./client.ts";
 import { RefusedError } from "./errors.ts";
+import { leaseBy } from "./purchase-order.ts";
+import { readDocuments } from "./receipt.ts";
 import type { Withdrawn } from "./withdrawn.ts";
 
 interface Placed {
@@ -14,9 +16,13 @@ interface Placed {
   lease: string | null;
 }
 
+/** By a purchase order for that order, however broken: the broker's word alone could be another lease of this customer's. */
 async function leaseOf(client: MarketClient, order: string): Promise<string | null> {
   if (!client.identity.scopes.includes("read")) return null;
-  return (await client.read("order", { params: { id: order } })).lease;
+  const { lease } = await client.read("order", { params: { id: order } });
+  if (lease === null) return null;
+  const { documents } = await readDocuments(client, lease);
+  return leaseBy(client, documents.find(({ kind }) => kind === "purchase-order")?.envelope, order);
 }
 
 async function stopped(client: MarketClient, { order, lease: known }: Placed, reason: string): Promise<Withdrawn> {

@@ -7,7 +7,8 @@ import type { Prepared } from "./quote.ts";
 import { runReplicas } from "./run-replicas.ts";
 
 const LEASES = ["aa".repeat(32), "bb".repeat(32)];
-const input = { json: false, quiet: true, noAudit: false } as RunInput;
+// what a pipeline has by itself would say last wills to this client of nobody
+const input = { json: false, quiet: true, noAudit: false, stopOnExit: false, leaveOnExit: true } as RunInput;
 let typed: Typed;
 let before: number;
 

@@ -14,6 +14,21 @@ vi.mock("@xenoservers/protocol/system", async (original) => ({
   ask: async () => ({ ok: true, status: 200, json: async () => ({ will: { afterMs: 60_000 } }) }),
 }));
 
+/** A purchase order here is the order's id and its own; test/process/wills.thorough.test.ts has real ones. */
+const orders: Record<string, string> = {};
+vi.mock("../purchase-order.ts", async (original) => {
+  const { BrokenPurchaseOrder } = await original<typeof import("../purchase-order.ts")>();
+  const bound = (lease: string, order: string) => {
+    if (orders[lease] !== order) throw new BrokenPurchaseOrder("it embeds another order", null, []);
+    return { po: { id: lease } };
+  };
+  return {
+    BrokenPurchaseOrder,
+    checkBound: (_client: unknown, order: { id: string }, lease: string) => bound(lease, order.id),
+    fetchBound: async (_client: unknown, lease: string, order: string) => bound(lease, order),
+  };
+});
+
 const KEY = "ab".repeat(32);
 const PINS = { origin: "o", keys: { purchaseOrders: KEY, checkpoints: KEY, receipts: KEY }, operatorKey: KEY };
 const MARKET = {
@@ -29,7 +44,8 @@ const MARKET = {
       ]),
   ) as MarketInfo["timings"],
 };
-const [ORDER, LEASE, NEXT] = ["0", "1", "2"].map((digit) => digit.repeat(64)) as [string, string, string];
+const [ORDER, LEASE, NEXT, OTHERS] = ["0", "1", "2", "3"].map((digit) => digit.repeat(64)) as [string, string, string, string];
+Object.assign(orders, { [LEASE]: ORDER, [NEXT]: ORDER, [OTHERS]: "4".repeat(64) });
 
 type Will = Extract<ToBroker, { t: "will" }>;
 
@@ -109,7 +125,7 @@ it("says where a will could not be taken back", async () => {
 });
 
 it("of an order that a server let lapse, and that waits again, is of what it comes to", async () => {
-  filed("order", { lease: LEASE });
+  filed("order", { purchaseOrder: LEASE });
   await until(() => played.wills.length > 0);
   expect(said()).toEqual([[LEASE, true]]);
   played.answers();
@@ -118,7 +134,22 @@ it("of an order that a server let lapse, and that waits again, is of what it com
   played.answers();
   expect(played.open).toBe(1);
   played.tells("lease-bound", NEXT, { order: ORDER });
+  await until(() => played.wills.length > 0);
   expect([said(), played.links]).toEqual([[[NEXT, true]], 1]);
+  wills.leave();
+});
+
+it("is said of no lease that the broker names alone: it could be another of this customer's", async () => {
+  filed("order", { purchaseOrder: OTHERS });
+  filed("order", { replicas: [{ purchaseOrder: OTHERS }, { purchaseOrder: LEASE }] });
+  await until(() => played.wills.length > 0);
+  played.tells("lease-lapsed", LEASE, { order: ORDER });
+  played.tells("order-waiting", null, { order: ORDER });
+  played.tells("lease-bound", OTHERS, { order: ORDER });
+  played.tells("lease-bound", NEXT, { order: ORDER });
+  played.answers();
+  await until(() => said().some(([lease]) => lease === NEXT));
+  expect(said().map(([lease]) => lease)).not.toContain(OTHERS);
   wills.leave();
 });
 

@@ -13,7 +13,7 @@ import type { Filed, MarketClient } from "../client.ts";
 import { openLink } from "../connect.ts";
 import type { Beyond } from "../facade/beyond.ts";
 import type { MapMeans } from "../facade/map/market-orders.ts";
-import type { BoundOrder } from "../purchase-order.ts";
+import { BrokenPurchaseOrder, checkBound, fetchBound, type BoundOrder } from "../purchase-order.ts";
 
 const REASON = "its customer was gone";
 const ANSWER_MS = 10_000;
@@ -25,7 +25,12 @@ const ASKED_MAX = 16;
 /** Behind one address there may be brokers that know no wills beside one that does: a link may be cut for one so often in a row. */
 const CUT_MAX = 3;
 
-const zOrderAnswer = z.looseObject({ lease: z.optional(z.string()), replicas: z.optional(z.array(z.looseObject({ lease: z.string() }))) });
+/** Of an order that waits there is neither yet. */
+const zOrderAnswer = z.looseObject({
+  purchaseOrder: z.optional(z.unknown()),
+  grants: z._default(z.array(z.unknown()), []),
+  replicas: z.optional(z.array(z.looseObject({ purchaseOrder: z.unknown() }))),
+});
 
 /** After these nothing is left of a lease that a stop could end. */
 const OVER: ReadonlySet<string> = new Set(["lease-stopping", "lease-delivering", "lease-lapsed", "lease-settled"]);
@@ -48,6 +53,15 @@ export const alsoOfEarlier = (beyond: Beyond, wills: Pick<LastWills, "holds">): 
 });
 
 class NoWillsThere extends Error {}
+
+/** Null: what the broker wants it to run under is not what was ordered, and whoever ordered it says so. */
+function boundBy(check: () => BoundOrder): string | null {
+  try {
+    return check().po.id;
+  } catch {
+    return null;
+  }
+}
 
 /** What is to be said of a lease; null: its will is taken back. `key`: who signed. */
 type Word = { envelope: Envelope; key: string } | null;
@@ -140,19 +154,38 @@ export class LastWills {
     if (document.kind === "order-withdrawal") return this.#forget(document.payload.order);
     // a referee's run is somebody's right, whoever asked for it
     if (document.kind !== "order" || document.payload.judges !== null) return;
-    const { lease = null, replicas = [] } = zOrderAnswer.safeParse(answer).data ?? {};
-    this.#placed(document.id, lease);
-    for (const each of replicas) this.holds(each.lease);
+    const { purchaseOrder, grants = [], replicas } = zOrderAnswer.safeParse(answer).data ?? {};
+    const slots = replicas?.map((each) => each.purchaseOrder) ?? (purchaseOrder ? [purchaseOrder] : []);
+    if (slots.length === 0) return this.#waits(document.id);
+    for (const slot of slots) {
+      const lease = boundBy(() => checkBound(this.#client, document, slot, grants, filed.at));
+      if (lease !== null) this.#placed(document.id, lease);
+    }
   };
+
+  /** Named by the broker alone, it could be another lease of this customer's, whose stop would be signed. */
+  async #named(order: string, lease: string): Promise<void> {
+    try {
+      await fetchBound(this.#client, lease, order);
+    } catch (error) {
+      if (!(error instanceof BrokenPurchaseOrder)) this.#client.timers.after(AGAIN_MS, () => void this.#lookAt(order));
+      return;
+    }
+    if (this.#orders.has(order) && !this.#isOver) this.#placed(order, lease);
+  }
 
   #forget(order: string): void {
     if (this.#orders.delete(order)) this.#restIfIdle();
   }
 
-  #placed(order: string, lease: string | null): void {
+  #placed(order: string, lease: string): void {
     this.#orders.set(order, lease);
-    if (lease === null) this.#open();
-    else this.holds(lease);
+    this.holds(lease);
+  }
+
+  #waits(order: string): void {
+    this.#orders.set(order, null);
+    this.#open();
   }
 
   #open(): void {
@@ -276,19 +309,19 @@ export class LastWills {
     const order = typeof data["order"] === "string" && this.#orders.has(data["order"]) ? data["order"] : null;
     if (order !== null && kind === "order-refused") return this.#forget(order);
     // also one that has lapsed at a server
-    if (order !== null && kind === "order-waiting") return this.#placed(order, null);
+    if (order !== null && kind === "order-waiting") return this.#waits(order);
     if (lease === null) return;
-    if (order !== null && kind === "lease-bound") return this.#placed(order, lease);
+    if (order !== null && kind === "lease-bound") return void this.#named(order, lease);
     if (OVER.has(kind)) this.over(lease);
   }
 
   /** Where it stands now: what was told of it may have been missed. */
   async #lookAt(order: string): Promise<void> {
-    if (!this.#client.identity.scopes.includes("read")) return;
+    if (this.#isOver || !this.#orders.has(order) || !this.#client.identity.scopes.includes("read")) return;
     const stands = await this.#client.read("order", { params: { id: order } }).catch(() => null);
     if (!stands || !this.#orders.has(order)) return;
     if (stands.refused) this.#orders.delete(order);
-    else if (stands.lease !== null && stands.lease !== this.#orders.get(order)) return this.#placed(order, stands.lease);
+    else if (stands.lease !== null && stands.lease !== this.#orders.get(order)) await this.#named(order, stands.lease);
     this.#restIfIdle();
   }
 

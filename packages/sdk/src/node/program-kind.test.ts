@@ -13,6 +13,9 @@ it.each([
   ["#!/usr/bin/env python3\nprint(1)\n", { kind: "script" }],
   ["#!/usr/bin/python3.12 -u\r\nprint(1)\n", { kind: "script" }],
   ["#! /opt/pythonic\n", { is: "a script for pythonic" }],
+  ["\x7fELF\x02\x01\x01 __main__.py PK\x05\x06", { is: "a program for Linux" }],
+  ["\xca\xfe\xba\xbe\0\0\0\x02", { is: "a program for macOS" }],
+  ["\xca\xfe\xba\xbe\0\0\0\x41", { is: "neither a module nor a script" }],
   ["plain words", { is: "neither a module nor a script" }],
   ["", { is: "neither a module nor a script" }],
 ])("tells a file by how it begins: %j", async (text, found) => {

@@ -16,11 +16,11 @@ const MAIN = "__main__.py";
 /** CPython runs a folder, and an archive, that has one. */
 const MAIN_IN_ZIP = new RegExp(`(?<![\\w./-])${MAIN}`);
 
-/** Of what runs nowhere but on a system of its own, by how it begins (ELF, PE, and the four of Mach-O). */
+/** Of what runs on a system of its own, by how it begins: ELF, PE, Mach-O; of several, where a class of Java's says its version. */
 const EXECUTABLES: readonly (readonly [RegExp, string])[] = [
   [/^\x7fELF/, "a program for Linux"],
   [/^MZ/, "a program for Windows"],
-  [/^(?:\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe)/, "a program for macOS"],
+  [/^(?:\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe\0\0\0[\x01-\x1e])/, "a program for macOS"],
 ];
 
 async function ends(handle: FileHandle, size: number): Promise<{ head: string; tail: string }> {
@@ -43,12 +43,14 @@ type FoundProgram = { kind: ProgramKind } | { is: string };
 
 function kindOf({ head, tail }: { head: string; tail: string }): FoundProgram {
   if (head.startsWith(MODULE)) return { kind: "module" };
+  // some have an archive at their end, or look for one
+  const executable = EXECUTABLES.find(([begins]) => begins.test(head));
+  if (executable) return { is: executable[1] };
   if (tail.includes(END_OF_ZIP)) return MAIN_IN_ZIP.test(tail) ? { kind: "archive" } : { is: "a zip archive without __main__.py" };
   const interpreter = interpreterIn(head);
   if (interpreter !== null && /^python(?:3(?:\.\d+)?)?$/.test(interpreter)) return { kind: "script" };
   if (interpreter !== null) return { is: `a script for ${interpreter.slice(0, 40)}` };
-  const executable = EXECUTABLES.find(([begins]) => begins.test(head));
-  return { is: executable?.[1] ?? "neither a module nor a script" };
+  return { is: "neither a module nor a script" };
 }
 
 /** `file`: as it was typed. Null: there is neither a file of that name nor a folder that is a program. */

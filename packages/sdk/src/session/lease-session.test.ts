@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { PassThrough } from "node:stream";
-import type { LeaseView, SignedDocument } from "@xenoservers/protocol";
+import type { LeaseView, RouteReply, SignedDocument } from "@xenoservers/protocol";
 import { parseDocumentOf, refuse } from "@xenoservers/protocol";
 import { respondChannel, type Channel, type ChannelHeader, type InputEntry } from "@xenoservers/protocol/channel";
 import type { Pipe } from "@xenoservers/protocol/link";
@@ -571,13 +571,19 @@ describe("a lease of a key that may only spend", () => {
 
 describe("an order that is withdrawn", () => {
   const wrongState = { ok: false, code: "wrong_state", facts: {} } as const;
+  /** The lease that the order comes to, and that the broker names from now on. */
+  function boundTo(order: SignedDocument<"order">, attempt: number): string {
+    const { id: lease, envelope } = market.purchaseOrder(order, server, market.offer(server), { attempt });
+    client.answers.order = () => ({ id: order.id, lease, attempt, waiting: null, refused: null });
+    client.answers.receipt = () => ({ documents: [{ kind: "purchase-order", envelope }], leaves: [] }) as unknown as RouteReply<"receipt">;
+    return lease;
+  }
   const stopped = () => client.submitted.flatMap(({ kind, payload }) => (kind === "stop" && "lease" in payload ? [payload.lease] : []));
 
   it("is stopped where it stands, or wherever it has moved to meanwhile", async () => {
     open();
     expect(await session.withdraw("why")).toBe("withdrawn");
-    const next = "e".repeat(64);
-    client.answers.order = () => ({ id: bound.order.id, lease: next, attempt: 2, waiting: null, refused: null });
+    const next = boundTo(bound.order, 2);
     client.onSubmit = () => (stopped().at(-1) === next ? { ok: true, answer: {} } : wrongState);
     expect(await session.withdraw("why")).toBe("withdrawn");
     expect(stopped()).toEqual([bound.po.id, bound.po.id, next]);
@@ -586,16 +592,13 @@ describe("an order that is withdrawn", () => {
   it("was over where its last lease is, and is not followed for ever by a broker that moves it on and on", async () => {
     open();
     client.onSubmit = () => wrongState;
-    client.answers.order = () => ({ id: bound.order.id, lease: bound.po.id, attempt: 1, waiting: null, refused: null });
+    boundTo(bound.order, 1);
     expect(await session.withdraw("why")).toBe("over");
-    let moved = 0;
-    client.answers.order = () => ({
-      id: bound.order.id,
-      lease: `${moved++}`.padStart(64, "0"),
-      attempt: moved,
-      waiting: null,
-      refused: null,
-    });
+    let moved = 1;
+    client.onSubmit = () => {
+      boundTo(bound.order, ++moved);
+      return wrongState;
+    };
     expect(await session.withdraw("why")).toBe("over");
     expect(moved).toBeLessThan(10);
   });
@@ -614,14 +617,25 @@ describe("an order that is withdrawn", () => {
   it("is withdrawn too where only its answer was lost", async () => {
     open();
     session.close();
-    const lost = "d".repeat(64);
-    client.onSubmit = ({ kind }) =>
-      kind === "order" ? refuse("unavailable") : kind === "order-withdrawal" ? refuse("wrong_state") : { ok: true, answer: {} };
-    client.answers.order = ({ params }) => ({ id: params?.["id"] ?? "", lease: lost, attempt: 1, waiting: null, refused: null });
+    let lost = "";
+    client.onSubmit = (document) => {
+      if (document.kind === "stop") return { ok: true, answer: {} };
+      if (document.kind === "order-withdrawal") return refuse("wrong_state");
+      lost = boundTo(document as SignedDocument<"order">, 1);
+      return refuse("unavailable");
+    };
     const { resources, terms, assurance, on, durationMsMax } = bound.order.payload;
     const wanted = { resources, terms, assurance, on, durationMsMax, maxPriceNanosPerHour: null, label: "" } as const;
     const order = placeOrder(client, { ...wanted, conditions: [], fuelMax: 10n ** 12n, budgetNanos: 10n ** 9n }, job.jobHash);
     await expect(order).rejects.toThrow("unavailable");
     expect(stopped()).toEqual([lost]);
+  });
+
+  it("has no other lease of its customer's stopped, whatever the broker says that it came to", async () => {
+    open();
+    client.onSubmit = () => wrongState;
+    const others = boundTo(market.order(market.party("carl", SEED), {}), 1);
+    expect(await session.withdraw("why")).toBe("over");
+    expect(stopped()).not.toContain(others);
   });
 });
