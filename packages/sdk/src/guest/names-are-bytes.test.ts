@@ -17,7 +17,12 @@ const here = new ShellHere();
 let folder: string;
 const at = (name: string): string => path.join(folder, name);
 const sh = (script: string): string => {
-  const { stdout, stderr, status } = spawnSync("bash", ["-euc", script], { cwd: folder, encoding: "latin1" });
+  // bash reads its settings where it finds a socket there and no shell above it, as it takes that for rsh
+  const { stdout, stderr, status } = spawnSync("bash", ["-euc", script], {
+    cwd: folder,
+    encoding: "latin1",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   expect([stderr, status]).toEqual(["", 0]);
   return stdout;
 };
