@@ -20,7 +20,7 @@ const MAIN_IN_ZIP = new RegExp(`(?<![\\w./-])${MAIN}`);
 const EXECUTABLES: readonly (readonly [RegExp, string])[] = [
   [/^\x7fELF/, "a program for Linux"],
   [/^MZ/, "a program for Windows"],
-  [/^(?:\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe\0\0\0[\x01-\x1e])/, "a program for macOS"],
+  [/^(?:\xfe\xed\xfa[\xce\xcf]|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe\0\0\0[^\0 -\xff])/, "a program for macOS"],
 ];
 
 async function ends(handle: FileHandle, size: number): Promise<{ head: string; tail: string }> {
