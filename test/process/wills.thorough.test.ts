@@ -17,7 +17,7 @@ import { WebSocketServer } from "ws";
 import { command, started } from "./command.ts";
 import { endless, moduleJob, saying } from "./jobs.ts";
 import { startMarket, until, wanted, type TestMarket } from "./market.ts";
-import { PATIENT } from "./settings.ts";
+import { PATIENT, WASM_ALONE } from "./settings.ts";
 
 const AFTER_MS = 2_000;
 const SLOT = { vcpu: 1, memoryMib: 16, diskMib: 1 };
@@ -98,6 +98,25 @@ it("replicas of a run that is killed end, all of them", async () => {
   await killed(child);
   await until(async () => (await leases()).every(({ state }) => state !== "open"));
   for (const { id } of await leases()) expect(await reasonOf(id)).toBe("its customer was gone");
+});
+
+it("an order that waits is withdrawn once its run is killed, and not while it is there", async () => {
+  const narrow = await market.addServer("narrow", await market.newParty("narrow"), { toml: `${WASM_ALONE}[capacity]\nvcpu = 1\n` });
+  const there = ["--where", `server=${narrow.server.id}`, "--budget", "0.01"];
+  const holder = await running("holder", 1, ["run", job, ...there], { CI: "" });
+  let said = "";
+  const waiter = started(home(), ["run", job, ...there, ...SMALL, "--wait", "--wait"], (text) => (said += text), { CI: "true" });
+  await until(() => waiter.child.exitCode !== null || said.includes("the market is full"));
+  const orders = await market.broker.store.waitingOrders(10);
+  expect(orders).toHaveLength(1);
+  const order = orders[0]?.id ?? "";
+  await until(async () => (await kept([order])) === 1);
+  await market.restartBroker();
+  await until(async () => (await kept([order])) === 1);
+  await killed(waiter.child);
+  await until(async () => (await market.broker.store.waitingOrders(10)).length === 0);
+  expect((await market.broker.store.load("order", [order])).get(order)?.data.refused).toMatchObject({ code: "withdrawn" });
+  await command(home(), "lease", "stop", (await holder.leases())[0]?.id ?? "");
 });
 
 it("a run that hangs for too long is stopped, and hears of it when it goes on; its broker may come and go meanwhile", async () => {

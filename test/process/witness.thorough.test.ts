@@ -100,6 +100,11 @@ it("packs two contradicting checkpoints from anywhere, and nothing else", async 
     stderr: expect.stringContaining("no promise can be shown broken"),
   });
   expect((await xeno("customer", "evidence", files.honest, files.other, "--out", files.out)).code).toBe(0);
+  // what convicts is not written over
+  expect(await xeno("customer", "evidence", files.other, files.honest, "--out", files.out)).toMatchObject({
+    code: 125,
+    stderr: expect.stringContaining("is there already"),
+  });
   expect((await xeno("nobody", "verify", files.out, "--operator", market.broker.loaded.operator!.publicKey)).code).toBe(0);
   expect((await xeno("nobody", "verify", files.out)).code).toBe(1);
 });

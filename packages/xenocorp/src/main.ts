@@ -271,7 +271,7 @@ async function prepare({ store }: OpenedStore, options: BrokerOptions, run: Flee
 const openHints = async ({ pool }: OpenedStore, { nats }: BrokerOptions, parts: Parameters<typeof openNatsHints>[1]): Promise<Hints> =>
   nats ? openNatsHints(nats, parts) : postgresHints(pool);
 
-interface Linked extends Pick<Looped, "run" | "logger" | "faults"> {
+interface Linked extends Pick<Looped, "run" | "logger" | "faults" | "metrics"> {
   pool: Pool;
   desk: () => Desk;
   sessions: Sessions;
@@ -280,11 +280,14 @@ interface Linked extends Pick<Looped, "run" | "logger" | "faults"> {
 }
 
 /** The ends of all links, and what customers leave with them. */
-function linksOf(services: Services, { pool, desk, sessions, market, run, options, logger, faults }: Linked) {
+function linksOf(services: Services, { pool, desk, sessions, market, run, options, logger, metrics, faults }: Linked) {
   const wills = new Wills({
     ...{ store: new WillStore(pool), desk, services: () => services },
     ...(options.willAfterMs === undefined ? {} : { afterMs: options.willAfterMs }),
-    filed: ({ lease, party }, refused) => logger.info({ lease, party, refused: refused?.code ?? null }, "a last will was filed"),
+    filed({ of, party }, refused) {
+      metrics.will(refused?.code ?? "ok");
+      logger.info({ of, party, refused: refused?.code ?? null }, "a last will was filed");
+    },
   });
   const hub = new LinkHub(desk, sessions, market, systemTimers, {
     ...{ door: new Door(systemTimers, options), fleet: run.links, wills },
@@ -315,7 +318,8 @@ async function startOn(opened: OpenedStore, options: BrokerOptions, started: Sta
   const sessions = new Sessions(services);
   // every stranger is told it, by whatever comes first
   const market = askedTogether<MarketInfo>(() => describeMarket(services));
-  const { hub, wills } = linksOf(services, { pool: opened.pool, desk: () => desk, sessions, market, run, options, logger, faults });
+  const linked = { pool: opened.pool, desk: () => desk, sessions, market, run, options, logger, metrics, faults };
+  const { hub, wills } = linksOf(services, linked);
   const feed = new EventFeed({ store: services.store, hints, deaf: failed(DEAF), failed: failed("events cannot be read") });
   const desk = new Desk(services, outboxTo(hub, feed, { logger, metrics, faults }));
   started.push(() => feed.close());

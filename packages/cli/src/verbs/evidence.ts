@@ -3,6 +3,7 @@
  * were not kept, and packs it into one file that convicts whoever signed it. Who controls the inputs: whoever handed over the files; the
  * broker (its log).
  */
+import { lstat } from "node:fs/promises";
 import path from "node:path";
 import {
   API,
@@ -172,6 +173,8 @@ export async function evidence({ files, out, promises }: EvidenceInput): Promise
   const { context } = await currentContext();
   const { url, pins: market } = context;
   if (files.length === 0 && !promises) throw new UserError("name the files to look in, or --promises");
+  if ((await lstat(out).catch(() => null)) !== null)
+    throw new UserError(`${out} is there already, and may be what convicts somebody: name another file by --out, or remove it`);
   const all = await Promise.all(files.map(readFound));
   const [notes, documents] = [all.flatMap((each) => each.notes), all.flatMap((each) => each.documents)];
   const packing: Packing = { crypto: nodeCrypto, market, history: await marketHistory(url, market.origin) };

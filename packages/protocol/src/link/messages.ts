@@ -67,7 +67,10 @@ export const zToBroker = z.discriminatedUnion("t", [
   z.strictObject({ t: z.literal("channel-open"), lease: zId, session: zSession }),
   z.strictObject({ t: z.literal("channel-close"), session: zSession }),
   z.strictObject({ t: z.literal("ping") }),
-  /** A stop of a lease that is to be filed once its customer is gone, or null: none any more. Answered as a document. See will.ts. */
+  /**
+   * A stop of a lease, or the withdrawal of an order that waits (`lease` is then that order), which is to be filed once its customer is
+   * gone, or null: none any more. Answered as a document. See will.ts.
+   */
   z.strictObject({ t: z.literal("will"), ref: z.int(), lease: zId, envelope: z.unknown() }),
 ]);
 export type ToBroker = z.infer<typeof zToBroker>;

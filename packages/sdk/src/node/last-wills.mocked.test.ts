@@ -1,4 +1,5 @@
 /** What a program says of its leases, and takes back, at a broker that a test plays. */
+import { parseDocument, refuse } from "@xenoservers/protocol";
 import { systemCrypto } from "@xenoservers/protocol/system";
 import type { FromBroker, MarketInfo, Pipe, ToBroker } from "@xenoservers/protocol/link";
 import { beforeEach, expect, it, vi } from "vitest";
@@ -131,11 +132,50 @@ it("of an order that a server let lapse, and that waits again, is of what it com
   played.answers();
   played.tells("lease-lapsed", LEASE, { order: ORDER });
   played.tells("order-waiting", null, { order: ORDER });
+  expect(said()).toEqual([
+    [LEASE, false],
+    [ORDER, true],
+  ]);
   played.answers();
   expect(played.open).toBe(1);
   played.tells("lease-bound", NEXT, { order: ORDER });
   await until(() => played.wills.length > 0);
-  expect([said(), played.links]).toEqual([[[NEXT, true]], 1]);
+  const taken = [
+    [ORDER, false],
+    [NEXT, true],
+  ];
+  expect([said(), played.links]).toEqual([taken, 1]);
+  // it waits anew before the broker has answered that the will of its first wait is gone
+  played.tells("lease-lapsed", NEXT, { order: ORDER });
+  played.tells("order-waiting", null, { order: ORDER });
+  expect(said()).toEqual(taken);
+  played.answers();
+  expect(said().toSorted()).toEqual([
+    [ORDER, true],
+    [NEXT, false],
+  ]);
+  wills.leave();
+});
+
+it("of an order that waits is its withdrawal, anew on each link, and is gone with what refuses the order", async () => {
+  filed("order", {});
+  await until(() => played.wills.length > 0);
+  const [will] = played.wills;
+  const parsed = parseDocument(systemCrypto, will?.envelope);
+  expect(parsed).toMatchObject({ document: { kind: "order-withdrawal", payload: { order: ORDER, party: client.identity.party } } });
+  played.answers();
+  played.tells("order-refused", null, { order: ORDER });
+  expect(said()).toEqual([[ORDER, false]]);
+  played.answers();
+  expect(played.open).toBe(0);
+});
+
+it("of an order that waits is asked of no broker twice that knows none", async () => {
+  filed("order", {});
+  await until(() => played.wills.length > 0);
+  for (const { ref } of played.wills.splice(0))
+    played.says({ t: "answer", ref, error: { ...refuse("unknown_kind", { expected: "stop" }) } });
+  expect([said(), played.open]).toEqual([[], 1]);
   wills.leave();
 });
 
@@ -147,16 +187,22 @@ it("is said of no lease that the broker names alone: it could be another of this
   played.tells("order-waiting", null, { order: ORDER });
   played.tells("lease-bound", OTHERS, { order: ORDER });
   played.tells("lease-bound", NEXT, { order: ORDER });
-  played.answers();
-  await until(() => said().some(([lease]) => lease === NEXT));
-  expect(said().map(([lease]) => lease)).not.toContain(OTHERS);
+  const all = new Set<string>();
+  await until(() => {
+    for (const [id] of said()) all.add(id);
+    played.answers();
+    return all.has(NEXT);
+  });
+  expect(all).not.toContain(OTHERS);
   wills.leave();
 });
 
 it("holds no link of an order that was withdrawn while it waited", async () => {
   filed("order", {});
-  await until(() => played.open === 1);
+  await until(() => played.wills.length > 0);
+  played.answers();
   filed("order-withdrawal", {}, { order: ORDER });
+  played.answers();
   expect(played.open).toBe(0);
 });
 

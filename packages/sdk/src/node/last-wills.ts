@@ -1,7 +1,7 @@
 /**
- * Stops of this program's leases, signed ahead and left with the broker, which files them once this program is gone, however it went. They
- * are said on a link of their own, anew whenever it is up, and taken back as leases end. Where the broker knows nothing of wills there are
- * none. Who controls the inputs: the broker (what it knows, answers, events).
+ * Stops of this program's leases, and withdrawals of its orders that wait, signed ahead and left with the broker, which files them once
+ * this program is gone, however it went. They are said on a link of their own, anew whenever it is up, and taken back as leases end.
+ * Where the broker knows nothing of wills there are none. Who controls the inputs: the broker (what it knows, answers, events).
  */
 import { Addresses, ERROR_CODES, parseRefusal, type Envelope } from "@xenoservers/protocol";
 import { CLOSINGS, parseMessage, zFromBroker, type LinkClient, type LinkEvent, type Pipe, type ToBroker } from "@xenoservers/protocol/link";
@@ -63,8 +63,8 @@ function boundBy(check: () => BoundOrder): string | null {
   }
 }
 
-/** What is to be said of a lease; null: its will is taken back. `key`: who signed. */
-type Word = { envelope: Envelope; key: string } | null;
+/** What is to be said of a lease, or of an order that waits; null: its will is taken back. `key`: who signed. */
+type Word = { kind: "stop" | "order-withdrawal"; envelope: Envelope; key: string } | null;
 
 export class LastWills {
   readonly #client: MarketClient;
@@ -102,18 +102,21 @@ export class LastWills {
 
   /** Is stopped once this program is gone. */
   holds(lease: string): void {
-    if (this.#isOver || this.#words.has(lease)) return;
-    this.#words.set(lease, this.#signed(lease));
-    this.#toSay.add(lease);
+    if (!this.#isOver && !this.#words.has(lease)) this.#says(lease, "stop");
+  }
+
+  #says(id: string, kind: NonNullable<Word>["kind"]): void {
+    this.#words.set(id, this.#signed(id, kind));
+    this.#toSay.add(id);
     this.#open();
     this.#say();
   }
 
-  /** It has ended, or runs on without this program. */
-  over(lease: string): void {
-    if (!this.#words.get(lease)) return;
-    this.#words.set(lease, null);
-    this.#toSay.add(lease);
+  /** A lease has ended, or runs on without this program; an order waits no more. */
+  over(id: string): void {
+    if (!this.#words.get(id)) return;
+    this.#words.set(id, null);
+    this.#toSay.add(id);
     this.#say();
   }
 
@@ -121,7 +124,7 @@ export class LastWills {
   async release(): Promise<boolean> {
     if (this.#isOver) return true;
     this.#orders.clear();
-    for (const lease of this.#words.keys()) this.over(lease);
+    for (const id of this.#words.keys()) this.over(id);
     this.#restIfIdle();
     if (this.#link) {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -141,9 +144,12 @@ export class LastWills {
     this.#stop();
   }
 
-  #signed(lease: string): NonNullable<Word> {
+  #signed(id: string, kind: NonNullable<Word>["kind"]): NonNullable<Word> {
     const { party, signer } = this.#client.identity;
-    return { envelope: this.#client.sign("stop", { lease, party, reason: REASON }).envelope, key: signer.publicKey };
+    const said = { party, reason: REASON };
+    const { envelope } =
+      kind === "stop" ? this.#client.sign(kind, { ...said, lease: id }) : this.#client.sign(kind, { ...said, order: id });
+    return { kind, envelope, key: signer.publicKey };
   }
 
   readonly #heard = (filed: Filed): void => {
@@ -175,17 +181,21 @@ export class LastWills {
   }
 
   #forget(order: string): void {
-    if (this.#orders.delete(order)) this.#restIfIdle();
+    if (!this.#orders.delete(order)) return;
+    this.over(order);
+    this.#restIfIdle();
   }
 
   #placed(order: string, lease: string): void {
     this.#orders.set(order, lease);
+    this.over(order);
     this.holds(lease);
   }
 
   #waits(order: string): void {
     this.#orders.set(order, null);
-    this.#open();
+    // also where the will of an earlier wait is being taken back
+    if (!this.#words.get(order)) this.#says(order, "order-withdrawal");
   }
 
   #open(): void {
@@ -250,10 +260,10 @@ export class LastWills {
 
   #up(): void {
     const { publicKey } = this.#client.identity.signer;
-    for (const [lease, word] of this.#words) {
+    for (const [id, word] of this.#words) {
       // one that another key signed would be nobody's
-      if (word && word.key !== publicKey) this.#words.set(lease, this.#signed(lease));
-      this.#toSay.add(lease);
+      if (word && word.key !== publicKey) this.#words.set(id, this.#signed(id, word.kind));
+      this.#toSay.add(id);
     }
     for (const [order, lease] of this.#orders) if (lease === null) void this.#lookAt(order);
     this.#say();
@@ -274,15 +284,15 @@ export class LastWills {
   #say(): void {
     if (!this.#link?.up || !this.#pipe) return;
     const unanswered = new Set(this.#asked.values());
-    for (const lease of this.#toSay) {
+    for (const id of this.#toSay) {
       if (this.#asked.size >= ASKED_MAX) return;
       // the broker looks at several at once: what is taken back before it was looked at would be kept
-      if (unanswered.has(lease)) continue;
-      this.#toSay.delete(lease);
-      const word = this.#words.get(lease);
+      if (unanswered.has(id)) continue;
+      this.#toSay.delete(id);
+      const word = this.#words.get(id);
       if (word === undefined) continue;
-      this.#asked.set(++this.#ref, lease);
-      const will: ToBroker = { t: "will", ref: this.#ref, lease, envelope: word?.envelope ?? null };
+      this.#asked.set(++this.#ref, id);
+      const will: ToBroker = { t: "will", ref: this.#ref, lease: id, envelope: word?.envelope ?? null };
       this.#pipe.send(JSON.stringify(will));
     }
     this.#restIfIdle();
@@ -290,18 +300,18 @@ export class LastWills {
 
   #answered(text: string): void {
     const message = text.includes('"answer"') ? parseMessage(zFromBroker, text) : null;
-    const lease = message?.t === "answer" ? this.#asked.get(message.ref) : undefined;
-    if (message?.t !== "answer" || lease === undefined) return;
+    const id = message?.t === "answer" ? this.#asked.get(message.ref) : undefined;
+    if (message?.t !== "answer" || id === undefined) return;
     this.#asked.delete(message.ref);
     this.#cuts = 0;
     const refusal = message.answer ? null : parseRefusal(message.error ?? {});
     if (refusal && ERROR_CODES[refusal.code].retryable) {
-      this.#toSay.add(lease);
+      this.#toSay.add(id);
       return void this.#client.timers.after(AGAIN_MS, () => this.#say());
     }
     // what was taken back, or cannot be said, is said no more
-    if (refusal || this.#words.get(lease) === null) if (!this.#toSay.has(lease)) this.#words.delete(lease);
-    if (refusal?.code === "wrong_state") for (const [order, at] of this.#orders) if (at === lease) void this.#lookAt(order);
+    if (refusal || this.#words.get(id) === null) if (!this.#toSay.has(id)) this.#words.delete(id);
+    if (refusal?.code === "wrong_state") for (const [order, at] of this.#orders) if (at === id || order === id) void this.#lookAt(order);
     this.#say();
   }
 
@@ -320,7 +330,7 @@ export class LastWills {
     if (this.#isOver || !this.#orders.has(order) || !this.#client.identity.scopes.includes("read")) return;
     const stands = await this.#client.read("order", { params: { id: order } }).catch(() => null);
     if (!stands || !this.#orders.has(order)) return;
-    if (stands.refused) this.#orders.delete(order);
+    if (stands.refused) this.#forget(order);
     else if (stands.lease !== null && stands.lease !== this.#orders.get(order)) await this.#named(order, stands.lease);
     this.#restIfIdle();
   }

@@ -45,6 +45,7 @@ it("what an operator watches has a line each, and the database is asked once for
   metrics.count("market", "ok", 0.02);
   metrics.count("market", "rate_limited", 0.003);
   metrics.fault("the timers failed");
+  metrics.will("ok");
   metrics.leaseMoved("open", null);
   metrics.leaseMoved("settled", "completed");
   metrics.books(
@@ -63,6 +64,7 @@ it("what an operator watches has a line each, and the database is asked once for
     'xeno_broker_request_duration_seconds_bucket{le="0.005",route="market"} 1',
     'xeno_broker_request_duration_seconds_bucket{le="0.025",route="market"} 2',
     'xeno_broker_faults_total{what="the timers failed"} 1',
+    'xeno_broker_wills_filed_total{code="ok"} 1',
     'xeno_broker_lease_moves_total{state="settled"} 1',
     'xeno_broker_leases_ended_total{reason="completed"} 1',
     "xeno_books_balanced 1",

@@ -20,6 +20,8 @@ export interface Metrics extends MarketCounts {
   count(route: string, code: string, seconds: number): void;
   /** Something failed that is nobody's request. */
   fault(what: string): void;
+  /** A last will was filed; the code of its outcome. */
+  will(code: string): void;
 }
 
 interface Watched extends Market {
@@ -47,6 +49,14 @@ export function createMetrics(watched: Watched): Metrics {
   const faults = new Counter({
     ...{ name: "xeno_broker_faults_total", help: "What failed beside requests, by what", labelNames: ["what"], registers },
   });
+  const wills = new Counter({
+    ...{
+      name: "xeno_broker_wills_filed_total",
+      help: "Last wills filed for whoever was lost, by outcome",
+      labelNames: ["code"],
+      registers,
+    },
+  });
   watchOwn(registry, watched);
   watchDatabase(registry, watched.pool);
   return {
@@ -56,6 +66,7 @@ export function createMetrics(watched: Watched): Metrics {
       latency.observe({ route }, seconds);
     },
     fault: (what) => faults.inc({ what }),
+    will: (code) => wills.inc({ code }),
     ...watchMarket(registry, watched),
   };
 }

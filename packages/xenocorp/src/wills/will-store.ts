@@ -1,12 +1,13 @@
 /**
- * What the database keeps of last wills: one for each lease, with the time from which on any broker may file it. Who controls the inputs:
- * the market's own brokers, which have checked what customers say.
+ * What the database keeps of last wills: one for each lease, or order that waits, with the time from which on any broker may file it. Who
+ * controls the inputs: the market's own brokers, which have checked what customers say.
  */
 import type { Envelope } from "@xenoservers/protocol";
 import type { Pool, QueryConfig, QueryResult, QueryResultRow } from "pg";
 
 export interface Will {
-  lease: string;
+  /** The lease, or the order that waits. */
+  of: string;
   party: string;
   /** Whose signature it has. */
   key: string;
@@ -22,9 +23,10 @@ const PUT_OFF = `with there as (select lease from will where lease = any($1) ord
   update will set due = $2 from there where will.lease = there.lease returning will.lease`;
 const TAKE_DUE = `update will set due = $2
   where lease in (select lease from will where due <= $1 order by due limit $3 for update skip locked)
-  returning lease, party, key, envelope`;
+  returning lease as of, party, key, envelope`;
 const DROP_OVER = `delete from will where ($2::text is null or party = $2) and not exists
-  (select 1 from entity where kind = 'lease' and id = will.lease and data->>'state' = any($1))`;
+  (select 1 from entity where kind in ('lease', 'order') and id = will.lease
+    and case kind when 'lease' then data->>'state' = any($1) else data->'waiting' <> 'null'::jsonb end)`;
 
 /** A database that says nothing is away for whoever has to be sent to another broker in time. */
 const ANSWER_MS = 5_000;
@@ -39,23 +41,23 @@ export class WillStore {
     this.#pool = pool;
   }
 
-  /** In place of an earlier one of this lease; false: the party has `partyMax` others. */
-  async keep({ lease, party, key, envelope }: Will, due: number, partyMax: number): Promise<boolean> {
-    return (await this.#pool.query(KEEP, [lease, party, key, JSON.stringify(envelope), due, partyMax])).rows.length > 0;
+  /** In place of an earlier one of the same; false: the party has `partyMax` others. */
+  async keep({ of, party, key, envelope }: Will, due: number, partyMax: number): Promise<boolean> {
+    return (await this.#pool.query(KEEP, [of, party, key, JSON.stringify(envelope), due, partyMax])).rows.length > 0;
   }
 
-  async of(lease: string): Promise<Will | null> {
-    const { rows } = await this.#pool.query<Will>("select lease, party, key, envelope from will where lease = $1", [lease]);
+  async of(id: string): Promise<Will | null> {
+    const { rows } = await this.#pool.query<Will>("select lease as of, party, key, envelope from will where lease = $1", [id]);
     return rows[0] ?? null;
   }
 
-  async drop(lease: string, key: string): Promise<void> {
-    await this.#pool.query("delete from will where lease = $1 and key = $2", [lease, key]);
+  async drop(id: string, key: string): Promise<void> {
+    await this.#pool.query("delete from will where lease = $1 and key = $2", [id, key]);
   }
 
   /** They are not filed before `due`; returns those that are here. */
-  async putOff(leases: readonly string[], due: number): Promise<string[]> {
-    return (await this.#inTime<{ lease: string }>(PUT_OFF, [leases, due])).rows.map(({ lease }) => lease);
+  async putOff(ids: readonly string[], due: number): Promise<string[]> {
+    return (await this.#inTime<{ lease: string }>(PUT_OFF, [ids, due])).rows.map(({ lease }) => lease);
   }
 
   /** Those to be filed now, which no other broker takes before `again`: one that ends in between loses none. */
@@ -63,7 +65,7 @@ export class WillStore {
     return (await this.#inTime<Will>(TAKE_DUE, [now, again, limit])).rows;
   }
 
-  /** This party's, or everybody's, of leases in none of these states; returns how many. */
+  /** This party's, or everybody's, of leases in none of these states and of orders that wait no more; returns how many. */
   async dropOver(live: readonly string[], party: string | null): Promise<number> {
     return (await this.#inTime(DROP_OVER, [live, party])).rowCount ?? 0;
   }

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Envelope, Signer } from "@xenoservers/protocol";
 import type { Closing } from "@xenoservers/protocol/link";
 import type { Pool } from "pg";
+import { until } from "../../../../test/until.ts";
 import { createTestDatabase, dropTestDatabases, leaveTestDatabases } from "../../../../test/database.ts";
 import type { PartySession } from "../http/sessions.ts";
 import { World, type Party, type Server } from "../http/world.fixture.ts";
@@ -39,7 +40,7 @@ const broker = (store: ConstructorParameters<typeof Wills>[0]["store"] = new Wil
   new Wills({
     store,
     ...{ desk: () => world.desk, services: () => world.services },
-    filed: (will, refused) => void filed.push(`${will.lease === lease ? "it" : will.lease} ${refused?.code ?? "done"}`),
+    filed: (will, refused) => void filed.push(`${will.of === lease ? "it" : will.of} ${refused?.code ?? "done"}`),
   });
 
 class Line implements Sayer {
@@ -67,10 +68,32 @@ async function sessionOf(signer: Signer, party = customer.id): Promise<PartySess
 const stopOf = (signer: Signer, { of = lease, party = customer.id, reason = "gone" } = {}): Envelope =>
   world.sign(signer, "stop", { lease: of, party, reason }).envelope;
 
-async function say(at: Wills, line: Line, envelope: unknown = stopOf(customer.root), signer = customer.root, party = customer.id) {
-  const answer = await at.say(line, await sessionOf(signer, party), lease, envelope);
+async function say(
+  at: Wills,
+  line: Line,
+  envelope: unknown = stopOf(customer.root),
+  signer = customer.root,
+  { party = customer.id, of = lease } = {},
+) {
+  const answer = await at.say(line, await sessionOf(signer, party), of, envelope);
   return answer.ok ? answer.answer : answer.code;
 }
+
+/** An order that waits: its server's room is this lease's. */
+async function waits(): Promise<{ order: string; holder: string; full: Server }> {
+  const full = await world.server(await world.party());
+  const whole = { resources: { vcpu: 16, memoryMib: 64, diskMib: 1 }, expiresAt: world.now + 600_000 };
+  const { lease: holder } = await world.lease(customer, full, whole);
+  const conditions = [{ key: "server", op: "=" as const, value: full.id }];
+  const { envelope } = world.sign(customer.root, "order", world.orderOf(customer, { ...whole, conditions }));
+  const answer = await world.desk.submit(envelope, undefined, true);
+  if (!answer.ok || !answer.answer["waiting"]) throw new Error(`it does not wait: ${JSON.stringify(answer)}`);
+  return { order: String(answer.answer["order"]), holder, full };
+}
+
+const withdrawalOf = (order: string, { signer = customer.root, party = customer.id, reason = "gone" } = {}): Envelope =>
+  world.sign(signer, "order-withdrawal", { order, party, reason }).envelope;
+const orderRow = async (order: string) => (await world.store.load("order", [order])).get(order)?.data;
 
 const stateOf = async (id = lease): Promise<string> => (await world.row(id)).state;
 const rows = async (): Promise<number> => Number((await pool.query<{ count: string }>("select count(*) from will")).rows[0]?.count);
@@ -239,6 +262,53 @@ describe("a will", () => {
   });
 });
 
+describe("a will of an order that waits", () => {
+  it("withdraws it when its customer has been gone for a minute, and not while there", async () => {
+    const { order } = await waits();
+    const [one, line] = [broker(), new Line()];
+    expect(await say(one, line, withdrawalOf(order), customer.root, { of: order })).toEqual({ kept: true, afterMs: WILL_AFTER_MS });
+    await pass(2 * WILL_AFTER_MS, one);
+    expect([(await orderRow(order))?.waiting, filed, await rows()]).toEqual([expect.anything(), [], 1]);
+    one.gone(line);
+    await pass(2 * WILL_AFTER_MS, one);
+    expect(await orderRow(order)).toMatchObject({ waiting: null, refused: { code: "withdrawn" } });
+    expect([filed, await rows()]).toEqual([[`${order} done`], 0]);
+  });
+
+  it("goes once the order is bound, and stops nothing of what it came to", async () => {
+    const { order, holder, full } = await waits();
+    const [one, line] = [broker(), new Line()];
+    const envelope = withdrawalOf(order);
+    await say(one, line, envelope, customer.root, { of: order });
+    await world.must(full.key, "result", await world.resultOf(holder, full));
+    await until(async () => !(await orderRow(order))?.waiting);
+    const bound = (await orderRow(order))?.lease ?? "";
+    expect(await stateOf(bound)).toBe("bound");
+    // the same again, as a link that comes anew says it
+    expect(await say(one, line, envelope, customer.root, { of: order })).toBe("wrong_state");
+    await pass(WILL_AFTER_MS + STEP_MS, one);
+    expect([await stateOf(bound), filed, await rows()]).toEqual(["bound", [], 0]);
+  });
+
+  it("is its customer's own withdrawal of that order, and no stop", async () => {
+    const { order, holder } = await waits();
+    const stranger = await world.party(1_000_000_000n);
+    const [one, line] = [broker(), new Line()];
+    const cases: [code: string, envelope: Envelope, signer?: Signer, party?: string][] = [
+      ["not_yours", stopOf(customer.root, { of: holder })],
+      ["not_yours", withdrawalOf(holder)],
+      ["not_found", stopOf(customer.root, { of: order })],
+      ["not_found", withdrawalOf(order, { signer: stranger.root, party: stranger.id }), stranger.root, stranger.id],
+      ["not_yours", withdrawalOf(order), stranger.root, stranger.id],
+    ];
+    for (const [code, envelope, signer, party] of cases)
+      expect(await say(one, line, envelope, signer, { of: order, ...(party === undefined ? {} : { party }) }), code).toBe(code);
+    await world.must(customer.root, "order-withdrawal", { order, party: customer.id, reason: "" });
+    expect(await say(one, line, withdrawalOf(order), customer.root, { of: order })).toBe("wrong_state");
+    expect(await rows()).toBe(0);
+  });
+});
+
 describe("what a key may when a will is filed counts", () => {
   it.each(["revoked", "expired"])("one that was %s since it signed stops nothing", async (how) => {
     const device = await world.key(customer, "device", how === "expired" ? { expiresAt: world.now + 30_000 } : {});
@@ -273,7 +343,8 @@ describe("no will is", () => {
       ["key_not_allowed", stopOf(reader), reader],
       ["unknown_kind", world.sign(customer.root, "extension", extension).envelope],
     ];
-    for (const [code, envelope, signer, party] of cases) expect(await say(one, line, envelope, signer, party), code).toBe(code);
+    for (const [code, envelope, signer, party] of cases)
+      expect(await say(one, line, envelope, signer, party === undefined ? {} : { party }), code).toBe(code);
     expect([await rows(), await stateOf()]).toEqual([0, "open"]);
   });
 
