@@ -55,6 +55,9 @@ machines("a machine's shell", () => {
       code: 0,
       stdout: "0\n/data\nof it\n",
     });
+    // as its image's own program has them
+    expect((await exec("[ $HOSTNAME = $(hostname) ] && echo $TERM $container")).stdout).toBe("xterm oci\n");
+    expect((await exec("-e", "TERM=dumb", "-e", "container=", "echo $TERM,$container")).stdout).toBe("dumb,\n");
     // a name alone is this side's own, and none where it has none
     expect((await exec("-e", "NO_COLOR", "-e", "NOT_SET_ANYWHERE", "env | grep -E '^NO'")).stdout).toBe("NO_COLOR=1\n");
     expect(await exec("-e", "=x", "true")).toMatchObject({

@@ -360,8 +360,9 @@ async function copyFolder(files: GuestFiles, source: string, folder: string, top
 /** Returns what was left out, in words. Throws GuestFileError with what the guest says; files that had come whole are here then. */
 export async function copyOut(files: GuestFiles, source: string, target: string, options: CopyOptions): Promise<string[]> {
   const behind = await files.lookBehind(source);
-  const entry = behind?.kind === "folder" ? behind : await files.look(source);
-  if (!entry) throw new GuestFileError(`${source}: No such file or directory`);
+  const here = behind?.kind === "folder" ? behind : await files.look(source);
+  if (!here) throw new GuestFileError(`${source}: No such file or directory`);
+  const entry = (here.kind === "link" && (await files.can("behind")) && (await files.look(source, "behind"))) || here;
   const own = path.posix.basename(path.posix.resolve("/", source));
   const copiesContent = /(^|\/)\.?$/.test(source);
   const there = await isFolder(target);
@@ -372,7 +373,7 @@ export async function copyOut(files: GuestFiles, source: string, target: string,
   const folder = path.dirname(path.resolve(file));
   const real = await RealFolders.open(folder);
   try {
-    // a link's file may be of any size
+    // of a link what a shell of an earlier server says: its file may be of any size
     const copy = await CopyOut.open(files, options, { folder, real }, entry.kind === "file" ? entry.size : null);
     const mode = entry.kind === "file" ? entry : { ...entry, size: 0, mode: 0o644 };
     await copy.file(source, path.basename(file), mode);

@@ -255,9 +255,9 @@ export class GuestFiles {
     return Promise.all([answer, sent]).then(([value]) => value);
   }
 
-  /** Null where nothing is there. */
-  look(path: string): Promise<GuestEntry | null> {
-    return this.#ask(["look", path], async () => {
+  /** Null where nothing is there. `how`: `behind` is of what a link leads to, where the shell can do that. */
+  look(path: string, how: "look" | "behind" = "look"): Promise<GuestEntry | null> {
+    return this.#ask([how, path], async () => {
       const answer = await this.#answer();
       if (answer[0] === "none") return null;
       if (answer[0] !== "there") throw new GuestFileError(answer[1] ?? "the guest refused");
@@ -309,7 +309,7 @@ export class GuestFiles {
   }
 
   /** Whether its shell has that request: it comes with the server, or came with an earlier one. */
-  can(request: "fill" | "runs" | "entries"): Promise<boolean> {
+  can(request: "behind" | "fill" | "runs" | "entries"): Promise<boolean> {
     return this.#ask(["can", request], async () => (await this.#answer())[0] === "ok");
   }
 

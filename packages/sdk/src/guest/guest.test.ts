@@ -240,6 +240,27 @@ describe.skipIf(!hasPerl)("a guest's shell", () => {
       expect(await readFile(at("local/link"), "utf8")).toBe("#!/bin/sh\n");
     });
 
+    it("that a link leads to come with their own mode, time and holes", async () => {
+      const from = await tree("from");
+      await out(path.join(from, "link"), at("program"));
+      const { mode, mtimeMs } = await lstat(at("program"));
+      expect([mode & 0o7777, mtimeMs]).toEqual([0o751, 1_000_000_000_000]);
+      await writeFile(at("thin"), "");
+      await truncate(at("thin"), 64 * MIB);
+      await symlink(at("thin"), at("to-thin"));
+      await symlink("nothing", at("to-nothing"));
+      await out(at("to-thin"), at("came"));
+      const { size, blocks } = await lstat(at("came"));
+      expect([size, blocks]).toEqual([64 * MIB, (await lstat(at("thin"))).blocks]);
+      await expect(out(at("to-nothing"), at("none"))).rejects.toThrow("No such file");
+      // a shell of an earlier server cannot say it
+      await here.withFiles(async (files) => {
+        files.can = async () => false;
+        await copyOut(files, path.join(from, "link"), at("as-before"), { owners: false });
+      });
+      expect(await readFile(at("as-before"), "utf8")).toBe("#!/bin/sh\n");
+    });
+
     it("leave out what means nothing elsewhere, by name, and bring the rest", async () => {
       const from = await tree("from");
       const socket = createServer().listen(path.join(from, "deep/soc\nket"));

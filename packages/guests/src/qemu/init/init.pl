@@ -180,7 +180,6 @@ inside(sub {
   replace('/etc/hostname', "$job{hostname}\n");
   symlink '/proc/mounts', '/etc/mtab';
   replace('/etc/hosts', "127.0.0.1 localhost $job{hostname}\n::1 localhost\n");
-  unlink map { "/etc/ssh/$_" } grep { /^ssh_host_/ } names('/etc/ssh');
 });
 
 # the host ends the machine
@@ -217,17 +216,29 @@ for (sort { length $a <=> length $b } @volumes) {
   my ($at, $made) = placed($_);
   chown $who{uid}, $who{gid}, $at if $made && !$who{problem};
 }
+@mounts = sort { length $a <=> length $b } @mounts;
+sh('mkdir', '-p', map { "/d/m$_" } @mounts) if @mounts;
+# what comes back is the job's to write, whoever it runs as
+sh('chown', '-hR', "$who{uid}:$who{gid}", map { "/d/m$_" } @keep) if @keep && !$who{problem} && $who{uid} != 0;
+sub is_empty { my ($dir) = @_; opendir(my $h, $dir) or return 1; return !grep { $_ ne '.' && $_ ne '..' } readdir $h }
+# An image's own /out is seen beneath what comes back: what the job writes there, or changes, comes back, and the rest of the image's does not. No
+# option that the kernel has by itself may leave bytes of a changed file beneath
+sub over_image {
+  my ($at) = @_;
+  mkdir $_ for qw(/low /d/out);
+  my $apart = join ',', map { "$_=off" } qw(metacopy redirect_dir index xino);
+  # MS_BIND
+  return mounted($at, '/low', '', 0x1000, '') && mounted('out', $at, 'overlay', 0, "lowerdir=/low,upperdir=/d/m/out,workdir=/d/out,$apart");
+}
 my @bound;
-for my $path (sort { length $a <=> length $b } @mounts) {
-  sh('mkdir', '-p', "/d/m$path");
+for my $path (@mounts) {
   next if grep { index("$path/", "$_/") == 0 } @bound;    # comes with the one above
   push @bound, $path;
   my ($at) = placed($path);
+  next if $path eq '/out' && is_empty('/d/m/out') && !is_empty($at) && over_image($at);
   sh('mount', '-o', 'bind', "/d/m$path", $at) == 0 or refuse('job', "$path cannot be mounted in this image");
 }
 
-# what comes back is the job's to write, whoever it runs as
-sh('chown', '-hR', "$who{uid}:$who{gid}", map { "/d/m$_" } @keep) if @keep && !$who{problem} && $who{uid} != 0;
 my %stdio = stdio('/r', \%job, \%who);
 
 my ($pid, $agent, $shell);

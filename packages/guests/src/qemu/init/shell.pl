@@ -66,7 +66,7 @@ sub job {
   my %job = (pid => $pid // '', env => [], user => '', workdir => '');
   for (@pairs) {
     my ($key, $value) = split /=/, $_, 2;
-    if ($key eq 'env') { push @{ $job{env} }, $value } elsif ($key eq 'user' || $key eq 'workdir') { $job{$key} = $value }
+    if ($key eq 'env') { push @{ $job{env} }, $value } elsif ($key eq 'user' || $key eq 'workdir' || $key eq 'hostname') { $job{$key} = $value }
   }
   return %job;
 }
@@ -110,6 +110,8 @@ sub run {
   eval { enter(%job); 1 } or $say->(125, $@);
   my %env = map { split /=/, $_, 2 } @{ $job{env} }, @{ $set->{env} };
   $env{PATH} = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' unless exists $env{PATH};
+  # what its own program was given (container.pl)
+  if (exists $job{hostname}) { %env = (HOSTNAME => $job{hostname}, TERM => 'xterm', container => 'oci', %env) }
   $env{TERM} = 'xterm' if exists $set->{tty} && !exists $env{TERM};
   become($set->{user} // $job{user}, \%env, $say) unless $set->{files};
   my $dir = $set->{workdir} // $job{workdir};
@@ -122,7 +124,7 @@ sub run {
 }
 
 # -- files: requests and answers in order; each u32 length and NUL-separated fields ---------------------------------------------------------
-#   look PATH                                              there KIND MODE UID GID SIZE MTIME TARGET, or none
+#   look PATH, behind PATH                                 there KIND MODE UID GID SIZE MTIME TARGET, or none; behind: of what a link leads to
 #   list PATH                                              there ..., one of each thing below it, parents first, with its path and, of a file of
 #                                                          several names, which it is; lost PATH WORDS of one that cannot be looked at or into; ok
 #   entries PATH                                           the same of what lies in it itself
@@ -152,9 +154,9 @@ sub answer { my $text = join "\0", @_; out(pack('N', length $text) . $text) }
 
 # `name`: its path in a list, undef where it is asked for alone
 sub about {
-  my ($path, $name) = @_;
-  my @at = lstat $path or return;
-  my ($kind, $target) = -l _ ? ('link', readlink $path) : -d _ ? ('folder', '') : -f _ ? ('file', '') : ('other', '');
+  my ($path, $name, $is_behind) = @_;
+  my @at = $is_behind ? stat $path : lstat $path or return;
+  my ($kind, $target) = !$is_behind && -l _ ? ('link', readlink $path) : -d _ ? ('folder', '') : -f _ ? ('file', '') : ('other', '');
   my $which = $kind eq 'file' && $at[3] > 1 ? "$at[0]:$at[1]" : '';
   return ('there', $kind, $at[2] & 07777, @at[4, 5, 7, 9], $target, defined $name ? ($name, $which) : ());
 }
@@ -256,14 +258,14 @@ sub get {
   return $why;
 }
 
-my %can = map { $_ => 1 } qw(fill runs entries);
+my %can = map { $_ => 1 } qw(fill runs entries behind);
 sub files {
   while (defined(my $length = whole(4))) {
     my $size = unpack('N', $length);
     return if $size > $page;
     my ($what, @of) = split /\0/, whole($size) // return, -1;
     my $why = 'that is no request';
-    if ($what eq 'look') { my @about = about($of[0]); answer(@about ? @about : 'none'); next }
+    if ($what eq 'look' || $what eq 'behind') { my @about = about($of[0], undef, $what eq 'behind'); answer(@about ? @about : 'none'); next }
     elsif ($what eq 'part') { answer('size', (lstat $of[0] and -f _) ? -s _ : 0); next }
     elsif ($what eq 'list' || $what eq 'entries') { $why = eval { below($of[0], '', $what eq 'list'); '' } // $@ }
     elsif ($what eq 'can') { $why = '' if $can{ $of[0] } }
