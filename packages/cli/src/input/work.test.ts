@@ -27,6 +27,22 @@ function typed(...argv: string[]): WorkInput {
 
 const GIGA = 10n ** 9n;
 
+describe("what is said of a job before it is quoted", () => {
+  const said = async (...words: string[]) => (await workOf(typed(...words))).says;
+
+  it("is that a file named to it is one of this machine, where none comes with it", async () => {
+    const line = ["files    package.json is there on this machine, and not for the job: --dir . brings this folder in"];
+    expect(await said(module, "--", "-x", "no-such-file", "package.json", "README.md")).toEqual(line);
+    expect(await said("--", "python3", "-m", "json.tool", "package.json")).toEqual([expect.stringMatching(/^python/), ...line]);
+  });
+
+  it("is nothing where files come with it, or words name none of this folder's", async () => {
+    expect(await said("--dir", folder, module, "package.json")).toEqual([]);
+    expect(await said("--in", folder, module, "package.json")).toEqual([]);
+    expect(await said(module, "--", "/etc/passwd", "--config=package.json", "")).toEqual([]);
+  });
+});
+
 describe("what is wanted of the market", () => {
   it("is little where little was said", async () => {
     const { wanted, module: parsed } = await workOf(typed(module));

@@ -22,6 +22,7 @@ import { asksForVm, vmOptionsOf, type VmOptions } from "../machine/vm-options.ts
 import type { ModuleCheck } from "../module-check.ts";
 import { machineHere } from "./machine-here.ts";
 import { finishJob, parseJob, type ParsedJob } from "./program-job.ts";
+import { unseenAmong } from "./unseen-files.ts";
 
 /** What a program of this machine has beside the words. */
 interface WorkMeans {
@@ -134,9 +135,12 @@ export async function workOf(input: WorkOptions, means: WorkMeans): Promise<Work
   refuseForMachines(options);
   const wanted = wantedOf(input, null);
   const parsed = await moduleOf(input, wanted, means);
+  const bringsNone = dir.length === 0 && input.in === null && !means.files?.length;
+  const unseen = bringsNone ? await unseenAmong(args) : null;
   const says = [
     ...(parsed.isPython ? [`python   ${PYTHON.name}: ${PYTHON.lacks}`] : []),
     ...(parsed.isUnwrapped ? ["module   the one of WASI preview 1 that the component holds; its adapter stays here"] : []),
+    ...(unseen === null ? [] : [unseen]),
   ];
   const ways = {
     showsConsole: false,
