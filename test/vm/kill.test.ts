@@ -128,6 +128,36 @@ machines("machines of a server that is killed", () => {
     await until(async () => (await qemus(programs.folder)).length === 0);
   });
 
+  it.each([
+    ["powers itself off", "poweroff -f", "completed"],
+    ["loses its QEMU", "sleep 600", "vm-crashed"],
+  ])("a machine that %s while its server is away is billed no further than that", async (_, does, reason) => {
+    const ramdisk = path.join(folder, "ends");
+    await writeFile(ramdisk, await initrd(`echo begun; sleep 2; echo done; ${does}`));
+    const words = ["--kernel", await kernel(), "--initrd", ramdisk, "--append", "console=ttyS0 quiet panic=-1", ...small];
+    const lease = (await programs.ok("customer", ["run", ...words, "--detach", "-q"])).trim();
+    const machine = path.join(programs.at("server"), "vm/machines", lease.slice(0, 24));
+    const text = (name: string): Promise<string> => readFile(path.join(machine, name), "utf8").catch(() => "");
+    await until(async () => (await text(path.join("box", VM_FILES.consoleLog))).includes("begun"));
+    await kill9(server);
+    const record = await readFile(path.join(programs.at("server"), "leases", lease, "lease.json"), "utf8");
+    const { startedMonotonicMs } = (JSON.parse(record) as { guest: { startedMonotonicMs: number } }).guest;
+    await until(async () => (await text(path.join("box", VM_FILES.consoleLog))).includes("done"));
+    if (does === "poweroff -f") await until(async () => (await text(VM_FILES.log)).includes("(shutdown)"));
+    else for (const pid of await qemus(programs.folder)) process.kill(-pid, "SIGKILL");
+    const endedBeforeMs = monotonicMs() - startedMonotonicMs;
+    await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+    server = await programs.startServer();
+    const show = async () =>
+      JSON.parse(await programs.ok("customer", ["lease", "show", lease, "--json"])) as { end: { reason: string } | null; usedMs: number };
+    await until(async () => (await show()).end !== null);
+    const { end, usedMs } = await show();
+    expect([end?.reason, usedMs <= endedBeforeMs], `${usedMs} of ${endedBeforeMs}`).toEqual([reason, true]);
+    // where nobody knows when it ended, it is what was claimed before
+    if (does === "poweroff -f") expect(usedMs).toBeGreaterThan(2_000);
+    await until(async () => (await qemus(programs.folder)).length === 0);
+  });
+
   it("a machine that no record tells of is ended when the server comes back", async () => {
     const ramdisk = path.join(folder, "waiting");
     await writeFile(ramdisk, await initrd("echo here; sleep 600"));

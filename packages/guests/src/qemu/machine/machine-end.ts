@@ -6,12 +6,17 @@ import type { VmEnd } from "./vm.ts";
 
 /** How a machine that had begun ended. Each kind has one who brought it about: see endingOf (vm-ends.ts). */
 export type MachineEnd =
-  /** `stopped`: it had been asked to. `endedMonotonicMs`: by this host's clock; absent where nobody knows it but by hearing of it. */
-  | { kind: "job"; exitCode: number; tree: InputEntry[]; detail: string; stopped: boolean; endedMonotonicMs?: number }
-  | { kind: "deterministic"; instructions: bigint; memoryHash: string }
-  | VmEnd
-  /** Only this host can have done it. */
-  | { kind: "host"; detail: string };
+  /** `stopped`: it had been asked to. */
+  (
+    | { kind: "job"; exitCode: number; tree: InputEntry[]; detail: string; stopped: boolean }
+    | { kind: "deterministic"; instructions: bigint; memoryHash: string }
+    | VmEnd
+    /** Only this host can have done it. */
+    | { kind: "host"; detail: string }
+  ) & {
+    /** By this host's clock; absent where nobody knows it but by hearing of it. */
+    endedMonotonicMs?: number;
+  };
 
 /** What finds the machine again. */
 export interface MachineToken {

@@ -16,6 +16,7 @@ import { endOfGone } from "./gone.ts";
 import { HELD, type Laid } from "./layout.ts";
 import { endState, liveState, type Sending } from "./live-state.ts";
 import { VM_FILES } from "./plan.ts";
+import { endedAwayMs } from "./run-states.ts";
 import { instructionsOf, saveState } from "./state.ts";
 import { flatten, type Base } from "../images/disks.ts";
 import { takeSnapshot } from "../snapshots/snapshot.ts";
@@ -90,12 +91,18 @@ export class Machine {
   /** Snapshots that are being taken. */
   readonly #kept = new Set<Promise<void>>();
   #released = false;
+  /** In which nobody followed it; null: there was no such time, or it stood still then. */
+  readonly #away: Away | null;
+  /** It had ended when it was found. */
+  readonly #wasOver: boolean;
 
   constructor(vm: Vm | null, token: MachineToken, given: Given) {
     this.vm = vm;
     this.token = token;
     this.#given = given;
     this.#port = given.port;
+    this.#away = given.livedUntilMs === undefined ? null : { fromMs: given.livedUntilMs, toMs: monotonicMs() };
+    this.#wasOver = vm === null || vm.isOver;
     this.ended = new Promise((resolve) => (this.#finish = resolve));
     if (!vm) {
       void this.#earlierEnd()
@@ -126,7 +133,10 @@ export class Machine {
 
   /** It ended while no daemon lived, or was told before. */
   async #earlierEnd(): Promise<MachineEnd> {
-    return (await readEnd(this.token.folder)) ?? endOfGone(this.token);
+    const written = await readEnd(this.token.folder);
+    if (written) return written;
+    const end = await endOfGone(this.token);
+    return end.kind === "host" ? end : this.#timed(end);
   }
 
   /** The first instruction of a machine; of an image's guest, which has booted before, of its job. */
@@ -164,8 +174,7 @@ export class Machine {
         this.#port = port;
         this.#opened.resolve(port);
         port.ask();
-        const { livedUntilMs } = this.#given;
-        this.#awaitJob(port, livedUntilMs === undefined ? null : { fromMs: livedUntilMs, toMs: monotonicMs() });
+        this.#awaitJob(port, this.#away && { ...this.#away, toMs: monotonicMs() });
       })
       .catch((error: unknown) => this.#untold(error));
   }
@@ -224,8 +233,15 @@ export class Machine {
     await this.#remove(HELD);
   }
 
-  async #vmEnded(vm: Vm, end: VmEnd): Promise<void> {
+  /** With the time of its end, where that is known and was not heard. */
+  async #timed(end: MachineEnd): Promise<MachineEnd> {
+    const endedMonotonicMs = this.#away ? await endedAwayMs(this.token.folder, this.#away, this.#wasOver) : undefined;
+    return endedMonotonicMs === undefined ? end : { ...end, endedMonotonicMs };
+  }
+
+  async #vmEnded(vm: Vm, heard: VmEnd): Promise<void> {
     if (this.#released) return;
+    const end = await this.#timed(heard);
     if (end.kind === "shutdown" && this.token.kind === "deterministic") {
       const memoryHash = await memoryHashOf(this.token.folder);
       const instructions = instructionsOf(await saveState(vm));
@@ -245,6 +261,7 @@ export class Machine {
         tree: [],
         detail: "the job ended its machine by itself",
         stopped: this.#stopping,
+        ...(end.endedMonotonicMs === undefined ? {} : { endedMonotonicMs: end.endedMonotonicMs }),
       });
     }
     await this.#letGo();

@@ -300,6 +300,8 @@ export function planVm(input: PlanInput): string[] {
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-sandbox", FORBIDDEN, "-name", "guest,debug-threads=on"],
     ...["-qmp", `unix:${at(VM_FILES.qmp)},server=on,wait=off`],
+    // how it stands, in its log (run-states.ts)
+    ...["-trace", "enable=runstate_set"],
     ...(input.deterministic ? deterministicArgs(input) : machineArgs(input)),
     // an OCI guest's job is given once: started again, it would wait for one for ever
     ...[

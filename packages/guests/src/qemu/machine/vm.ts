@@ -20,6 +20,7 @@ import { isCgroup, removeCgroup, wasOutOfMemory, type Cgroup } from "../../cgrou
 import { FullDisk } from "./full-disk.ts";
 import { panicLine } from "./panic-line.ts";
 import { VM_FILES } from "./plan.ts";
+import { LOG_BYTES_MAX, withoutRunStates } from "./run-states.ts";
 import { QmpError, openQmp, type JsonLines, type QmpEvent } from "./qmp.ts";
 
 export type VmEnd =
@@ -86,15 +87,14 @@ export async function putPrinted(folder: string, printed: Readonly<Record<VmStre
   }
 }
 
-/** Of what QEMU writes into its log, which has no bound but that of a file. */
-const LOG_BYTES_MAX = 64 * 1024;
-
 /** What util-linux's unshare says of each program that a signal ended, before it ends by the same one itself: nothing of QEMU's. */
 const OF_UNSHARE = /^unshare: sigprocmask (?:un)?block failed: .*\n?/gm;
 
 /** The last that QEMU said. */
 export const logEnd = async (folder: string): Promise<string> =>
-  (await guestTextEnd(folder, VM_FILES.log, LOG_BYTES_MAX)).replaceAll(OF_UNSHARE, "").trim();
+  withoutRunStates(await guestTextEnd(folder, VM_FILES.log, LOG_BYTES_MAX))
+    .replaceAll(OF_UNSHARE, "")
+    .trim();
 
 /** Makes the folders of a machine; what is put into the box later must be handed to its user (`giveToBox`). */
 export async function makeVmFolder(folder: string): Promise<void> {
@@ -233,6 +233,11 @@ export class Vm {
   /** Nothing can be asked of QEMU any more; `ended` says why. */
   get isGone(): boolean {
     return this.#qmp.isOver;
+  }
+
+  /** It has ended, as far as is known here. */
+  get isOver(): boolean {
+    return this.#over;
   }
 
   async #status(): Promise<string> {

@@ -29,8 +29,7 @@ const ENDED: Record<Simple, Pick<Result, "reason" | "exitCode" | "detail">> = {
 };
 
 /** `now`, or earlier where that is known. By the host's monotonic clock: of a host that was restarted since, it may be later. */
-export const endedAt = (end: MachineEnd, now: number): number =>
-  Math.min(now, (end.kind === "job" ? end.endedMonotonicMs : undefined) ?? now);
+export const endedAt = (end: MachineEnd, now: number): number => Math.min(now, end.endedMonotonicMs ?? now);
 
 export function endingOf(end: MachineEnd, fuelMax: bigint, endedMonotonicMs: number): GuestEnding {
   const none = { fuel: 0n, fuelInAll: 0n, memoryHash: null, roots: null, stateRoot: null, endedMonotonicMs, tree: [], detail: "" };
