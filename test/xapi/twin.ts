@@ -13,6 +13,7 @@ import { callsOf } from "./calls.ts";
 import { selfSigned, type Certificate } from "./certificate.ts";
 import type { Domain } from "./domain.ts";
 import { Failure, Records, type Fields } from "./records.ts";
+import { halted } from "./power.ts";
 import type { World } from "./world.ts";
 
 const GIB = 1024 ** 3;
@@ -44,6 +45,8 @@ export class Twin {
   /** How many of the next disks that are sent here the storage fails to write, and how many that are fetched break off. */
   badImports = 0;
   badExports = 0;
+  /** How many of the next log-ins are refused, though they are right: PAM begins anew. */
+  badLogins = 0;
   /** What the pool says to a call in place of doing it. */
   refuses: (method: string) => Failure | null = () => null;
   /** Calls that the pool says are under way, and never ends. */
@@ -83,7 +86,12 @@ export class Twin {
     const server = createServer({ key: certificate.key, cert: certificate.cert });
     const metrics = this.db.add("host_metrics", { live: true, memory_total: 16 * GIB, memory_free: MEMORY_FREE });
     const about = { address, metrics, name_label: address, enabled: true, cpu_info: { cpu_count: "4" } };
-    const ref = this.db.add("host", { ...about, software_version: { product_brand: "XCP-ng", product_version: "8.3.0" } });
+    const config = { boot_time: "1767225600.", agent_start_time: "1767225660." };
+    const ref = this.db.add("host", {
+      ...about,
+      software_version: { product_brand: "XCP-ng", product_version: "8.3.0" },
+      other_config: config,
+    });
     for (const SR of [this.sr, this.world.otherSr]) this.db.add("pbd", { host: ref, SR, currently_attached: true });
     const host = { ref, address, server, certificate };
     server.on("request", (request, response) => void this.#answer(host, request, response));
@@ -140,6 +148,23 @@ export class Twin {
   /** It hears them again. */
   hearHost(...indexes: number[]): void {
     for (const index of indexes) this.#setMetrics(index, { live: true, memory_free: MEMORY_FREE });
+  }
+
+  /** It lost its power and is back: its toolstack says when it booted first, and then that its machines are halted. */
+  rebootHost(index: number): void {
+    const host = this.hosts[index]!;
+    const lost = this.db.all("vm").filter(([, vm]) => vm["resident_on"] === host.ref);
+    for (const [vm] of lost) this.world.domains.get(vm)?.end("destroyed");
+    this.restartToolstack(index, 600);
+    for (const [vm] of lost) halted(this.world, vm);
+  }
+
+  /** Its toolstack begins anew and counts back when the host booted, by a clock that was set meanwhile. */
+  restartToolstack(index: number, bySeconds = 0): void {
+    const { ref } = this.hosts[index]!;
+    const { boot_time: before, ...rest } = this.db.get(ref)["other_config"] as Record<string, string>;
+    this.db.set(ref, { other_config: rest });
+    this.db.set(ref, { other_config: { ...rest, boot_time: `${Number.parseFloat(before ?? "") + bySeconds}.` } });
   }
 
   #setMetrics(index: number, metrics: Record<string, unknown>): void {
@@ -259,7 +284,10 @@ export class Twin {
   }
 
   #login([user, password]: unknown[]): string {
-    if (user !== USER || password !== PASSWORD) throw new Failure("SESSION_AUTHENTICATION_FAILED", String(user), "Authentication failure");
+    const isRefused = this.badLogins > 0;
+    if (isRefused) this.badLogins--;
+    if (isRefused || user !== USER || password !== PASSWORD)
+      throw new Failure("SESSION_AUTHENTICATION_FAILED", String(user), "Authentication failure");
     const session = `OpaqueRef:${randomUUID()}`;
     this.#sessions.add(session);
     return session;
