@@ -99,7 +99,7 @@ async function connected({ settings, wait, log }: OpenPoolOptions): Promise<{ se
   const connection = new PoolConnection(port === "" ? HTTPS_PORT : Number(port), settings.fingerprints);
   const login = { host: hostname, user: settings.user, password: () => passwordIn(settings.password_file) };
   await stat(settings.password_file);
-  const session = new PoolSession(connection, login, wait);
+  const session = new PoolSession(connection, login, wait, log);
   const mirror = new PoolMirror(session, wait, log);
   try {
     await mirror.start();

@@ -15,6 +15,11 @@ const RETRY_MS = 1_000;
 /** Where the call was not done, by its codes. */
 const MOVED = "HOST_IS_SLAVE";
 const STALE = "SESSION_INVALID";
+/** For a moment, while a host's PAM, or the directory behind it, begins anew; for good, where the password was changed. */
+const REFUSED = "SESSION_AUTHENTICATION_FAILED";
+/** Together eleven minutes, ever more rarely: whoever asks often has the account locked. */
+const LOGINS_MAX = 15;
+const LOGIN_MS_MAX = 60_000;
 const NOT_YET = ["HOST_STILL_BOOTING", "INTERNAL_ERROR_MASTER_STARTING"];
 
 interface PoolLogin {
@@ -33,6 +38,8 @@ interface Session {
 /** Doing it twice is doing it once. */
 const isRepeatable = (method: string): boolean => /\.(?:get$|get_|set_|remove_from_)/.test(method);
 
+type SessionLog = (what: string, facts: Record<string, unknown>) => void;
+
 export class PoolSession {
   readonly #connection: PoolConnection;
   readonly #login: PoolLogin;
@@ -40,10 +47,15 @@ export class PoolSession {
   /** Where the master was last; the hosts of the pool follow. */
   #addresses: string[];
   #session: Promise<Session> | null = null;
+  readonly #log: SessionLog;
+  readonly #closing = Promise.withResolvers<void>();
+  /** Whether the pool has let this server in before: what it refuses then may be taken again. */
+  #wasIn = false;
   #closed = false;
 
-  constructor(connection: PoolConnection, login: PoolLogin, wait: (ms: number) => Promise<void>) {
+  constructor(connection: PoolConnection, login: PoolLogin, wait: (ms: number) => Promise<void>, log: SessionLog = () => {}) {
     this.#connection = connection;
+    this.#log = log;
     this.#login = login;
     this.#wait = wait;
     this.#addresses = [login.host];
@@ -65,7 +77,26 @@ export class PoolSession {
     if (first !== undefined) this.#addresses = [...others, first];
   }
 
+  /** One for all who call: a pool that refuses is asked by one of them, and the others wait. */
   async #open(): Promise<Session> {
+    for (let tries = 0; ; tries++)
+      try {
+        const session = await this.#logIn();
+        if (tries > 0) this.#log("the pool lets this server in again", {});
+        this.#wasIn = true;
+        return session;
+      } catch (error) {
+        if (!this.#wasIn || this.#closed || !isCode(error, REFUSED)) throw error;
+        if (tries === 0) this.#log("the pool has refused a log-in: it is asked again", { why: (error as Error).message });
+        if (tries >= LOGINS_MAX) {
+          this.#log("the pool refuses every log-in: leases cannot be followed until xapi.user and xapi.password_file are right", {});
+          throw error;
+        }
+        await Promise.race([this.#wait(Math.min(RETRY_MS * 2 ** tries, LOGIN_MS_MAX)), this.#closing.promise]);
+      }
+  }
+
+  async #logIn(): Promise<Session> {
     const { user, password } = this.#login;
     const [address = this.#login.host] = this.#addresses;
     const ref = await this.#connection.rpc(address, "session.login_with_password", [user, await password(), API_VERSION, "xenoserver"]);
@@ -87,7 +118,10 @@ export class PoolSession {
     }
     const isLost =
       error instanceof Unreached || (error instanceof Unanswered && (isRepeatable(method) || error.method.startsWith("session.")));
-    if (!isLost && !isCode(error, ...NOT_YET)) return false;
+    if (!isLost && !isCode(error, ...NOT_YET)) {
+      if (isCode(error, REFUSED)) this.#forget(session); // the next who calls asks again
+      return false;
+    }
     this.#forget(session);
     if (isLost) this.#turn();
     await this.#wait(RETRY_MS);
@@ -156,6 +190,7 @@ export class PoolSession {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#closing.resolve();
     const session = await this.#session?.catch(() => null);
     if (session) await this.#connection.rpc(session.address, "session.logout", [session.ref]).catch(() => {}); // it runs out by itself
   }
