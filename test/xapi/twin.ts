@@ -18,6 +18,7 @@ import type { World } from "./world.ts";
 
 const GIB = 1024 ** 3;
 const MEMORY_FREE = 8 * GIB;
+const DISK_WORK = ["vdi_create", "vdi_clone", "vdi_resize", "vdi_destroy", "vdi_snapshot"];
 export const USER = "xeno";
 export const PASSWORD = "correct horse battery staple";
 
@@ -61,7 +62,7 @@ export class Twin {
   port = 0;
 
   private constructor() {
-    this.sr = this.db.add("sr", { name_label: "xeno", physical_size: 100 * GIB, physical_utilisation: 0 });
+    this.sr = this.db.add("sr", { name_label: "xeno", physical_size: 100 * GIB, physical_utilisation: 0, allowed_operations: DISK_WORK });
     this.#pool = this.db.add("pool", { name_label: "pool", master: "OpaqueRef:NULL" });
     this.network = this.db.add("network", { name_label: "leases" });
     this.db.add("network", { name_label: "the pool's own" });

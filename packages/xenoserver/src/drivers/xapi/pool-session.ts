@@ -38,7 +38,11 @@ interface Session {
 /** Doing it twice is doing it once. */
 const isRepeatable = (method: string): boolean => /\.(?:get$|get_|set_|remove_from_)/.test(method);
 
-type SessionLog = (what: string, facts: Record<string, unknown>) => void;
+interface SessionOptions {
+  log?(what: string, facts: Record<string, unknown>): void;
+  /** How often a pool is asked that does not answer. */
+  triesMax?: number;
+}
 
 export class PoolSession {
   readonly #connection: PoolConnection;
@@ -47,15 +51,18 @@ export class PoolSession {
   /** Where the master was last; the hosts of the pool follow. */
   #addresses: string[];
   #session: Promise<Session> | null = null;
-  readonly #log: SessionLog;
+  readonly #log: NonNullable<SessionOptions["log"]>;
+  readonly #triesMax: number;
   readonly #closing = Promise.withResolvers<void>();
   /** Whether the pool has let this server in before: what it refuses then may be taken again. */
   #wasIn = false;
   #closed = false;
 
-  constructor(connection: PoolConnection, login: PoolLogin, wait: (ms: number) => Promise<void>, log: SessionLog = () => {}) {
+  constructor(connection: PoolConnection, login: PoolLogin, wait: (ms: number) => Promise<void>, options: SessionOptions = {}) {
+    const { log = () => {}, triesMax = TRIES_MAX } = options;
     this.#connection = connection;
     this.#log = log;
+    this.#triesMax = triesMax;
     this.#login = login;
     this.#wait = wait;
     this.#addresses = [login.host];
@@ -131,7 +138,7 @@ export class PoolSession {
   /** Throws XapiError with the pool's refusal, Unanswered where it may have been done. */
   async call<S extends z.ZodType>(schema: S, method: string, ...params: readonly unknown[]): Promise<z.output<S>> {
     let last: unknown = new Unreached("the connection to the pool is closed");
-    for (let tries = 0; tries < TRIES_MAX && !this.#closed; tries++) {
+    for (let tries = 0; tries < this.#triesMax && !this.#closed; tries++) {
       const session = (this.#session ??= this.#open());
       try {
         return await this.#ask(session, schema, method, params);
@@ -149,7 +156,8 @@ export class PoolSession {
     try {
       return await this.#ask(session, schema, method, params, signal);
     } catch (error) {
-      this.#forget(session);
+      // whoever leaves has the session to log out of: pools bear no more than some hundreds of them
+      if (!signal.aborted) this.#forget(session);
       throw error;
     }
   }

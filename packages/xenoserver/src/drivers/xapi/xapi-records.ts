@@ -46,7 +46,13 @@ const zHost = z.object({
   other_config: zMap.catch({}),
 });
 const zHostMetrics = z.object({ live: z.boolean(), memory_total: zInt, memory_free: zInt });
-const zSr = z.object({ uuid: z.string(), name_label: z.string(), physical_size: zInt, physical_utilisation: zInt });
+const zSr = z.object({
+  uuid: z.string(),
+  name_label: z.string(),
+  physical_size: zInt,
+  physical_utilisation: zInt,
+  allowed_operations: z.array(z.string()).catch([]),
+});
 const zPool = z.object({ uuid: z.string(), name_label: z.string(), master: zRef });
 const zVdi = z.object({
   uuid: z.string(),
