@@ -2,7 +2,7 @@
 import { Domain } from "./domain.ts";
 import { Failure, type Records } from "./records.ts";
 import { seedScript } from "./seed-script.ts";
-import { NULL, diskAt, dropDisk, makeDisk, memoryPlaceOf, needState, refs, tell, type Call, type World } from "./world.ts";
+import { NULL, diskAt, dropDisk, makeDisk, memoryPlaceOf, needState, needUnblocked, refs, tell, type Call, type World } from "./world.ts";
 
 const seesStorage = (db: Records, host: string, sr: unknown): boolean =>
   db.all("pbd").some(([, pbd]) => pbd["host"] === host && pbd["SR"] === sr && pbd["currently_attached"] === true);
@@ -109,6 +109,7 @@ function resume(world: World, vm: string): void {
 }
 
 function shutDown(world: World, vm: string): void {
+  needUnblocked(world, vm, "hard_shutdown");
   const { is_a_template: isTemplate, is_a_snapshot: isSnapshot, power_state: state } = world.db.get(vm, "vm");
   if (isTemplate === true && isSnapshot !== true) throw new Failure("VM_IS_TEMPLATE", vm, "hard_shutdown");
   if (state === "Halted") throw new Failure("VM_BAD_POWER_STATE", vm, "paused, suspended, running", "halted");

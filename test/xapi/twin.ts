@@ -52,6 +52,8 @@ export class Twin {
   refuses: (method: string) => Failure | null = () => null;
   /** Calls that the pool says are under way, and never ends. */
   stuck: (method: string) => boolean = () => false;
+  /** Tasks that somebody removes as they end, as those do who tidy up. */
+  tidied: (method: string) => boolean = () => false;
   readonly #sessions = new Set<string>();
   readonly #pool: string;
   readonly #sockets = new Set<Duplex>();
@@ -139,6 +141,12 @@ export class Twin {
     this.db.set(this.#pool, { master: this.master.ref });
     this.db.forget();
     if (cutsOff) for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Nobody is there any more: connections are refused. */
+  unplug(index: number): void {
+    this.hosts[index]!.server.close();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   /** The master hears them no more. */
@@ -316,6 +324,7 @@ export class Twin {
       if (!this.db.has(task) || this.stuck(method)) return;
       try {
         const result = this.#call(method, params);
+        if (this.tidied(method)) return this.db.remove(task);
         this.db.set(task, { status: "success", result: result === "" ? "" : `<value>${String(result)}</value>` });
       } catch (error) {
         const info = error instanceof Failure ? [error.code, ...error.facts] : ["INTERNAL_ERROR", String(error)];

@@ -111,16 +111,18 @@ export class PoolSession {
     return { address, ref };
   }
 
+  /** What a host that is the master no more says of who is: asked first from here on. */
+  #follow(error: unknown): boolean {
+    if (!(error instanceof XapiError) || error.code !== MOVED) return false;
+    const [master] = error.facts;
+    if (master !== undefined) this.#addresses = [...new Set([master, ...this.#addresses])];
+    return true;
+  }
+
   /** Whether the call may be made again, after what was thrown; what it means for where it is made is done. */
   async #mayRepeat(error: unknown, session: Promise<Session>, method: string): Promise<boolean> {
-    if (isCode(error, STALE)) {
+    if (this.#follow(error) || isCode(error, STALE)) {
       this.#forget(session);
-      return true;
-    }
-    if (error instanceof XapiError && error.code === MOVED) {
-      const [master] = error.facts;
-      this.#forget(session);
-      if (master !== undefined) this.#addresses = [...new Set([master, ...this.#addresses])];
       return true;
     }
     const isLost =
@@ -150,14 +152,17 @@ export class PoolSession {
     throw last;
   }
 
-  /** Once, by the session that there is, until `signal`: whoever asks begins anew where it fails. */
+  /** Once, by the session that there is, until `signal`: whoever asks begins anew where it fails, at whichever host may be the master. */
   async callOnce<S extends z.ZodType>(signal: AbortSignal, schema: S, method: string, ...params: unknown[]): Promise<z.output<S>> {
     const session = (this.#session ??= this.#open());
     try {
       return await this.#ask(session, schema, method, params, signal);
     } catch (error) {
       // whoever leaves has the session to log out of: pools bear no more than some hundreds of them
-      if (!signal.aborted) this.#forget(session);
+      if (signal.aborted) throw error;
+      // several may have failed by one session: the hosts are turned once for it
+      if (!this.#follow(error) && error instanceof Unreached && this.#session === session) this.#turn();
+      this.#forget(session);
       throw error;
     }
   }
