@@ -1,7 +1,7 @@
 /** What XAPI makes and copies: machines, templates, checkpoints, disks, with what its copies have of what they are copied of. */
 import { sleep, dropMemory, wake } from "./power.ts";
 import { Failure, type Fields } from "./records.ts";
-import { NULL, cloneDisk, dropDisk, makeDisk, memoryPlaceOf, needState, refs, type Call, type World } from "./world.ts";
+import { NULL, cloneDisk, dropDisk, makeDisk, memoryPlaceOf, needState, needUnblocked, refs, type Call, type World } from "./world.ts";
 
 function attach(world: World, fields: Fields): string {
   const { db, busy } = world;
@@ -78,8 +78,10 @@ function create(world: World, fields: Fields): string {
   });
 }
 
-function destroyVm({ db }: World, vm: string): void {
+function destroyVm(world: World, vm: string): void {
+  const { db } = world;
   const fields = db.get(vm, "vm");
+  needUnblocked(world, vm, "destroy");
   const state = String(fields["power_state"]);
   if (["Running", "Paused"].includes(state)) throw new Failure("VM_BAD_POWER_STATE", vm, "halted, suspended", state.toLowerCase());
   for (const vbd of refs(fields, "VBDs")) {

@@ -2,7 +2,7 @@
 import { Domain } from "./domain.ts";
 import { Failure, type Records } from "./records.ts";
 import { seedScript } from "./seed-script.ts";
-import { NULL, diskAt, dropDisk, needState, refs, tell, type Call, type World } from "./world.ts";
+import { NULL, diskAt, dropDisk, makeDisk, memoryPlaceOf, needState, needUnblocked, refs, tell, type Call, type World } from "./world.ts";
 
 const seesStorage = (db: Records, host: string, sr: unknown): boolean =>
   db.all("pbd").some(([, pbd]) => pbd["host"] === host && pbd["SR"] === sr && pbd["currently_attached"] === true);
@@ -30,7 +30,7 @@ export function dropMemory(world: World, vm: string): void {
   if (world.db.has(vdi)) dropDisk(world, vdi);
 }
 
-function halted(world: World, vm: string): void {
+export function halted(world: World, vm: string): void {
   const { db, domains } = world;
   domains.delete(vm);
   for (const ref of refs(db.get(vm), "consoles")) db.remove(ref);
@@ -88,10 +88,10 @@ export function sleep(world: World, vm: string, makeMemory: () => string): void 
   world.db.set(vm, { power_state: "Suspended", suspend_VDI: vdi });
 }
 
-export function wake(world: World, vm: string): void {
+export function wake(world: World, vm: string, host = String(world.db.get(vm)["resident_on"])): void {
   dropMemory(world, vm);
   world.domains.get(vm)?.unpause();
-  world.db.set(vm, { power_state: "Running" });
+  world.db.set(vm, { power_state: "Running", resident_on: host });
 }
 
 function resume(world: World, vm: string): void {
@@ -102,13 +102,14 @@ function resume(world: World, vm: string): void {
     return attached === true && device !== "";
   });
   if (!isWhole) throw new Failure("INTERNAL_ERROR", "the machine's drives are not those of its memory");
-  if (world.domains.has(vm)) return wake(world, vm);
+  if (world.domains.has(vm)) return wake(world, vm, hostFor(world, vm));
   const host = hostFor(world, vm);
   dropMemory(world, vm);
   boot(world, vm, host);
 }
 
 function shutDown(world: World, vm: string): void {
+  needUnblocked(world, vm, "hard_shutdown");
   const { is_a_template: isTemplate, is_a_snapshot: isSnapshot, power_state: state } = world.db.get(vm, "vm");
   if (isTemplate === true && isSnapshot !== true) throw new Failure("VM_IS_TEMPLATE", vm, "hard_shutdown");
   if (state === "Halted") throw new Failure("VM_BAD_POWER_STATE", vm, "paused, suspended, running", "halted");
@@ -124,6 +125,14 @@ export const power = (world: World): Record<string, Call> => ({
     for (const ref of refs(world.db.get(vm), "VBDs"))
       world.db.set(ref, { currently_attached: true, device: `xvd${"abcd"[Number(world.db.get(ref)["userdevice"])]}` });
     tell(world, vm, "VM_STARTED");
+  },
+  "VM.suspend": (vm: string) => {
+    needState(world.db, vm, "Running");
+    sleep(world, vm, () =>
+      makeDisk(world, { type: "suspend", name_label: "Suspend image", virtual_size: 1, SR: memoryPlaceOf(world, vm) }),
+    );
+    world.db.set(vm, { resident_on: NULL });
+    tell(world, vm, "VM_SUSPENDED");
   },
   "VM.resume": (vm: string) => {
     resume(world, vm);

@@ -13,10 +13,12 @@ import { callsOf } from "./calls.ts";
 import { selfSigned, type Certificate } from "./certificate.ts";
 import type { Domain } from "./domain.ts";
 import { Failure, Records, type Fields } from "./records.ts";
+import { halted } from "./power.ts";
 import type { World } from "./world.ts";
 
 const GIB = 1024 ** 3;
 const MEMORY_FREE = 8 * GIB;
+const DISK_WORK = ["vdi_create", "vdi_clone", "vdi_resize", "vdi_destroy", "vdi_snapshot"];
 export const USER = "xeno";
 export const PASSWORD = "correct horse battery staple";
 
@@ -44,10 +46,14 @@ export class Twin {
   /** How many of the next disks that are sent here the storage fails to write, and how many that are fetched break off. */
   badImports = 0;
   badExports = 0;
+  /** How many of the next log-ins are refused, though they are right: PAM begins anew. */
+  badLogins = 0;
   /** What the pool says to a call in place of doing it. */
   refuses: (method: string) => Failure | null = () => null;
   /** Calls that the pool says are under way, and never ends. */
   stuck: (method: string) => boolean = () => false;
+  /** Tasks that somebody removes as they end, as those do who tidy up. */
+  tidied: (method: string) => boolean = () => false;
   readonly #sessions = new Set<string>();
   readonly #pool: string;
   readonly #sockets = new Set<Duplex>();
@@ -58,7 +64,7 @@ export class Twin {
   port = 0;
 
   private constructor() {
-    this.sr = this.db.add("sr", { name_label: "xeno", physical_size: 100 * GIB, physical_utilisation: 0 });
+    this.sr = this.db.add("sr", { name_label: "xeno", physical_size: 100 * GIB, physical_utilisation: 0, allowed_operations: DISK_WORK });
     this.#pool = this.db.add("pool", { name_label: "pool", master: "OpaqueRef:NULL" });
     this.network = this.db.add("network", { name_label: "leases" });
     this.db.add("network", { name_label: "the pool's own" });
@@ -83,7 +89,12 @@ export class Twin {
     const server = createServer({ key: certificate.key, cert: certificate.cert });
     const metrics = this.db.add("host_metrics", { live: true, memory_total: 16 * GIB, memory_free: MEMORY_FREE });
     const about = { address, metrics, name_label: address, enabled: true, cpu_info: { cpu_count: "4" } };
-    const ref = this.db.add("host", { ...about, software_version: { product_brand: "XCP-ng", product_version: "8.3.0" } });
+    const config = { boot_time: "1767225600.", agent_start_time: "1767225660." };
+    const ref = this.db.add("host", {
+      ...about,
+      software_version: { product_brand: "XCP-ng", product_version: "8.3.0" },
+      other_config: config,
+    });
     for (const SR of [this.sr, this.world.otherSr]) this.db.add("pbd", { host: ref, SR, currently_attached: true });
     const host = { ref, address, server, certificate };
     server.on("request", (request, response) => void this.#answer(host, request, response));
@@ -132,6 +143,12 @@ export class Twin {
     if (cutsOff) for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Nobody is there any more: connections are refused. */
+  unplug(index: number): void {
+    this.hosts[index]!.server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   /** The master hears them no more. */
   loseHost(...indexes: number[]): void {
     for (const index of indexes) this.#setMetrics(index, { live: false, memory_free: 0 });
@@ -140,6 +157,23 @@ export class Twin {
   /** It hears them again. */
   hearHost(...indexes: number[]): void {
     for (const index of indexes) this.#setMetrics(index, { live: true, memory_free: MEMORY_FREE });
+  }
+
+  /** It lost its power and is back: its toolstack says when it booted first, and then that its machines are halted. */
+  rebootHost(index: number): void {
+    const host = this.hosts[index]!;
+    const lost = this.db.all("vm").filter(([, vm]) => vm["resident_on"] === host.ref);
+    for (const [vm] of lost) this.world.domains.get(vm)?.end("destroyed");
+    this.restartToolstack(index, 600);
+    for (const [vm] of lost) halted(this.world, vm);
+  }
+
+  /** Its toolstack begins anew and counts back when the host booted, by a clock that was set meanwhile. */
+  restartToolstack(index: number, bySeconds = 0): void {
+    const { ref } = this.hosts[index]!;
+    const { boot_time: before, ...rest } = this.db.get(ref)["other_config"] as Record<string, string>;
+    this.db.set(ref, { other_config: rest });
+    this.db.set(ref, { other_config: { ...rest, boot_time: `${Number.parseFloat(before ?? "") + bySeconds}.` } });
   }
 
   #setMetrics(index: number, metrics: Record<string, unknown>): void {
@@ -259,7 +293,10 @@ export class Twin {
   }
 
   #login([user, password]: unknown[]): string {
-    if (user !== USER || password !== PASSWORD) throw new Failure("SESSION_AUTHENTICATION_FAILED", String(user), "Authentication failure");
+    const isRefused = this.badLogins > 0;
+    if (isRefused) this.badLogins--;
+    if (isRefused || user !== USER || password !== PASSWORD)
+      throw new Failure("SESSION_AUTHENTICATION_FAILED", String(user), "Authentication failure");
     const session = `OpaqueRef:${randomUUID()}`;
     this.#sessions.add(session);
     return session;
@@ -287,6 +324,7 @@ export class Twin {
       if (!this.db.has(task) || this.stuck(method)) return;
       try {
         const result = this.#call(method, params);
+        if (this.tidied(method)) return this.db.remove(task);
         this.db.set(task, { status: "success", result: result === "" ? "" : `<value>${String(result)}</value>` });
       } catch (error) {
         const info = error instanceof Failure ? [error.code, ...error.facts] : ["INTERNAL_ERROR", String(error)];

@@ -35,6 +35,12 @@ export function needState(db: Records, vm: string, ...states: string[]): Fields 
   return fields;
 }
 
+/** Of what the pool's people have protected. */
+export function needUnblocked({ db }: World, vm: string, operation: string): void {
+  const reason = (db.get(vm, "vm")["blocked_operations"] as Record<string, string> | undefined)?.[operation];
+  if (reason !== undefined) throw new Failure("OPERATION_BLOCKED", vm, reason);
+}
+
 export function diskAt({ db }: World, vm: string, place: string): string | null {
   const vbd = refs(db.get(vm), "VBDs").find((ref) => db.get(ref)["userdevice"] === place);
   return vbd === undefined ? null : String(db.get(vbd)["VDI"]);

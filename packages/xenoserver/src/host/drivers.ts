@@ -1,5 +1,6 @@
 /** Every driver that this machine has, opened; what is missing stands in its state. A new driver is opened here. */
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import {
   isDom0,
   lockHost,
@@ -24,7 +25,8 @@ import type { OwnWasmDriver } from "../drivers/wasm/wasm-job.ts";
 import { wasmState } from "../drivers/wasm/wasm-state.ts";
 import { createXenDriver } from "../drivers/xen/xen-driver.ts";
 import { xenState } from "../drivers/xen/xen-state.ts";
-import { openPoolOf } from "../drivers/xapi/open-pool.ts";
+import { checkPool } from "../drivers/xapi/check-pool.ts";
+import { openPoolOf, poolSettings } from "../drivers/xapi/open-pool.ts";
 import type { XapiDriver } from "../drivers/xapi/xapi-driver.ts";
 import { xapiState } from "../drivers/xapi/xapi-state.ts";
 import type { ServerConfig } from "./config.ts";
@@ -104,17 +106,14 @@ export function forStrangers(xen: XenHostState, inDom0: boolean): ForStrangers {
 
 /** What this machine would offer, for its owner to see: nothing stays open. */
 export async function inspectDrivers({ folder, cache, config }: Pick<OpenDriversOptions, "folder" | "cache" | "config">) {
+  const apart = { strength: "strong", why: "", without: "" } as const;
+  if (config.xapi.url !== undefined)
+    return { sandbox: apart, states: [notLeased("wasm"), notLeased("qemu"), await checkPool(poolSettings(config), folder, pause)] };
   const { is, xen } = await xenHost(config, folder, cache);
-  if (is !== "machine") {
-    const sandbox = { strength: "strong", why: "", without: "" } as const;
-    return { sandbox, states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)] };
-  }
+  if (is !== "machine") return { sandbox: apart, states: [notInDom0("wasm"), notInDom0("qemu"), xenState(xen)] };
   const { sandbox, close } = await createWasmDriver({ folder, cache, poolSize: 0, inUse: [], endWithUs: true });
   await close();
-  const states: readonly DriverState[] = [
-    ...[wasmState(sandbox), qemuState(await qemuHost(config, cache)), xenState(xen)],
-    ...notOpened(config),
-  ];
+  const states: readonly DriverState[] = [wasmState(sandbox), qemuState(await qemuHost(config, cache)), xenState(xen)];
   return { sandbox, states };
 }
 
@@ -127,9 +126,11 @@ const afterRoom = (machines: GuestDriver, wasm: OwnWasmDriver): GuestDriver => (
   },
 });
 
-/** A pool is not asked while its owner only looks: what it has is listed when the server starts. */
-const notOpened = ({ xapi: { url } }: ServerConfig): DriverState[] =>
-  url === undefined ? [] : [xapiState({ ok: false, why: `the pool at ${url} will be leased, and nothing of this machine` })];
+/** Where a pool is leased nothing of this machine is. */
+const notLeased = (name: string): DriverState => ({
+  ...{ name, present: false, usesHostDisk: false, holds: [] },
+  reason: "the pool of [xapi] is leased, and nothing of this machine",
+});
 
 const notInDom0 = (name: string): DriverState => ({ name, present: false, usesHostDisk: false, holds: [], reason: NOT_IN_DOM0 });
 

@@ -19,7 +19,7 @@ import { PoolSnapshots } from "./pool-snapshots.ts";
 import { Pool } from "./pool.ts";
 import { xapiGuests, type Boot, type XapiDriver } from "./xapi-driver.ts";
 
-const HTTPS_PORT = 443;
+export const HTTPS_PORT = 443;
 const READABLE_BY_OTHERS = 0o077;
 const HOUR_MS = 3_600_000;
 const MARK = /^[0-9a-f]{32}$/;
@@ -51,7 +51,7 @@ interface OpenPoolOptions {
 }
 
 /** Throws where others than its owner can read the file: it lets whoever has it in. */
-async function passwordIn(file: string): Promise<string> {
+export async function passwordIn(file: string): Promise<string> {
   const handle = await open(file, "r");
   try {
     if (((await handle.stat()).mode & READABLE_BY_OTHERS) !== 0)
@@ -81,7 +81,7 @@ async function markIn(folder: string): Promise<string> {
 
 const word = (text: string): string => text.toLowerCase().replace(/[^a-z0-9.-]+/g, "-");
 
-function engineOf(pool: Pool): string {
+export function engineOf(pool: Pool): string {
   const [host] = pool.mirror.of("host").values();
   const { product_brand: brand = "xapi", product_version: version = "" } = host?.software_version ?? {};
   return word(`xapi-${brand}-${version}`).slice(0, 64);
@@ -99,7 +99,7 @@ async function connected({ settings, wait, log }: OpenPoolOptions): Promise<{ se
   const connection = new PoolConnection(port === "" ? HTTPS_PORT : Number(port), settings.fingerprints);
   const login = { host: hostname, user: settings.user, password: () => passwordIn(settings.password_file) };
   await stat(settings.password_file);
-  const session = new PoolSession(connection, login, wait);
+  const session = new PoolSession(connection, login, wait, { log });
   const mirror = new PoolMirror(session, wait, log);
   try {
     await mirror.start();
@@ -194,11 +194,15 @@ function networkIn(
 }
 
 /** As the owner's settings say it. */
-export function openPoolOf({ crypto, folder, config: { xapi, policy }, inUse, log }: Configured): Promise<OpenedPool> {
+export function poolSettings({ xapi, policy }: Configured["config"]): PoolSettings {
   const { url, password_file, sr } = xapi;
   invariant(url !== undefined && password_file !== undefined && sr !== undefined, "settings of a pool were looked at when they were read");
+  return { ...xapi, url, password_file, sr, network: networkIn(xapi, policy) };
+}
+
+export function openPoolOf({ crypto, folder, config, inUse, log }: Configured): Promise<OpenedPool> {
   return openPool({
-    ...{ settings: { ...xapi, url, password_file, sr, network: networkIn(xapi, policy) }, crypto, folder: path.join(folder, "xapi"), log },
+    ...{ settings: poolSettings(config), crypto, folder: path.join(folder, "xapi"), log },
     inUse: new Set(inUse.map((each) => path.basename(each))),
     ...{ wait: pause, now: Date.now, monotonicMs },
   });

@@ -6,6 +6,9 @@ import type { PoolLog } from "./pool-mirror.ts";
 import type { Pool } from "./pool.ts";
 import type { Vm } from "./xapi-records.ts";
 
+/** A host whose toolstack begins anew may be out of service for a moment. */
+const MOMENT_MS = 45_000;
+
 const canMove = ({ allowed_operations: allowed }: Vm): boolean => allowed.includes("pool_migrate");
 const placeOf = (vm: Vm): string => `${canMove(vm) ? "+" : "-"}${vm.resident_on}`;
 
@@ -14,6 +17,10 @@ export class PoolDrain {
   readonly #log: PoolLog;
   /** Machines that did not move, from where and how: tried again when their host was in service meanwhile, or they can move now. */
   readonly #stayed = new Map<string, string>();
+  /** Hosts that were out of service for longer than a moment. */
+  readonly #leaving = new Set<string>();
+  readonly #closing = Promise.withResolvers<void>();
+  #closed = false;
   #under: Promise<void> | null = null;
   #stop: () => void = () => {};
 
@@ -38,6 +45,7 @@ export class PoolDrain {
   #next(): [ref: string, vm: Vm] | null {
     const { mirror } = this.#pool;
     for (const [ref, from] of this.#stayed) if (!this.#isDraining(from.slice(1))) this.#stayed.delete(ref);
+    for (const host of this.#leaving) if (!this.#isDraining(host)) this.#leaving.delete(host);
     for (const [ref, vm] of mirror.of("vm")) {
       const isHere = vm.power_state === "Running" && this.#pool.leaseOf(vm) !== null && this.#isDraining(vm.resident_on);
       if (isHere && this.#stayed.get(ref) !== placeOf(vm)) return [ref, vm];
@@ -55,9 +63,17 @@ export class PoolDrain {
     return hosts.sort((a, b) => b.free - a.free)[0]?.ref ?? null;
   }
 
+  async #isMeant(host: string): Promise<boolean> {
+    if (!this.#leaving.has(host)) await Promise.race([this.#pool.wait(MOMENT_MS), this.#closing.promise]);
+    if (!this.#isDraining(host)) return false;
+    this.#leaving.add(host);
+    return true;
+  }
+
   async #drain(): Promise<void> {
-    for (let next = this.#next(); next; next = this.#next()) {
+    for (let next = this.#next(); next && !this.#closed; next = this.#next()) {
       const [ref, vm] = next;
+      if (!(await this.#isMeant(vm.resident_on)) || this.#closed) continue;
       this.#stayed.set(ref, placeOf(vm));
       const to = this.#roomFor(vm);
       try {
@@ -73,6 +89,8 @@ export class PoolDrain {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    this.#closing.resolve();
     this.#stop();
     await this.#under;
   }

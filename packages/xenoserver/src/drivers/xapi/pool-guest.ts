@@ -11,6 +11,7 @@ import type { GuestControls, GuestEnding, GuestToken, RunningGuest } from "../dr
 import { ConsoleText, openConsole, readFrom } from "./pool-console.ts";
 import { hasCrashed } from "./pool-crash.ts";
 import { readResult, type Returned } from "./pool-result.ts";
+import { PoolSeat } from "./pool-seat.ts";
 import type { Pool } from "./pool.ts";
 import type { Vm } from "./xapi-records.ts";
 
@@ -18,6 +19,7 @@ const MIB = 1024 * 1024;
 const CONSOLE = "console";
 const FILES = "files";
 const ENDED = "ended.json";
+const SEAT = "host.json";
 /** A machine stands still for a moment as it moves or goes on from its memory; one that somebody has paused, for as long as that is. */
 const STILL_MS = 10_000;
 const LOOK_AGAIN_MS = 60_000;
@@ -41,11 +43,11 @@ export interface Placed {
 
 /** How it ended, and when that was first seen. */
 interface Last {
-  word: "halted" | "crashed" | "gone" | "host-gone";
+  word: "halted" | "crashed" | "gone" | "host-gone" | "host-fell";
   at: number;
 }
 
-type Word = Exclude<Last["word"], "crashed"> | "unheard" | "still";
+type Word = Exclude<Last["word"], "crashed"> | "unheard" | "still" | "doubtful";
 
 const zEnded = z.object({
   ending: z.custom<GuestEnding>((value) => typeof value === "object" && value !== null && "kind" in value),
@@ -93,13 +95,14 @@ export class PoolGuest {
   /** By its lease. */
   #paused = false;
   #stdout: Ended["stdout"] = null;
-  /** Where it runs, so that a host that has gone is not taken for its own end. */
-  #host: string | null = null;
+  /** Where it runs, so that a host that has gone, or fell over, is not taken for its own end. */
+  readonly #seat: PoolSeat;
 
   constructor(of: Placed) {
     this.#of = of;
     const { pool, vm, folder, spec } = of;
     this.ended = new Promise((resolve) => (this.#end = resolve));
+    this.#seat = new PoolSeat(pool, path.join(folder, SEAT));
     this.#console = new ConsoleText(
       { pool, vm, file: path.join(folder, CONSOLE), bytesMax: spec.outputMibMax * MIB },
       { changed: () => this.#tell(), full: () => void this.#over("output-limit").catch(() => {}) },
@@ -111,6 +114,9 @@ export class PoolGuest {
   }
 
   async follow(): Promise<void> {
+    await this.#seat.load();
+    this.#lastWord();
+    await this.#seat.settled();
     await this.#console.follow();
     void this.#watch();
   }
@@ -131,6 +137,8 @@ export class PoolGuest {
       const at = now();
       if (word === "unheard") {
         if (!(await this.#changes(word, HOST_BACK_MS))) return { word: "host-gone", at };
+      } else if (word === "doubtful") {
+        if (!(await this.#changes(word, HOST_BACK_MS)) && (await this.#isAnew())) return { word: "host-fell", at };
       } else if (word === "still") {
         // what cannot be asked now is asked again
         const crashed = (): Promise<boolean> => hasCrashed(pool, this.#of.vm).catch(() => false);
@@ -158,18 +166,34 @@ export class PoolGuest {
     }
   }
 
+  #machine(): Vm | undefined {
+    return this.#of.pool.mirror.of("vm").get(this.#of.vm);
+  }
+
+  /** Of a machine that runs where it was not, or whose host has booted: whether it has lost what it was doing. What goes on is followed. */
+  async #isAnew(): Promise<boolean> {
+    const { pool, spec } = this.#of;
+    const machine = this.#machine();
+    if (!machine) return false;
+    const begins = spec.vm.kind === "snapshot" ? 0 : 1;
+    const isAnew = await this.#seat.isAnew(machine, begins).catch(() => null);
+    if (isAnew === null) await pool.wait(LOOK_AGAIN_MS);
+    if (isAnew === false) this.#seat.accept(machine);
+    return isAnew === true;
+  }
+
   /** Null while it goes on. */
   #lastWord(): Word | null {
-    const { pool, vm } = this.#of;
-    const machine = pool.mirror.of("vm").get(vm);
+    const machine = this.#machine();
     if (!machine) return "gone";
-    const hosts = pool.mirror.of("host");
-    if (hosts.has(machine.resident_on)) this.#host = machine.resident_on;
-    const host = this.#host === null ? undefined : hosts.get(this.#host);
-    const isLive = host === undefined ? this.#host === null : (pool.mirror.of("host_metrics").get(host.metrics)?.live ?? false);
+    this.#seat.see(machine);
+    // a host that fell over has no machine any more, be it that the pool does not know yet
+    if (this.#seat.hasBooted() && machine.power_state === "Halted") return "host-fell";
+    if (this.#seat.isDoubtful(machine)) return "doubtful";
+    const isLive = this.#seat.isLive();
     if (isLive && machine.power_state === "Paused" && !this.#paused) return "still";
     if (isLive) return machine.power_state === "Halted" ? "halted" : null;
-    return machine.power_state === "Halted" || host === undefined ? "host-gone" : "unheard";
+    return machine.power_state === "Halted" || this.#seat.host() === undefined ? "host-gone" : "unheard";
   }
 
   async #conclude({ word: last, at }: Last): Promise<void> {
@@ -178,6 +202,8 @@ export class PoolGuest {
     if (this.#asked === "killed") return this.#finish(failed("the machine was ended", at), null);
     if (last === "gone") return this.#finish(failed("the pool has the machine no more", at), null);
     if (last === "host-gone") return this.#finish(failed("the host that ran the machine has left the pool", at), null);
+    if (last === "host-fell")
+      return this.#finish(failed("the host that ran the machine was booted anew, and its machines with it", at), null);
     const crashed = last === "crashed";
     const returned: Returned =
       result === null || this.#asked !== null || crashed

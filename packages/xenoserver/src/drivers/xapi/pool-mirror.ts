@@ -16,6 +16,8 @@ const AGAIN_MS_MAX = 60_000;
 const TASK_MS_MAX = 3_600_000;
 const FROM_THE_BEGINNING = "";
 const LOST = ["EVENTS_LOST", "EVENT_FROM_TOKEN_PARSE_FAILURE", "SESSION_NOT_REGISTERED"];
+/** So many tasks that the pool has no more are remembered: one may be gone before the call that made it is answered. */
+const DESTROYED_MAX = 1_000;
 const PENDING = ["pending", "cancelling"];
 
 export type PoolLog = (what: string, facts: Record<string, unknown>) => void;
@@ -40,6 +42,8 @@ export class PoolMirror {
   readonly #told = new Set<() => void>();
   #tables = emptyTables();
   #token = FROM_THE_BEGINNING;
+  /** Tasks, the latest last. */
+  readonly #destroyed = new Set<string>();
   /** How often everything was read. */
   #readings = 0;
   #loop: Promise<void> = Promise.resolve();
@@ -123,7 +127,7 @@ export class PoolMirror {
     const ended = (): RecordOf<"task"> | "gone" | null => {
       const found = this.#tables.task.get(ref);
       if (found) return PENDING.includes(found.status) ? null : found;
-      return this.#readings > before ? "gone" : null;
+      return this.#readings > before || this.#destroyed.has(ref) ? "gone" : null;
     };
     const task = await this.until(ended, AbortSignal.any([late, ...(signal ? [signal] : [])])).catch((error: unknown) => {
       // one that cannot be left off goes on, and so does each whose daemon stops
@@ -138,6 +142,14 @@ export class PoolMirror {
     return /^<value>(.*)<\/value>$/s.exec(task.result)?.[1] ?? task.result;
   }
 
+  #drop(tables: Tables, name: Class, ref: string): void {
+    tables[name].delete(ref);
+    if (name !== "task") return;
+    this.#destroyed.add(ref);
+    const [oldest] = this.#destroyed;
+    if (this.#destroyed.size > DESTROYED_MAX && oldest !== undefined) this.#destroyed.delete(oldest);
+  }
+
   async #read(): Promise<void> {
     const isWhole = this.#token === FROM_THE_BEGINNING;
     const answer = await this.#session.callOnce(this.#closing.signal, zEvents, "event.from", CLASSES, this.#token, WAIT_SECONDS);
@@ -145,7 +157,7 @@ export class PoolMirror {
     for (const { class: name, operation, ref, snapshot } of answer.events) {
       const known = name.toLowerCase();
       if (!isClass(known)) continue;
-      if (operation === "del") tables[known].delete(ref);
+      if (operation === "del") this.#drop(tables, known, ref);
       else put(tables[known], RECORDS[known], ref, snapshot);
     }
     this.#tables = tables;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, it } from "vitest";
 import type { VmSpec } from "@xenoservers/protocol";
+import { until } from "../../../../../test/until.ts";
 import { PoolConnection } from "./pool-connection.ts";
 import { PoolDrain } from "./pool-drain.ts";
 import { endedIn } from "./pool-guest.ts";
@@ -74,6 +75,7 @@ it("a machine that has moved moves again where its next host goes out of service
   const drain = new PoolDrain(
     asPool({
       leaseOf: () => "a lease",
+      wait: async () => {},
       hosts: () => hosts,
       mirror: {
         of: (name: string) => tables[name],
@@ -84,9 +86,9 @@ it("a machine that has moved moves again where its next host goes out of service
     () => {},
   );
   drain.start();
-  await drain.close();
+  await until(() => moved.length === 1);
   hosts.get("b")!.enabled = false;
-  change();
+  await until(() => (change(), moved.length === 2));
   await drain.close();
   expect(moved).toEqual(["b", "c"]);
 });

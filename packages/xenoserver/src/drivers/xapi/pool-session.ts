@@ -15,6 +15,11 @@ const RETRY_MS = 1_000;
 /** Where the call was not done, by its codes. */
 const MOVED = "HOST_IS_SLAVE";
 const STALE = "SESSION_INVALID";
+/** For a moment, while a host's PAM, or the directory behind it, begins anew; for good, where the password was changed. */
+const REFUSED = "SESSION_AUTHENTICATION_FAILED";
+/** Together eleven minutes, ever more rarely: whoever asks often has the account locked. */
+const LOGINS_MAX = 15;
+const LOGIN_MS_MAX = 60_000;
 const NOT_YET = ["HOST_STILL_BOOTING", "INTERNAL_ERROR_MASTER_STARTING"];
 
 interface PoolLogin {
@@ -33,6 +38,12 @@ interface Session {
 /** Doing it twice is doing it once. */
 const isRepeatable = (method: string): boolean => /\.(?:get$|get_|set_|remove_from_)/.test(method);
 
+interface SessionOptions {
+  log?(what: string, facts: Record<string, unknown>): void;
+  /** How often a pool is asked that does not answer. */
+  triesMax?: number;
+}
+
 export class PoolSession {
   readonly #connection: PoolConnection;
   readonly #login: PoolLogin;
@@ -40,10 +51,18 @@ export class PoolSession {
   /** Where the master was last; the hosts of the pool follow. */
   #addresses: string[];
   #session: Promise<Session> | null = null;
+  readonly #log: NonNullable<SessionOptions["log"]>;
+  readonly #triesMax: number;
+  readonly #closing = Promise.withResolvers<void>();
+  /** Whether the pool has let this server in before: what it refuses then may be taken again. */
+  #wasIn = false;
   #closed = false;
 
-  constructor(connection: PoolConnection, login: PoolLogin, wait: (ms: number) => Promise<void>) {
+  constructor(connection: PoolConnection, login: PoolLogin, wait: (ms: number) => Promise<void>, options: SessionOptions = {}) {
+    const { log = () => {}, triesMax = TRIES_MAX } = options;
     this.#connection = connection;
+    this.#log = log;
+    this.#triesMax = triesMax;
     this.#login = login;
     this.#wait = wait;
     this.#addresses = [login.host];
@@ -65,7 +84,26 @@ export class PoolSession {
     if (first !== undefined) this.#addresses = [...others, first];
   }
 
+  /** One for all who call: a pool that refuses is asked by one of them, and the others wait. */
   async #open(): Promise<Session> {
+    for (let tries = 0; ; tries++)
+      try {
+        const session = await this.#logIn();
+        if (tries > 0) this.#log("the pool lets this server in again", {});
+        this.#wasIn = true;
+        return session;
+      } catch (error) {
+        if (!this.#wasIn || this.#closed || !isCode(error, REFUSED)) throw error;
+        if (tries === 0) this.#log("the pool has refused a log-in: it is asked again", { why: (error as Error).message });
+        if (tries >= LOGINS_MAX) {
+          this.#log("the pool refuses every log-in: leases cannot be followed until xapi.user and xapi.password_file are right", {});
+          throw error;
+        }
+        await Promise.race([this.#wait(Math.min(RETRY_MS * 2 ** tries, LOGIN_MS_MAX)), this.#closing.promise]);
+      }
+  }
+
+  async #logIn(): Promise<Session> {
     const { user, password } = this.#login;
     const [address = this.#login.host] = this.#addresses;
     const ref = await this.#connection.rpc(address, "session.login_with_password", [user, await password(), API_VERSION, "xenoserver"]);
@@ -73,21 +111,26 @@ export class PoolSession {
     return { address, ref };
   }
 
+  /** What a host that is the master no more says of who is: asked first from here on. */
+  #follow(error: unknown): boolean {
+    if (!(error instanceof XapiError) || error.code !== MOVED) return false;
+    const [master] = error.facts;
+    if (master !== undefined) this.#addresses = [...new Set([master, ...this.#addresses])];
+    return true;
+  }
+
   /** Whether the call may be made again, after what was thrown; what it means for where it is made is done. */
   async #mayRepeat(error: unknown, session: Promise<Session>, method: string): Promise<boolean> {
-    if (isCode(error, STALE)) {
+    if (this.#follow(error) || isCode(error, STALE)) {
       this.#forget(session);
-      return true;
-    }
-    if (error instanceof XapiError && error.code === MOVED) {
-      const [master] = error.facts;
-      this.#forget(session);
-      if (master !== undefined) this.#addresses = [...new Set([master, ...this.#addresses])];
       return true;
     }
     const isLost =
       error instanceof Unreached || (error instanceof Unanswered && (isRepeatable(method) || error.method.startsWith("session.")));
-    if (!isLost && !isCode(error, ...NOT_YET)) return false;
+    if (!isLost && !isCode(error, ...NOT_YET)) {
+      if (isCode(error, REFUSED)) this.#forget(session); // the next who calls asks again
+      return false;
+    }
     this.#forget(session);
     if (isLost) this.#turn();
     await this.#wait(RETRY_MS);
@@ -97,7 +140,7 @@ export class PoolSession {
   /** Throws XapiError with the pool's refusal, Unanswered where it may have been done. */
   async call<S extends z.ZodType>(schema: S, method: string, ...params: readonly unknown[]): Promise<z.output<S>> {
     let last: unknown = new Unreached("the connection to the pool is closed");
-    for (let tries = 0; tries < TRIES_MAX && !this.#closed; tries++) {
+    for (let tries = 0; tries < this.#triesMax && !this.#closed; tries++) {
       const session = (this.#session ??= this.#open());
       try {
         return await this.#ask(session, schema, method, params);
@@ -109,12 +152,16 @@ export class PoolSession {
     throw last;
   }
 
-  /** Once, by the session that there is, until `signal`: whoever asks begins anew where it fails. */
+  /** Once, by the session that there is, until `signal`: whoever asks begins anew where it fails, at whichever host may be the master. */
   async callOnce<S extends z.ZodType>(signal: AbortSignal, schema: S, method: string, ...params: unknown[]): Promise<z.output<S>> {
     const session = (this.#session ??= this.#open());
     try {
       return await this.#ask(session, schema, method, params, signal);
     } catch (error) {
+      // whoever leaves has the session to log out of: pools bear no more than some hundreds of them
+      if (signal.aborted) throw error;
+      // several may have failed by one session: the hosts are turned once for it
+      if (!this.#follow(error) && error instanceof Unreached && this.#session === session) this.#turn();
       this.#forget(session);
       throw error;
     }
@@ -156,6 +203,7 @@ export class PoolSession {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#closing.resolve();
     const session = await this.#session?.catch(() => null);
     if (session) await this.#connection.rpc(session.address, "session.logout", [session.ref]).catch(() => {}); // it runs out by itself
   }

@@ -24,6 +24,8 @@ const RETRY_MS = 1_000;
 const RETRY_MS_MAX = 30_000;
 const BUSY = ["OTHER_OPERATION_IN_PROGRESS", "VM_BAD_POWER_STATE", "SR_BACKEND_FAILURE_46", "VDI_IN_USE", "TOO_MANY_PENDING_TASKS"];
 const againMs = (tries: number): number => Math.min(RETRY_MS * 2 ** tries, RETRY_MS_MAX);
+/** The pool's people have protected a machine; one that a lease has is this server's to end. */
+const PROTECTED = "OPERATION_BLOCKED";
 const GONE = ["HANDLE_INVALID", "UUID_INVALID"];
 
 export const leaseName = (lease: string): string => `${LEASE_NAME}${lease}`;
@@ -118,10 +120,17 @@ export class Pool {
         await this.mirror.run(method, vm, ...params);
         return;
       } catch (error) {
+        if (tries < TRIES_MAX && (await this.#unprotected(error, vm))) continue;
         if (tries >= TRIES_MAX || !(error instanceof Unanswered || isCode(error, ...BUSY))) throw error;
         await this.wait(againMs(tries));
       }
     }
+  }
+
+  async #unprotected(error: unknown, vm: string): Promise<boolean> {
+    if (!isCode(error, PROTECTED)) return false;
+    await this.session.call(zNothing, "VM.set_blocked_operations", vm, {});
+    return true;
   }
 
   /** Writes a key of a machine's other_config, whatever it was. */
@@ -153,6 +162,7 @@ export class Pool {
         return;
       } catch (error) {
         if (isCode(error, ...GONE)) return;
+        if (tries < TRIES_MAX && method.startsWith("VM.") && (await this.#unprotected(error, ref))) continue;
         if (tries >= TRIES_MAX || !(error instanceof Unanswered || isCode(error, ...BUSY))) throw error;
         await this.wait(againMs(tries));
       }

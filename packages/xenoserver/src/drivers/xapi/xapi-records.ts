@@ -43,9 +43,16 @@ const zHost = z.object({
   metrics: zRef,
   cpu_info: zMap,
   software_version: zMap,
+  other_config: zMap.catch({}),
 });
 const zHostMetrics = z.object({ live: z.boolean(), memory_total: zInt, memory_free: zInt });
-const zSr = z.object({ uuid: z.string(), name_label: z.string(), physical_size: zInt, physical_utilisation: zInt });
+const zSr = z.object({
+  uuid: z.string(),
+  name_label: z.string(),
+  physical_size: zInt,
+  physical_utilisation: zInt,
+  allowed_operations: z.array(z.string()).catch([]),
+});
 const zPool = z.object({ uuid: z.string(), name_label: z.string(), master: zRef });
 const zVdi = z.object({
   uuid: z.string(),
@@ -88,6 +95,8 @@ export const zEvents = z.object({
   token: z.string(),
   events: z.array(z.object({ class: z.string(), operation: z.string(), ref: zRef, snapshot: z.unknown().optional() })),
 });
+/** Messages about a machine, by their names alone. */
+export const zStarts = z.record(z.string(), z.object({ name: z.string() }));
 export const zRefOut = zRef;
 export const zIntOut = zInt;
 /** Of all objects of a class those that can be read: one that nobody understands hides no other. */
