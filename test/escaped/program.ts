@@ -4,7 +4,8 @@
  */
 import fs, { existsSync, readFileSync, writeSync } from "node:fs";
 import { HANDED_IN, descriptorOf } from "../../packages/guests/src/worker/handing.ts";
-import { HOLD, KOFFI, hold } from "../../packages/guests/src/worker/hold.ts";
+import { HOLD, hold } from "../../packages/guests/src/worker/hold.ts";
+import { KOFFI } from "../../packages/guests/src/worker/koffi.ts";
 
 const [, , folder = "/w", how] = process.argv;
 await new Promise(setImmediate);

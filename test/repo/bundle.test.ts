@@ -102,7 +102,7 @@ it("holds what it starts, and of what looks beside itself what finds there what 
   for (const source of sources) if (!source.startsWith("node_modules/") && (await looks(source))) looking.push(source);
   expect(looking.sort()).toEqual([
     "cli/src/own-place.ts",
-    ...["own-program", "runtimes", "sandbox", "script", "worker/hold"].map((name) => `guests/src/${name}.ts`),
+    ...["own-program", "runtimes", "sandbox", "script", "worker/koffi"].map((name) => `guests/src/${name}.ts`),
   ]);
 });
 

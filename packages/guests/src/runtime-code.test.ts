@@ -1,7 +1,7 @@
 /** Machine code of Python that was made ahead: whose it is taken for, and that it computes what Python computes without it. */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFile, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -79,6 +79,23 @@ describe("the code", () => {
     await rm(other);
   });
 
+  it("that was cut off or changed is made anew, and one that was merely moved is taken", async () => {
+    const before = await readFile(kept());
+    const again = async (): Promise<boolean> => {
+      let isMade = false;
+      await runtimeCode(python, prepared, folder, () => (isMade = true));
+      return isMade;
+    };
+    await writeFile(kept(), before.subarray(0, before.length / 2));
+    expect(await runtimeCode(python, prepared, folder, null)).toEqual(new Map());
+    expect(await again()).toBe(true);
+    expect(await isTaken(kept(), GUEST_NODE_FLAGS)).toBe(true);
+    await copyFile(kept(), `${kept()}.part`);
+    await rename(`${kept()}.part`, kept());
+    expect(await again()).toBe(false);
+    expect(await again()).toBe(false);
+  });
+
   it("is none where it cannot be made, and is not tried again", async () => {
     const cache = await mkdtemp(path.join(folder, "none-"));
     // a module's run makes none, and takes what is there
@@ -87,7 +104,7 @@ describe("the code", () => {
       code,
     ]);
     const file = (await runtimeCode(python, path.join(cache, "no.wasm"), cache, () => {})).get(NAME)!;
-    expect([await readdir(cache), (await stat(file)).size]).toEqual([[path.basename(file)], 0]);
+    expect([(await readdir(cache)).sort(), (await stat(file)).size]).toEqual([[path.basename(file), `${path.basename(file)}.json`], 0]);
     expect(await isTaken(file, GUEST_NODE_FLAGS)).toBe(false);
     const { ino } = await stat(file);
     await runtimeCode(python, prepared, cache, () => {});

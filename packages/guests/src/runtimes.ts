@@ -100,6 +100,27 @@ async function removeOld(cache: string): Promise<void> {
 /** What is made in its place where it cannot be made: nobody tries again with each job. */
 const NO_CODE = "";
 
+const noteOf = (code: string): string => `${code}.json`;
+
+async function writeNote(code: string, digest: string): Promise<void> {
+  const [state] = await statesOf([code]);
+  await writeWhole(noteOf(code), JSON.stringify({ state, digest }));
+}
+
+/** Whether it is there as it was made. Of what was cut off V8 sees nothing but the beginning, and ends the process of each guest. */
+async function isAsMade(code: string): Promise<boolean> {
+  try {
+    const made = JSON.parse((await readIfThere(noteOf(code))) ?? "null") as Known | null;
+    const [state] = await statesOf([code]);
+    if (made === null || JSON.stringify(made.state) === JSON.stringify(state)) return made !== null;
+    if ((await digestOf(code)) !== made.digest) return false;
+    await writeNote(code, made.digest);
+    return true;
+  } catch {
+    return false; // it is made anew
+  }
+}
+
 /**
  * Machine code of the runtime, for guests on this machine: made once, kept in `cache`, and beside the runtime by the name that guests look
  * for (worker/modules.ts). Where there is none, they compile what they need. `onMaking`: told before it is made, which takes some seconds;
@@ -113,12 +134,14 @@ export async function runtimeCode(
 ): Promise<Map<string, string>> {
   const name = codeName(runtime);
   const target = path.join(cache, name);
-  if (!(await isThere(target))) {
+  if (!(await isAsMade(target))) {
     if (onMaking === null) return new Map();
     const part = `${target}.${randomUUID()}.part`;
     onMaking();
     await runScript({ name: "compile-runtime", args: [prepared, part], flags: GUEST_NODE_FLAGS }).catch(() => writeFile(part, NO_CODE));
+    const digest = await digestOf(part);
     await rename(part, target);
+    await writeNote(target, digest);
     await removeOld(cache);
   }
   return new Map([[`${runtime.name}${CODE_SUFFIX}`, target]]);

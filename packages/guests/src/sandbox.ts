@@ -15,7 +15,8 @@ import { ownProgram } from "./own-program.ts";
 import { codeOf, firstLineOf, lastErrorOf } from "./thrown.ts";
 import { THREADS_MAX } from "./worker-group.ts";
 import { HEAP_MIB } from "./worker/bounds.ts";
-import { HOLD, KOFFI } from "./worker/hold.ts";
+import { HOLD } from "./worker/hold.ts";
+import { KOFFI } from "./worker/koffi.ts";
 
 /** What holds a guest beneath its engine: empty where it does, else why not, in words. */
 interface Beneath {

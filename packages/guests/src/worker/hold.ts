@@ -1,22 +1,16 @@
 /**
  * A guest's process takes from itself, for good, what it needs no more: calls of the kernel (seccomp.ts), and resources beyond its job's
- * (bounds.ts). By koffi's native part, which the daemon puts beside this program: it calls C functions. Who controls the inputs: the daemon
- * (limits).
+ * (bounds.ts). By C functions, which koffi's native part calls. Who controls the inputs: the daemon (limits).
  */
 import type { Bounds } from "./bounds.ts";
+import { loadKoffi } from "./koffi.ts";
+import { mappedBy } from "./mapped.ts";
 import { isMachine, seccompFilter } from "./seccomp.ts";
 
-/** koffi's native part, by its name beside the worker. */
-export const KOFFI = "koffi.node";
 /** Tells the worker to hold itself, where the kernel was seen to let it. */
 export const HOLD = "hold";
 
 type Syscall = (number: number, a: number, b: number, c: Uint8Array | null, d: Uint8Array | null) => number;
-interface Koffi {
-  load(library: null): { func(prototype: string): Syscall };
-  address(bytes: Uint8Array): bigint;
-  errno(): number;
-}
 
 const NUMBERS = {
   x64: { prctl: 157, seccomp: 317, prlimit64: 302, exitGroup: 231 },
@@ -29,14 +23,6 @@ const SECCOMP_FILTER_FLAG_TSYNC = 1;
 const RLIMIT_FSIZE = 1;
 const RLIMIT_DATA = 2;
 const INSTRUCTION_BYTES = 8;
-
-function loaded(): Koffi {
-  const addon: { exports: Partial<Koffi> } = { exports: {} };
-  process.dlopen(addon, `${import.meta.dirname}/${KOFFI}`);
-  const { load, address, errno } = addon.exports;
-  if (!load || !address || !errno) throw new Error(`${KOFFI} is not what it was`);
-  return { load, address, errno };
-}
 
 /** The lower of what is wanted and what there is: nobody here may raise a limit (struct rlimit64: soft, then hard). */
 function lowerLimit(prlimit: (resource: number, limit: Uint8Array | null, old: Uint8Array | null) => void, resource: number, most: number) {
@@ -54,6 +40,8 @@ export interface Held {
   limit(bounds: Pick<Bounds, "fileBytesMax" | "dataBytesMax">): void;
   /** At once: what Node takes down when it exits needs its ring, which it has no more. What was to be written has been. */
   exit(code: number): void;
+  /** All of a file, without a copy where that can be (mapped.ts). */
+  map(file: string): Uint8Array;
 }
 
 /** Installs the filter. Throws where this machine or kernel has none. */
@@ -61,8 +49,8 @@ export function hold(): Held {
   const { arch } = process;
   if (!isMachine(arch)) throw new Error(`there is no filter of kernel calls for ${arch}`);
   const numbers = NUMBERS[arch];
-  const koffi = loaded();
-  const syscall = koffi.load(null).func("long syscall(long, long, long, void *, void *)");
+  const koffi = loadKoffi();
+  const syscall = koffi.load(null).func<Syscall>("long syscall(long, long, long, void *, void *)");
   const must = (what: string, came: number): void => {
     if (came !== 0) throw new Error(`the kernel refuses ${what} (errno ${koffi.errno()}, answer ${came})`);
   };
@@ -79,6 +67,7 @@ export function hold(): Held {
       lowerLimit(prlimit, RLIMIT_FSIZE, fileBytesMax);
       lowerLimit(prlimit, RLIMIT_DATA, dataBytesMax);
     },
+    map: mappedBy(koffi),
     exit: (code) => void syscall(numbers.exitGroup, code, 0, null, null),
   };
 }

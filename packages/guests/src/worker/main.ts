@@ -36,7 +36,8 @@ process.on("uncaughtException", (error) => {
 /** A path as the daemon wrote it: absolute, or below the worker's folder. */
 const modules = new Modules((file) => (file.startsWith("/") ? file : `${FOLDER}/${file}`));
 const preloadPath = process.env[PRELOAD_VARIABLE];
-if (preloadPath !== undefined) modules.compileAhead(preloadPath);
+// one file of each process, which nobody writes to once it lies there
+if (preloadPath !== undefined) modules.compileAhead(preloadPath, held?.map);
 
 const readPart = promisify(readOf);
 

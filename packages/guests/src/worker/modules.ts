@@ -42,10 +42,10 @@ function validatedBefore(bytes: Uint8Array): WebAssembly.Module {
 }
 
 /** One that was made ready before, with the machine code beside it where there is some. */
-function readyModule(file: string): Ready {
+function readyModule(file: string, whole = readWhole): Ready {
   validate("now"); // V8 takes code under the flags alone that it was made with
-  const [bytes, named] = [readWhole(file), `${file}${CODE_SUFFIX}`];
-  const code = existsSync(named) ? readWhole(named) : null;
+  const [bytes, named] = [whole(file), `${file}${CODE_SUFFIX}`];
+  const code = existsSync(named) ? whole(named) : null;
   const module = code && moduleWith(code, bytes);
   return module ? { module, codeBytes: code.length } : { module: validatedBefore(bytes), codeBytes: 0 };
 }
@@ -76,10 +76,10 @@ export class Modules {
     this.#seen = seen;
   }
 
-  /** A module that V8 refuses fails its own job, not whichever comes. */
-  compileAhead(path: string): void {
+  /** `whole`: how its files are read. A module that V8 refuses fails its own job, not whichever comes. */
+  compileAhead(path: string, whole = readWhole): void {
     try {
-      this.#ahead = { path, ...readyModule(this.#seen(path)) };
+      this.#ahead = { path, ...readyModule(this.#seen(path), whole) };
     } catch {
       this.#ahead = null;
     }
