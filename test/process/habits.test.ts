@@ -50,7 +50,7 @@ it("has the environment of a file and of this side, what is typed before both", 
 it("looks for no image of the name of a file that is here", async () => {
   const { code, stderr } = await typed("xeno run --dry-run s.sh");
   expect([code, stderr]).toEqual([125, expect.stringContaining("s.sh is a file here") as string]);
-  expect(stderr).toContain("run debian:12 s.sh");
+  expect(stderr).toContain("xeno run --in . debian:12 /in/s.sh");
 });
 
 thoroughly("leaves no process and no folder of a job that is refused, or whose command is ended, before it begins", async () => {

@@ -35,6 +35,17 @@ machines("machines of a server that is killed", () => {
     await rm(folder, { recursive: true, force: true });
   });
   const small = ["--mem", "192M", "--accel", "any", "--max-time", "10m"];
+  /** It is this time that is looked for in a bill: more than a guest takes to end its job, and to say so. */
+  const away = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+  /** A lease as it is shown once it has ended. */
+  async function ended(lease: string): Promise<{ end: { reason: string } | null; usedMs: number }> {
+    let shown: Awaited<ReturnType<typeof ended>> | null = null;
+    await until(async () => {
+      shown = JSON.parse(await programs.ok("customer", ["lease", "show", lease, "--json"])) as Awaited<ReturnType<typeof ended>>;
+      return shown.end !== null;
+    });
+    return shown!;
+  }
   /** The QEMU that measures how fast machines are; 0 while there is none. */
   async function measuring(): Promise<number> {
     const [outer] = (await run("sh", ["-c", `pgrep -n -f '^unshare .*${programs.folder}.*/scratch-' || true`])).stdout.split("\n");
@@ -115,14 +126,10 @@ machines("machines of a server that is killed", () => {
     const record = await readFile(path.join(programs.at("server"), "leases", lease, "lease.json"), "utf8");
     const { startedMonotonicMs } = (JSON.parse(record) as { guest: { startedMonotonicMs: number } }).guest;
     await until(async () => (await readFile(printed, "utf8")).includes("done"));
-    // it is the time away that is looked for in the bill: more than a guest takes to end its job, and to say so
-    await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+    await away();
     const backAfterMs = monotonicMs() - startedMonotonicMs;
     server = await programs.startServer();
-    const show = async () =>
-      JSON.parse(await programs.ok("customer", ["lease", "show", lease, "--json"])) as { end: unknown; usedMs: number };
-    await until(async () => (await show()).end !== null);
-    const { usedMs } = await show();
+    const { usedMs } = await ended(lease);
     expect(usedMs).toBeGreaterThan(2_000);
     expect(usedMs).toBeLessThan(backAfterMs);
     await until(async () => (await qemus(programs.folder)).length === 0);
@@ -146,12 +153,9 @@ machines("machines of a server that is killed", () => {
     if (does === "poweroff -f") await until(async () => (await text(VM_FILES.log)).includes("(shutdown)"));
     else for (const pid of await qemus(programs.folder)) process.kill(-pid, "SIGKILL");
     const endedBeforeMs = monotonicMs() - startedMonotonicMs;
-    await new Promise((resolve) => setTimeout(resolve, AWAY_MS));
+    await away();
     server = await programs.startServer();
-    const show = async () =>
-      JSON.parse(await programs.ok("customer", ["lease", "show", lease, "--json"])) as { end: { reason: string } | null; usedMs: number };
-    await until(async () => (await show()).end !== null);
-    const { end, usedMs } = await show();
+    const { end, usedMs } = await ended(lease);
     expect([end?.reason, usedMs <= endedBeforeMs], `${usedMs} of ${endedBeforeMs}`).toEqual([reason, true]);
     // where nobody knows when it ended, it is what was claimed before
     if (does === "poweroff -f") expect(usedMs).toBeGreaterThan(2_000);

@@ -1,4 +1,5 @@
 /** Which program the words after `xeno run` mean: a file that is here is never the name of an image. */
+import path from "node:path";
 import { PROGRAM_FILE, programAt, shellWord, type ProgramKind } from "@xenoservers/sdk";
 import { UserError } from "../output/ui.ts";
 
@@ -31,7 +32,9 @@ export async function programOf({ file, args }: Program): Promise<Program> {
   if (IMAGE_FILE.test(file)) throw new UserError(`${here}: if an image was saved in it, write --image ${shellWord(`archive:${file}`)}`);
   const boots = BOOTS.find(([name]) => name.test(file));
   if (boots) throw new UserError(`${here}: ${boots[1]} ${shellWord(file)}`);
+  const { dir, base } = path.parse(path.normalize(file));
+  const brought = `xeno run --in ${shellWord(dir || ".")} debian:12 ${shellWord(`/in/${base}`)}`;
   throw new UserError(
-    `${here}: name the image that it is to run in (xeno run debian:12 ${file}), or write --image for an image of that name`,
+    `${here}: name the image that it is to run in, and bring its folder (${brought}), or write --image for an image of that name`,
   );
 }

@@ -45,14 +45,20 @@ function parseLine(line: string): ListedDomain | null {
   };
 }
 
-/** Every domain that is listed. Throws where a line after the heading is none: what is not understood may be a domain of ours. */
+/**
+ * Every domain that is listed. Throws where a line after the heading is none: what is not understood may be a domain of ours; and where the
+ * list is not whole, as after a write that failed: a domain that is not in it has ended for whoever follows it.
+ */
 export function parseListing(text: string): ListedDomain[] {
   const [heading = "", ...lines] = text.trimEnd().split("\n");
   if (!/^Name +ID +Mem VCPUs\s+State\s+Time\(s\) +UUID +Reason-Code\s+Security Label$/.test(heading))
     throw new Error("xl list -v has another heading than it should");
-  return lines.map((line) => {
+  if (!text.endsWith("\n")) throw new Error("xl list -v was cut off");
+  const domains = lines.map((line) => {
     const domain = parseLine(line);
     if (!domain) throw new Error(`xl list -v says what is not understood: ${JSON.stringify(line.slice(0, 200))}`);
     return domain;
   });
+  if (!domains.some(({ id }) => id === 0)) throw new Error("xl list -v does not list the domain that it runs in");
+  return domains;
 }

@@ -57,12 +57,15 @@ describe("xl list -v", () => {
   it("reads a name that looks like columns by its line's end", () => {
     const line =
       "a 9 64 1 r----- 1.0 00000000-0000-0000-0000-000000000000 - -   7   128     1     ------       4.4 2fdc2492-eb2c-11f1-8556-525400123456        -                -";
-    expect(parseListing(`${HEADING}\n${line}\n`)).toMatchObject([{ id: 7, uuid: "2fdc2492-eb2c-11f1-8556-525400123456" }]);
+    expect(parseListing(`${LISTED}${line}\n`).slice(-1)).toMatchObject([{ id: 7, uuid: "2fdc2492-eb2c-11f1-8556-525400123456" }]);
   });
 
   it.each([
     ["another heading", LISTED.replace("Reason-Code", "Reason")],
     ["a line that is cut", LISTED.slice(0, -40)],
+    ["a last line that is not said to be whole", LISTED.slice(0, -1)],
+    ["its heading and no more", `${HEADING}\n`],
+    ["others and not its own domain", LISTED.replace(/^Domain-0.*\n/m, "")],
     ["words", "xc: error: Could not obtain handle on privileged command interface\n"],
     ["nothing", ""],
     ["a size that is no number any more", LISTED.replace("   128 ", ` ${"1".repeat(400)} `)],

@@ -1,6 +1,7 @@
 /**
  * When a machine ended that nobody followed. QEMU writes into its log how it stands from now on, and the kernel gives that the time:
- * neither the guest nor QEMU, whose file it is not, can set it. Who controls the inputs: QEMU (the lines), which is taken to be the guest's.
+ * neither the guest nor QEMU, whose file it is not, can set it. Who controls the inputs: QEMU (the lines), which is taken to be the
+ * guest's.
  */
 import { stat } from "node:fs/promises";
 import path from "node:path";
