@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/{apt,world}/**/*.test.ts"],
     globalSetup: ["test/built.ts"],
+    setupFiles: ["test/in-time.ts"],
     testTimeout: 900_000,
     hookTimeout: 900_000,
     teardownTimeout: 60_000,

@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/pack/**/*.test.ts"],
     globalSetup: ["test/built.ts", "test/shared.ts", "test/pack/pack-once.ts"],
+    setupFiles: ["test/in-time.ts"],
     testTimeout: 900_000,
     hookTimeout: 900_000,
     teardownTimeout: 60_000,

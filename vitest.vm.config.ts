@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/vm/**/*.test.ts"],
     globalSetup: ["test/built.ts", "test/shared.ts"],
+    setupFiles: ["test/in-time.ts"],
     testTimeout: 900_000,
     hookTimeout: 1_800_000,
     teardownTimeout: 60_000,

@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/xen/**/*.test.ts"],
     globalSetup: ["test/built.ts", "test/shared.ts"],
+    setupFiles: ["test/in-time.ts"],
     testTimeout: 2_400_000,
     hookTimeout: 2_400_000,
     teardownTimeout: 60_000,

@@ -1,9 +1,11 @@
 /**
  * A vitest reporter that keeps what scripts/tally.ts adds up: counts, failures, errors that no test caught, which vitest's JSON leaves out,
- * and how long each file took. Where the run is ended (SIGTERM) it tells what had passed until then, and what had not ended.
+ * and how long each file took. Where the run is ended (SIGTERM) it tells what had passed until then, and what had not ended. Files that had
+ * no turn before TALLY_UNTIL (test/in-time.ts), or not to their end, are named.
  */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import { NO_TIME, isOver } from "./time-left.ts";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 
 export interface SuiteReport {
@@ -14,6 +16,8 @@ export interface SuiteReport {
   failures: string[];
   /** How long each file took, in seconds. */
   files: [file: string, seconds: number][];
+  /** Files whose tests were left out, all or some of them, since there was no time for them. */
+  untimely: string[];
 }
 
 const relative = (module: TestModule): string => path.relative(process.cwd(), module.moduleId);
@@ -21,9 +25,15 @@ const told = (error: { message?: string; stack?: string }): string => error.stac
 const nameOf = (test: TestCase): string => `${relative(test.module)}: ${test.fullName}`;
 const seconds = (since: number): number => Math.round((performance.now() - since) / 1000);
 
+/** Whether tests of it were left out for want of time (test/in-time.ts). Of a file that had no turn at all nobody notes why. */
+function isUntimely(module: TestModule): boolean {
+  const skipped = [...module.children.allTests()].map((test) => test.result()).filter(({ state }) => state === "skipped");
+  return skipped.some((result) => isOver() || ("note" in result && result.note === NO_TIME));
+}
+
 /** What came of the tests of these files. */
 function count(modules: readonly TestModule[]): SuiteReport {
-  const report: SuiteReport = { passed: 0, failed: 0, skipped: 0, failures: [], files: [] };
+  const report: SuiteReport = { passed: 0, failed: 0, skipped: 0, failures: [], files: [], untimely: [] };
   for (const module of modules) {
     for (const test of module.children.allTests()) {
       const { state, errors: why } = test.result();
@@ -48,6 +58,7 @@ export default class TallyReporter implements Reporter {
   readonly #files = new Map<TestModule, number>();
   readonly #tests = new Map<TestCase, number>();
   readonly #took: SuiteReport["files"] = [];
+  readonly #untimely: string[] = [];
 
   onInit(): void {
     process.once("SIGTERM", () => {
@@ -62,6 +73,7 @@ export default class TallyReporter implements Reporter {
 
   onTestModuleEnd(module: TestModule): void {
     this.#took.push([relative(module), seconds(this.#files.get(module) ?? performance.now())]);
+    if (isUntimely(module)) this.#untimely.push(relative(module));
     this.#files.delete(module);
     this.#ended.add(module);
   }
@@ -92,6 +104,6 @@ export default class TallyReporter implements Reporter {
   }
 
   #write(report: SuiteReport): void {
-    writeFileSync(process.env["TALLY_FILE"]!, JSON.stringify({ ...report, files: this.#took }));
+    writeFileSync(process.env["TALLY_FILE"]!, JSON.stringify({ ...report, files: this.#took, untimely: this.#untimely }));
   }
 }

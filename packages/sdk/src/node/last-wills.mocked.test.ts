@@ -1,7 +1,7 @@
 /** What a program says of its leases, and takes back, at a broker that a test plays. */
 import { parseDocument, refuse } from "@xenoservers/protocol";
 import { systemCrypto } from "@xenoservers/protocol/system";
-import type { FromBroker, MarketInfo, Pipe, ToBroker } from "@xenoservers/protocol/link";
+import { systemTimers, type FromBroker, type MarketInfo, type Pipe, type ToBroker } from "@xenoservers/protocol/link";
 import { beforeEach, expect, it, vi } from "vitest";
 import { until } from "../../../../test/until.ts";
 import { MarketClient } from "../client.ts";
@@ -132,6 +132,7 @@ it("of an order that a server let lapse, and that waits again, is of what it com
   played.answers();
   played.tells("lease-lapsed", LEASE, { order: ORDER });
   played.tells("order-waiting", null, { order: ORDER });
+  await until(() => played.wills.length > 1);
   expect(said()).toEqual([
     [LEASE, false],
     [ORDER, true],
@@ -150,10 +151,24 @@ it("of an order that a server let lapse, and that waits again, is of what it com
   played.tells("order-waiting", null, { order: ORDER });
   expect(said()).toEqual(taken);
   played.answers();
+  await until(() => played.wills.length > 1);
   expect(said().toSorted()).toEqual([
     [ORDER, true],
     [NEXT, false],
   ]);
+  wills.leave();
+});
+
+it("of an order that waited for a moment alone is none: it is of what the order came to", async () => {
+  const later: (() => void)[] = [];
+  Object.assign(client, { timers: { ...systemTimers, after: (_ms: number, action: () => void) => (later.push(action), () => {}) } });
+  filed("order", {});
+  await until(() => played.open === 1);
+  played.tells("lease-bound", LEASE, { order: ORDER });
+  await until(() => played.wills.length > 0);
+  expect(later.length).toBeGreaterThan(0);
+  for (const action of later) action();
+  expect(said()).toEqual([[LEASE, true]]);
   wills.leave();
 });
 

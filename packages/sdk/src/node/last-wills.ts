@@ -20,6 +20,8 @@ const ANSWER_MS = 10_000;
 /** Told to let everything run on, it waits so long for the broker's word that it does. */
 const RELEASE_MS = 5_000;
 const AGAIN_MS = 1_000;
+/** Most orders that wait are bound sooner: many jobs in a row would say as many wills and take them back. */
+const WAITS_MS = 1_000;
 /** A broker hears so many at once of one party that it answers none of them with a refusal. */
 const ASKED_MAX = 16;
 /** Behind one address there may be brokers that know no wills beside one that does: a link may be cut for one so often in a row. */
@@ -194,8 +196,11 @@ export class LastWills {
 
   #waits(order: string): void {
     this.#orders.set(order, null);
-    // also where the will of an earlier wait is being taken back
-    if (!this.#words.get(order)) this.#says(order, "order-withdrawal");
+    this.#open();
+    this.#client.timers.after(WAITS_MS, () => {
+      // also where the will of an earlier wait is being taken back
+      if (this.#orders.get(order) === null && !this.#words.get(order) && !this.#isOver) this.#says(order, "order-withdrawal");
+    });
   }
 
   #open(): void {
