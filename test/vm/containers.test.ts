@@ -68,26 +68,33 @@ machines("an image's program", () => {
   });
 
   it("finds what its image has in /out, and hands back what it writes and changes there, whole, and no more", async () => {
-    const own = await bench.layer(
+    const owned = await bench.layer(
       [
         "mkdir -p out/d out/e etc/ssh; printf '#!/bin/sh\\nexec sh -c \"$1\"\\n' > out/app; chmod 755 out/app; echo kept > out/kept; echo of the image > out/d/a",
         "head -c 200000 /dev/zero > out/d/long; echo moved > out/e/m; ln out/kept out/same; echo a key > etc/ssh/ssh_host_rsa_key",
+        "chown 33:44 out; chmod 1777 out",
       ].join("\n"),
     );
     const script = [
-      "cat kept d/a /etc/ssh/ssh_host_rsa_key; ls -1; echo more >> d/a; chmod 700 d/long; mv e/m e/n; mv e f; rm kept; echo new > d/b",
+      "stat -c '%a %u:%g' .; cat kept d/a /etc/ssh/ssh_host_rsa_key; ls -1; echo more >> d/a; chmod 700 d/long; mv e/m e/n; mv e f; rm kept; echo new > d/b",
       "ls -1; cat same f/n; test -e kept || echo gone",
     ].join("\n");
-    const came = await bench.run({ vm: bench.image([base, own], ["/out/app", script], { workdir: "/out" }), tree: TREE_OF_OUT });
+    const came = await bench.run({ vm: bench.image([base, owned], ["/out/app", script], { workdir: "/out" }), tree: TREE_OF_OUT });
     expect(came).toMatchObject({
       ...ended("completed", 0),
-      stdout: "kept\nof the image\na key\napp\nd\ne\nkept\nsame\napp\nd\nf\nsame\nkept\nmoved\ngone\n",
+      stdout: "1777 33:44\nkept\nof the image\na key\napp\nd\ne\nkept\nsame\napp\nd\nf\nsame\nkept\nmoved\ngone\n",
       stderr: "",
     });
     expect("files" in came && came.files).toEqual({
       ...{ "out/d/a": "of the image\nmore\n", "out/d/b": "new\n", "out/f/n": "moved\n" },
       "out/d/long": "\0".repeat(1_000),
     });
+    const over = { user: "7:8" };
+    const own = await bench.run({
+      vm: bench.image([base, owned], ["/out/app", "stat -c '%a %u:%g' /out; touch /out/a"], over),
+      tree: TREE_OF_OUT,
+    });
+    expect(own).toMatchObject({ ...ended("completed", 0), stdout: "1777 7:8\n", stderr: "", files: { "out/a": "" } });
   });
 
   it("has the folders that its image calls volumes and its folder, where the image has none or links to nothing, and is known by name", async () => {

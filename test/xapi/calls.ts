@@ -30,6 +30,10 @@ const notes = ({ db }: World, name: "VM" | "VDI"): Record<string, Call> => ({
 
 const fields = ({ db }: World): Record<string, Call> => ({
   "VM.add_tags": (vm: string, tag: string) => db.set(vm, { tags: [...refs(db.get(vm), "tags"), tag] }),
+  "VM.remove_from_blocked_operations": (vm: string, operation: string) => {
+    const { [operation]: _, ...rest } = db.get(vm, "vm")["blocked_operations"] as Record<string, string>;
+    db.set(vm, { blocked_operations: rest });
+  },
   "VM.set_memory_limits": (vm: string, min: number, max: number) => db.set(vm, { memory_static_min: min, memory_static_max: max }),
   "message.get": (cls: string, uuid: string) =>
     Object.fromEntries(db.all("message").filter(([, message]) => message["cls"] === cls && message["obj_uuid"] === uuid)),

@@ -160,6 +160,7 @@ export const power = (world: World): Record<string, Call> => ({
   "VM.pool_migrate": (vm: string, host: string) => {
     needState(world.db, vm, "Running");
     world.db.get(host, "host");
+    if (!world.domains.has(vm)) throw new Failure("INTERNAL_ERROR", "its domain does not exist");
     needDrivers(world, vm);
     for (const ref of refs(world.db.get(vm), "consoles"))
       world.db.set(ref, { location: `https://${world.addressOf(host)}/console?ref=${ref}` });

@@ -161,11 +161,23 @@ export class Twin {
 
   /** It lost its power and is back: its toolstack says when it booted first, and then that its machines are halted. */
   rebootHost(index: number): void {
+    this.fellOver(index)();
+  }
+
+  /** It has booted, and comes up: what it calls is when it says which machines it has lost. */
+  fellOver(index: number): () => void {
     const host = this.hosts[index]!;
     const lost = this.db.all("vm").filter(([, vm]) => vm["resident_on"] === host.ref);
-    for (const [vm] of lost) this.world.domains.get(vm)?.end("destroyed");
+    for (const [vm] of lost) {
+      this.world.domains.get(vm)?.end("destroyed");
+      this.world.domains.delete(vm);
+    }
+    this.db.set(host.ref, { enabled: false });
     this.restartToolstack(index, 600);
-    for (const [vm] of lost) halted(this.world, vm);
+    return () => {
+      for (const [vm] of lost) halted(this.world, vm);
+      this.db.set(host.ref, { enabled: true });
+    };
   }
 
   /** Its toolstack begins anew and counts back when the host booted, by a clock that was set meanwhile. */

@@ -1,7 +1,7 @@
 /** Machine code of Python that was made ahead: whose it is taken for, and that it computes what Python computes without it. */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFile, mkdtemp, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -109,6 +109,23 @@ describe("the code", () => {
     const { ino } = await stat(file);
     await runtimeCode(python, prepared, cache, () => {});
     expect((await stat(file)).ino).toBe(ino);
+  });
+
+  it("is taken where no note of it can be written, and is none where nothing can", async () => {
+    const note = `${kept()}.json`;
+    const text = await readFile(note, "utf8");
+    // as on a disk where nothing can be written: a folder is in the way
+    const inTheWay = async (file: string, then: () => Promise<void>): Promise<void> => {
+      await rm(file, { force: true });
+      await mkdir(path.join(file, "full"), { recursive: true });
+      await then().finally(() => rm(file, { recursive: true }));
+    };
+    await inTheWay(note, async () => expect(await runtimeCode(python, prepared, folder, () => {})).toEqual(code));
+    await writeFile(note, text);
+    const cache = await mkdtemp(path.join(folder, "full-"));
+    const target = path.join(cache, path.basename(kept()));
+    await inTheWay(target, async () => expect(await runtimeCode(python, prepared, cache, () => {})).toEqual(new Map()));
+    expect(await readdir(cache)).toEqual([]);
   });
 
   it("is made by a later run than the one that made Python ready", async () => {

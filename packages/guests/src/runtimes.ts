@@ -102,9 +102,10 @@ const NO_CODE = "";
 
 const noteOf = (code: string): string => `${code}.json`;
 
+/** There may be no room for it: the next run asks again. */
 async function writeNote(code: string, digest: string): Promise<void> {
   const [state] = await statesOf([code]);
-  await writeWhole(noteOf(code), JSON.stringify({ state, digest }));
+  await writeWhole(noteOf(code), JSON.stringify({ state, digest })).catch(() => {});
 }
 
 /** Whether it is there as it was made. Of what was cut off V8 sees nothing but the beginning, and ends the process of each guest. */
@@ -118,6 +119,21 @@ async function isAsMade(code: string): Promise<boolean> {
     return true;
   } catch {
     return false; // it is made anew
+  }
+}
+
+/** Whether it is there then: there may be no room for it, or nothing may be written. */
+async function makeCode(target: string, prepared: string): Promise<boolean> {
+  const part = `${target}.${randomUUID()}.part`;
+  try {
+    await runScript({ name: "compile-runtime", args: [prepared, part], flags: GUEST_NODE_FLAGS }).catch(() => writeFile(part, NO_CODE));
+    const digest = await digestOf(part);
+    await rename(part, target);
+    await writeNote(target, digest);
+    return true;
+  } catch {
+    await rm(part, { force: true }).catch(() => {});
+    return false;
   }
 }
 
@@ -136,12 +152,8 @@ export async function runtimeCode(
   const target = path.join(cache, name);
   if (!(await isAsMade(target))) {
     if (onMaking === null) return new Map();
-    const part = `${target}.${randomUUID()}.part`;
     onMaking();
-    await runScript({ name: "compile-runtime", args: [prepared, part], flags: GUEST_NODE_FLAGS }).catch(() => writeFile(part, NO_CODE));
-    const digest = await digestOf(part);
-    await rename(part, target);
-    await writeNote(target, digest);
+    if (!(await makeCode(target, prepared))) return new Map();
     await removeOld(cache);
   }
   return new Map([[`${runtime.name}${CODE_SUFFIX}`, target]]);

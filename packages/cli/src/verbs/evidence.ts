@@ -21,7 +21,7 @@ import {
   type Place,
   type ReceiptDocument,
 } from "@xenoservers/protocol";
-import { readIfThere, writeWhole } from "@xenoservers/protocol/files";
+import { readIfThere, systemCode, writeNew } from "@xenoservers/protocol/files";
 import { nodeCrypto } from "@xenoservers/protocol/node";
 import { ReceiptFile, currentContext, fetchFrom, home, isLongReceipt, keptPromises, marketHistory } from "@xenoservers/sdk";
 import { packBrokenPromise, packContradiction, packFork, packLoss, type Packing } from "@xenoservers/verify";
@@ -169,12 +169,14 @@ async function brokenPromises(url: string, packing: Packing): Promise<Evidence |
 
 const NOTHING = "these do not contradict each other: they are of different logs, leases or sizes, agree, or are not signed by one key";
 
+const isThere = (file: string): UserError =>
+  new UserError(`${file} is there already, and may be what convicts somebody: name another file by --out, or remove it`);
+
 export async function evidence({ files, out, promises }: EvidenceInput): Promise<void> {
   const { context } = await currentContext();
   const { url, pins: market } = context;
   if (files.length === 0 && !promises) throw new UserError("name the files to look in, or --promises");
-  if ((await lstat(out).catch(() => null)) !== null)
-    throw new UserError(`${out} is there already, and may be what convicts somebody: name another file by --out, or remove it`);
+  if ((await lstat(out).catch(() => null)) !== null) throw isThere(out);
   const all = await Promise.all(files.map(readFound));
   const [notes, documents] = [all.flatMap((each) => each.notes), all.flatMap((each) => each.documents)];
   const packing: Packing = { crypto: nodeCrypto, market, history: await marketHistory(url, market.origin) };
@@ -185,7 +187,9 @@ export async function evidence({ files, out, promises }: EvidenceInput): Promise
     lossIn(packing, notes);
   if (!packed && files.length === 0) return say("no promise can be shown broken");
   if (!packed) throw new UserError(promises ? `${NOTHING}; nor can a promise be shown broken` : NOTHING);
-  await writeWhole(path.resolve(out), JSON.stringify(packed, null, 1));
+  await writeNew(path.resolve(out), JSON.stringify(packed, null, 1)).catch((error: unknown) => {
+    throw systemCode(error) === "EEXIST" ? isThere(out) : error;
+  });
   print(`${out} shows it: whoever knows this market, or its operator's key, can check it with xeno verify ${out} [--operator KEY]`);
   say(`the operator's key is ${market.operatorKey}`);
 }

@@ -226,6 +226,9 @@ sub is_empty { my ($dir) = @_; opendir(my $h, $dir) or return 1; return !grep { 
 sub over_image {
   my ($at) = @_;
   mkdir $_ for qw(/low /d/out);
+  # mode and owner are the image's, but for the owner of a job that is not root: it may write there
+  as_lower($at, '/d/m/out');
+  chown $who{uid}, $who{gid}, '/d/m/out' if !$who{problem} && $who{uid} != 0;
   my $apart = join ',', map { "$_=off" } qw(metacopy redirect_dir index xino);
   # MS_BIND
   return mounted($at, '/low', '', 0x1000, '') && mounted('out', $at, 'overlay', 0, "lowerdir=/low,upperdir=/d/m/out,workdir=/d/out,$apart");

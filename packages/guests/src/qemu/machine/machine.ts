@@ -78,6 +78,9 @@ async function ended(end: Promise<unknown>, ms: number): Promise<boolean> {
   }
 }
 
+const timeOf = ({ endedMonotonicMs }: MachineEnd): Pick<MachineEnd, "endedMonotonicMs"> =>
+  endedMonotonicMs === undefined ? {} : { endedMonotonicMs };
+
 export class Machine {
   readonly token: MachineToken;
   readonly ended: Promise<MachineEnd>;
@@ -245,7 +248,7 @@ export class Machine {
     if (end.kind === "shutdown" && this.token.kind === "deterministic") {
       const memoryHash = await memoryHashOf(this.token.folder);
       const instructions = instructionsOf(await saveState(vm));
-      const done = { kind: "deterministic" as const, instructions, memoryHash };
+      const done = { kind: "deterministic" as const, instructions, memoryHash, ...timeOf(end) };
       await writeEnd(this.token.folder, done);
       await this.#letGo();
       return this.#finish(done);
@@ -261,7 +264,7 @@ export class Machine {
         tree: [],
         detail: "the job ended its machine by itself",
         stopped: this.#stopping,
-        ...(end.endedMonotonicMs === undefined ? {} : { endedMonotonicMs: end.endedMonotonicMs }),
+        ...timeOf(end),
       });
     }
     await this.#letGo();

@@ -31,7 +31,7 @@ it("says what a pool is and has where nothing is missing, and changes nothing in
 it.each<[what: string, settings: Partial<PoolSettings>, says: string]>([
   ["a storage that is not there", { sr: "none" }, "xapi.sr: the pool has 0 storage repositories of that uuid or name"],
   ["a network that is not there", { network: on("none") }, "xapi.network: the pool has 0 networks of that uuid or name"],
-  ["images that need more than there is", { image_gib: 200 }, "has 100 GiB free, of which xapi.image_gib and xapi.snapshots_gib keep 201"],
+  ["images that need more than there is", { image_gib: 200 }, "no disk beside the 201 GiB that xapi.image_gib and xapi.snapshots_gib keep"],
   ["nobody at that address", { url: "https://127.0.0.1:1" }, "the pool's host 127.0.0.1 is not reached"],
   ["a password file that is not there", { password_file: "/nowhere/password" }, "/nowhere/password"],
 ])("says what is missing: %s", async (_, settings, says) => {
@@ -55,6 +55,20 @@ it("says all that is missing at once: rights, a host that is not known, a storag
   expect(reason).toContain("xapi.user may not do VM.clone, VDI.destroy: it needs the role VM Admin");
   expect(reason).toContain("127.0.0.2 shows a certificate that is not in xapi.fingerprints");
   expect(reason).toContain("no host sees the storage xeno");
+});
+
+it("takes what this server's own leases and images have for what it may use", async () => {
+  const { driver } = await at.open([], { image_gib: 40 });
+  const guest = await (await driver.prepare(await at.job(["sleep 3600000"]))).begin();
+  const [image] = at.twin.db.all("vdi").filter(([, vdi]) => Number(vdi["physical_utilisation"]) > 0);
+  const before = await checked({ image_gib: 40 });
+  // an image fills what is kept for images
+  at.twin.db.set(image![0], { physical_utilisation: 30 * 1024 ** 3 });
+  at.twin.db.set(at.twin.sr, { physical_utilisation: 90 * 1024 ** 3 });
+  expect(await checked({ image_gib: 40 })).toMatchObject({ present: false });
+  at.twin.db.set(at.twin.sr, { physical_utilisation: 70 * 1024 ** 3 });
+  expect([before.present, (await checked({ image_gib: 40 })).present, before.room]).toEqual([true, true, (await checked()).room]);
+  await guest.stop(0);
 });
 
 it("says that a storage makes no clones, and that no host has room", async () => {

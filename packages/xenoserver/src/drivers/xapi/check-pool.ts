@@ -9,14 +9,13 @@ import type { DriverState } from "../state.ts";
 import { PoolConnection } from "./pool-connection.ts";
 import { PoolMirror } from "./pool-mirror.ts";
 import { PoolNetwork } from "./pool-network.ts";
-import { HTTPS_PORT, engineOf, passwordIn, type PoolSettings } from "./open-pool.ts";
+import { HTTPS_PORT, engineOf, knownMark, passwordIn, poolFolder, type PoolSettings } from "./open-pool.ts";
 import { PoolSession } from "./pool-session.ts";
 import { Pool } from "./pool.ts";
 import { isCode, XapiError } from "./xapi-error.ts";
 import { NO_REF, zNothing } from "./xapi-records.ts";
 import { xapiState } from "./xapi-state.ts";
 
-const GIB = 1024 ** 3;
 /** Whoever looks waits for nobody. */
 const TRIES_MAX = 3;
 /** What a lease needs, each of which is asked for of nothing: a pool looks at rights before it looks for what is named. */
@@ -32,6 +31,8 @@ const NEEDED: readonly [method: string, ...params: unknown[]][] = [
   ["VDI.destroy", NO_REF],
 ];
 const OF_STORAGE = ["vdi_create", "vdi_clone", "vdi_resize", "vdi_destroy"];
+
+const keptGibOf = ({ image_gib: images, snapshots_gib: snapshots }: PoolSettings): number => images + snapshots;
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -67,20 +68,19 @@ async function hostsProblem(pool: Pool, connection: PoolConnection): Promise<str
   return missing.flat().join("; ") || null;
 }
 
-function storageProblem(pool: Pool, { image_gib: images, snapshots_gib: snapshots }: PoolSettings): string | null {
+function storageProblem(pool: Pool, { snapshots_gib: snapshots }: PoolSettings): string | null {
   const sr = pool.mirror.of("sr").get(pool.sr);
   if (!sr) return null;
   if (pool.hosts().size === 0) return `no host sees the storage ${sr.name_label}: plug it (xe pbd-plug)`;
   const lacks = [...OF_STORAGE, ...(snapshots > 0 ? ["vdi_snapshot"] : [])].filter((each) => !sr.allowed_operations.includes(each));
-  if (lacks.length > 0) return `the storage ${sr.name_label} does not do ${lacks.join(", ")} now: no image can become a template on it`;
-  const freeGib = Math.floor((sr.physical_size - sr.physical_utilisation) / GIB);
-  return freeGib > images + snapshots
+  return lacks.length === 0
     ? null
-    : `the storage ${sr.name_label} has ${freeGib} GiB free, of which xapi.image_gib and xapi.snapshots_gib keep ${images + snapshots}`;
+    : `the storage ${sr.name_label} does not do ${lacks.join(", ")} now: no image can become a template on it`;
 }
 
-function roomProblem({ vcpu, memoryMib, diskMib }: Resources): string | null {
-  const none = [...(vcpu < 1 ? ["processors"] : []), ...(memoryMib < 1 ? ["memory"] : []), ...(diskMib < 1 ? ["disk"] : [])];
+function roomProblem({ vcpu, memoryMib, diskMib }: Resources, keptGib: number): string | null {
+  const disk = `disk beside the ${keptGib} GiB that xapi.image_gib and xapi.snapshots_gib keep`;
+  const none = [...(vcpu < 1 ? ["processors"] : []), ...(memoryMib < 1 ? ["memory"] : []), ...(diskMib < 1 ? [disk] : [])];
   return none.length === 0 ? null : `no host that is live, in service and sees the storage has room for a lease: no ${none.join(", no ")}`;
 }
 
@@ -92,11 +92,11 @@ async function problemsIn(pool: Pool, connection: PoolConnection, settings: Pool
     ...(await said(() => hostsProblem(pool, connection))),
     ...storage,
     ...(network ? await said(() => (new PoolNetwork(pool, network).ref, null)) : []),
-    ...(storage.length > 0 ? [] : await said(() => roomProblem(pool.capacity()))),
+    ...(storage.length > 0 ? [] : await said(() => roomProblem(pool.capacity(), keptGibOf(settings)))),
   ];
 }
 
-/** `folder`: where a qcow2 image would be converted. */
+/** `folder`: the server's, by which its own machines are told from others', and where a qcow2 image would be converted. */
 export async function checkPool(settings: PoolSettings, folder: string, wait: (ms: number) => Promise<void>): Promise<DriverState> {
   const { hostname, port } = new URL(settings.url);
   const connection = new PoolConnection(port === "" ? HTTPS_PORT : Number(port), settings.fingerprints);
@@ -105,8 +105,8 @@ export async function checkPool(settings: PoolSettings, folder: string, wait: (m
   const mirror = new PoolMirror(session, wait, () => {});
   try {
     await mirror.start();
-    const keptGib = settings.image_gib + settings.snapshots_gib;
-    const pool = new Pool({ session, mirror, mark: "", sr: settings.sr, keptGib, wait });
+    const mark = (await knownMark(poolFolder(folder))) ?? "";
+    const pool = new Pool({ session, mirror, mark, sr: settings.sr, keptGib: keptGibOf(settings), wait });
     const problems = await problemsIn(pool, connection, settings);
     if (problems.length > 0) return xapiState({ ok: false, why: problems.join("; ") });
     const [about] = mirror.of("pool").values();

@@ -62,17 +62,25 @@ export async function passwordIn(file: string): Promise<string> {
   }
 }
 
-/** This server's own, so that no two that share a pool take each other's machines for theirs. */
-async function markIn(folder: string): Promise<string> {
-  const file = path.join(folder, "mark");
+const markFile = (folder: string): string => path.join(folder, "mark");
+
+/** By which this server's machines are known in the pool; null where it has leased none yet. */
+export async function knownMark(folder: string): Promise<string | null> {
+  const file = markFile(folder);
   const found = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return null;
     throw error;
   });
-  if (found !== null) {
-    if (!MARK.test(found)) throw new Error(`${file} is not what was written there: this server's machines cannot be known by it`);
-    return found;
-  }
+  if (found !== null && !MARK.test(found))
+    throw new Error(`${file} is not what was written there: this server's machines cannot be known by it`);
+  return found;
+}
+
+/** This server's own, so that no two that share a pool take each other's machines for theirs. */
+async function markIn(folder: string): Promise<string> {
+  const known = await knownMark(folder);
+  if (known !== null) return known;
+  const file = markFile(folder);
   const mark = randomBytes(16).toString("hex");
   await writeFile(`${file}.part`, mark, { mode: 0o600 });
   await rename(`${file}.part`, file);
@@ -200,9 +208,12 @@ export function poolSettings({ xapi, policy }: Configured["config"]): PoolSettin
   return { ...xapi, url, password_file, sr, network: networkIn(xapi, policy) };
 }
 
+/** What a server keeps of its pool, in its folder. */
+export const poolFolder = (folder: string): string => path.join(folder, "xapi");
+
 export function openPoolOf({ crypto, folder, config, inUse, log }: Configured): Promise<OpenedPool> {
   return openPool({
-    ...{ settings: poolSettings(config), crypto, folder: path.join(folder, "xapi"), log },
+    ...{ settings: poolSettings(config), crypto, folder: poolFolder(folder), log },
     inUse: new Set(inUse.map((each) => path.basename(each))),
     ...{ wait: pause, now: Date.now, monotonicMs },
   });

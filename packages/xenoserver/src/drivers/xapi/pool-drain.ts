@@ -63,17 +63,18 @@ export class PoolDrain {
     return hosts.sort((a, b) => b.free - a.free)[0]?.ref ?? null;
   }
 
-  async #isMeant(host: string): Promise<boolean> {
-    if (!this.#leaving.has(host)) await Promise.race([this.#pool.wait(MOMENT_MS), this.#closing.promise]);
-    if (!this.#isDraining(host)) return false;
-    this.#leaving.add(host);
-    return true;
+  /** Whether it was so for longer than a moment before: after the moment all is looked at anew. */
+  async #isLeaving(host: string): Promise<boolean> {
+    if (this.#leaving.has(host)) return true;
+    await Promise.race([this.#pool.wait(MOMENT_MS), this.#closing.promise]);
+    if (this.#isDraining(host)) this.#leaving.add(host);
+    return false;
   }
 
   async #drain(): Promise<void> {
     for (let next = this.#next(); next && !this.#closed; next = this.#next()) {
       const [ref, vm] = next;
-      if (!(await this.#isMeant(vm.resident_on)) || this.#closed) continue;
+      if (!(await this.#isLeaving(vm.resident_on))) continue;
       this.#stayed.set(ref, placeOf(vm));
       const to = this.#roomFor(vm);
       try {

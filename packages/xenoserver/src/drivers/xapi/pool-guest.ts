@@ -116,6 +116,9 @@ export class PoolGuest {
   async follow(): Promise<void> {
     await this.#seat.load();
     this.#lastWord();
+    const machine = this.#machine();
+    // one that ran while nobody followed it may have been begun anew by now
+    if (machine && !this.#seat.isDoubtful(machine)) await this.#seat.count(machine, this.#begins);
     await this.#seat.settled();
     await this.#console.follow();
     void this.#watch();
@@ -170,15 +173,19 @@ export class PoolGuest {
     return this.#of.pool.mirror.of("vm").get(this.#of.vm);
   }
 
+  /** How often this server starts it; one that goes on from its memory is resumed. */
+  get #begins(): number {
+    return this.#of.spec.vm.kind === "snapshot" ? 0 : 1;
+  }
+
   /** Of a machine that runs where it was not, or whose host has booted: whether it has lost what it was doing. What goes on is followed. */
   async #isAnew(): Promise<boolean> {
-    const { pool, spec } = this.#of;
     const machine = this.#machine();
     if (!machine) return false;
-    const begins = spec.vm.kind === "snapshot" ? 0 : 1;
-    const isAnew = await this.#seat.isAnew(machine, begins).catch(() => null);
-    if (isAnew === null) await pool.wait(LOOK_AGAIN_MS);
-    if (isAnew === false) this.#seat.accept(machine);
+    const isAnew = await this.#seat.isAnew(machine, this.#begins).catch(() => null);
+    if (isAnew === null) await this.#of.pool.wait(LOOK_AGAIN_MS);
+    // a host that still comes up has not said yet which machines it has lost
+    if (isAnew === false && this.#seat.isInService(machine)) this.#seat.accept(machine);
     return isAnew === true;
   }
 
@@ -202,13 +209,14 @@ export class PoolGuest {
     if (this.#asked === "killed") return this.#finish(failed("the machine was ended", at), null);
     if (last === "gone") return this.#finish(failed("the pool has the machine no more", at), null);
     if (last === "host-gone") return this.#finish(failed("the host that ran the machine has left the pool", at), null);
-    if (last === "host-fell")
-      return this.#finish(failed("the host that ran the machine was booted anew, and its machines with it", at), null);
     const crashed = last === "crashed";
     const returned: Returned =
       result === null || this.#asked !== null || crashed
-        ? { exitCode: 0, tree: [], stdout: null, problem: null }
+        ? { exitCode: 0, tree: [], stdout: null, problem: null, isSaid: false }
         : await readResult(pool, result.vdi, result.mib, path.join(folder, FILES));
+    // one that had handed back what it made had ended before its host did
+    if (last === "host-fell" && !returned.isSaid)
+      return this.#finish(failed("the host that ran the machine was booted anew, and its machines with it", at), null);
     const ending = resultOf(this.#asked, crashed, returned, at);
     this.#finish(ending, returned.stdout && (await this.#goesOn(returned.stdout.digest)) ? returned.stdout : null);
   }

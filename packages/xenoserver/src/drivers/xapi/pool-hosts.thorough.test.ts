@@ -31,6 +31,28 @@ it("takes no machine for ended by itself whose host lost its power and came back
   expect(await guest.ended).toMatchObject(FELL);
 });
 
+it("waits for what a host that comes up has lost, however long its storage takes", async () => {
+  const { guest } = await begun([LONG]);
+  const asked = (): number => at.twin.calls.filter(({ method }) => method === "message.get").length;
+  const before = asked();
+  const says = at.twin.fellOver(0);
+  // each is after the time in which it would have been taken for one whose clock was set
+  await until(() => asked() >= before + 3);
+  says();
+  expect(await guest.ended).toMatchObject(FELL);
+});
+
+it("has what a machine handed back before its host fell over, as its own end", async () => {
+  const { driver, guest, job, token } = await begun(["file out/a a", "exit 3", LONG]);
+  guest.release();
+  await driver.close();
+  at.twin.domainOf(job.lease).end("halted");
+  at.twin.rebootHost(0);
+  const { driver: next } = await at.open([job.lease]);
+  const ended = await (await next.adopt(token, job))!.ended;
+  expect(ended).toMatchObject({ kind: "result", reason: "completed", tree: [{ kind: "file", path: "out/a" }] });
+});
+
 it("says so too where the daemon was away, and the pool in a moment has it all behind it", async () => {
   const { driver, guest, job, token } = await begun([LONG]);
   guest.release();
@@ -131,4 +153,23 @@ it("moves no machine off a host that is out of service for a moment", async () =
   await guest.stop(0);
   expect(await guest.ended).toMatchObject({ reason: "stopped" });
   expect(at.twin.calls.some(({ method }) => method === "Async.VM.pool_migrate")).toBe(false);
+});
+
+it("moves no machine that the pool has moved off by itself meanwhile", async () => {
+  const moment = Promise.withResolvers<void>();
+  const asked: number[] = [];
+  const { driver, pool } = await at.open([], {}, (ms) => {
+    asked.push(ms);
+    return ms === 45_000 ? moment.promise : new Promise((resolve) => void setImmediate(resolve));
+  });
+  const guest = await (await driver.prepare(await at.job([LONG]))).begin();
+  const vm = running();
+  at.twin.db.set(at.twin.hosts[0]!.ref, { enabled: false });
+  await until(() => asked.includes(45_000));
+  at.twin.byHand("VM.pool_migrate", vm, at.twin.hosts[1]!.ref);
+  await until(() => pool.mirror.of("vm").get(vm)?.resident_on === at.twin.hosts[1]!.ref);
+  moment.resolve();
+  await guest.stop(0);
+  expect(await guest.ended).toMatchObject({ reason: "stopped" });
+  expect(at.logged.filter((line) => line.startsWith("a machine "))).toEqual([]);
 });

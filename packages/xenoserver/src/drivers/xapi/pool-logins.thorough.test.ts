@@ -56,6 +56,21 @@ it("says that log-ins are refused for good, and is let in once they are not", as
   );
 });
 
+it("leaves a pool that refuses log-ins, without waiting for it", async () => {
+  let isWaited = false;
+  // no wait passes any more once log-ins are refused
+  const { driver } = await at.open([], {}, (ms) =>
+    at.twin.badLogins > 0 && ms > 1_000
+      ? new Promise<void>(() => void (isWaited = true))
+      : new Promise((resolve) => void setImmediate(resolve)),
+  );
+  at.twin.badLogins = Infinity;
+  at.twin.expireSessions();
+  await until(() => isWaited);
+  await driver.close();
+  at.twin.badLogins = 0;
+});
+
 it("does not wait for a pool that refuses the first log-in of all", async () => {
   at.twin.badLogins = 1;
   await expect(at.open()).rejects.toThrow("the pool does not take xapi.user with that password");

@@ -24,9 +24,11 @@ export interface Returned {
   stdout: { digest: string; size: number } | null;
   /** Why it is not what it should be, in words for the customer. */
   problem: { kind: "damaged" | "too-much"; why: string } | null;
+  /** It says how its job ended. */
+  isSaid: boolean;
 }
 
-const nothing = (problem: Returned["problem"] = null): Returned => ({ exitCode: 0, tree: [], stdout: null, problem });
+const nothing = (problem: Returned["problem"] = null): Returned => ({ exitCode: 0, tree: [], stdout: null, problem, isSaid: false });
 
 /** An archive begins with a name. */
 async function isBlank(archive: string): Promise<boolean> {
@@ -61,7 +63,7 @@ async function returnedOf(all: readonly InputEntry[], folder: string): Promise<R
   const said = exit?.kind === "file" && exit.size <= EXIT_BYTES_MAX ? await readFile(path.join(folder, exit.digest), "latin1") : "";
   const exitCode = /^\d{1,3}$/.test(said.trim()) ? Math.min(Number(said), 255) : 0;
   return {
-    ...{ exitCode, problem: null, tree: all.filter((entry) => entry !== exit && entry !== stdout) },
+    ...{ exitCode, problem: null, isSaid: said !== "", tree: all.filter((entry) => entry !== exit && entry !== stdout) },
     stdout: stdout?.kind === "file" ? { digest: stdout.digest, size: stdout.size } : null,
   };
 }

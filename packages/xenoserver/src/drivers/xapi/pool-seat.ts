@@ -14,6 +14,8 @@ const ALWAYS = "19700101T00:00:00Z";
 
 const zSeat = z.object({ host: z.string(), boot: z.number().nullable() });
 type Kept = z.infer<typeof zSeat>;
+/** `starts`: how often the pool had begun it when this server began to follow it, by its messages; null where that is not known. */
+const zFile = z.object({ seat: zSeat.nullable(), starts: z.number().nullable() });
 type Host = RecordOf<"host">;
 
 /** Seconds since 1970 by the host's clock; null where it does not say so, as in the midst of its start. */
@@ -26,6 +28,7 @@ export class PoolSeat {
   readonly #pool: Pool;
   readonly #file: string;
   #kept: Kept | null = null;
+  #starts: number | null = null;
   #written: Promise<void> = Promise.resolve();
 
   constructor(pool: Pool, file: string) {
@@ -35,14 +38,27 @@ export class PoolSeat {
 
   /** What an earlier daemon knew; what cannot be read says nothing. */
   async load(): Promise<void> {
-    const read = async (): Promise<Kept> => zSeat.parse(JSON.parse(await readFile(this.#file, "utf8")));
-    this.#kept = await read().catch(() => null);
+    const read = async () => zFile.parse(JSON.parse(await readFile(this.#file, "utf8")));
+    const { seat, starts } = await read().catch(() => ({ seat: null, starts: null }));
+    this.#kept = seat;
+    this.#starts = starts;
   }
 
-  #keep(kept: Kept): void {
+  /** What is counted from: asked once, as the machine is first followed. `usual`: how often this server begins one at the least. */
+  async count({ uuid }: Vm, usual: number): Promise<void> {
+    if (this.#starts !== null) return;
+    this.#starts = await this.#startsOf(uuid).then(
+      (starts) => Math.max(starts, usual),
+      () => null,
+    );
+    this.#keep(this.#kept);
+  }
+
+  #keep(kept: Kept | null): void {
     this.#kept = kept;
+    const text = JSON.stringify({ seat: kept, starts: this.#starts } satisfies z.infer<typeof zFile>);
     // one that cannot be written is known to this daemon alone
-    this.#written = this.#written.then(() => writeWhole(this.#file, JSON.stringify(kept))).catch(() => {});
+    this.#written = this.#written.then(() => writeWhole(this.#file, text)).catch(() => {});
   }
 
   /** All that was seen is in the folder. */
@@ -82,9 +98,7 @@ export class PoolSeat {
   }
 
   #leave(): void {
-    if (this.#kept === null) return;
-    this.#kept = null;
-    this.#written = this.#written.then(() => writeWhole(this.#file, "null")).catch(() => {});
+    if (this.#kept !== null) this.#keep(null);
   }
 
   /** Whether it is not where it was, or its host is not as it was: its machine may be another than the one that was begun. */
@@ -93,15 +107,24 @@ export class PoolSeat {
     return this.#kept !== null && host !== undefined && (this.hasBooted() || host.uuid !== this.#kept.host);
   }
 
+  /** Whether the machine's host has come up: it takes machines, and has said what became of those that it had. */
+  isInService({ resident_on: at }: Vm): boolean {
+    return this.#pool.mirror.of("host").get(at)?.enabled === true;
+  }
+
   /** It goes on where it is: a clock was set, or its memory was carried there. */
   accept({ resident_on: at }: Vm): void {
     const host = this.#pool.mirror.of("host").get(at);
     if (host) this.#keep({ host: host.uuid, boot: bootOf(host) });
   }
 
-  /** Whether the pool has begun the machine anew by itself, or by its people: more often than this server has. */
-  async isAnew({ uuid }: Vm, begins: number): Promise<boolean> {
+  /** Whether the pool has begun the machine anew by itself, or by its people, since it is followed. */
+  async isAnew({ uuid }: Vm, usual: number): Promise<boolean> {
+    return (await this.#startsOf(uuid)) > (this.#starts ?? usual);
+  }
+
+  async #startsOf(uuid: string): Promise<number> {
     const messages = await this.#pool.session.call(zStarts, "message.get", "VM", uuid, ALWAYS);
-    return Object.values(messages).filter(({ name }) => name === "VM_STARTED").length > begins;
+    return Object.values(messages).filter(({ name }) => name === "VM_STARTED").length;
   }
 }

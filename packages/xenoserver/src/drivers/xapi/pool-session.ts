@@ -38,6 +38,19 @@ interface Session {
 /** Doing it twice is doing it once. */
 const isRepeatable = (method: string): boolean => /\.(?:get$|get_|set_|remove_from_)/.test(method);
 
+/** Or whoever waits has left: a pool that refuses log-ins is asked for many minutes. */
+async function isIn(session: Promise<Session>, signal: AbortSignal): Promise<void> {
+  const left = Promise.withResolvers<never>();
+  const leave = (): void => left.reject(signal.reason);
+  if (signal.aborted) leave();
+  signal.addEventListener("abort", leave);
+  try {
+    await Promise.race([session, left.promise]);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
+}
+
 interface SessionOptions {
   log?(what: string, facts: Record<string, unknown>): void;
   /** How often a pool is asked that does not answer. */
@@ -100,6 +113,7 @@ export class PoolSession {
           throw error;
         }
         await Promise.race([this.#wait(Math.min(RETRY_MS * 2 ** tries, LOGIN_MS_MAX)), this.#closing.promise]);
+        if (this.#closed) throw error;
       }
   }
 
@@ -156,6 +170,7 @@ export class PoolSession {
   async callOnce<S extends z.ZodType>(signal: AbortSignal, schema: S, method: string, ...params: unknown[]): Promise<z.output<S>> {
     const session = (this.#session ??= this.#open());
     try {
+      await isIn(session, signal);
       return await this.#ask(session, schema, method, params, signal);
     } catch (error) {
       // whoever leaves has the session to log out of: pools bear no more than some hundreds of them

@@ -120,16 +120,17 @@ export class Pool {
         await this.mirror.run(method, vm, ...params);
         return;
       } catch (error) {
-        if (tries < TRIES_MAX && (await this.#unprotected(error, vm))) continue;
+        if (tries < TRIES_MAX && to.includes("Halted") && (await this.#unprotected(error, method, vm))) continue;
         if (tries >= TRIES_MAX || !(error instanceof Unanswered || isCode(error, ...BUSY))) throw error;
         await this.wait(againMs(tries));
       }
     }
   }
 
-  async #unprotected(error: unknown, vm: string): Promise<boolean> {
+  /** That one protection of a machine that is to end is taken off. */
+  async #unprotected(error: unknown, method: string, vm: string): Promise<boolean> {
     if (!isCode(error, PROTECTED)) return false;
-    await this.session.call(zNothing, "VM.set_blocked_operations", vm, {});
+    await this.session.call(zNothing, "VM.remove_from_blocked_operations", vm, method.slice(method.indexOf(".") + 1));
     return true;
   }
 
@@ -162,7 +163,7 @@ export class Pool {
         return;
       } catch (error) {
         if (isCode(error, ...GONE)) return;
-        if (tries < TRIES_MAX && method.startsWith("VM.") && (await this.#unprotected(error, ref))) continue;
+        if (tries < TRIES_MAX && method === "VM.destroy" && (await this.#unprotected(error, method, ref))) continue;
         if (tries >= TRIES_MAX || !(error instanceof Unanswered || isCode(error, ...BUSY))) throw error;
         await this.wait(againMs(tries));
       }
