@@ -184,8 +184,9 @@ export class PoolGuest {
     if (!machine) return false;
     const isAnew = await this.#seat.isAnew(machine, this.#begins).catch(() => null);
     if (isAnew === null) await this.#of.pool.wait(LOOK_AGAIN_MS);
-    // a host that still comes up has not said yet which machines it has lost
-    if (isAnew === false && this.#seat.isInService(machine)) this.#seat.accept(machine);
+    // a host that still comes up has not said yet which machines it has lost; it does before it is in service, maybe just now
+    const now = this.#machine();
+    if (isAnew === false && now?.power_state === "Running" && this.#seat.isInService(now)) this.#seat.accept(now);
     return isAnew === true;
   }
 
@@ -210,8 +211,10 @@ export class PoolGuest {
     if (last === "gone") return this.#finish(failed("the pool has the machine no more", at), null);
     if (last === "host-gone") return this.#finish(failed("the host that ran the machine has left the pool", at), null);
     const crashed = last === "crashed";
+    // one that was begun anew has its disk in use, and what it writes there is of another run
+    const isAnew = last === "host-fell" && this.#machine()?.power_state !== "Halted";
     const returned: Returned =
-      result === null || this.#asked !== null || crashed
+      result === null || this.#asked !== null || crashed || isAnew
         ? { exitCode: 0, tree: [], stdout: null, problem: null, isSaid: false }
         : await readResult(pool, result.vdi, result.mib, path.join(folder, FILES));
     // one that had handed back what it made had ended before its host did

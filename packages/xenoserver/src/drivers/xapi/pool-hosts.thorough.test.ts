@@ -63,7 +63,7 @@ it("says so too where the daemon was away, and the pool in a moment has it all b
 });
 
 it("takes a machine for lost that the pool began anew, on another host too, and one that its people have moved for well", async () => {
-  const { guest, pool } = await begun([LONG]);
+  const { guest, pool } = await begun(["file out/a a", "exit 0", LONG]);
   const vm = running();
   at.twin.byHand("VM.pool_migrate", vm, at.twin.hosts[1]!.ref);
   await until(() => pool.mirror.of("vm").get(vm)?.resident_on === at.twin.hosts[1]!.ref);
@@ -136,14 +136,19 @@ it("ends and removes a machine of a lease that the pool's people have protected"
   await until(() => !at.twin.db.has(vm));
 });
 
-it("moves no machine off a host that is out of service for a moment", async () => {
+/** The moment that a drain waits passes when it is said; `asked`: all that was waited for. */
+async function begunInMoments() {
   const moment = Promise.withResolvers<void>();
   const asked: number[] = [];
   const { driver, pool } = await at.open([], {}, (ms) => {
     asked.push(ms);
     return ms === 45_000 ? moment.promise : new Promise((resolve) => void setImmediate(resolve));
   });
-  const guest = await (await driver.prepare(await at.job([LONG]))).begin();
+  return { guest: await (await driver.prepare(await at.job([LONG]))).begin(), pool, moment, asked };
+}
+
+it("moves no machine off a host that is out of service for a moment", async () => {
+  const { guest, pool, moment, asked } = await begunInMoments();
   const { ref } = at.twin.hosts[0]!;
   at.twin.db.set(ref, { enabled: false });
   await until(() => asked.includes(45_000));
@@ -156,13 +161,7 @@ it("moves no machine off a host that is out of service for a moment", async () =
 });
 
 it("moves no machine that the pool has moved off by itself meanwhile", async () => {
-  const moment = Promise.withResolvers<void>();
-  const asked: number[] = [];
-  const { driver, pool } = await at.open([], {}, (ms) => {
-    asked.push(ms);
-    return ms === 45_000 ? moment.promise : new Promise((resolve) => void setImmediate(resolve));
-  });
-  const guest = await (await driver.prepare(await at.job([LONG]))).begin();
+  const { guest, pool, moment, asked } = await begunInMoments();
   const vm = running();
   at.twin.db.set(at.twin.hosts[0]!.ref, { enabled: false });
   await until(() => asked.includes(45_000));
