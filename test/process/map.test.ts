@@ -203,12 +203,13 @@ it("says once what is wrong with the program, and orders nothing", async () => {
   expect(await leases()).toHaveLength(before);
 });
 
-it("names of two inputs of one name the paths", async () => {
+it("runs a module whose name says nothing, and names of two inputs of one name the paths", async () => {
+  await writeFile(programs.at("reader"), await reading());
   for (const each of ["one", "two"]) {
     await mkdir(programs.at(each));
     await writeFile(programs.at(`${each}/x`), `${each}\n`);
   }
-  const words = ["map", ...SMALL, "--tag", programs.at("read.wasm"), "--"];
+  const words = ["map", ...SMALL, "--tag", programs.at("reader"), "--"];
   const { stdout } = await programs.xeno("customer", [...words, programs.at("one/x"), programs.at("two/x")]).done;
   expect(stdout).toBe(`${programs.at("one/x")}\tone\n${programs.at("two/x")}\ttwo\n`);
 });

@@ -63,12 +63,10 @@ async function programIn(typed: { file: string; args: string[] }): Promise<Omit<
     if (unsaid !== null) throw new UserError(`${typed.file} ${unsaid} is for xeno run: a map's script has what variables say (--env)`);
     return { program: { python: "file" in script ? script.file : script }, args, env };
   }
-  const { file, args } = await programOf(typed);
-  return {
-    program: PYTHON_FILE.test(file) ? { python: file } : file.endsWith(".wasm") ? { module: file } : { image: file },
-    args,
-    env: [],
-  };
+  const { file, args, kind } = await programOf(typed);
+  const isModule = kind === undefined ? file.endsWith(".wasm") : kind === "module";
+  const isPython = kind === undefined ? PYTHON_FILE.test(file) : !isModule;
+  return { program: isPython ? { python: file } : isModule ? { module: file } : { image: file }, args, env: [] };
 }
 
 function runOf({ program, args, env: own, called }: Asked, input: MapInput): (at: string) => RunInput {

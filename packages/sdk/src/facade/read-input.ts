@@ -4,7 +4,6 @@
  */
 import { ASSURANCES, MACHINE_DRIVERS, PAYMENT_TERMS, REPLICAS_MAX, WAITING_MS_MAX } from "@xenoservers/market";
 import { InputError } from "../errors.ts";
-import { PYTHON_FILE } from "../runtimes.ts";
 import { LEASE_ID, budgetIn, conditionsIn, parseAmount, parseDurationMs, parseGigaFuel, parsePercent } from "../words.ts";
 import { WORK_DEFAULTS, type WorkOptions } from "../work-options.ts";
 import { VM_DRIVER } from "../vm.ts";
@@ -122,10 +121,6 @@ export function assertRunInput(input: RunInput | ReplicasInput): void {
   const named = PROGRAMS.filter((program) => input[program] !== undefined);
   // an installer's medium lies beside the disk that it is for
   const isOne = named.length === 1 || named.join() === "vm,iso";
-  if (typeof input.python === "string" && !PYTHON_FILE.test(input.python))
-    throw new InputError(`python: ${input.python} does not end in .py or .pyz`);
-  if (typeof input.module === "string" && !input.module.endsWith(".wasm"))
-    throw new InputError(`module: ${input.module} does not end in .wasm`);
   if (!isOne)
     throw new InputError(
       `say what to run by one of ${PROGRAMS.join(", ")}${named.length === 0 ? "" : `; here are ${named.join(" and ")}`}`,

@@ -22,9 +22,9 @@ interface Source {
 
 /** What is to run: one of these. */
 interface Program {
-  /** A file that ends in .py or .pyz, or `{ source }`: CPython on WASI. */
+  /** A script, an archive or a folder with `__main__.py`, or `{ source }`: CPython on WASI. */
   python?: string | Source;
-  /** A WebAssembly module: a file that ends in .wasm, or its bytes. */
+  /** A WebAssembly module: a file, or its bytes. */
   module?: string | Uint8Array;
   /**
    * An OCI image: NAME:TAG, oci:DIR[:NAME] or archive:FILE[:NAME], or an archive's bytes as `docker save` writes it; `args` are the program

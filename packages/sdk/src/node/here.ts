@@ -11,7 +11,9 @@ import { keepReceipt, readReceipt } from "./kept-receipt.ts";
 import { keptRuns } from "./kept-runs.ts";
 import { openMapPlace } from "./map-place.ts";
 import type { ModuleCheck } from "../module-check.ts";
+import type { ProgramKind } from "../runtimes.ts";
 import { assertPlaceFor } from "./place-here.ts";
+import { saidKind } from "./program-kind.ts";
 import { writeResults } from "./results.ts";
 import { workOf, type Work } from "./work.ts";
 
@@ -38,13 +40,20 @@ async function filesPlace({ out, leaveFiles = false, onWarning = () => {} }: Pic
   return { out: out ?? null, left: leaveFiles, leftOut: (what) => onWarning(`left out: ${what}`) };
 }
 
+/** Of a program that is a file here; undefined: it is none, or there is none of that name. Throws InputError. */
+async function kindOf({ python, module }: RunInput): Promise<ProgramKind | undefined> {
+  if (typeof python === "string") return (await saidKind({ python })) ?? undefined;
+  return typeof module === "string" ? ((await saidKind({ module })) ?? undefined) : undefined;
+}
+
 async function planOf(input: RunInput, check: ModuleCheck): Promise<Planned> {
   const { files, stdin, onInput, onImage, onNote, onWarning = () => {} } = input;
   const options = workOptionsOf(input);
   const place = await filesPlace(input);
-  const program = programOf(input);
+  const [program, kind] = [programOf(input), await kindOf(input)];
   const work = await workOf(options, {
     ...(program ? { program } : {}),
+    ...(kind ? { kind } : {}),
     ...(files ? { files: await entriesOf(files, input) } : {}),
     stdin: async () => bytesOf(stdin ?? ""),
     feedsImage: onInput !== undefined,

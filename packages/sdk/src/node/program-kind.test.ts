@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { interpreterIn, programAt } from "./program-kind.ts";
+import { interpreterIn, programAt, saidKind } from "./program-kind.ts";
 
 let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(path.join(tmpdir(), "xeno-kind-"))));
@@ -65,3 +65,19 @@ it.each([
   ["#!\n", null],
   ["# no", null],
 ])("reads a first line as the kernel and env do: %j", (head, name) => expect(interpreterIn(head)).toBe(name));
+
+it.each([
+  ["tool", "\0asm\x01\0\0\0", /^python: .*tool is a WebAssembly module: give it as module$/, "module"],
+  ["tool", "#!/usr/bin/env python3\n", "script", /^module: .*tool is Python's: give it as python$/],
+  ["tool", "print(1)\n", "script", /^module: .*tool is neither a module nor a script$/],
+  ["tool", "#!/bin/sh\n", /^python: .*tool is a script for sh$/, /^module: .*tool is a script for sh$/],
+  ["tool", "\x7fELF\x02\x01\x01", /is a program for Linux$/, /is a program for Linux$/],
+  ["tool.py", "", "script", /give it as python$/],
+])("holds a program of a caller's against what it is said to be: %s %j", async (name, text, asPython, asModule) => {
+  const file = path.join(folder, name);
+  await writeFile(file, text, "latin1");
+  for (const [asked, comes] of [[saidKind({ python: file }), asPython] as const, [saidKind({ module: file }), asModule] as const])
+    if (typeof comes === "string") expect(await asked).toBe(comes);
+    else await expect(asked).rejects.toThrow(comes);
+  expect(await saidKind({ python: path.join(folder, "gone") })).toBeNull();
+});

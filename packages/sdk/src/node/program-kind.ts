@@ -4,6 +4,7 @@
  */
 import { open, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
+import { InputError } from "../errors.ts";
 import { PROGRAM_FILE, type ProgramKind } from "../runtimes.ts";
 
 /** A `#!` line, and what executables begin with. */
@@ -11,6 +12,7 @@ const HEAD_BYTES = 512;
 /** The end of a zip archive: its list of few names, and the record behind it (APPNOTE.TXT 4.3.16, 22 bytes and a comment). */
 const TAIL_BYTES = 128 * 1024;
 const MODULE = "\0asm";
+const NEITHER = "neither a module nor a script";
 const END_OF_ZIP = "PK\x05\x06";
 const MAIN = "__main__.py";
 /** CPython runs a folder, and an archive, that has one. */
@@ -50,7 +52,7 @@ function kindOf({ head, tail }: { head: string; tail: string }): FoundProgram {
   const interpreter = interpreterIn(head);
   if (interpreter !== null && /^python(?:3(?:\.\d+)?)?$/.test(interpreter)) return { kind: "script" };
   if (interpreter !== null) return { is: `a script for ${interpreter.slice(0, 40)}` };
-  return { is: "neither a module nor a script" };
+  return { is: NEITHER };
 }
 
 /** `file`: as it was typed. Null: there is neither a file of that name nor a folder that is a program. */
@@ -67,4 +69,18 @@ export async function programAt(file: string): Promise<FoundProgram | null> {
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * Of a file that is said to be a script or a module, which kind of either; any text may be a script. Null: there is none of that name.
+ * Throws InputError where it is something else.
+ */
+export async function saidKind(said: { python: string } | { module: string }): Promise<ProgramKind | null> {
+  const [field, file] = "python" in said ? (["python", said.python] as const) : (["module", said.module] as const);
+  const found = await programAt(file);
+  if (found === null) return null;
+  const kind = "kind" in found ? found.kind : field === "python" && found.is === NEITHER ? "script" : null;
+  if (kind !== null && (kind === "module") === (field === "module")) return kind;
+  const is = "is" in found ? found.is : found.kind === "module" ? "a WebAssembly module: give it as module" : "Python's: give it as python";
+  throw new InputError(`${field}: ${file} is ${is}`);
 }
