@@ -160,3 +160,14 @@ it("goes piece by piece where the agent's owner forbids to start programs", asyn
   expect(asked).not.toContain("guest-copy-write");
   expect(bytes().equals(three)).toBe(true);
 });
+
+it("that fails says why, where the agent does not close the file either", async () => {
+  const ask = async (_: string, { command }: { command: string }): Promise<unknown> => {
+    if (command === "guest-file-open") return 1;
+    throw new Error(command === "guest-file-close" ? "Invalid handle" : "No space left on device");
+  };
+  const session = { machine: { ask } } as unknown as Parameters<typeof agentCopyIn>[0];
+  const from = path.join(folder, "from");
+  await writeFile(from, PIECE.subarray(0, 100));
+  await expect(agentCopyIn(session, from, "/x")).rejects.toThrow("No space left on device");
+});

@@ -23,11 +23,13 @@ const zRead = z.object({ "buf-b64": z.string(), eof: z.boolean(), count: z.int()
 
 async function withFile<T>(session: AgentSession, file: string, mode: "rb" | "wb", use: (handle: number) => Promise<T>): Promise<T> {
   const handle = zHandle.parse(await askAgent(session, "guest-file-open", { path: file, mode }));
-  try {
-    return await use(handle);
-  } finally {
-    await askAgent(session, "guest-file-close", { handle });
-  }
+  const close = (): Promise<unknown> => askAgent(session, "guest-file-close", { handle });
+  const used = await use(handle).catch(async (error: unknown) => {
+    await close().catch(() => {}); // the first failure says more
+    throw error;
+  });
+  await close();
+  return used;
 }
 
 /** All that the agent gives of a file, up to its end. Throws where it is more than `room`, or nothing again and again. */
