@@ -1,5 +1,5 @@
 /** A file out of a guest whose agent, or owner in its place, means harm; and into one, by whatever way it has. */
-import { appendFile, chmod, mkdtemp, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -27,9 +27,44 @@ it("comes whole", async () => {
   expect(await readFile(path.join(folder, "x"))).toEqual(Buffer.concat([PIECE, PIECE, PIECE]));
 });
 
-it("without an end leaves this machine some room, and says how much came", async () => {
-  await expect(copy((asked) => ({ bytes: PIECE, eof: asked > 20 }))).rejects.toThrow("no room here");
-  expect((await stat(path.join(folder, "x"))).size).toBe(4 * PIECE.length);
+it("without an end leaves this machine some room, and nothing of itself", async () => {
+  await expect(copy((asked) => ({ bytes: PIECE, eof: asked > 20 }))).rejects.toThrow(
+    `no room here for all that the guest gives; nothing of it`,
+  );
+  expect(await readdir(folder)).toEqual([]);
+});
+
+it("that is cut off leaves what was there, and one that came whole has its mode", async () => {
+  const at = path.join(folder, "x");
+  await writeFile(at, "before");
+  await chmod(at, 0o640);
+  const cut = copy((asked) => {
+    if (asked === 2) throw new Error("the machine ended");
+    return { bytes: PIECE, eof: false };
+  });
+  await expect(cut).rejects.toThrow(`the machine ended; nothing of it is at ${at}`);
+  expect(await readFile(at, "utf8")).toBe("before");
+  await copy(() => ({ bytes: PIECE, eof: true }));
+  expect(await readFile(at)).toEqual(PIECE);
+  if (process.platform !== "win32") expect((await stat(at)).mode & 0o777).toBe(0o640);
+  expect(await readdir(folder)).toEqual(["x"]);
+});
+
+it("for a folder goes into it, and takes the place of no folder there", async () => {
+  const at = path.join(folder, "x");
+  await mkdir(at);
+  await copy(() => ({ bytes: PIECE, eof: true }));
+  expect(await readFile(path.join(at, "x"))).toEqual(PIECE);
+  await rm(path.join(at, "x"));
+  await mkdir(path.join(at, "x"));
+  await expect(copy(() => ({ bytes: PIECE, eof: true }))).rejects.toThrow("EISDIR");
+  expect(await readdir(at)).toEqual(["x"]);
+});
+
+it.skipIf(process.platform === "win32")("for a device goes there, and the link to it stays", async () => {
+  await symlink("/dev/null", path.join(folder, "x"));
+  await copy(() => ({ bytes: PIECE, eof: true }));
+  expect(await readlink(path.join(folder, "x"))).toBe("/dev/null");
 });
 
 it("of nothing, again and again, is none", async () => {
@@ -124,4 +159,15 @@ it("goes piece by piece where the agent's owner forbids to start programs", asyn
   await agentCopyIn(forbidding, from, "/x");
   expect(asked).not.toContain("guest-copy-write");
   expect(bytes().equals(three)).toBe(true);
+});
+
+it("that fails says why, where the agent does not close the file either", async () => {
+  const ask = async (_: string, { command }: { command: string }): Promise<unknown> => {
+    if (command === "guest-file-open") return 1;
+    throw new Error(command === "guest-file-close" ? "Invalid handle" : "No space left on device");
+  };
+  const session = { machine: { ask } } as unknown as Parameters<typeof agentCopyIn>[0];
+  const from = path.join(folder, "from");
+  await writeFile(from, PIECE.subarray(0, 100));
+  await expect(agentCopyIn(session, from, "/x")).rejects.toThrow("No space left on device");
 });

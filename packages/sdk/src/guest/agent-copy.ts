@@ -2,14 +2,17 @@
  * One file into a guest that has nothing but its agent, or out of it: a request for each piece, several under way. Who controls the inputs:
  * the guest, every answer.
  */
-import { open, type FileHandle } from "node:fs/promises";
+import { chmod, open, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 
+import { ifThere, nameBeside } from "@xenoservers/protocol/files";
 import * as z from "zod/mini";
 import { InputError } from "../errors.ts";
+import { kernelPath } from "../kernel-path.ts";
 import { roomIn } from "../room.ts";
 import { askAgent, type AgentSession } from "./ask-agent.ts";
 import { GuestFileError } from "./files.ts";
+import { giveName, named } from "./in-place.ts";
 
 const COPY_BYTES = 512 * 1024;
 /** Of a file's pieces: the agent answers in order. */
@@ -20,45 +23,61 @@ const zRead = z.object({ "buf-b64": z.string(), eof: z.boolean(), count: z.int()
 
 async function withFile<T>(session: AgentSession, file: string, mode: "rb" | "wb", use: (handle: number) => Promise<T>): Promise<T> {
   const handle = zHandle.parse(await askAgent(session, "guest-file-open", { path: file, mode }));
-  try {
-    return await use(handle);
-  } finally {
-    await askAgent(session, "guest-file-close", { handle });
-  }
+  const close = (): Promise<unknown> => askAgent(session, "guest-file-close", { handle });
+  const used = await use(handle).catch(async (error: unknown) => {
+    await close().catch(() => {}); // the first failure says more
+    throw error;
+  });
+  await close();
+  return used;
 }
 
-/** `roomOf`: how many bytes a folder here may be given. */
+/** All that the agent gives of a file, up to its end. Throws where it is more than `room`, or nothing again and again. */
+async function eachGiven(session: AgentSession, handle: number, room: number, out: FileHandle): Promise<void> {
+  const next = (): Promise<unknown> => {
+    const asked = askAgent(session, "guest-file-read", { handle, count: COPY_BYTES });
+    asked.catch(() => {}); // said when its turn has come
+    return asked;
+  };
+  const asked = Array.from({ length: UNDER_WAY }, next);
+  let written = 0;
+  for (let eof = false; !eof;) {
+    const part = zRead.parse(await asked.shift());
+    const bytes = Buffer.from(part["buf-b64"], "base64");
+    if (bytes.length === 0 && !part.eof) throw new Error("the guest's agent gives nothing, and no end");
+    if (written + bytes.length > room) throw new Error("there is no room here for all that the guest gives");
+    await out.writeFile(bytes);
+    written += bytes.length;
+    ({ eof } = part);
+    if (!eof) asked.push(next());
+  }
+  await Promise.allSettled(asked);
+}
+
+/** Written by `write` beside the file and then given its name, with the mode of what was there; a device or pipe is written as it is. */
+async function wholeOrNot(file: string, write: (out: FileHandle) => Promise<void>): Promise<void> {
+  const there = await ifThere(stat(kernelPath(file)));
+  const isInPlace = there !== null && !there.isFile();
+  const at = isInPlace ? file : nameBeside(file);
+  const out = await named(file, open(kernelPath(at), isInPlace ? "w" : "wx"));
+  try {
+    await write(out).finally(() => out.close());
+    if (there?.isFile()) await chmod(kernelPath(at), there.mode & 0o777);
+  } catch (error) {
+    if (!isInPlace) await rm(kernelPath(at), { force: true });
+    const left = isInPlace ? "" : `; nothing of it is at ${file}`;
+    throw new GuestFileError(`${error instanceof Error ? error.message : String(error)}${left}`);
+  }
+  if (!isInPlace) await named(file, giveName(file, at));
+}
+
+/** Whole or not there: what was there before stays until then. `roomOf`: how many bytes a folder here may be given. */
 export function agentCopyOut(session: AgentSession, file: string, to: string, roomOf = roomIn): Promise<void> {
   return withFile(session, file, "rb", async (handle) => {
-    const target = to.endsWith("/") ? path.join(to, path.basename(file)) : to;
+    const isFolder = to.endsWith("/") || (await ifThere(stat(kernelPath(to))))?.isDirectory() === true;
+    const target = isFolder ? path.join(to, path.basename(file)) : to;
     const room = await roomOf(path.dirname(target));
-    const out = await open(target, "w");
-    let written = 0;
-    const next = (): Promise<unknown> => {
-      const asked = askAgent(session, "guest-file-read", { handle, count: COPY_BYTES });
-      asked.catch(() => {}); // said when its turn has come
-      return asked;
-    };
-    const asked = Array.from({ length: UNDER_WAY }, next);
-    try {
-      for (let eof = false; !eof;) {
-        const part = zRead.parse(await asked.shift());
-        const bytes = Buffer.from(part["buf-b64"], "base64");
-        if (bytes.length === 0 && !part.eof) throw new Error("the guest's agent gives nothing, and no end");
-        if (written + bytes.length > room) throw new Error("there is no room here for all that the guest gives");
-        await out.writeFile(bytes);
-        written += bytes.length;
-        ({ eof } = part);
-        if (!eof) asked.push(next());
-      }
-      await Promise.allSettled(asked);
-    } catch (error) {
-      throw new GuestFileError(
-        `${error instanceof Error ? error.message : String(error)}; only the first ${written} bytes are in ${target}`,
-      );
-    } finally {
-      await out.close();
-    }
+    await wholeOrNot(target, (out) => eachGiven(session, handle, room, out));
   });
 }
 
