@@ -175,10 +175,10 @@ machines("an image's program", () => {
       await mkdir(path.join(root, "etc"), { recursive: true });
       await run("sh", ["-c", `printf '${PASSWD}' > etc/passwd; printf '${GROUP}' > etc/group`], { cwd: root });
     });
-    const asked = async (spec: string): Promise<string> => {
+    const asked = async (spec: string, at = root): Promise<string> => {
       const says =
         'sub fail { die @_ } do $ARGV[0]; my %who = user(@ARGV[1, 2]); print "$who{uid}:$who{gid}:$who{groups} $who{home} $who{problem}"';
-      return (await run("perl", ["-e", says, INIT, root, spec])).stdout.trim();
+      return (await run("perl", ["-e", says, INIT, at, spec])).stdout.trim();
     };
     it.each([
       ["", "0:0: /root"],
@@ -223,6 +223,15 @@ machines("an image's program", () => {
         line === "" ? (text ?? "") : `${text ?? ""}${!text || text.endsWith("\n") ? "" : "\n"}${line}\n`;
       expect(came).toEqual([also(passwd, newUser), also(group, newGroup)]);
       for (const each of files) expect((await stat(each)).mode & 0o777).toBe(0o644);
+    });
+
+    it("is looked up behind links, also such as begin at the image's root (containerd 12683)", async () => {
+      const at = path.join(bench.folder, "linked");
+      const script = `mkdir -p etc nix/store; printf '${PASSWD}' > nix/store/passwd; printf '${GROUP}' > nix/store/group; ln -s /nix/store/passwd etc; ln -s ../../nix/store/group etc`;
+      await mkdir(at);
+      await run("sh", ["-c", script], { cwd: at });
+      expect(await asked("web", at)).toBe("33:44:50 29 /srv/web");
+      expect(await asked("7:log", at)).toBe("7:50: /");
     });
 
     it("gives no line to what is no file", async () => {
