@@ -66,6 +66,18 @@ export const leading: TrickRow[] = [
     also: (came) => expect(new Set(shownElsewhere(came))).toEqual(new Set([undefined])),
   },
   {
+    name: "another machine that leads back: it is shown no password",
+    trick: (proxy) => (asked) => {
+      const { path: at, request, pass, say } = asked;
+      if (request.headers.host === proxy.elsewhere) return say(307, { location: `http://${proxy.host}${at}&back=1` });
+      if (at.includes("back=1")) return pass();
+      if (request.headers.authorization !== shown) return say(401, { "www-authenticate": "Basic" });
+      return asked.kind === "blob" ? say(307, { location: `http://${proxy.elsewhere}${at}?signed=1` }) : pass();
+    },
+    login: CARL,
+    also: (came) => expect(new Set(shownElsewhere(came))).toEqual(new Set([undefined])),
+  },
+  {
     name: "a way without an end",
     trick: always(({ say, path }) => say(302, { location: path })),
     refused: /leads from one place to another without end/,

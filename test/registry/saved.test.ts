@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openImage } from "@xenoservers/sdk";
+import { command } from "../process/command.ts";
 
 const run = promisify(execFile);
 const digestOf = (bytes: Buffer | string): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -234,4 +235,18 @@ it("sends no file of this machine that a folder names as a layer, or a link in i
 it("says what to write where it leads to nothing", async () => {
   await expect(opened("oci:")).rejects.toThrow("write the path of a file or folder behind the colon");
   await expect(opened("archive:/nowhere:x:y")).rejects.toThrow("there is no file and no folder /nowhere");
+});
+
+it("says in words what no order holds of an image: too many arguments, a user that is no name; and where a program's own options stand", async () => {
+  const layer = "\0".repeat(1_024); // an archive of nothing
+  const list = [{ Config: "c", RepoTags: ["c:1"], Layers: ["1/layer.tar"] }];
+  const file = await archived(await put({ c: configOf("c", [layer]), "1/layer.tar": layer, "manifest.json": list }));
+  const home = path.join(folder, "home");
+  const said = async (...words: string[]): Promise<string> =>
+    (await command(home, "run", "--dry-run", "--image", `archive:${file}`, ...words)).stderr;
+  const many = Array.from({ length: 1_025 }, () => "a");
+  expect(await said("--", ...many)).toContain("more than 1024 arguments or variables: bring them as a file with --in");
+  expect(await said("--user", "web\n")).toContain("the image has no user 'web\\n': name another with --user");
+  expect(await said("-tool")).toContain("what is the program's own stands behind its name, or behind --");
+  expect(await said("--", "-tool", "-a")).toContain("runs     -tool -a");
 });

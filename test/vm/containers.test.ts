@@ -97,6 +97,42 @@ machines("an image's program", () => {
     expect(own).toMatchObject({ ...ended("completed", 0), stdout: "1777 7:8\n", stderr: "", files: { "out/a": "" } });
   });
 
+  it("has what its image calls /out and is no folder, and is told that nothing comes back", async () => {
+    const layer = await bench.layer("printf 'of the image' > file; ln -s file out");
+    const came = await bench.run({ vm: bench.image([base, layer], ["sh", "-c", "cat /out; echo more >> /file"]), tree: TREE_OF_OUT });
+    expect(came).toMatchObject({ ...ended("completed", 0), stdout: "of the image", files: {} });
+    expect("ended" in came && came.ended).toMatchObject({ detail: "nothing comes back: /out in this image is no folder" });
+    const entries = [{ path: "out/a", kind: "directory" as const }];
+    const brought = await bench.run({ vm: bench.image([base, layer], ["true"]), tree: { ...TREE_OF_OUT, entries } });
+    expect(brought).toMatchObject({ refused: "job-refused", words: expect.stringContaining("/file in the image is no folder") });
+  });
+
+  it.each([
+    ["run/dev", "run/dev"],
+    ["/var/dev", "var/dev"],
+    ["../../to/./it/", "to/it"],
+  ])("has devices and a terminal where its image's /dev leads, to %s", async (target, folder) => {
+    const layer = await bench.layer(`echo no folder > tmp; mkdir -p ${folder}; ln -s ${target} dev`);
+    const script = [
+      "readlink /dev; tty; stty size; test -c /dev/console && echo a console; ls /sys/fs/cgroup >/dev/null && echo groups",
+      "echo to stdout > /dev/stdout; stat -c '%F' /dev/null /dev/mqueue; cat /tmp",
+    ].join("\n");
+    const vm = bench.image([base, layer], ["sh", "-c", script], { ...held({ terminal: { rows: 10, columns: 20 } }), user: "web" });
+    const lines = [
+      target,
+      "/dev/pts/0",
+      "10 20",
+      "a console",
+      "groups",
+      "to stdout",
+      "character special file",
+      "directory",
+      "no folder",
+      "",
+    ];
+    expect(await bench.run({ vm })).toMatchObject({ ...ended("completed", 0), stdout: lines.join("\r\n") });
+  });
+
   it("has the folders that its image calls volumes and its folder, where the image has none or links to nothing, and is known by name", async () => {
     const links = await bench.layer(
       "mkdir -p etc var srv/web own; echo root:x:0:0::/root:/bin/sh > etc/passwd; chown 7:8 own; ln -s ../run var/run; ln -s /var/lib/work work",
@@ -139,10 +175,10 @@ machines("an image's program", () => {
       await mkdir(path.join(root, "etc"), { recursive: true });
       await run("sh", ["-c", `printf '${PASSWD}' > etc/passwd; printf '${GROUP}' > etc/group`], { cwd: root });
     });
-    const asked = async (spec: string): Promise<string> => {
+    const asked = async (spec: string, at = root): Promise<string> => {
       const says =
         'sub fail { die @_ } do $ARGV[0]; my %who = user(@ARGV[1, 2]); print "$who{uid}:$who{gid}:$who{groups} $who{home} $who{problem}"';
-      return (await run("perl", ["-e", says, INIT, root, spec])).stdout.trim();
+      return (await run("perl", ["-e", says, INIT, at, spec])).stdout.trim();
     };
     it.each([
       ["", "0:0: /root"],
@@ -187,6 +223,15 @@ machines("an image's program", () => {
         line === "" ? (text ?? "") : `${text ?? ""}${!text || text.endsWith("\n") ? "" : "\n"}${line}\n`;
       expect(came).toEqual([also(passwd, newUser), also(group, newGroup)]);
       for (const each of files) expect((await stat(each)).mode & 0o777).toBe(0o644);
+    });
+
+    it("is looked up behind links, also such as begin at the image's root (containerd 12683)", async () => {
+      const at = path.join(bench.folder, "linked");
+      const script = `mkdir -p etc nix/store; printf '${PASSWD}' > nix/store/passwd; printf '${GROUP}' > nix/store/group; ln -s /nix/store/passwd etc; ln -s ../../nix/store/group etc`;
+      await mkdir(at);
+      await run("sh", ["-c", script], { cwd: at });
+      expect(await asked("web", at)).toBe("33:44:50 29 /srv/web");
+      expect(await asked("7:log", at)).toBe("7:50: /");
     });
 
     it("gives no line to what is no file", async () => {

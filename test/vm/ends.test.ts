@@ -200,8 +200,8 @@ machines("how machines end", () => {
 
     it.each([
       ["/proc is a file", "echo x > proc", "the image has a /proc that is no folder"],
-      ["/dev leads elsewhere", "ln -s /bin dev", "the image has a /dev that is no folder"],
-      ["/etc is a file", "rm -rf etc; echo x > etc; touch .wh.etc", "the image has an /etc that is no folder"],
+      ["/dev leads to nothing", "ln -s /nothing dev", "/dev in the image neither is nor leads to a folder"],
+      ["/etc is a file", "rm -rf etc; echo x > etc; touch .wh.etc", "/etc in the image neither is nor leads to a folder"],
       ["a hard link leads out of the image", "echo x > a; ln a b", "leads to ../../etc/shadow, which"],
     ])("an image: %s", async (_, script, words) => {
       const pack = words.includes("shadow")

@@ -11,7 +11,7 @@ import { zEgress, zFuel, zId } from "./documents/parts.ts";
 const MACHINES = ["pc", "q35", "microvm"] as const;
 const IMAGE_FORMATS = ["qcow2", "raw"] as const;
 /** How many can be written down; how many a server takes says `vmSpecProblem` (vm-rules.ts), in words. */
-const VOLUMES_MAX = 256;
+export const VOLUMES_MAX = 256;
 const LAYERS_WRITTEN_MAX = 1_024;
 
 const zText = z.string().check(z.maxLength(131_072), z.regex(/^[^\0]*$/u, "must not hold NUL"));

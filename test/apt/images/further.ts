@@ -1,7 +1,9 @@
-/** More of what careless and odd programs write, found by looking for differences: in these there are none. */
+/** More of what careless and odd programs write, found by looking for differences: in these there are none but where a row says so. */
 import { END, GNU, device, dir, entry, extended, fifo, file, gnuLong, hard, opaque, symlink, tar, utf8, whiteout } from "./entries.ts";
 import { plain, type Row } from "./row.ts";
 
+/** To POSIX (pax, "Extended Header") it is the next file's. */
+const GO_FORGETS = "Go's reader forgets an entry's own header at one for all";
 const base = tar(dir("a/"), file("a/b", "b"), file("a/c", "c"), dir("a/d/"), file("a/d/e", "e"), file("top", "t"));
 
 /** With text at a place of its header, and the sum of that. */
@@ -33,6 +35,12 @@ export const FURTHER: readonly Row[] = [
   {
     what: "names that differ in the case of a letter",
     layers: plain(tar(file("A", "1"), file("a", "2"), dir("Dir/"), dir("dir/"), file("dir/x", "x")), tar(whiteout("A"))),
+  },
+  {
+    what: "a header for all that follows between an entry's own and the entry",
+    podman: [GO_FORGETS, ["f owner: 8:0, 0:0"]],
+    umoci: ["it knows no global headers", "refuses"],
+    layers: plain(tar(extended("x", ["uid", "8"]), extended("g", ["comment", "c"]), file("f", "1"))),
   },
   { what: "a link that states a size", layers: plain(tar(symlink("l", "t", { size: 5 }), file("after", "x"))) },
   { what: "a folder that states a size", layers: plain(tar(dir("d/", { size: 4096 }), file("after", "x"))) },

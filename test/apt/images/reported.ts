@@ -253,4 +253,11 @@ export const REPORTED: readonly Row[] = [
     what: "a link below whose name a folder is hidden (hypeman 456)",
     layers: plain(tar(dir("t/"), file("t/f", "f"), symlink("l", "/t")), tar(whiteout("l"), dir("l/"), file("l/g", "g"))),
   },
+  {
+    what: "whiteouts that are hard links, to a file of a lower layer and to one that is not there (smolvm 397)",
+    layers: plain(
+      tar(dir("tmp/"), file("tmp/key", "k"), file("tmp/other", "o"), file("tmp/repo", "r")),
+      tar(dir("tmp/"), hard("tmp/.wh.key", "tmp/repo"), hard("tmp/.wh.other", "tmp/none")),
+    ),
+  },
 ];

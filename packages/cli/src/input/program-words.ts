@@ -38,4 +38,5 @@ export function separated(options: readonly Option[], argv: readonly string[]): 
 export function takesProgram(command: Command): void {
   const parse = command.parseOptions.bind(command);
   command.parseOptions = (argv) => parse(separated(command.options, argv));
+  command.showHelpAfterError("(--help shows what it takes; what is the program's own stands behind its name, or behind --)");
 }

@@ -4,16 +4,19 @@
  */
 import { DRIVERS } from "@xenoservers/market";
 import {
+  ARGUMENTS_MAX,
   IMAGE_HEADER_BYTES,
   checkDiskImage,
   diskImageProblem,
   imageSizeProblem,
   isQcow2,
   KERNEL_HEAD_BYTES,
+  VOLUMES_MAX,
   kernelProblem,
   kernelSizeProblem,
   mibOf,
   seedProblem,
+  visible,
   type ImageFormat,
   type VmBoot,
 } from "@xenoservers/protocol";
@@ -36,6 +39,8 @@ const OCI_DISK_MIB = 2_048;
 const UNASKED_MIB = 16 * 1024;
 /** What unpacks to more than its disk is looked at so far, to say how large a disk it takes. */
 const ASKED_TIMES = 4;
+/** Of a user's name, as an order holds it (vm-spec.ts). */
+const USER_MAX = 128;
 const NO_INPUTS: JobInput["mounts"] = [];
 
 /** What kind of disk a file is, and how large, by its header, as the server will see it. `disk`: what was ordered for it. */
@@ -174,6 +179,16 @@ async function commandOf(
 export const inputBytes = (mounts: JobInput["mounts"]): number =>
   mounts.flatMap(({ entries }) => entries).reduce((sum, entry) => sum + (entry.kind === "file" ? entry.blob.size : 0), 0);
 
+/** Why no order holds what an image or its customer asks for; null where it does. */
+function heldProblem(held: { args: string[]; variables: number; user: string; volumes: readonly string[] }): string | null {
+  const { args, variables, user, volumes } = held;
+  if (Math.max(args.length, variables) > ARGUMENTS_MAX)
+    return `more than ${ARGUMENTS_MAX} arguments or variables: bring them as a file with --in`;
+  if (user.length > USER_MAX || /\p{C}/u.test(user))
+    return `the image has no user '${visible(user.slice(0, USER_MAX))}': name another with --user`;
+  return volumes.length <= VOLUMES_MAX ? null : `the image has ${volumes.length} volumes; servers take at most ${VOLUMES_MAX}`;
+}
+
 async function ociBoot(given: Given, args: string[], options: VmOptions, { env, disk }: ImageMeans, place: MachinePlace): Promise<Boot> {
   // brought here before a server waits for it and its time runs
   const most = (disk === null ? UNASKED_MIB : disk * ASKED_TIMES) * MIB;
@@ -188,6 +203,8 @@ async function ociBoot(given: Given, args: string[], options: VmOptions, { env, 
   const held = processFrom(options, { stopSignal: image.stopSignal, program: command.args[0] ?? "" }, place.window);
   const set = new Map(image.env.map((each) => envPair(each)));
   for (const each of env) set.set(...envPair(each));
+  const user = options.user ?? image.user;
+  refuseFor(heldProblem({ args: command.args, variables: set.size, user, volumes: image.volumes }));
   return {
     boot: {
       kind: "oci",
@@ -197,7 +214,7 @@ async function ociBoot(given: Given, args: string[], options: VmOptions, { env, 
       env: [...set].map(([name, value]) => `${name}=${value}`),
       workdir: options.workdir ?? image.workdir,
       ...(image.volumes.length === 0 ? {} : { volumes: image.volumes }),
-      user: options.user ?? image.user,
+      user,
       hostname: options.hostname ?? "",
       ...(held ? { process: held } : {}),
     },

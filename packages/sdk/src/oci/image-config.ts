@@ -10,15 +10,14 @@ import { PLATFORM, isOurs } from "./platform.ts";
 import { OciError, type Descriptor, type Manifests } from "./source.ts";
 import { WASM_PLATFORM, asModule } from "./wasm-in-registries.ts";
 
-/** What says nothing is an empty word, to engines. */
-const zStrings = z.nullish(
-  z.array(
-    z.pipe(
-      z.nullable(z.string()),
-      z.transform((word) => word ?? ""),
-    ),
-  ),
+/** Half of a character, as an escape writes it, is U+FFFD to engines: no document of ours holds it. */
+const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, "\ufffd");
+const zText = z.pipe(
+  z.nullish(z.string()),
+  z.transform((text) => wellFormed(text ?? "")),
 );
+/** What says nothing is an empty word, to engines. */
+const zStrings = z.nullish(z.array(zText));
 const zConfig = z.object({
   architecture: z.nullish(z.string()),
   os: z.nullish(z.string()),
@@ -27,10 +26,10 @@ const zConfig = z.object({
       entrypoint: zStrings,
       cmd: zStrings,
       env: zStrings,
-      workingdir: z.nullish(z.string()),
+      workingdir: zText,
       volumes: z.nullish(z.record(z.string(), z.unknown())),
-      user: z.nullish(z.string()),
-      stopsignal: z.nullish(z.string()),
+      user: zText,
+      stopsignal: zText,
     }),
   ),
   rootfs: z.nullish(z.object({ diff_ids: zStrings })),
@@ -87,9 +86,13 @@ export function parseImageConfig(bytes: Uint8Array, name: string): ImageConfig {
     // engines pass over what sets nothing
     env: (config?.env ?? []).filter((each) => each.indexOf("=") > 0),
     workdir: config?.workingdir ?? "",
-    volumes: Object.keys(config?.volumes ?? {})
-      .filter((each) => each !== "")
-      .map((each) => rooted(each)),
+    volumes: [
+      ...new Set(
+        Object.keys(config?.volumes ?? {})
+          .filter((each) => each !== "")
+          .map((each) => rooted(wellFormed(each))),
+      ),
+    ],
     user: config?.user ?? "",
     stopSignal: config?.stopsignal ?? "",
     unpacked: rootfs?.diff_ids ?? [],

@@ -187,6 +187,11 @@ it("takes only what can be started, and says why not", async () => {
   const first = new Memory();
   first.putJson({ schemaVersion: 1, name: "old", fsLayers: [] });
   expect(await said(first)).toContain("Docker's first format");
+  // some tools write that number into a manifest of today's, which podman takes
+  const today = new Memory();
+  const described = { ...today.putJson({ os: "linux", architecture: "amd64" }), mediaType: "" };
+  today.putJson({ schemaVersion: 1, config: described, layers: [{ ...today.put(Buffer.alloc(1)), mediaType: LAYER }] });
+  expect(await said(today)).toBe("taken");
   const none = new Memory();
   none.top = none.put(Buffer.from("<html>not found</html>")).digest;
   expect(await said(none)).toContain("the manifest of test/image is damaged");
@@ -394,6 +399,17 @@ it("starts what engines start of odd words, and takes a platform in any case of 
   for (const [field, config] of damaged)
     await expect(started(config)).rejects.toThrow(`the configuration of odd is damaged (config.${field})`);
   await expect(started([])).rejects.toThrow("the configuration of odd is damaged (config)");
+  // half of a character is U+FFFD, as in Go: it was "a fault of xeno itself"
+  expect(await started({ Entrypoint: ["a\ud800"], Cmd: ["\udc00b", "\ud83d\ude00"] })).toEqual(["a\ufffd", "|", "\ufffdb", "\ud83d\ude00"]);
+  const halves = {
+    User: "\ud800",
+    WorkingDir: "/\ud800",
+    StopSignal: "\ud800",
+    Env: ["A=\ud800"],
+    Volumes: { "/\ud800": {}, "//\ufffd": {} },
+  };
+  const read = parseImageConfig(Buffer.from(JSON.stringify({ config: halves })), "odd");
+  expect(read).toMatchObject({ user: "\ufffd", workdir: "/\ufffd", stopSignal: "\ufffd", env: ["A=\ufffd"], volumes: ["/\ufffd"] });
   const taken = { Cmd: ["x"], Env: null, Labels: null, ExposedPorts: { http: {} }, Healthcheck: { Interval: "1s" } };
   expect(await started(taken, { history: [null], created: "yesterday" })).toEqual(["|", "x"]);
 });

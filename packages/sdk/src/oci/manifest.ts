@@ -20,7 +20,7 @@ const zPlatform = z.object({ os: z._default(z.string(), ""), architecture: z._de
 const zIndex = z.object({ manifests: z.array(z.extend(zDescriptor, { platform: z.nullish(zPlatform) })).check(z.maxLength(1_000)) });
 /** Of an image, which an index has not: what is read as either is whatever its reader likes (CVE-2021-41190). */
 const AMBIGUOUS = ["config", "layers", "fsLayers", "history"] as const;
-/** Docker's first format. */
+/** Docker's first format, where it says nothing of a configuration; some tools write its number into the newer ones. */
 const zFirst = z.object({ schemaVersion: z.literal(1) });
 const zManifest = z.object({
   config: zDescriptor,
@@ -105,9 +105,9 @@ class Search {
       }
       return null;
     }
-    if (zFirst.safeParse(jsonOf(bytes)).success)
-      throw new OciError(`${name} is an image in Docker's first format, which registries have given up: push it anew`);
     const manifest = zManifest.safeParse(jsonOf(bytes));
+    if (!manifest.success && zFirst.safeParse(jsonOf(bytes)).success)
+      throw new OciError(`${name} is an image in Docker's first format, which registries have given up: push it anew`);
     if (!manifest.success) throw new OciError(`the manifest of ${name} is damaged`);
     return { digest: hashOf(bytes), manifest: manifest.data };
   }

@@ -21,19 +21,23 @@ sub node { my ($at, $mode, $device) = @_; syscall(133, "$at", 020000 | $mode, $d
 sub nonblocking { my ($handle) = @_; fcntl($handle, 4, 04002) }                                     # F_SETFL, O_NONBLOCK | O_RDWR
 sub resize { my ($terminal, $rows, $columns) = @_; ioctl($terminal, 0x5414, pack('S4', $rows, $columns, 0, 0)) }    # TIOCSWINSZ
 
+# A folder that the guest's own system has to mount something on: its links lead where they do inside of the image
+sub folder { my ($root, $path) = @_; my ($at, $why) = place($root, $path); return $at // fail("nothing can be mounted at the image's $path: $why") }
+
 # all of the root that does not depend on the job
 sub furnish {
   my ($root) = @_;
-  mounted('dev', "$root/dev", 'tmpfs', $nosuid, 'mode=755') or fail("no devices: $!");
-  node("$root/dev/$_->[0]", 0666, $_->[1] << 8 | $_->[2])
+  my ($dev, $sys) = map { folder($root, $_) } '/dev', '/sys';
+  mounted('dev', $dev, 'tmpfs', $nosuid, 'mode=755') or fail("no devices: $!");
+  node("$dev/$_->[0]", 0666, $_->[1] << 8 | $_->[2])
     for ['null', 1, 3], ['zero', 1, 5], ['full', 1, 7], ['random', 1, 8], ['urandom', 1, 9], ['tty', 5, 0];
-  mkdir "$root/dev/$_" for qw(pts shm mqueue);
-  mounted('devpts', "$root/dev/pts", 'devpts', $nosuid | $noexec, 'ptmxmode=0666,mode=0620,gid=5') or fail("no terminals: $!");
-  mounted('shm', "$root/dev/shm", 'tmpfs', $nosuid | $nodev | $noexec, 'mode=1777') or fail("no shared memory: $!");
-  symlink 'pts/ptmx', "$root/dev/ptmx";
-  symlink '/proc/self/fd', "$root/dev/fd";
-  symlink "/proc/self/fd/$_->[0]", "$root/dev/$_->[1]" for [0, 'stdin'], [1, 'stdout'], [2, 'stderr'];
-  mounted('sysfs', "$root/sys", 'sysfs', $ro | $nosuid | $nodev | $noexec, '') or fail("no /sys: $!");
+  mkdir "$dev/$_" for qw(pts shm mqueue);
+  mounted('devpts', "$dev/pts", 'devpts', $nosuid | $noexec, 'ptmxmode=0666,mode=0620,gid=5') or fail("no terminals: $!");
+  mounted('shm', "$dev/shm", 'tmpfs', $nosuid | $nodev | $noexec, 'mode=1777') or fail("no shared memory: $!");
+  symlink 'pts/ptmx', "$dev/ptmx";
+  symlink '/proc/self/fd', "$dev/fd";
+  symlink "/proc/self/fd/$_->[0]", "$dev/$_->[1]" for [0, 'stdin'], [1, 'stdout'], [2, 'stderr'];
+  mounted('sysfs', $sys, 'sysfs', $ro | $nosuid | $nodev | $noexec, '') or fail("no /sys: $!");
   mkdir '/cgroup';
   mounted('cgroup', '/cgroup', 'cgroup2', $nosuid | $nodev | $noexec, '') or fail("no control groups: $!");
   spew('/cgroup/cgroup.subtree_control', "+$_") for split / /, slurp('/cgroup/cgroup.controllers');
@@ -50,31 +54,6 @@ sub user {
   close $said;
   $who{problem} = "the image's /etc/passwd cannot be read" unless exists $who{uid};
   return %who;
-}
-
-# The folder that `path` leads to in `root`, made with those above it where there is none; links lead where they do inside of the image, also one
-# to nothing. It and whether it was made; or undef, and in words what stands in the way
-sub place {
-  my ($root, $path) = @_;
-  my @left = grep { $_ ne '' && $_ ne '.' } split m{/}, $path;
-  my ($made, @at) = (0);
-  for (my $links = 0; @left;) {
-    my $part = shift @left;
-    if ($part eq '..') { pop @at; $made = 0; next }
-    my $within = join('/', '', @at, $part);
-    my $full = "$root$within";
-    if (-l $full) {
-      return (undef, 'in the image it leads from link to link without end') if ++$links > 40;
-      my $target = readlink $full;
-      @at = () if $target =~ m{^/};
-      unshift @left, grep { $_ ne '' && $_ ne '.' } split m{/}, $target;
-      next;
-    }
-    if (-e _) { return (undef, "$within in the image is no folder") unless -d _; $made = 0 }
-    else { mkdir $full, 0755 or return (undef, "$within: $!"); $made = 1 }
-    push @at, $part;
-  }
-  return (@at || $root ne '' ? join('/', $root, @at) : '/', $made);
 }
 
 # A number that the image's files do not know is given a line there, as podman does: programs ask who they are (whoami, ssh, Python's getpass)
@@ -102,16 +81,17 @@ sub stdio {
   pipe(my $entered, my $enter);
   my %io = (entered => $entered, enter => $enter);
   if ($job->{terminal}) {
-    sysopen(my $master, "$root/dev/pts/ptmx", 0402) or fail("no terminal: $!");    # O_RDWR | O_NOCTTY
+    my $dev = folder($root, '/dev');
+    sysopen(my $master, "$dev/pts/ptmx", 0402) or fail("no terminal: $!");    # O_RDWR | O_NOCTTY
     my $number = pack('i', 0);
     ioctl($master, 0x40045431, $number);                                           # TIOCSPTLCK
     ioctl($master, 0x80045430, $number) or fail("no terminal: $!");                # TIOCGPTN
-    my $line = "$root/dev/pts/" . unpack('i', $number);
+    my $line = "$dev/pts/" . unpack('i', $number);
     sysopen(my $slave, $line, 0402) or fail("no terminal: $!");
     resize($master, split /x/, $job->{terminal});
     chown $uid, 5, $line;
-    spew("$root/dev/console", '');
-    mounted($line, "$root/dev/console", '', 0x1000, '');                           # MS_BIND
+    spew("$dev/console", '');
+    mounted($line, "$dev/console", '', 0x1000, '');                                # MS_BIND
     nonblocking($master);
     return (%io, inner => [$slave, $slave, $slave], outer => [[$master, 'stdout']], input => $job->{stdin} ? $master : undef, master => $master);
   }
@@ -140,9 +120,9 @@ sub enter {
   spew('/cgroup/job/cgroup.procs', '0');
   syscall(272, $new_others) == 0 or fail("no namespaces: $!");
   mounted('none', '/', '', 0x44000, '') or fail("mounts cannot be its own: $!");    # MS_REC | MS_PRIVATE
-  mounted('proc', "$root/proc", 'proc', $nosuid | $nodev | $noexec, '') or fail("no /proc: $!");
-  mounted('mqueue', "$root/dev/mqueue", 'mqueue', $nosuid | $nodev | $noexec, '');
-  mounted('cgroup', "$root/sys/fs/cgroup", 'cgroup2', $nosuid | $nodev | $noexec, '');
+  mounted('proc', folder($root, '/proc'), 'proc', $nosuid | $nodev | $noexec, '') or fail("no /proc: $!");
+  mounted('mqueue', folder($root, '/dev/mqueue'), 'mqueue', $nosuid | $nodev | $noexec, '');
+  mounted('cgroup', folder($root, '/sys') . '/fs/cgroup', 'cgroup2', $nosuid | $nodev | $noexec, '');
   chdir $root;
   mounted('.', '/', '', 0x2000, '') or fail("the root cannot be moved: $!");    # MS_MOVE
   chroot '.' or fail("no root: $!");

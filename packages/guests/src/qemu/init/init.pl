@@ -9,7 +9,7 @@
 #            ◀──────  G: the job begins, and with it whatever may be said here in its name
 #            ◀──────  C milliseconds, newline: the time of day, after it stood still
 #            ◀──────  T number: a signal for its first program; W rows columns: its terminal's size; X: the agent is wanted; Y: the shell is (shell.pl)
-#   token, "ended", milliseconds since; token, exit code, pieces of a tar of what is handed back (u32 length each, 0 at the end), whether it is whole   ──────▶   until the host says K
+#   token, "ended", milliseconds since; token, exit code, pieces of a tar of what is handed back (u32 length each, 0 at the end), whether it is whole, 2 where /out is no folder   ──────▶   until the host says K
 $ENV{PATH} = '/bin';
 my $page = 65536;
 
@@ -113,7 +113,8 @@ for (my $i = 0; exists $disk{"layer$i"}; $i++) {
 sh('mount', '-t', 'ext4', '-o', 'noatime', $disk{disk}, '/d') == 0 or fail('the disk does not mount');
 mkdir $_ for qw(/d/upper /d/work);
 sh('mount', '-t', 'overlay', '-o', 'lowerdir=' . join(':', @lower) . ',upperdir=/d/upper,workdir=/d/work', 'root', '/r') == 0 or fail('the root does not mount');
-mkdir "/r/$_" for qw(proc sys dev etc .xeno);
+mkdir "/r/$_" for qw(etc .xeno);
+folder('/r', "/$_") for qw(proc sys dev);
 mkdir '/r/tmp' and chmod 01777, '/r/tmp';
 as_lower($lower[0], '/r');
 my $lists = join '', map { slurp_all(m{^(.*)/root$} ? "$1/acl" : '') } @lower;
@@ -233,10 +234,12 @@ sub over_image {
   # MS_BIND
   return mounted($at, '/low', '', 0x1000, '') && mounted('out', $at, 'overlay', 0, "lowerdir=/low,upperdir=/d/m/out,workdir=/d/out,$apart");
 }
-my @bound;
+my (@bound, $no_out);
 for my $path (@mounts) {
   next if grep { index("$path/", "$_/") == 0 } @bound;    # comes with the one above
   push @bound, $path;
+  # what is no folder stays the image's, as container engines have it; then nothing comes back
+  if ($path eq '/out' && is_empty('/d/m/out') && !defined((place('/r', '/out'))[0])) { $no_out = 1; next }
   my ($at) = placed($path);
   next if $path eq '/out' && is_empty('/d/m/out') && !is_empty($at) && over_image($at);
   sh('mount', '-o', 'bind', "/d/m$path", $at) == 0 or refuse('job', "$path cannot be mounted in this image");
@@ -336,7 +339,7 @@ while ($letter ne 'K') {
     while (my $n = sysread($tar, my $part, $page)) { put(pack('N', $n) . $part) }
     $whole = close $tar;
   }
-  put(pack('NC', 0, $whole ? 1 : 0));
+  put(pack('NC', 0, !$whole ? 0 : $no_out ? 2 : 1));
   do { $letter = told(get(1)) } while $letter =~ /[CTWXY]/;
 }
 sh('poweroff', '-f');

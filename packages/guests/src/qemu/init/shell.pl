@@ -318,8 +318,9 @@ sub window { my ($tty, $size) = @_; my ($cols, $rows) = $size =~ /^(\d{1,4})x(\d
 sub terminal {
   my ($size) = @_;
   my %job = job();
-  my $at = $job{pid} ne '' && -e "/proc/$job{pid}/root/dev/ptmx" ? "/proc/$job{pid}/root" : $root eq '/' ? '' : $root;
-  sysopen(my $master, "$at/dev/ptmx", 02 | 0400) or return;    # O_RDWR, O_NOCTTY
+  my @roots = ($job{pid} ne '' ? "/proc/$job{pid}/root" : (), $root eq '/' ? '' : $root);
+  my ($dev) = grep { defined && -e "$_/ptmx" } map { (place($_, '/dev'))[0] } @roots or return;
+  sysopen(my $master, "$dev/ptmx", 02 | 0400) or return;    # O_RDWR, O_NOCTTY
   my $unlock = pack('i', 0);
   ioctl($master, 0x40045431, $unlock) or return;    # TIOCSPTLCK
   my $peer = ioctl($master, 0x5441, 02 | 0400) or return;    # TIOCGPTPEER

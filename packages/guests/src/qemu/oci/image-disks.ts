@@ -182,13 +182,13 @@ async function openIndexes(input: ImageInput, archives: Archives, cache: Cache, 
 
 /** What the guest needs of its root before anything of the image runs (init/init.pl mounts them), as runc wants it. */
 function checkRoot(tree: ImageTree): void {
-  for (const name of ["proc", "sys", "dev", ".xeno"]) {
+  for (const name of ["proc", "sys", ".xeno"]) {
     const place = tree.find(name);
     if (place && !place.children) throw new Refusal("bytes", `the image has a /${name} that is no folder: it cannot be started`);
   }
-  for (const name of ["etc", "tmp"])
+  for (const name of ["dev", "etc"])
     if (tree.find(name) && !tree.leadsToFolder(name))
-      throw new Refusal("bytes", `the image has an /${name} that is no folder: it cannot be started`);
+      throw new Refusal("bytes", `/${name} in the image neither is nor leads to a folder: it cannot be started`);
 }
 
 function checkOwners({ items }: DiskContent): void {

@@ -41,6 +41,16 @@ it.each(["ended -5", "ended 1e9", "ended ", "ended 1234567890123456", "ended 5 5
   expect([end?.exitCode, agos]).toEqual([0, []]);
 });
 
+it.each([
+  [0, "not everything could be handed back"],
+  [1, ""],
+  [2, "nothing comes back: /out in this image is no folder"],
+  [3, "not everything could be handed back"],
+])("says what of its files did not come: %i", async (said, detail) => {
+  const { end } = await answered(`${TOKEN} 0\n`, Buffer.from([0, 0, 0, 0, said]));
+  expect(end?.detail).toBe(detail);
+});
+
 it("takes no word of another's, and of several the last", async () => {
   const { agos } = await answered(`\n${"cd".repeat(16)} ended 7\n${TOKEN} 0\n`, NOTHING_BACK);
   expect(agos).toEqual([]);

@@ -86,6 +86,10 @@ export interface OciEnd {
   detail: string;
 }
 
+const LESS = "not everything could be handed back";
+/** By what the guest says of its files: nothing where they are whole. */
+const CAME: Readonly<Record<number, string>> = { 1: "", 2: "nothing comes back: /out in this image is no folder" };
+
 /** Whether the job may begin; `refused` says why it cannot, and whose doing that is. */
 type OciAnswer = { kind: "set" } | { kind: "refused"; fault: Fault; words: string };
 
@@ -114,23 +118,23 @@ export async function readAnswer(reader: PortReader, { token, folder, bytesMax, 
   const exitCode = Number(answer.exec(line)?.[1]);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const archive = path.join(folder, "archive");
-  const whole = await saved(reader, archive, bytesMax);
-  if (whole === null) return null;
+  const said = await saved(reader, archive, bytesMax);
+  if (said === null) return null;
   const tree = await readTree(archive, folder).catch((error: unknown) => {
     if (error instanceof Refusal) return null; // the guest's own init writes another: the job has taken its place
     throw error;
   });
-  return { exitCode: exitCode & 255, tree: tree ?? [], detail: whole && tree ? "" : "not everything could be handed back" };
+  return { exitCode: exitCode & 255, tree: tree ?? [], detail: tree ? (CAME[said] ?? LESS) : LESS };
 }
 
-/** Whether the guest says that it is whole; null when it went away. */
-async function saved(reader: PortReader, archive: string, bytesMax: number): Promise<boolean | null> {
+/** What the guest says of it, as CAME has it; null when it went away. */
+async function saved(reader: PortReader, archive: string, bytesMax: number): Promise<number | null> {
   const out = await open(archive, "w", 0o600);
   try {
     for (let sum = 0, pieces = 0; ; pieces++) {
       const length = (await reader.all(4))?.readUInt32BE(0);
       if (length === undefined) return null;
-      if (length === 0) return (await reader.all(1))?.readUInt8(0) === 1;
+      if (length === 0) return (await reader.all(1))?.readUInt8(0) ?? null;
       if (pieces * PIECE_BYTES_LEAST > sum + PIECES_FREE * PIECE_BYTES_LEAST)
         throw new TooMuch("the job hands back its files in more pieces than are read here");
       if (length > PIECE_BYTES_MAX || (sum += length) > bytesMax) throw new TooMuch("the job hands back more than its disk holds");
