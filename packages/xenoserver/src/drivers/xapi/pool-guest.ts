@@ -37,6 +37,8 @@ export interface Placed {
   vm: string;
   result: { vdi: string; mib: number } | null;
   token: GuestToken;
+  /** Of one that an earlier daemon began, as its guest's job has it; null where nobody knows. */
+  livedUntilMs: number | null;
   now(): number;
   snapshot(): ReturnType<GuestControls["snapshot"]>;
 }
@@ -134,10 +136,13 @@ export class PoolGuest {
 
   /** Once it is certain. */
   async #last(): Promise<Last> {
-    const { pool, now } = this.#of;
+    const { pool, now, livedUntilMs } = this.#of;
+    const found = this.#lastWord();
+    // when one ended that is found so is not known: it is what was claimed before
+    let claimedMs = found === null || found === "unheard" || found === "doubtful" ? null : livedUntilMs;
     for (;;) {
       const word = await pool.mirror.until(() => this.#lastWord(), this.#leaving.signal);
-      const at = now();
+      const at = Math.min(now(), claimedMs ?? Infinity);
       if (word === "unheard") {
         if (!(await this.#changes(word, HOST_BACK_MS))) return { word: "host-gone", at };
       } else if (word === "doubtful") {
@@ -146,7 +151,7 @@ export class PoolGuest {
         // what cannot be asked now is asked again
         const crashed = (): Promise<boolean> => hasCrashed(pool, this.#of.vm).catch(() => false);
         if (!(await this.#changes(word, STILL_MS)) && (await crashed())) return { word: "crashed", at };
-        await this.#changes(word, LOOK_AGAIN_MS);
+        if (await this.#changes(word, LOOK_AGAIN_MS)) claimedMs = null;
       } else return { word, at };
     }
   }

@@ -31,6 +31,29 @@ it("tells a crash from an end though the pool's messages say nothing of it, afte
   expect(await again.ended).toMatchObject({ kind: "result", reason: "guest-panic", exitCode: null });
 });
 
+it.each(["halted", "crashed"] as const)("takes one that is found %s for ended when that was last known to run", async (how) => {
+  const { driver, guest, job, token } = await begun([LONG]);
+  const livedUntilMs = driver.monotonicMs();
+  guest.release();
+  await driver.close();
+  at.twin.domainOf(job.lease).end(how);
+  await until(async () => driver.monotonicMs() > livedUntilMs);
+  const { driver: next } = await at.open([job.lease]);
+  expect((await (await next.adopt(token, { ...job, livedUntilMs }))!.ended).endedMonotonicMs).toBe(livedUntilMs);
+});
+
+it("takes one that ends after it was found again for ended then", async () => {
+  const { driver, guest, job, token } = await begun([LONG]);
+  const livedUntilMs = driver.monotonicMs();
+  guest.release();
+  await driver.close();
+  const { driver: next } = await at.open([job.lease]);
+  const again = (await next.adopt(token, { ...job, livedUntilMs }))!;
+  const foundMs = next.monotonicMs();
+  at.twin.domainOf(job.lease).end("halted");
+  expect((await again.ended).endedMonotonicMs).toBeGreaterThanOrEqual(foundMs);
+});
+
 it("tells a crash where the answer about it was lost", async () => {
   let lost = 0;
   at.twin.trick = (method) => (method === "message.get" && lost++ === 0 ? "drop-after" : null);

@@ -124,7 +124,7 @@ class Maker {
     const { pool, now, snapshots } = this.#options;
     const { spec } = machineOf(job.work);
     return {
-      ...{ pool, folder: this.folderOf(job.lease), lease: job.lease, spec, vm, result, token, now },
+      ...{ pool, folder: this.folderOf(job.lease), lease: job.lease, spec, vm, result, token, now, livedUntilMs: null },
       snapshot: async () => {
         if (spec.network) throw new Error("a machine with a network card is not kept: what began with it would have its address");
         return snapshots.take(vm, { customer: job.order.party, spec: await this.#specOf(job) });
@@ -242,7 +242,8 @@ class Maker {
     const folder = this.folderOf(job.lease);
     const before = await endedIn(folder);
     const found = before ? null : await vmOf(this.#options.pool, String(token["vm"]));
-    let placed = this.#placed(NO_REF, job, token, null);
+    const livedUntilMs = job.livedUntilMs ?? null;
+    let placed = { ...this.#placed(NO_REF, job, token, null), livedUntilMs };
     if (found) {
       const [vm, { other_config: config }] = found;
       const whole = this.#placed(vm, job, token, await this.#resultOf(vm, job));
@@ -250,7 +251,7 @@ class Maker {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       const begun = config[BEGUN] === undefined ? await this.#begin(whole).catch(() => null) : null;
       if (begun) return begun;
-      if (config[BEGUN] !== undefined) placed = whole; // one that cannot be begun is gone
+      if (config[BEGUN] !== undefined) placed = { ...whole, livedUntilMs }; // one that cannot be begun is gone
     }
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const guest = new PoolGuest(placed);
