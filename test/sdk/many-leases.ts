@@ -19,7 +19,7 @@ let underMax = 0;
 let heldMax = 0;
 
 async function lease(): Promise<JobResult> {
-  const job = await market.run({ module, mem: "16M", disk: "1M", maxOutput: "1M", budget: "0.01" });
+  const job = await market.run({ module, mem: "16M", disk: "1M", maxOutput: "1M", budget: "0.05" });
   underMax = Math.max(underMax, ++under);
   try {
     return await job.result;
@@ -33,11 +33,14 @@ await lease();
 const before = heldBytes();
 [underMax, heldMax] = [0, 0];
 const results = await Promise.all(Array.from({ length: Number(count) }, lease));
-const right = results.filter(({ ok, stdout }) => ok && stdout === "hello\n").length;
+const isRight = ({ ok, stdout }: JobResult): boolean => ok && stdout === "hello\n";
+const right = results.filter(isRight).length;
+/** Of those that are not: how they ended. */
+const others = [...new Set(results.filter((each) => !isRight(each)).map(({ end, detail }) => `${JSON.stringify(end)} ${detail}`))];
 const mib = (bytes: number): number => Math.round(bytes / 1024 / 1024);
 console.log(
   JSON.stringify({
-    ...{ right, underMax, leases: new Set(results.map(({ lease: id }) => id)).size },
+    ...{ right, others, underMax, leases: new Set(results.map(({ lease: id }) => id)).size },
     ...{
       beforeMib: mib(before),
       grownMib: mib(heldMax - before),
